@@ -1,0 +1,1 @@
+"""Serving: the only package that app.py imports."""

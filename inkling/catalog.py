@@ -1,0 +1,196 @@
+"""What is in `models/`: one folder per model, described by its `card.json`."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+TASKS = {
+    "cats-dogs": "Cat or dog",
+    "objects": "Objects",
+    "doodles": "Doodles",
+    "digits": "Handwritten digits",
+}
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Card(BaseModel):
+    """Base of every part of a card: unknown keys are an error, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(Card):
+    """What the network takes: float32 [height, width, channels], made by `pixels.prepare` and `pixels.scale`."""
+
+    kind: Literal["photo", "ink"]
+    width: Annotated[int, Field(ge=8, le=1024)]
+    height: Annotated[int, Field(ge=8, le=1024)]
+    channels: Literal[1, 3]
+    scaling: Literal["unit", "signed"]  # 0..1 or -1..1
+    layout: Literal["squeeze", "mnist", "quickdraw"]  # how the picture is placed, see pixels.prepare
+
+    @model_validator(mode="after")
+    def _one_pipeline(self):
+        if (self.kind == "photo") != (self.layout == "squeeze"):
+            raise ValueError(
+                "a photo takes layout 'squeeze', ink takes 'mnist' or 'quickdraw'. "
+                f"Received: kind={self.kind!r}, layout={self.layout!r}"
+            )
+        if self.kind == "ink" and (self.width, self.height, self.channels) != (28, 28, 1):
+            raise ValueError(
+                "ink is 28 x 28 with one channel. "
+                f"Received: {self.width} x {self.height} with {self.channels}"
+            )
+        return self
+
+
+class Layer(Card):
+    """One row of the network's table."""
+
+    name: str
+    kind: str
+    output: tuple[int | None, ...]
+    parameters: int
+
+
+class Training(Card):
+    """How the model came to be: enough to do it again."""
+
+    dataset: str
+    train_size: int
+    held_out_size: int
+    epochs: int
+    seconds: float
+    seed: int
+    command: str
+    versions: dict[str, str]
+
+
+class ClassMetrics(Card):
+    """How one label fares on the test pictures."""
+
+    label: str
+    precision: Share
+    recall: Share
+    support: int
+
+
+class Metrics(Card):
+    """Measured on the test split named, from the ONNX file that is served."""
+
+    split: str
+    test_size: int
+    accuracy: Share
+    calibration_error_before: Share  # expected calibration error, 15 bins, temperature 1
+    calibration_error: Share  # the same at the card's temperature
+    sure_share: Share  # share of test pictures at or above the threshold
+    sure_accuracy: Share  # accuracy among them
+    classes: tuple[ClassMetrics, ...]
+    confusion: tuple[tuple[int, ...], ...]  # [true][predicted]
+    groups: dict[str, Share] = {}  # accuracy among a part of the labels, as "six animals"
+
+
+class ModelCard(Card):
+    """`card.json`, validated: the contract between learning and serving."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+    task: Literal["digits", "doodles", "cats-dogs", "objects"]
+    title: str
+    summary: str
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    input: InputSpec
+    network: tuple[Layer, ...]
+    parameters: int
+    training: Training
+    metrics: Metrics
+    history: dict[str, tuple[float, ...]]
+    temperature: Annotated[float, Field(gt=0)]
+    threshold: Share  # below it the answer is "not sure"
+    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]  # name -> SHA-256
+    attribution: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be served: its card and the folder that holds its files."""
+
+    card: ModelCard
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The models of a folder; those that cannot be served stand in `broken` with the reason."""
+
+    models: dict[str, Model]
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[ModelCard]:
+        return (model.card for model in self.models.values())
+
+    def by_task(self, kind: str | None = None) -> list[tuple[str, list[ModelCard]]]:
+        """`[(task title, cards)]` in the order of `TASKS`, best first; `kind` keeps "photo" or "ink" only."""
+        groups = []
+        for task, title in TASKS.items():
+            cards = [card for card in self if card.task == task and kind in (None, card.input.kind)]
+            if cards:
+                groups.append((title, sorted(cards, key=lambda card: -card.metrics.accuracy)))
+        return groups
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of one model folder.
+
+    Raises:
+        ValueError: the card cannot be read, breaks a rule, or names another model than its folder.
+    """
+    try:
+        card = ModelCard.model_validate_json((folder / "card.json").read_bytes())
+    except OSError as error:
+        raise ValueError(f"card.json cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the card"
+        raise ValueError(f"card.json: {where}: {first['msg']}. Received: {first['input']!r:.80}") from error
+    if card.name != folder.name:
+        raise ValueError(f"card.json: name must be the folder's, {folder.name!r}. Received: {card.name!r}")
+    return card
+
+
+def check_file(model: Model, name: str) -> Path:
+    """The path of one of a model's files, its checksum verified.
+
+    Raises:
+        ValueError: the card does not list it, it is missing, or its bytes are not those of the card.
+    """
+    path = model.folder / name
+    expected = model.card.files.get(name)
+    if expected is None:
+        raise ValueError(f"card.json lists no {name}. Received: {', '.join(model.card.files) or 'no files'}")
+    if not path.is_file():
+        raise ValueError(f"{name} is missing")
+    if (actual := sha256(path)) != expected:
+        raise ValueError(f"{name} is not the file that the card describes. Received: SHA-256 {actual[:12]}…")
+    return path
+
+
+def read_catalog(root: Path) -> Catalog:
+    """Every model folder below `root`; a broken card disables that one model and no other."""
+    models, broken = {}, {}
+    for folder in sorted(path for path in root.glob("*") if path.is_dir() and not path.name.startswith(".")):
+        try:
+            models[folder.name] = Model(read_card(folder), folder)
+        except ValueError as error:
+            broken[folder.name] = str(error)
+    return Catalog(models, broken)

@@ -1,0 +1,200 @@
+"""Picture -> model input, for photos and for ink. The same code trains and serves.
+
+`prepare` arranges a picture as the model knows it (uint8, which is also what the results page shows as
+"what the model saw"); `scale` turns that into the network's numbers.
+"""
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+from PIL import Image
+
+FIELD = 28  # pixels a side of an ink model's input, as in MNIST and Quick, Draw!
+FINE = 10  # steps of the fine grid in one of those pixels
+SIDE = FIELD * FINE
+WORKING = 400  # a larger picture is shrunk to this long side before its ink is looked for
+SMALL = 128  # a smaller one is enlarged: line widths below a pixel cannot be measured
+
+# Longest side of the drawing's middle line or ink, and width of the line, in steps of the fine grid.
+# Quick, Draw!: 255 of a 304 field with a 16-wide line. MNIST: ink in 20 of 28 pixels, its usual pen.
+QUICKDRAW_EXTENT, QUICKDRAW_PEN = 255 / 304 * SIDE, 16 / 304 * SIDE
+MNIST_EXTENT, MNIST_PEN = 20 * FINE, 2.4 * FINE
+MNIST_MIDDLE = 14.5 * FINE - 0.5  # centre of mass of its digits: pixel (14, 14)
+
+FAINTEST = 16  # of 255: less difference from the paper than this is not ink
+PLAIN = 48  # on even paper, this much difference is ink whatever the other strokes' colours
+EVEN = 12  # paper whose rim stays this close to one colour is even
+
+
+class InputLike(Protocol):
+    """What `prepare` needs to know; `catalog.InputSpec` is one."""
+
+    kind: str
+    width: int
+    height: int
+    layout: str
+
+
+class BlankDrawing(ValueError):
+    """There is no ink in the picture."""
+
+
+def prepare(image: Image.Image, spec: InputLike) -> np.ndarray:
+    """The picture as the model sees it.
+
+    Args:
+        image: upright RGB picture of any size.
+        spec: the model's input: layout "squeeze" resizes a photo, "mnist" and "quickdraw" lay out ink.
+
+    Returns:
+        uint8 [height, width, 3] for a photo; uint8 [28, 28, 1], ink 255 on 0, for ink.
+
+    Raises:
+        BlankDrawing: an ink model was given a picture without ink.
+    """
+    if spec.kind == "photo":
+        return photo(image, spec.width, spec.height)
+    return ink(image, spec.layout)
+
+
+def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:
+    """uint8 pictures [..., height, width, channels] -> float32 in 0..1 ("unit") or -1..1 ("signed")."""
+    if scaling == "unit":
+        return pictures.astype(np.float32) / 255
+    if scaling == "signed":
+        return pictures.astype(np.float32) / 127.5 - 1
+    raise ValueError(f"scaling must be 'unit' or 'signed'. Received: {scaling!r}")
+
+
+def photo(image: Image.Image, width: int, height: int) -> np.ndarray:
+    """A photo squeezed to the model's size: uint8 [height, width, 3]."""
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
+def ink(image: Image.Image, layout: str) -> np.ndarray:
+    """A drawing of any colours, size and pen -> uint8 [28, 28, 1], ink 255 on 0, laid out as `layout` says.
+
+    Raises:
+        BlankDrawing: no ink was found.
+    """
+    mask = find_ink(image)
+    pen = line_width(mask)
+    mask = without_specks(mask, pen)
+    if layout == "quickdraw":
+        mask, pen = place(mask, pen, QUICKDRAW_EXTENT, QUICKDRAW_PEN)
+        fine = redraw_line(mask, pen, QUICKDRAW_PEN)
+    elif layout == "mnist":
+        mask, pen = place(mask, pen, MNIST_EXTENT - MNIST_PEN, MNIST_PEN)
+        fine = centre_by_mass(redraw_line(mask, pen, MNIST_PEN))
+    else:
+        raise ValueError(f"layout must be 'mnist' or 'quickdraw'. Received: {layout!r}")
+    small = cv2.resize(fine, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
+    return np.rint(small * 255).astype(np.uint8)[..., None]
+
+
+def find_ink(image: Image.Image) -> np.ndarray:
+    """Where the ink is: uint8 [h, w], 1 on 0, in the picture brought to a working size.
+
+    Ink is what differs from the paper, so any colours will do. Even paper (a canvas, a scan) has the colour
+    of the picture's rim; uneven paper (a snapshot) the median of a wide neighbourhood, which lines do not
+    move. The threshold is Otsu's (1979).
+
+    Raises:
+        BlankDrawing: nothing differs from the paper.
+    """
+    pixels = working_size(image)
+    rim = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3),
+                          pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
+    paper = np.median(rim, axis=0)
+    even = np.mean(np.abs(rim - paper).max(axis=1) <= EVEN) > 0.6
+    if not even:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), 1.0)  # a camera's noise is not ink
+        paper = cv2.medianBlur(pixels, max(pixels.shape[:2]) // 3 | 1)
+    else:
+        paper = np.broadcast_to(paper.astype(np.uint8), pixels.shape)
+    red, green, blue = cv2.split(cv2.absdiff(pixels, paper))
+    difference = cv2.max(cv2.max(red, green), blue)
+    if difference.max() < FAINTEST:
+        raise BlankDrawing("nothing differs from the paper")
+    threshold, _ = cv2.threshold(difference, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    if even and max(image.size) > SMALL:
+        threshold = min(threshold, PLAIN)  # yellow beside black on white is ink too
+    return (difference > max(threshold, FAINTEST / 2)).astype(np.uint8)
+
+
+def working_size(image: Image.Image) -> np.ndarray:
+    """uint8 [h, w, 3] with a long side of `WORKING` at most, and not below `SMALL`."""
+    longest = max(image.size)
+    if longest > WORKING:
+        factor, method = WORKING / longest, Image.Resampling.BOX
+    elif longest <= SMALL:
+        factor, method = SIDE / longest, Image.Resampling.BICUBIC
+    else:
+        return np.asarray(image)
+    size = tuple(max(1, round(side * factor)) for side in image.size)
+    return np.asarray(image.resize(size, method, reducing_gap=2.0 if factor < 1 else None))
+
+
+def line_width(mask: np.ndarray) -> float:
+    """Width of the lines of a mask in pixels: the median over the ridge of its distance transform."""
+    distance = distance_inside(mask)
+    return max(1.0, 2 * float(np.median(distance[ridge(distance)])) - 1)
+
+
+def distance_inside(mask: np.ndarray) -> np.ndarray:
+    """float32 [h, w]: how far each pixel of a mask is from its outside; the picture's rim is outside."""
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
+
+
+def ridge(distance: np.ndarray) -> np.ndarray:
+    """bool [h, w]: the pixels of a distance transform that no neighbour exceeds, the middle of each line."""
+    return (distance > 0) & (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)))
+
+
+def without_specks(mask: np.ndarray, pen: float) -> np.ndarray:
+    """The mask without spots much smaller than a dot of the pen: dust, or a camera's noise."""
+    count, spots, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    keep = area >= min(0.3 * pen**2, area[1:].max())
+    keep[0] = False
+    return keep[spots].astype(np.uint8) if count > 2 else mask
+
+
+def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[np.ndarray, float]:
+    """Moves the ink onto the fine grid: its box in the middle, the middle line's longest side `extent` long.
+
+    Returns:
+        the mask, uint8 [280, 280], and the pen's width there.
+    """
+    left, top, width, height = cv2.boundingRect(mask)
+    # A dot has no extent: it grows to a few pen widths and no further.
+    zoom = min(extent / max(max(width, height) - pen, 1e-3), 4 * target / pen)
+    x, y = left + (width - 1) / 2, top + (height - 1) / 2
+    middle = (SIDE - 1) / 2
+    move = np.array([[zoom, 0, middle - zoom * x], [0, zoom, middle - zoom * y]])
+    placed = cv2.warpAffine(mask * 255, move, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    return (placed > 127).astype(np.uint8), pen * zoom
+
+
+def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
+    """The drawing with lines `target` wide instead of `pen`: float32 [h, w], coverage 0..1.
+
+    Lines grow or shrink by the same amount everywhere, so that what is thicker stays thicker; the middle of
+    each line is kept, so that none breaks.
+    """
+    inside = distance_inside(mask)
+    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
+    cover = inside - outside + (target - pen) / 2
+    if pen > target:
+        from_middle = cv2.distanceTransform(1 - ridge(inside).astype(np.uint8), cv2.DIST_L2, 5)
+        cover = np.maximum(cover, target / 2 - from_middle)
+    return np.clip(cover + 0.5, 0, 1, dtype=np.float32)
+
+
+def centre_by_mass(cover: np.ndarray) -> np.ndarray:
+    """The drawing moved so that its centre of mass is where MNIST's digits have it."""
+    moments = cv2.moments(cover)
+    dx, dy = (MNIST_MIDDLE - moments[axis] / moments["m00"] for axis in ("m10", "m01"))
+    return cv2.warpAffine(cover, np.array([[1, 0, dx], [0, 1, dy]]), (SIDE, SIDE))

@@ -1,0 +1,1 @@
+"""Learning: turns data into folders in models/. Imports inkling, is never imported by it."""

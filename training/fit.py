@@ -1,0 +1,142 @@
+"""The shared loop: Keras `fit` over augmented pictures, with warm-up, cosine schedule and weight averaging."""
+
+import math
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from inkling import pixels
+from inkling.catalog import InputSpec
+from training.data import Dataset, Split
+from training.recipe import Recipe
+from training.redraw import random_hand, redraw
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network and how it got there."""
+
+    model: keras.Model
+    history: dict[str, list[float]]  # per epoch: loss, accuracy, val_loss, val_accuracy
+    epochs: int
+    seconds: float
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled, augmented batches of (float32 pictures, targets); each epoch draws anew.
+
+    Args:
+        sources: uint8 arrays of the same pictures, each in another form; a batch takes each picture from
+            the first, or from the second with the recipe's chance.
+    """
+
+    def __init__(self, recipe: Recipe, sources: list[np.ndarray], y: np.ndarray, labels: int, seed: int):
+        super().__init__(workers=1, max_queue_size=8)
+        self.recipe, self.sources, self.y, self.labels = recipe, sources, y, labels
+        self.rng = np.random.default_rng(seed)
+        self.indices = balanced(y, recipe.fewest)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.indices) / self.recipe.batch)
+
+    def __getitem__(self, step: int):
+        picked = self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
+        pictures = self.sources[0][picked]
+        if len(self.sources) > 1:
+            swap = self.rng.random(len(picked)) < self.recipe.redrawn
+            pictures[swap] = self.sources[1][picked[swap]]
+        x = pixels.scale(self.recipe.augment(pictures, self.rng), self.recipe.input.scaling)
+        return x, targets(self.y[picked], self.labels, self.recipe)
+
+    def on_epoch_end(self) -> None:
+        self.rng.shuffle(self.indices)
+
+
+def balanced(y: np.ndarray, fewest: int) -> np.ndarray:
+    """Indices of all pictures, those of rare classes repeated until each has `fewest`."""
+    extra = []
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        extra.append(np.resize(members, max(0, fewest - len(members))))
+    return np.concatenate([np.arange(len(y)), *extra])
+
+
+def targets(y: np.ndarray, labels: int, recipe: Recipe) -> np.ndarray:
+    """Float32 targets: [n, 1] for two labels (one sigmoid), otherwise one-hot [n, labels]; smoothed by the loss."""
+    if labels == 2:
+        return y.astype(np.float32)[:, None]
+    return np.eye(labels, dtype=np.float32)[y]
+
+
+def arrange(x: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """A data set's pictures as the model takes them: uint8 [n, height, width, channels].
+
+    Ink sets are laid out already; photos go through the pipeline that serves.
+    """
+    if spec.kind == "ink":
+        return x[..., None]
+    if x.shape[1:3] == (spec.height, spec.width):
+        return x
+    return np.stack([pixels.photo(Image.fromarray(picture), spec.width, spec.height) for picture in x])
+
+
+def _through_canvas(job: tuple[np.ndarray, int], layout: str) -> np.ndarray:
+    bitmap, seed = job
+    return pixels.ink(redraw(bitmap, random_hand(np.random.default_rng(seed))), layout)[..., 0]
+
+
+def through_canvas(x: np.ndarray, layout: str, seed: int) -> np.ndarray:
+    """Each drawing as the canvas would send it, drawn by a random hand and found by the ink pipeline again."""
+    work = partial(_through_canvas, layout=layout)
+    jobs = ((bitmap, seed * len(x) + i) for i, bitmap in enumerate(x))
+    with ProcessPoolExecutor() as pool:
+        drawn = pool.map(work, jobs, chunksize=256)
+        return np.stack(list(tqdm(drawn, "redrawing", len(x), unit="drawing", mininterval=5)))
+
+
+def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """The held-out pictures as Keras takes them."""
+    x = pixels.scale(arrange(split.x, recipe.input), recipe.input.scaling)
+    return x, targets(split.y, labels, recipe)
+
+
+def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
+    """AdamW with warm-up and cosine schedule, and the loss that fits the number of labels."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 20, decay_steps=max(1, steps - steps // 20),
+        warmup_target=recipe.learning_rate, warmup_steps=steps // 20)
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=recipe.weight_decay, use_ema=recipe.average is not None,
+        ema_momentum=recipe.average or 0.99)
+    binary = model.output_shape[-1] == 1
+    loss = keras.losses.BinaryCrossentropy if binary else keras.losses.CategoricalCrossentropy
+    model.compile(optimizer, loss(label_smoothing=recipe.label_smoothing), metrics=["accuracy"])
+
+
+def fit(recipe: Recipe, dataset: Dataset, epochs: int | None = None, seed: int = 0) -> Fitted:
+    """Trains a recipe's network from scratch on a data set's training part.
+
+    Args:
+        epochs: how often each picture is seen; the recipe's own number by default.
+        seed: of the weights, the order and the augmentation.
+    """
+    keras.utils.set_random_seed(seed)
+    epochs, labels = epochs or recipe.epochs, len(dataset.labels)
+    sources = [dataset.train.x]
+    if recipe.redrawn:
+        sources.append(through_canvas(dataset.train.x, recipe.input.layout, seed))
+    batches = Batches(recipe, sources, dataset.train.y, labels, seed)
+    model = recipe.build(labels)
+    compile_model(model, recipe, len(batches) * epochs)
+    callbacks = [keras.callbacks.SwapEMAWeights()] if recipe.average is not None else []
+    start = time.perf_counter()
+    history = model.fit(batches, validation_data=validation(recipe, dataset.held_out, labels),
+                        epochs=epochs, callbacks=callbacks, verbose=2)
+    return Fitted(model, history.history, epochs, time.perf_counter() - start)

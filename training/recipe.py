@@ -1,0 +1,33 @@
+"""What a training needs to know about one model; each task's file holds its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from inkling.catalog import InputSpec
+
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model: what it is, its network, and how it is trained."""
+
+    name: str
+    task: str
+    title: str
+    summary: str
+    dataset: str
+    input: InputSpec
+    build: Callable[[int], object]  # number of labels -> keras.Model that ends in probabilities
+    augment: Augment  # uint8 [n, ...] of the data set -> uint8 [n, height, width, channels]
+    epochs: int
+    batch: int = 128
+    learning_rate: float = 1e-3  # the peak; warm-up over the first twentieth, then a cosine to zero
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    average: float | None = None  # momentum of the weights' moving average (EMA), which is what is kept
+    redrawn: float = 0.0  # share of the drawings that come from the canvas (training/redraw.py)
+    fewest: int = 0  # a class with fewer drawings is repeated up to this many
+    groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves

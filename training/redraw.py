@@ -1,0 +1,69 @@
+"""A data set's 28x28 drawing, redrawn as a visitor would on the canvas: for training and for benchmarks."""
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+from skimage.morphology import skeletonize
+
+CANVAS = 400  # pixels a side, as the page's canvas
+GRID = 112  # the middle line is found on this grid, four steps a pixel
+
+
+@dataclass(frozen=True)
+class Hand:
+    """How one visitor draws."""
+
+    pen: float = 16.0  # canvas pixels
+    size: float = 0.7  # longest side of the drawing, as a share of the canvas
+    shift: tuple[float, float] = (0.0, 0.0)  # from the middle, as a share of the room left
+    ink: tuple[int, int, int] = (0, 0, 0)
+    paper: tuple[int, int, int] = (255, 255, 255)
+    jpeg: int | None = None  # quality; None keeps the picture exact
+
+
+def middle_line(bitmap: np.ndarray) -> np.ndarray:
+    """uint8 [28, 28], ink on 0 -> float32 [112, 112]: distance to the middle of the nearest line, in steps."""
+    fine = cv2.resize(bitmap, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
+    line = skeletonize(fine > 100)
+    if not line.any():
+        line[np.unravel_index(fine.argmax(), fine.shape)] = True
+    return cv2.distanceTransform(1 - line.astype(np.uint8), cv2.DIST_L2, 5)
+
+
+def redraw(bitmap: np.ndarray, hand: Hand = Hand()) -> Image.Image:  # noqa: B008 (frozen)
+    """A drawing of a data set (uint8 [28, 28], ink on 0) as a 400x400 RGB picture drawn by `hand`."""
+    distance = middle_line(bitmap)
+    top, left = np.min(np.nonzero(distance == 0), axis=1)
+    bottom, right = np.max(np.nonzero(distance == 0), axis=1)
+    extent = max(bottom - top, right - left, 1)
+    zoom = max(hand.size * CANVAS - hand.pen, 1) / extent
+    middle = np.array([(left + right) / 2, (top + bottom) / 2])
+    room = (1 - hand.size) * CANVAS / 2
+    target = (CANVAS - 1) / 2 + room * np.array(hand.shift)
+    move = np.hstack([np.eye(2) * zoom, (target - zoom * middle)[:, None]])
+    far = float(GRID)
+    away = cv2.warpAffine(distance, move, (CANVAS, CANVAS), borderMode=cv2.BORDER_CONSTANT, borderValue=far)
+    cover = np.clip(hand.pen / 2 - away * zoom + 0.5, 0, 1)[..., None]
+    colours = cover * np.array(hand.ink) + (1 - cover) * np.array(hand.paper)
+    picture = Image.fromarray(np.rint(colours).astype(np.uint8))
+    return picture if hand.jpeg is None else through_jpeg(picture, hand.jpeg)
+
+
+def through_jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    """The picture as it comes out of a JPEG file of that quality."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def random_hand(rng: np.random.Generator) -> Hand:
+    """A visitor drawn by lot: pens of 5 to 40 pixels, mostly thin, any place and size, JPEG now and then."""
+    return Hand(
+        pen=float(np.exp(rng.uniform(np.log(5), np.log(40)))),
+        size=float(rng.uniform(0.35, 0.95)),
+        shift=tuple(rng.uniform(-1, 1, 2)),
+        jpeg=int(rng.integers(40, 95)) if rng.random() < 0.3 else None,
+    )
