@@ -1,7 +1,7 @@
 """What is in `models/`: one folder per model, described by its `card.json`."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -133,11 +133,17 @@ class Catalog:
     def __iter__(self) -> Iterator[ModelCard]:
         return (model.card for model in self.models.values())
 
-    def by_task(self, kind: str | None = None) -> list[tuple[str, list[ModelCard]]]:
-        """`[(task title, cards)]` in the order of `TASKS`, best first; `kind` keeps "photo" or "ink" only."""
+    def by_task(self, kind: str | None = None, without: Container[str] = ()) -> list[tuple[str, list[ModelCard]]]:
+        """`[(task title, cards)]` in the order of `TASKS`, best first.
+
+        Args:
+            kind: "photo" or "ink" leaves out the others.
+            without: names to leave out.
+        """
         groups = []
         for task, title in TASKS.items():
-            cards = [card for card in self if card.task == task and kind in (None, card.input.kind)]
+            cards = [card for card in self
+                     if card.task == task and kind in (None, card.input.kind) and card.name not in without]
             if cards:
                 groups.append((title, sorted(cards, key=lambda card: -card.metrics.accuracy)))
         return groups

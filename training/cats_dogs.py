@@ -36,7 +36,7 @@ RECIPES = (
         title="Cat or dog, classic network",
         summary="Three blocks of convolution and pooling, trained from scratch on 21,000 photos.",
         dataset="cats-dogs",
-        input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="unit", layout="squeeze"),
+        input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze"),
         build=classic,
         augment=partial(augment.photos, side=SIDE),
         epochs=20,

@@ -1,0 +1,56 @@
+"""The front door: `create_app`, and `app` for gunicorn and `flask run`."""
+
+from dataclasses import dataclass
+
+from flask import Flask
+
+from inkling import cli
+from inkling.catalog import read_catalog
+from inkling.classifier import Classifier
+from inkling.settings import ROOT, BadSetting, Settings
+from inkling.store import Store
+from inkling.web import api, errors, guard, ops, pages
+
+
+@dataclass(frozen=True)
+class Inkling:
+    """What every request may use: `current_app.extensions["inkling"]`."""
+
+    settings: Settings
+    classifier: Classifier
+    store: Store
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The web app. Reads the cards; models and database are opened when first used.
+
+    Args:
+        settings: read from the environment by default.
+
+    Raises:
+        BadSetting: an INKLING_ variable has a value that cannot be used.
+    """
+    settings = settings or Settings.from_env()
+    app = Flask("inkling", root_path=str(ROOT))
+    # A drawing comes as a form field, a third longer than its bytes.
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_bytes * 4 // 3 + 4096
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
+    app.json.sort_keys = False
+    app.extensions["inkling"] = Inkling(
+        settings, Classifier(read_catalog(settings.models), settings), Store(settings))
+    guard.init_app(app)
+    errors.init_app(app)
+    for room in (pages, api, ops):
+        app.register_blueprint(room.blueprint)
+    app.cli.add_command(cli.classify)
+    app.cli.add_command(cli.models)
+    return app
+
+
+try:
+    app = create_app()
+except BadSetting as error:
+    raise SystemExit(f"Inkling did not start. {error}") from None
+
+if __name__ == "__main__":
+    app.run(port=5000)

@@ -1,0 +1,97 @@
+"""Card -> callable batch of probabilities: OpenVINO by default, Keras on request."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from inkling.catalog import Model, check_file
+
+Network = Callable[[np.ndarray], np.ndarray]  # float32 [n, h, w, c] -> float32 [n, outputs]
+TINY = np.float32(1e-7)
+
+
+class Runtime:
+    """A model ready to answer.
+
+    Call it with float32 [n, height, width, channels], as `pixels.scale` makes them; it returns float32
+    [n, labels], rows that sum to 1, at temperature 1. Any number of threads may call at once.
+    """
+
+    def __init__(self, network: Network, labels: int):
+        self._network = network
+        self._labels = labels
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        answer = probabilities(self._network(batch))
+        if answer.shape[1] != self._labels:
+            raise ValueError(f"the network must answer {self._labels} labels. Received: {answer.shape[1]}")
+        return answer
+
+
+def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Runtime:
+    """Compiles a model's ONNX file for this process; call it after the fork.
+
+    Args:
+        threads: processor threads; 0 leaves it to OpenVINO.
+        precision: "f32" or "bf16".
+
+    Raises:
+        ValueError: the file is missing, is not the card's, or cannot be compiled.
+    """
+    path = check_file(model, "model.onnx")
+    try:
+        network = compile_onnx(path, threads, precision)
+    except RuntimeError as error:
+        raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
+    return Runtime(network, len(model.card.labels))
+
+
+def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Network:
+    """An ONNX file as a function; each thread gets an infer request of its own, the weights are shared."""
+    import openvino
+
+    core = openvino.Core()
+    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        hints["INFERENCE_NUM_THREADS"] = threads
+    compiled = core.compile_model(core.read_model(path), "CPU", hints)
+    own = threading.local()
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        # A copy: the request's output buffer is overwritten by its next use.
+        return own.request.infer({0: batch})[0].copy()
+
+    return network
+
+
+def open_keras(model: Model) -> Runtime:
+    """Loads a model's `.keras` file and serves it through a compiled `tf.function`.
+
+    Raises:
+        ValueError: the file is missing, is not the card's, or Keras refuses it (`safe_mode`: no code in it runs).
+    """
+    path = check_file(model, "model.keras")
+    import keras
+    import tensorflow as tf
+
+    loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    signature = tf.TensorSpec((None, *loaded.input_shape[1:]), tf.float32)
+    function = tf.function(lambda batch: loaded(batch, training=False), input_signature=[signature])
+    return Runtime(lambda batch: function(tf.constant(batch)).numpy(), len(model.card.labels))
+
+
+def probabilities(outputs: np.ndarray) -> np.ndarray:
+    """Network outputs [n, labels], or [n, 1] of one sigmoid, as float32 [n, labels]: past here all look alike."""
+    outputs = np.asarray(outputs, np.float32)
+    return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Temperature scaling (Guo et al. 2017) of float [n, labels]: the same as softmax(logits / temperature)."""
+    logits = np.log(np.maximum(probabilities, TINY)) / np.float32(temperature)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)

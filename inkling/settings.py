@@ -1,0 +1,123 @@
+"""Every knob, read once from the environment; a wrong value stops the start with a clear sentence."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif", "avif")
+
+
+class BadSetting(ValueError):
+    """A setting has a value that cannot be used; the message says which and what would be accepted."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the README's table: a variable, its default as one would write it, and what it does."""
+
+    variable: str
+    default: str
+    help: str
+    parse: Callable[[str], object]
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A parser of whole numbers within bounds."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser of a choice."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return text
+
+    return parse
+
+
+def path(text: str) -> Path:
+    """A folder; a relative one lies beside app.py."""
+    return ROOT / Path(text).expanduser()
+
+
+SETTINGS = {
+    "models": Setting("INKLING_MODELS", "models", "folder of the trained models", path),
+    "pictures": Setting("INKLING_PICTURES", "saveimages", "folder that keeps what visitors sent", path),
+    "database_url": Setting(
+        "INKLING_DATABASE_URL", "", "SQLAlchemy URL; empty is an SQLite file in the pictures' folder", str),
+    "runtime": Setting(
+        "INKLING_RUNTIME", "openvino", "`openvino`, or `keras` to serve the .keras files with TensorFlow",
+        one_of("openvino", "keras")),
+    "precision": Setting(
+        "INKLING_PRECISION", "f32", "OpenVINO's arithmetic: `f32`, or `bf16` where the processor has it: "
+        "faster for large models, answers differ in the third digit", one_of("f32", "bf16")),
+    "threads": Setting("INKLING_THREADS", "0", "processor threads a worker computes with; 0 is cores / workers",
+                       whole(0, 256)),
+    "max_bytes": Setting("INKLING_MAX_BYTES", "16777216", "largest upload, in bytes", whole(1024, 2**30)),
+    "max_pixels": Setting("INKLING_MAX_PIXELS", "50000000", "largest picture, width times height",
+                          whole(1024, 2**30)),
+    "max_frames": Setting("INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read",
+                          whole(1, 10**6)),
+    "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures in one API request", whole(1, 1000)),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one app; `SETTINGS` says what each is."""
+
+    models: Path
+    pictures: Path
+    database_url: str
+    runtime: str
+    precision: str
+    threads: int
+    max_bytes: int
+    max_pixels: int
+    max_frames: int
+    max_batch: int
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Reads `env` (the process's environment by default).
+
+        Raises:
+            BadSetting: a value is not accepted, or an INKLING_ variable is not known.
+        """
+        env = os.environ if env is None else env
+        known = {setting.variable for setting in SETTINGS.values()} | ELSEWHERE.keys()
+        for name in env:
+            if name.startswith("INKLING_") and name not in known:
+                raise BadSetting(f"{name} is not a setting. Known are: {', '.join(sorted(known))}.")
+        values = {}
+        for field, setting in SETTINGS.items():
+            text = env.get(setting.variable, setting.default)
+            try:
+                values[field] = setting.parse(text)
+            except ValueError as error:
+                raise BadSetting(f"{setting.variable} must be {error}. Received: {text!r}") from error
+        return cls(**values)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL with the default filled in."""
+        return self.database_url or f"sqlite:///{self.pictures / 'inkling.sqlite3'}"
+
+
+# Read where they are used, not by the app: gunicorn.conf.py, training/data.py.
+ELSEWHERE = {
+    "PORT": "port to listen on; as platforms set it. Default 5000",
+    "WEB_CONCURRENCY": "gunicorn workers; as platforms set it. Default: the number of cores",
+    "INKLING_HOST": "address to listen on. Default 127.0.0.1, or 0.0.0.0 when PORT is set",
+    "INKLING_DATA": "folder of the data sets to train on. Default data",
+}

@@ -1,0 +1,125 @@
+"""The JSON API. It keeps nothing."""
+
+import time
+
+from flask import Blueprint, abort, render_template, request
+
+from inkling import intake, pixels
+from inkling.catalog import ModelCard
+from inkling.classifier import Prediction
+from inkling.intake import Rejected
+from inkling.web import errors, inkling, openapi
+
+blueprint = Blueprint("api", __name__, url_prefix="/api")
+
+
+@blueprint.get("/models")
+def models():
+    """Cards in short."""
+    classifier = inkling().classifier
+    groups = classifier.catalog.by_task(without=classifier.broken)
+    return {"models": [_short(card) for _, cards in groups for card in cards]}
+
+
+@blueprint.post("/predict")
+def predict():
+    """One picture answers one object, several answer `{"results": [...]}`."""
+    settings, classifier = inkling().settings, inkling().classifier
+    request.max_content_length = settings.max_batch * settings.max_bytes * 4 // 3 + 65536
+    card = classifier.card(request.args.get("model", ""))
+    top = _top(card)
+    pictures = [_read(reader, card) for reader in _readers()]
+    good = [image for image, _ in pictures if not isinstance(image, Rejected)]
+    answers = iter(classifier.classify(good, card.name) if good else ())
+    results = [(image if isinstance(image, Rejected) else next(answers), decode) for image, decode in pictures]
+    if len(results) > 1:
+        return {"results": [
+            {"error": errors.problem(answer)} if isinstance(answer, Rejected) else _result(answer, decode, top)
+            for answer, decode in results]}
+    (answer, decode), = results
+    if isinstance(answer, Rejected):
+        raise answer
+    return _result(answer, decode, top)
+
+
+@blueprint.get("/openapi.json")
+def document():
+    """OpenAPI 3.1, made from the code."""
+    return openapi.document(inkling().settings)
+
+
+@blueprint.get("/docs")
+def docs():
+    """A page that shows the above."""
+    return render_template("docs.html", openapi=openapi.document(inkling().settings), base_url=request.host_url)
+
+
+def _readers() -> list:
+    """A function per picture sent that reads it: (settings, at_least) -> image."""
+    if request.is_json:
+        return [_json_reader()]
+    files, most = request.files.getlist("image"), inkling().settings.max_batch
+    if not files:
+        raise Rejected("missing", "Send a picture as the form field `image`, or as JSON {\"image\": …}. "
+                       f"Received: {request.content_type or 'no body'}.")
+    if len(files) > most:
+        raise Rejected("too-large", f"At most {most} pictures go in one request. Received: {len(files)}.",
+                       f"{len(files)} pictures")
+    return [lambda settings, at_least, file=file: intake.read_file(file.read(), file.filename, settings, at_least)
+            for file in files]
+
+
+def _json_reader():
+    try:
+        body = request.get_json()
+    except RecursionError:
+        abort(400, "The JSON is nested too deeply. Expected: {\"image\": …}.")
+    if not isinstance(body, dict) or not isinstance(body.get("image"), str):
+        raise Rejected("missing", 'The JSON must be {"image": "<data URL or base64>"}. '
+                       f"Received: {', '.join(map(repr, body))[:40] if isinstance(body, dict) else type(body).__name__}.")
+    return lambda settings, at_least: intake.read_base64(body["image"], settings, at_least)
+
+
+def _read(reader, card: ModelCard) -> tuple:
+    """(picture or why not, milliseconds to decode it)."""
+    enough = pixels.WORKING if card.input.kind == "ink" else 2 * max(card.input.width, card.input.height)
+    start = time.perf_counter()
+    try:
+        image = reader(inkling().settings, enough)
+    except Rejected as error:
+        image = error
+    return image, round((time.perf_counter() - start) * 1e3, 3)
+
+
+def _top(card: ModelCard) -> int:
+    text = request.args.get("top", "5")
+    if not text.isdecimal() or int(text) < 1:
+        abort(400, f"`top` must be a whole number from 1. Received: {text[:40]!r}.")
+    return min(int(text), len(card.labels))
+
+
+def _result(answer: Prediction, decode: float, top: int) -> dict:
+    ranked = [{"label": label, "probability": round(probability, 6)} for label, probability in answer.ranked(top)]
+    return {
+        "model": answer.model,
+        "task": answer.task,
+        "label": answer.label,
+        "confidence": ranked[0]["probability"],
+        "sure": answer.sure,
+        "predictions": ranked,
+        "milliseconds": {"decode": decode} | answer.milliseconds,
+    }
+
+
+def _short(card: ModelCard) -> dict:
+    return {
+        "name": card.name,
+        "task": card.task,
+        "title": card.title,
+        "summary": card.summary,
+        "kind": card.input.kind,
+        "labels": card.labels,
+        "parameters": card.parameters,
+        "accuracy": card.metrics.accuracy,
+        "threshold": card.threshold,
+    }

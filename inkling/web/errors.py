@@ -1,0 +1,72 @@
+"""One place for what goes wrong: pages get a page, the API gets RFC 9457 problem details."""
+
+import re
+
+from flask import Flask, Response, json, redirect, render_template, request, url_for
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from inkling.intake import REASONS, Rejected
+from inkling.web import inkling
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(Rejected, rejected)
+    app.register_error_handler(RequestEntityTooLarge, too_large)
+    app.register_error_handler(HTTPException, failed)
+
+
+def rejected(error: Rejected):
+    """The API's problem, or 303 to the help page with the reason on top."""
+    if for_programs():
+        return respond(problem(error))
+    field = "draw" if "drawing" in request.form else "photo"
+    choice = {field: request.form.get("model") or None}
+    return redirect(url_for("pages.help", reason=error.reason, got=error.received or None, **choice), 303)
+
+
+def too_large(_error: RequestEntityTooLarge):
+    limit = inkling().settings.max_bytes
+    length = request.content_length or "more"
+    error = Rejected(
+        "too-large", f"A picture may have {limit} bytes. Received: {length} bytes.", f"{length} bytes")
+    if for_programs():
+        return respond(problem(error))
+    # The form cannot be read: it is what was too large.
+    return redirect(url_for("pages.help", reason=error.reason, got=error.received), 303)
+
+
+def failed(error: HTTPException):
+    """Any other error: a page in the app's style, or a problem whose reason is the status's name."""
+    if error.code < 400:
+        return error
+    if not for_programs():
+        return render_template("error.html", status=error.code, title=error.name, detail=error.description), error.code
+    reason = re.sub(r"[^a-z]+", "-", error.name.lower())
+    response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))
+    for name, value in error.get_headers():  # such as Allow
+        if name != "Content-Type":
+            response.headers[name] = value
+    return response
+
+
+def problem(error: Rejected) -> dict:
+    """RFC 9457 problem details of a rejection, with our stable `reason`."""
+    about = REASONS[error.reason]
+    return _problem(error.reason, about.title, about.status, str(error), url_for("pages.help", reason=error.reason))
+
+
+def respond(details: dict) -> Response:
+    """Problem details as a response."""
+    response = Response(json.dumps(details), details["status"], mimetype="application/problem+json")
+    if details["status"] in (429, 503):
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def for_programs() -> bool:
+    """Whether the one who asks is a program."""
+    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz")
+
+
+def _problem(reason: str, title: str, status: int, detail: str, type: str) -> dict:
+    return {"type": type, "title": title, "status": status, "detail": detail, "reason": reason}

@@ -1,0 +1,130 @@
+"""The pages for visitors."""
+
+import re
+import time
+from types import SimpleNamespace
+
+from flask import Blueprint, abort, redirect, render_template, request, send_file, url_for
+
+from inkling import intake
+from inkling.catalog import ModelCard
+from inkling.classifier import wording
+from inkling.settings import EXTENSIONS, Settings
+from inkling.store import LARGEST, Result
+from inkling.web import inkling
+
+blueprint = Blueprint("pages", __name__)
+
+TOP = 5  # answers shown before the fold
+HARMLESS = re.compile(r"[\w .,/×%-]{1,40}")  # what the help page repeats from its address
+
+
+@blueprint.get("/")
+def index():
+    """Photo form and drawing canvas; the models chosen stand in the address."""
+    photo_groups, ink_groups = _groups(), _groups("ink")
+    return render_template(
+        "index.html", photo_groups=photo_groups, ink_groups=ink_groups, limits=_limits(inkling().settings),
+        chosen_photo=_chosen("photo", photo_groups), chosen_draw=_chosen("draw", ink_groups))
+
+
+@blueprint.post("/predict")
+def predict():
+    """Classifies the photo or drawing sent, keeps both, and answers 303 to the result."""
+    name = request.form.get("model", "")
+    inkling().classifier.card(name)  # before any work is done for an unknown model
+    start = time.perf_counter()
+    if "drawing" in request.form:
+        kind, image = "drawing", intake.read_data_url(request.form["drawing"], inkling().settings, at_least=LARGEST)
+    else:
+        file = request.files.get("image")
+        data, filename = (file.read(), file.filename) if file else (b"", "")
+        kind, image = "photo", intake.read_file(data, filename, inkling().settings, at_least=LARGEST)
+    decode = round((time.perf_counter() - start) * 1e3, 3)
+    prediction = inkling().classifier.classify_one(image, name)
+    id = inkling().store.add(image, prediction, kind, {"decode": decode} | prediction.milliseconds)
+    return redirect(url_for("pages.result", id=id), 303)
+
+
+@blueprint.get("/results/<id>")
+def result(id: str):
+    """The answer."""
+    found = _result(id)
+    ranked = found.predictions
+    shown = SimpleNamespace(
+        id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
+        wording=wording(found.confidence, found.sure), predictions=ranked[:TOP], rest=ranked[TOP:],
+        created=found.created, milliseconds=found.milliseconds, model=found.model)
+    card = inkling().classifier.catalog.models.get(found.model)
+    field = "photo" if found.kind == "photo" else "draw"
+    return render_template("result.html", result=shown, card=card and card.card,
+                           again_url=url_for("pages.index", **{field: found.model}))
+
+
+@blueprint.get("/results/<id>/picture")
+def picture(id: str):
+    """The picture as it was kept."""
+    return _image(inkling().store.picture(_result(id)))
+
+
+@blueprint.get("/results/<id>/seen.png")
+def seen(id: str):
+    """What the model saw."""
+    return _image(inkling().store.seen(_result(id).id))
+
+
+@blueprint.post("/results/<id>/delete")
+def delete(id: str):
+    """Removes picture and answer."""
+    if not inkling().store.delete(id):
+        abort(404, "This result is not here, or no longer.")
+    return redirect(url_for("pages.index"), 303)
+
+
+@blueprint.get("/help")
+def help():
+    """What is accepted, with the reason of a redirect on top."""
+    settings, reason = inkling().settings, request.args.get("reason")
+    reasons = [SimpleNamespace(code=code, title=about.title, detail=intake.advice(code, settings))
+               for code, about in intake.REASONS.items()]
+    problem = next((about for about in reasons if about.code == reason), None)
+    got = request.args.get("got", "")
+    if problem and HARMLESS.fullmatch(got):
+        problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} Received: {got}.")
+    return render_template("help.html", reason=problem and reason, problem=problem, reasons=reasons,
+                           limits=_limits(settings), back_url=url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw")))
+
+
+@blueprint.get("/models")
+def models():
+    """All models by task with their figures."""
+    return render_template("models.html", groups=_groups(), broken=sorted(inkling().classifier.broken.items()))
+
+
+def _result(id: str) -> Result:
+    return inkling().store.get(id) or abort(404, "This result is not here, or no longer.")
+
+
+def _image(path):
+    if not path.is_file():
+        abort(404, "This picture is not here, or no longer.")
+    response = send_file(path, max_age=0)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _groups(kind: str | None = None) -> list[tuple[str, list[ModelCard]]]:
+    classifier = inkling().classifier
+    return classifier.catalog.by_task(kind, without=classifier.broken)
+
+
+def _chosen(field: str, groups: list[tuple[str, list[ModelCard]]]) -> str | None:
+    """The model that the address asks for, else the first of the list."""
+    names = [card.name for _, cards in groups for card in cards]
+    asked = request.args.get(field)
+    return asked if asked in names else next(iter(names), None)
+
+
+def _limits(settings: Settings) -> SimpleNamespace:
+    return SimpleNamespace(max_bytes=settings.max_bytes, max_megapixels=settings.max_pixels / 1e6,
+                           extensions=EXTENSIONS)

@@ -1,0 +1,82 @@
+"""The shapes of the JSON API. The OpenAPI document is made from these, and a test holds every answer to them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Probability(Shape):
+    label: str
+    probability: Share
+
+
+class Milliseconds(Shape):
+    """Time taken by each stage; stages done for a whole batch are shared evenly."""
+
+    decode: float
+    prepare: float
+    infer: float
+
+
+class Result(Shape):
+    """One picture's answer."""
+
+    model: str
+    task: str
+    label: str
+    confidence: Annotated[Share, Field(description="calibrated: of answers at 0.9, nine in ten are right")]
+    sure: Annotated[bool, Field(description="the confidence reaches the model's threshold")]
+    predictions: Annotated[list[Probability], Field(description="most likely first, `top` of them")]
+    milliseconds: Milliseconds
+
+
+class Problem(Shape):
+    """RFC 9457 problem details; `reason` is stable and meant for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+
+
+class Failure(Shape):
+    """Stands in a batch in the place of a picture that could not be classified."""
+
+    error: Problem
+
+
+class Results(Shape):
+    """Several pictures' answers, in the order they were sent."""
+
+    results: list[Result | Failure]
+
+
+class PictureBody(Shape):
+    """A picture as JSON."""
+
+    image: Annotated[str, Field(description="a data URL (image/png, image/jpeg, image/webp) or plain base64")]
+
+
+class ModelShort(Shape):
+    """A model's card in short."""
+
+    name: str
+    task: str
+    title: str
+    summary: str
+    kind: Annotated[Literal["photo", "ink"], Field(description="what it reads: photos, or drawings")]
+    labels: list[str]
+    parameters: int
+    accuracy: Annotated[Share, Field(description="on its test pictures")]
+    threshold: Annotated[Share, Field(description="answers at or above it are called sure")]
+
+
+class Models(Shape):
+    models: list[ModelShort]

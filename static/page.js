@@ -1,0 +1,99 @@
+// @ts-check
+/** Wires the first page up: drawing, live answer, photo form, and the choices in the page's address. */
+import { Sketch } from "./canvas.js";
+import { Live } from "./live.js";
+import { enhance } from "./upload.js";
+
+const KEPT = "inkling-drawing";
+
+const draw = /** @type {HTMLFormElement} */ (document.querySelector("#draw"));
+const photo = /** @type {HTMLFormElement} */ (document.querySelector("#photo"));
+const model = /** @type {HTMLSelectElement} */ (draw.elements.namedItem("model"));
+const live = new Live(/** @type {HTMLElement} */ (draw.querySelector(".live")));
+const [width, colour, paper] = ["#width", "#colour", "#paper"].map((id) => /** @type {HTMLInputElement} */ (draw.querySelector(id)));
+const sketch = new Sketch(
+  /** @type {HTMLCanvasElement} */ (draw.querySelector("canvas")),
+  () => ({ width: Number(width.value), colour: colour.value, paper: paper.value }),
+);
+
+/** @type {Record<string, () => void>} */
+const actions = { undo: () => sketch.undo(), redo: () => sketch.redo(), clear: () => sketch.clear() };
+
+/** The buttons, the kept copy and the answer follow the drawing. */
+function follow() {
+  /** @type {Record<string, boolean>} */
+  const can = { undo: sketch.canUndo, redo: sketch.canRedo, clear: !sketch.blank };
+  // aria-disabled, not disabled: a button that goes grey must not lose the focus.
+  for (const name in can) draw.querySelector(`[data-action=${name}]`)?.setAttribute("aria-disabled", String(!can[name]));
+  if (sketch.blank || !model.value) live.say();
+  else live.ask(sketch.export(), model.value);
+  // Last, because a browser that blocks storage throws here.
+  sessionStorage.setItem(KEPT, JSON.stringify({ strokes: sketch.strokes, paper: paper.value }));
+}
+
+/** A drawing is still there after going back to it or reloading; a fresh visit starts on fresh paper. */
+function recall() {
+  const [visit] = performance.getEntriesByType("navigation");
+  const kept = sessionStorage.getItem(KEPT);
+  if (!kept || /** @type {PerformanceNavigationTiming} */ (visit).type === "navigate") return;
+  const drawing = JSON.parse(kept);
+  paper.value = drawing.paper;
+  if (drawing.strokes.length) sketch.restore(drawing.strokes);
+}
+
+/** Puts a choice into the page's address, so that a bookmark or a link keeps it. @param {HTMLSelectElement} select */
+function remember(select) {
+  const query = new URLSearchParams(location.search);
+  query.set(String(select.dataset.remember), select.value);
+  history.replaceState(history.state, "", `?${query}`);
+  const knows = document.querySelector(`[data-knows-of=${select.dataset.remember}]`);
+  if (knows) knows.textContent = select.selectedOptions[0].dataset.knows ?? "";
+}
+
+/** @param {KeyboardEvent} event */
+function shortcut(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+  const key = event.key.toLowerCase();
+  const action = key === "y" || (key === "z" && event.shiftKey) ? "redo" : key === "z" ? "undo" : "";
+  if (!action) return;
+  event.preventDefault();
+  actions[action]();
+}
+
+/** @param {SubmitEvent} event */
+function send(event) {
+  if (sketch.blank) {
+    event.preventDefault();
+    live.say("Draw something first.");
+    return;
+  }
+  live.stop();
+  /** @type {HTMLInputElement} */ (draw.elements.namedItem("drawing")).value = sketch.export().toDataURL();
+}
+
+/** Sends once, however often the button is pressed. @param {SubmitEvent} event */
+function sendOnce(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (event.defaultPrevented) return;
+  if (form.ariaBusy === "true") event.preventDefault();
+  form.ariaBusy = "true";
+}
+
+/** The page came back from the browser's memory: the answer that was on its way is lost. @param {PageTransitionEvent} event */
+function wake(event) {
+  for (const form of [photo, draw]) form.ariaBusy = "false";
+  if (event.persisted) follow();
+}
+
+enhance(photo);
+sketch.addEventListener("change", follow);
+model.addEventListener("change", follow);
+paper.addEventListener("input", () => sketch.redraw());
+paper.addEventListener("change", follow);
+draw.addEventListener("submit", send);
+for (const form of [photo, draw]) form.addEventListener("submit", sendOnce);
+document.addEventListener("keydown", shortcut);
+for (const name in actions) draw.querySelector(`[data-action=${name}]`)?.addEventListener("click", actions[name]);
+for (const select of document.querySelectorAll("select")) select.addEventListener("change", () => remember(select));
+addEventListener("pageshow", wake);
+recall();

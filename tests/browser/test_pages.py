@@ -1,0 +1,132 @@
+"""What holds for every page: accessible, narrow, light, and faithful to the visitor's choices."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+PATHS = [
+    "/",
+    "/help",
+    "/help?reason=blank",
+    "/models",
+    "/api/docs",
+    "/results/0",
+    "a result",
+    "an unsure result",
+]
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+MAX_FIRST_VISIT = 60_000
+
+
+@pytest.fixture(scope="session")
+def result_paths(browser, base_url, cat):
+    """Two results to look at: a cat as a cat, and a cat as a doodle."""
+    paths = {}
+    for name, model in (("a result", "cats-dogs-cnn"), ("an unsure result", "doodles-cnn")):
+        page = browser.new_page(base_url=base_url)
+        page.goto(f"/?photo={model}")
+        page.set_input_files("#image", cat)
+        page.get_by_role("button", name="Tell me what it is").click()
+        page.wait_for_url("**/results/*")
+        paths[name] = page.url
+        page.close()
+    return paths
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing(open_page, result_paths, path, width, scheme):
+    page = open_page(
+        result_paths.get(path, path), viewport={"width": width, "height": 800}, color_scheme=scheme
+    )
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("width", [320, 360])
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_scrolls_sideways(open_page, result_paths, path, width):
+    page = open_page(result_paths.get(path, path), viewport={"width": width, "height": 740})
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_is_named(open_page, result_paths, path):
+    page = open_page(result_paths.get(path, path))
+    assert "Inkling" in page.title()
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    kept_out = page.locator("meta[name=robots][content=noindex]").count() == 1
+    assert kept_out == ("result" in path), "results and errors stay out of search engines"
+
+
+CONTROLS = [
+    "Skip to content",
+    "Inkling",
+    "Models",
+    "Help",
+    "API",
+    "photo-model",
+    "image",
+    "Tell me what it is",
+    "draw-model",
+    "canvas",
+    "undo",
+    "redo",
+    "clear",
+    "Pen",
+    "See the full answer",
+]
+
+
+def focused(page):
+    """The name of what has the focus, and the outline that shows it; a stage's outline is its card's."""
+    return page.evaluate("""() => {
+        const at = document.activeElement;
+        const shown = at.matches("#canvas, #image") ? at.closest(".card") : at;
+        return [at.id || at.dataset.action || at.textContent.trim(), getComputedStyle(shown).outlineStyle];
+    }""")
+
+
+def test_tab_reaches_every_control_and_shows_where_it_is(page):
+    for control in CONTROLS:
+        page.keyboard.press("Tab")
+        assert focused(page) == [control, "solid"]
+
+
+def test_the_choice_goes_into_the_address_and_back(page):
+    page.select_option("#photo-model", "digits-cnn")
+    page.select_option("#draw-model", "doodles-cnn")
+    assert page.url.endswith("/?photo=digits-cnn&draw=doodles-cnn")
+    page.reload()
+    expect(page.locator("#photo-model")).to_have_value("digits-cnn")
+    expect(page.locator("#draw-model")).to_have_value("doodles-cnn")
+    expect(page.locator("[data-knows-of=draw]")).to_contain_text("giraffe")
+
+
+def test_a_result_leads_back_to_the_same_choice(open_page, result_paths):
+    page = open_page(result_paths["an unsure result"])
+    page.get_by_role("link", name="Try another").click()
+    expect(page.locator("#photo-model")).to_have_value("doodles-cnn")
+
+
+def test_nothing_moves_where_motion_is_unwelcome(open_page):
+    page = open_page("/", reduced_motion="reduce")
+    assert page.evaluate("getComputedStyle(document.querySelector('.primary')).transitionDuration") == "0s"
+
+
+def test_a_first_visit_is_light(open_page, base_url):
+    page = open_page("/help")
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    loaded, hosts = [], set()
+    network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    page.goto("/", wait_until="networkidle")
+    print(f"\na first visit: {sum(loaded):,.0f} bytes in {len(loaded)} answers")
+    assert sum(loaded) < MAX_FIRST_VISIT
+    assert hosts == {base_url.split("/")[2]}, "nothing comes from elsewhere"

@@ -1,0 +1,43 @@
+"""Doodles of 60 things, from Quick, Draw!; the first six are the animals."""
+
+from functools import partial
+
+import keras
+from keras import layers
+
+from inkling.catalog import InputSpec
+from training import augment
+from training.digits import blocks
+from training.recipe import Recipe
+
+
+def network(labels: int) -> keras.Model:
+    """Three blocks on 28, 14 and 7 pixels a side, then a dense layer."""
+    inputs = keras.Input((28, 28, 1))
+    x = blocks(inputs, (32, 64, 160), drop=0.15)
+    x = layers.Flatten()(x)
+    x = layers.Dense(256, activation="relu")(x)
+    x = layers.Dropout(0.4)(x)
+    return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="doodles_cnn")
+
+
+RECIPES = (
+    Recipe(
+        name="doodles-cnn",
+        task="doodles",
+        title="Doodles, convolutional network",
+        summary="Sixty things, six animals first, from Quick, Draw! drawings; a third of them redrawn as on the canvas.",
+        dataset="doodles",
+        input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw"),
+        build=network,
+        augment=partial(augment.drawings, flip=True, turn=6, bend=0.6),
+        epochs=20,
+        learning_rate=3e-3,
+        weight_decay=1e-3,
+        label_smoothing=0.05,
+        average=0.998,
+        redrawn=0.35,
+        fewest=800,
+        groups={"six animals": 6},
+    ),
+)

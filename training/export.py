@@ -1,0 +1,153 @@
+"""A trained network -> a folder of `models/` that can be served, whole or not at all."""
+
+import platform
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from inkling import pixels, runtime
+from inkling.catalog import Layer, ModelCard, Training, sha256
+from training import evaluate
+from training.data import Dataset
+from training.fit import Fitted, arrange
+from training.recipe import Recipe
+
+PARITY = 1e-4  # the largest difference of a probability between Keras and ONNX
+PARITY_PICTURES = 64
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: str, seed: int) -> ModelCard:
+    """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, figures, and the card that describes them.
+
+    The card's figures are those of the ONNX file on the test pictures; temperature and threshold come from
+    the held-out ones. Whatever fails, or Ctrl-C, leaves the folder that was there as it was.
+
+    Args:
+        command: what trains this model again.
+
+    Raises:
+        ValueError: Keras and ONNX do not give the same answers.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with replacing(root / recipe.name) as draft:
+        network = write_network(fitted.model, dataset.test.x, recipe, draft)
+        card = describe(recipe, dataset, fitted, network, draft, command, seed)
+        (draft / "card.json").write_text(as_json(card), "utf-8")
+    return card
+
+
+def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path) -> evaluate.Predict:
+    """Writes `model.keras` (without the optimizer) and `model.onnx`, and returns the latter as it is served.
+
+    Raises:
+        ValueError: the two differ by more than `PARITY` on test pictures.
+    """
+    bare = model.__class__.from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
+    x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
+    wanted = runtime.probabilities(bare.predict(x, batch_size=16, verbose=0))  # export needs one call before
+    bare.save(folder / "model.keras")
+    with warnings.catch_warnings(action="ignore"):  # tf2onnx's, about names that numpy drops
+        bare.export(folder / "model.onnx", format="onnx", verbose=False)
+    compiled = runtime.compile_onnx(folder / "model.onnx")
+    # Two sizes of batch: the exported network must take any.
+    got = runtime.probabilities(np.concatenate([compiled(x[:1]), compiled(x[1:])]))
+    gap = float(np.abs(got - wanted).max())
+    if not gap <= PARITY:  # not-a-number is refused too
+        raise ValueError(f"ONNX must give what Keras gives, to {PARITY}. Received: a difference of {gap:.2g}")
+    return lambda batch: runtime.probabilities(compiled(batch))
+
+
+def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate.Predict, folder: Path,
+             command: str, seed: int) -> ModelCard:
+    """Measures a network, draws its figures into `folder`, and returns the card of all files that lie there."""
+    temperature, threshold = decide(network, dataset, recipe)
+    metrics = evaluate.measure(network, dataset, recipe.input, temperature, threshold, recipe.groups)
+    evaluate.draw_confusion(np.array(metrics.confusion), dataset.labels, folder / "confusion.svg")
+    history = {key: tuple(round(float(value), 5) for value in fitted.history[key]) for key in CURVES}
+    evaluate.draw_curves(history, folder / "curves.svg")
+    return ModelCard(
+        name=recipe.name,
+        task=recipe.task,
+        title=recipe.title,
+        summary=recipe.summary,
+        labels=dataset.labels,
+        input=recipe.input,
+        network=layers(fitted.model),
+        parameters=fitted.model.count_params(),
+        training=Training(
+            dataset=dataset.name,
+            train_size=len(dataset.train.y),
+            held_out_size=len(dataset.held_out.y),
+            epochs=fitted.epochs,
+            seconds=round(fitted.seconds, 1),
+            seed=seed,
+            command=command,
+            versions={"python": platform.python_version()}
+            | {name: version(name) for name in ("keras", "tensorflow", "openvino")},
+        ),
+        metrics=metrics,
+        history=history,
+        temperature=temperature,
+        threshold=threshold,
+        files={path.name: sha256(path) for path in sorted(folder.iterdir())},
+        attribution=dataset.source,
+    )
+
+
+def decide(network: evaluate.Predict, dataset: Dataset, recipe: Recipe) -> tuple[float, float]:
+    """Temperature and threshold, from the held-out pictures alone."""
+    held_out = dataset.held_out
+    raw = evaluate.predict(network, held_out.x, recipe.input)
+    temperature = round(evaluate.fit_temperature(raw, held_out.y), 4)
+    return temperature, evaluate.choose_threshold(runtime.tempered(raw, temperature), held_out.y)
+
+
+def layers(model: keras.Model) -> tuple[Layer, ...]:
+    """The network's table, from the input on."""
+    return tuple(
+        Layer(name=layer.name, kind=type(layer).__name__, output=layer.output.shape, parameters=layer.count_params())
+        for layer in model.layers
+    )
+
+
+def as_json(card: ModelCard) -> str:
+    """The card as text that reads and diffs well: innermost lists, a matrix's rows among them, on one line."""
+    text = card.model_dump_json(indent=1)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda match: re.sub(r"\n\s*", "", match[0]).replace(",", ", "), text) + "\n"
+
+
+# ---- Whole or not at all ----
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Gives an empty folder to fill that becomes `target` if all goes well, and vanishes if not.
+
+    It lies beside `target`, under a name that the catalog passes over, so that only names change in the end.
+    """
+    draft, aside = (target.with_name(f".{target.name}.{state}") for state in ("draft", "old"))
+    if aside.exists() and not target.exists():  # a run was killed between the two renames
+        aside.rename(target)
+    for leftover in (draft, aside):
+        shutil.rmtree(leftover, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        if target.exists():
+            target.rename(aside)
+        draft.rename(target)
+    finally:
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        for leftover in (draft, aside):
+            shutil.rmtree(leftover, ignore_errors=True)
