@@ -56,7 +56,8 @@ def models() -> None:
     for title, cards in classifier.catalog.by_task(without=classifier.broken):
         click.echo(title)
         for card in cards:
-            click.echo(f"  {card.name:<20} {card.metrics.accuracy:7.2%}  {card.parameters:>10,} parameters  {card.title}")
+            figures = f"{card.metrics.accuracy:7.2%}  {card.parameters:>10,} parameters"
+            click.echo(f"  {card.name:<20} {figures}  {card.title}")
     for name, why in sorted(classifier.broken.items()):
         click.echo(f"off: {name}: {why}", err=True)
 

@@ -12,21 +12,24 @@ def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndar
     """
     out = np.empty((len(pictures), side, side, 3), np.uint8)
     for i, picture in enumerate(pictures):
-        height, width = picture.shape[:2]
-        zoom = np.exp(rng.uniform(-0.1, 0.35))
-        aspect = np.exp(rng.uniform(-0.3, 0.3) / 2)
-        sx, sy = zoom * aspect * side / width, zoom / aspect * side / height
-        flip = -1 if rng.random() < 0.5 else 1
-        turn = np.deg2rad(rng.normal(0, 5))
-        linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag([flip * sx, sy])
-        room = np.maximum(0, np.array([width * sx, height * sy]) - side) / 2
-        middle = side / 2 + rng.uniform(-1, 1, 2) * (room + 0.04 * side)
-        move = np.hstack([linear, (middle - linear @ [width / 2, height / 2])[:, None]])
-        warped = cv2.warpAffine(picture, move, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        gain, shift = rng.uniform(0.7, 1.3), rng.uniform(-25, 25)
-        out[i] = cv2.convertScaleAbs(warped, alpha=gain, beta=max(shift, 0)) if shift >= 0 else cv2.subtract(
-            cv2.convertScaleAbs(warped, alpha=gain), (-shift,) * 4)
+        move = photo_move(picture.shape[1], picture.shape[0], rng, side)
+        # Past its rim a picture goes on as in a mirror.
+        warped = cv2.warpAffine(
+            picture, move, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        light = np.clip(np.arange(256) * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25), 0, 255)
+        out[i] = cv2.LUT(warped, light.astype(np.uint8))
     return out
+
+
+def photo_move(width: int, height: int, rng: np.random.Generator, side: int) -> np.ndarray:
+    """A random affine map, float64 [2, 3], of a width x height photo onto side x side."""
+    zoom, aspect = np.exp(rng.uniform(-0.1, 0.35)), np.exp(rng.uniform(-0.3, 0.3) / 2)
+    stretch = np.array([zoom * aspect * side / width, zoom / aspect * side / height])
+    flip, turn = (-1 if rng.random() < 0.5 else 1), np.deg2rad(rng.normal(0, 5))
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag(stretch * [flip, 1])
+    room = np.maximum(0, np.array([width, height]) * stretch - side) / 2
+    middle = side / 2 + rng.uniform(-1, 1, 2) * (room + 0.04 * side)
+    return np.hstack([linear, (middle - linear @ [width / 2, height / 2])[:, None]])
 
 
 def drawings(pictures: np.ndarray, rng: np.random.Generator, flip: bool, turn: float = 10, bend: float = 1.0,
@@ -39,25 +42,25 @@ def drawings(pictures: np.ndarray, rng: np.random.Generator, flip: bool, turn: f
         bend: strength of the elastic distortion (Simard 2003), in pixels.
     """
     count, side = pictures.shape[:2]
-    grid_y, grid_x = np.mgrid[:side, :side].astype(np.float32) - (side - 1) / 2
     out = np.empty((count, side, side, 1), np.uint8)
-    # Smooth random fields: coarse noise, enlarged.
-    coarse = rng.normal(0, bend, (count, 2, 5, 5)).astype(np.float32)
+    bends = rng.normal(0, bend, (count, 2, 5, 5)).astype(np.float32)  # coarse noise, smooth when enlarged
     for i, picture in enumerate(pictures):
-        angle = np.deg2rad(rng.normal(0, turn))
-        sx, sy = np.exp(rng.normal(0, 0.08, 2))
-        if flip and rng.random() < 0.5:
-            sx = -sx
-        shear = rng.normal(0, 0.1)
-        a, b = np.cos(angle) * sx, -np.sin(angle) * sy + shear
-        c, d = np.sin(angle) * sx, np.cos(angle) * sy
-        dx, dy = rng.normal(0, 0.8, 2) + (side - 1) / 2
-        field_x, field_y = (cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in coarse[i])
-        map_x = (a * grid_x + b * grid_y + field_x + dx).astype(np.float32)
-        map_y = (c * grid_x + d * grid_y + field_y + dy).astype(np.float32)
-        moved = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR)
+        map_x, map_y = drawing_move(side, rng, flip, turn)
+        bend_x, bend_y = (cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in bends[i])
+        moved = cv2.remap(picture, map_x + bend_x, map_y + bend_y, cv2.INTER_CUBIC)
         out[i, ..., 0] = line(moved, rng)
     return out
+
+
+def drawing_move(side: int, rng: np.random.Generator, flip: bool, turn: float) -> tuple[np.ndarray, np.ndarray]:
+    """A random affine map as OpenCV's remap takes it: float32 [side, side] of x and of y."""
+    grid_y, grid_x = np.mgrid[:side, :side].astype(np.float32) - (side - 1) / 2
+    angle, shear = np.deg2rad(rng.normal(0, turn)), rng.normal(0, 0.07)
+    sx, sy = np.exp(rng.normal(0, 0.08, 2)) * [-1 if flip and rng.random() < 0.5 else 1, 1]
+    dx, dy = rng.normal(0, 0.8, 2) + (side - 1) / 2
+    map_x = np.cos(angle) * sx * grid_x + (shear - np.sin(angle) * sy) * grid_y + dx
+    map_y = np.sin(angle) * sx * grid_x + np.cos(angle) * sy * grid_y + dy
+    return map_x.astype(np.float32), map_y.astype(np.float32)
 
 
 def line(drawing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -65,5 +68,5 @@ def line(drawing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() > 0.25:
         return drawing
     change = cv2.dilate if rng.random() < 0.5 else cv2.erode
-    share = rng.uniform(0, 0.7)
+    share = rng.uniform(0, 0.6)
     return cv2.addWeighted(change(drawing, np.ones((2, 2), np.uint8)), share, drawing, 1 - share, 0)

@@ -24,7 +24,7 @@ BINS = 15  # of the calibration error, as in Guo et al.
 TEMPERATURES = (0.2, 5.0)
 FEWEST = 100  # pictures that a threshold is decided by, where there are as many
 LEAST_SURE = 0.5  # an answer that is as likely wrong by its own word is never sure
-DIGITS = 6  # of a metric
+PLACES = 6  # of a metric, after the point
 
 CROWDED = 12  # a confusion matrix of more labels has no numbers in its cells
 
@@ -35,9 +35,9 @@ Predict = Callable[[np.ndarray], np.ndarray]  # float32 [n, h, w, c] -> probabil
 
 
 def predict(probabilities_of: Predict, x: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """A data set's pictures (uint8) -> float32 [n, labels], through the pipeline that serves, by the batch."""
-    parts = np.split(x, range(BATCH, len(x), BATCH))
-    return np.concatenate([probabilities_of(pixels.scale(arrange(part, spec), spec.scaling)) for part in parts])
+    """A data set's pictures (uint8) -> float32 [n, labels], through the pipeline that serves, in batches."""
+    parts = (arrange(part, spec) for part in np.split(x, range(BATCH, len(x), BATCH)))
+    return np.concatenate([probabilities_of(pixels.scale(part, spec.scaling)) for part in parts])
 
 
 def accuracy(probabilities: np.ndarray, y: np.ndarray) -> float:
@@ -53,17 +53,18 @@ def confusion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def class_metrics(matrix: np.ndarray, labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
-    """Precision, recall and support of each label of a confusion matrix; 0 where there is nothing to divide."""
+    """Precision, recall and support of each label of a confusion matrix; 0 where nothing can be divided."""
     right, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(support, 1)
     return tuple(
-        ClassMetrics(label=label, precision=_rounded(precision[i]), recall=_rounded(recall[i]), support=support[i])
+        ClassMetrics(label=label, precision=_rounded(precision[i]), recall=_rounded(recall[i]),
+                     support=int(support[i]))
         for i, label in enumerate(labels)
     )
 
 
 def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """Expected calibration error (Guo et al. 2017): how far confidence is from accuracy, over 15 equal bins."""
+    """Expected calibration error (Guo et al. 2017): how far confidence is from accuracy, in 15 bins."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     gaps = np.bincount(bins, weights=confidence - right, minlength=BINS)
@@ -100,7 +101,7 @@ def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0
 
 
 def sure(probabilities: np.ndarray, y: np.ndarray, threshold: float) -> tuple[float, float]:
-    """Share of pictures answered with at least `threshold` confidence, and accuracy among them (0 if none)."""
+    """Share of pictures answered with at least `threshold` confidence; accuracy among them (0 if none)."""
     certain = probabilities.max(axis=1) >= threshold
     return float(certain.mean()), accuracy(probabilities[certain], y[certain]) if certain.any() else 0.0
 
@@ -111,8 +112,8 @@ def group_accuracy(probabilities: np.ndarray, y: np.ndarray, count: int) -> floa
     return accuracy(probabilities[members, :count], y[members])
 
 
-def measure(probabilities_of: Predict, dataset: Dataset, spec: InputSpec, temperature: float, threshold: float,
-            groups: dict[str, int] | None = None) -> Metrics:
+def measure(probabilities_of: Predict, dataset: Dataset, spec: InputSpec, temperature: float,
+            threshold: float, groups: dict[str, int] | None = None) -> Metrics:
     """Everything that a card says about the test pictures of a data set.
 
     Args:
@@ -139,12 +140,12 @@ def measure(probabilities_of: Predict, dataset: Dataset, spec: InputSpec, temper
 
 
 def _rounded(value: float) -> float:
-    return round(float(value), DIGITS)
+    return round(float(value), PLACES)
 
 
 def _floored(value: float) -> float:
     """Rounded down, so that the picture of that very confidence stays at or above it."""
-    return float(np.floor(float(value) * 10**DIGITS) / 10**DIGITS)
+    return float(np.floor(float(value) * 10**PLACES) / 10**PLACES)
 
 
 # ---- Figures ----
@@ -174,17 +175,17 @@ def draw_curves(history: dict[str, Sequence[float]], path: Path) -> None:
     figure = Figure((7, 2.8), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label, style in ((name, "training", "--"), (f"val_{name}", "validation", "-")):
-            values = history[key]
-            axes.plot(range(1, len(values) + 1), values, style, label=label, marker="." if len(values) < 30 else None)
+            epochs = range(1, len(history[key]) + 1)
+            axes.plot(epochs, history[key], style, label=label, marker="." if len(epochs) < 30 else None)
         axes.set(xlabel="epoch", title=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
+        axes.grid(color="0.9")
     axes.legend()
     _write(figure, path)
 
 
 def _write(figure: Figure, path: Path) -> None:
-    """Saves a figure the same way each time: no date, text as text, and styles that no page's policy refuses."""
+    """Saves a figure the same way each time: no date, text as text, styles that no page's policy refuses."""
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": "inkling", "svg.fonttype": "none"}):
         figure.savefig(path, format="svg", metadata=nothing)
@@ -200,5 +201,7 @@ def _without_css(svg: str) -> str:
 
 
 def _attributes(style: str) -> str:
-    pairs = (declaration.split(":", 1) for declaration in style.split(";") if declaration.strip())
-    return "".join(f' {name.strip()}="{value.strip()}"' for name, value in pairs)
+    """CSS declarations as attributes; the last of a property holds."""
+    pairs = dict(declaration.split(":", 1) for declaration in style.split(";") if declaration.strip())
+    values = {name.strip(): value.strip() for name, value in pairs.items()}
+    return "".join(f' {name}="{value}"' for name, value in values.items())

@@ -25,7 +25,7 @@ CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: str, seed: int) -> ModelCard:
-    """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, figures, and the card that describes them.
+    """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, figures, and the card that says all.
 
     The card's figures are those of the ONNX file on the test pictures; temperature and threshold come from
     the held-out ones. Whatever fails, or Ctrl-C, leaves the folder that was there as it was.
@@ -69,7 +69,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
 
 def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate.Predict, folder: Path,
              command: str, seed: int) -> ModelCard:
-    """Measures a network, draws its figures into `folder`, and returns the card of all files that lie there."""
+    """Measures a network, draws its figures into `folder`, and returns the card of all files there."""
     temperature, threshold = decide(network, dataset, recipe)
     metrics = evaluate.measure(network, dataset, recipe.input, temperature, threshold, recipe.groups)
     evaluate.draw_confusion(np.array(metrics.confusion), dataset.labels, folder / "confusion.svg")
@@ -115,15 +115,18 @@ def decide(network: evaluate.Predict, dataset: Dataset, recipe: Recipe) -> tuple
 def layers(model: keras.Model) -> tuple[Layer, ...]:
     """The network's table, from the input on."""
     return tuple(
-        Layer(name=layer.name, kind=type(layer).__name__, output=layer.output.shape, parameters=layer.count_params())
-        for layer in model.layers
+        Layer(name=one.name, kind=type(one).__name__, output=one.output.shape, parameters=one.count_params())
+        for one in model.layers
     )
 
 
 def as_json(card: ModelCard) -> str:
-    """The card as text that reads and diffs well: innermost lists, a matrix's rows among them, on one line."""
-    text = card.model_dump_json(indent=1)
-    return re.sub(r"\[[^\[\]{}]*\]", lambda match: re.sub(r"\n\s*", "", match[0]).replace(",", ", "), text) + "\n"
+    """The card as text that reads and diffs well: innermost lists, as a matrix's rows, on one line."""
+
+    def one_line(match: re.Match) -> str:
+        return re.sub(r"\n\s*", "", re.sub(r",\n\s*", ", ", match[0]))
+
+    return re.sub(r"\[\n[^\[\]{}]*\]", one_line, card.model_dump_json(indent=1)) + "\n"
 
 
 # ---- Whole or not at all ----

@@ -25,7 +25,7 @@ class Hand:
 
 
 def middle_line(bitmap: np.ndarray) -> np.ndarray:
-    """uint8 [28, 28], ink on 0 -> float32 [112, 112]: distance to the middle of the nearest line, in steps."""
+    """uint8 [28, 28], ink on 0 -> float32 [112, 112]: distance to the middle of the nearest line."""
     fine = cv2.resize(bitmap, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
     line = skeletonize(fine > 100)
     if not line.any():
@@ -33,7 +33,7 @@ def middle_line(bitmap: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform(1 - line.astype(np.uint8), cv2.DIST_L2, 5)
 
 
-def redraw(bitmap: np.ndarray, hand: Hand = Hand()) -> Image.Image:  # noqa: B008 (frozen)
+def redraw(bitmap: np.ndarray, hand: Hand) -> Image.Image:
     """A drawing of a data set (uint8 [28, 28], ink on 0) as a 400x400 RGB picture drawn by `hand`."""
     distance = middle_line(bitmap)
     top, left = np.min(np.nonzero(distance == 0), axis=1)

@@ -75,8 +75,8 @@ def _json_reader():
     except RecursionError:
         abort(400, "The JSON is nested too deeply. Expected: {\"image\": …}.")
     if not isinstance(body, dict) or not isinstance(body.get("image"), str):
-        raise Rejected("missing", 'The JSON must be {"image": "<data URL or base64>"}. '
-                       f"Received: {', '.join(map(repr, body))[:40] if isinstance(body, dict) else type(body).__name__}.")
+        got = ", ".join(map(repr, body))[:40] or "{}" if isinstance(body, dict) else type(body).__name__
+        raise Rejected("missing", f'The JSON must be {{"image": "<data URL or base64>"}}. Received: {got}.')
     return lambda settings, at_least: intake.read_base64(body["image"], settings, at_least)
 
 

@@ -91,8 +91,8 @@ def help():
     got = request.args.get("got", "")
     if problem and HARMLESS.fullmatch(got):
         problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} Received: {got}.")
-    return render_template("help.html", reason=problem and reason, problem=problem, reasons=reasons,
-                           limits=_limits(settings), back_url=url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw")))
+    back_url = url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
+    return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back_url)
 
 
 @blueprint.get("/models")

@@ -1,0 +1,38 @@
+# make run   serve on http://127.0.0.1:5000        make test  run all tests
+# make lint  check style                           make ink   the ink benchmark
+PYTHON ?= python3
+PORT_SHOWN = $(or $(PORT),5000)
+BIN = .venv/bin
+
+.PHONY: run test lint ink screenshots clean
+
+run: .venv/serve.done
+	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
+	@$(BIN)/gunicorn app:app
+
+test: .venv/dev.done
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.done
+	$(BIN)/ruff check .
+
+ink: .venv/dev.done
+	$(BIN)/python -m benchmarks.ink
+
+screenshots: .venv/dev.done
+	$(BIN)/python -m tools.screenshots
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# A mark per set, renewed when its list of packages changes.
+.venv/serve.done: requirements-serve.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+	@touch $@
+
+.venv/dev.done: requirements-dev.txt requirements.txt requirements-serve.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/serve.done
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache

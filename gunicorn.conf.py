@@ -1,0 +1,24 @@
+"""gunicorn's settings: `gunicorn app:app` reads this file by itself."""
+
+import os
+
+PORT = os.environ.get("PORT")
+HOST = os.environ.get("INKLING_HOST") or ("0.0.0.0" if PORT else "127.0.0.1")
+
+bind = f"{HOST}:{PORT or 5000}"
+workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
+# The app divides the cores among its workers.
+raw_env = [f"WEB_CONCURRENCY={workers}"]
+worker_class = "gthread"
+threads = 4
+# Models are opened after the fork, by each worker: their threads would not survive one.
+preload_app = False
+timeout = 30
+graceful_timeout = 30
+# A heartbeat on a slow disk would make gunicorn kill a healthy worker.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+def post_worker_init(worker):
+    """Opens the models before the first request."""
+    worker.app.wsgi().extensions["inkling"].classifier.warm()

@@ -1,0 +1,415 @@
+"""The trust boundary: bytes or a data URL in, an upright RGB picture without metadata out, or `Rejected`."""
+
+import base64
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image, ImageFile
+from pillow_heif import register_heif_opener
+
+from inkling.settings import EXTENSIONS, Settings
+
+register_heif_opener()
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+SHOWN = 40  # characters of a received value that a message repeats
+CHUNKS = 2**16  # of a PNG, or segments of a JPEG: encoders stay far below, each costs time in Python
+SCANS = 50  # of a progressive JPEG: encoders write about ten, each is a pass over all pixels
+RLE_BYTES = 2**20  # of a run-length coded BMP, which Pillow decodes in Python
+
+FORMATS = {"jpg": "JPEG", "heic": "HEIF", "heif": "HEIF"}
+MEDIA_TYPES = {f"image/{name}": FORMATS.get(name, name.upper()) for name in EXTENSIONS}
+KINDS = sorted(set(MEDIA_TYPES.values()))
+CANVAS_TYPES = {name: MEDIA_TYPES[name] for name in ("image/png", "image/jpeg", "image/webp")}
+BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Rejected(Exception):
+    """A picture or request that is not accepted.
+
+    Attributes:
+        reason: stable code, a key of `REASONS`.
+        message: a sentence with the value received and what would be accepted.
+        received: that value, short and printable, or "".
+    """
+
+    def __init__(self, reason: str, message: str, received: str = ""):
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.received = shorten(received)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a stable code means: the HTTP status, a title, and what to do, with {placeholders} for limits."""
+
+    status: int
+    title: str
+    advice: str
+
+
+REASONS = {
+    "missing": Reason(400, "No picture arrived",
+                      "Choose a photo or draw something first, then send it."),
+    "empty": Reason(400, "The file is empty",
+                    "Its size is 0 bytes, so the copy may have failed. Choose the original file."),
+    "extension": Reason(415, "This kind of file is not accepted",
+                        "Send a picture that ends in one of: {extensions}."),
+    "not-an-image": Reason(415, "This is not a picture",
+                           "Open the file in an image viewer. If it shows, save it as JPEG or PNG "
+                           "and send that."),
+    "mismatch": Reason(415, "The name and the contents differ",
+                       "The file was renamed without being converted. Give it back its own ending, or "
+                       "save it again as JPEG or PNG."),
+    "too-large": Reason(413, "The file is too large",
+                        "The limit is {max_megabytes} MB. Save the picture smaller or with a lower quality."),
+    "too-many-pixels": Reason(413, "The picture has too many pixels",
+                              "The limit is {max_megapixels} megapixels, width times height. "
+                              "Scale it down first."),
+    "truncated": Reason(422, "The picture is cut off or damaged",
+                        "Part of the file is missing, often after a broken download. "
+                        "Copy it again and resend it."),
+    "animated-too-long": Reason(422, "The animation is too long",
+                                "Only the first frame is looked at, and {max_frames} frames are the limit. "
+                                "Send a still picture."),
+    "blank": Reason(422, "Nothing is drawn",
+                    "Draw something first; a single dot in the colour of the paper cannot be seen."),
+    "unknown-model": Reason(404, "There is no such model", "Choose one of the models on the models page."),
+    "model-unavailable": Reason(503, "This model is not available",
+                                "It could not be loaded. Choose another model, or try again later."),
+    "busy": Reason(503, "Too much to do at the moment", "Wait a few seconds and send it again."),
+    "rate-limited": Reason(429, "Too many requests", "Wait a minute and try again."),
+}
+
+
+def advice(reason: str, settings: Settings) -> str:
+    """What to do about a reason, with the limits filled in.
+
+    Raises:
+        KeyError: the reason is not one of `REASONS`.
+    """
+    return REASONS[reason].advice.format(
+        max_megabytes=_megabytes(settings.max_bytes), max_megapixels=f"{settings.max_pixels / 1e6:.3g}",
+        max_frames=settings.max_frames, extensions=", ".join(EXTENSIONS))
+
+
+def shorten(text: str) -> str:
+    """At most 40 printable characters of anything received, safe to show and to log."""
+    kept = text if len(text) <= SHOWN else text[: SHOWN // 2] + "…" + text[-(SHOWN // 2 - 1):]
+    return "".join(letter if letter.isprintable() else "?" for letter in kept)
+
+
+def read_file(data: bytes | None, filename: str | None, settings: Settings,
+              at_least: int = 1024) -> Image.Image:
+    """Reads an uploaded file, whose name's extension and bytes must agree.
+
+    Args:
+        data: the file's contents.
+        filename: the name it came with; only its extension counts.
+        settings: holds the limits.
+        at_least: a large JPEG may be read smaller, with a longer side of no less than this.
+
+    Returns:
+        An upright RGB picture without metadata.
+
+    Raises:
+        Rejected: the file is not accepted.
+    """
+    if data is None or not filename:
+        raise Rejected("missing", "No file was received. Send one with its name.")
+    base = re.split(r"[/\\]", filename)[-1]
+    extension = base.rpartition(".")[2].lower() if "." in base else ""
+    if extension not in EXTENSIONS:
+        raise Rejected("extension", f"The name must end in one of {', '.join(EXTENSIONS)}. "
+                                    f"Received: {shorten(base)}", base)
+    kind = MEDIA_TYPES["image/" + extension]
+    return _read(data, {kind}, f"name ends in .{extension}", settings, at_least)
+
+
+def read_data_url(text: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
+    """Reads a drawing: `data:image/png;base64,…`, or image/jpeg or image/webp; type and bytes must agree.
+
+    Returns:
+        An upright RGB picture without metadata.
+
+    Raises:
+        Rejected: the text is not accepted.
+    """
+    return _read_data_url(text, CANVAS_TYPES, settings, at_least)
+
+
+def read_base64(text: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
+    """Reads bare base64 of a picture in any accepted format, or a data URL whose type and bytes agree.
+
+    Returns:
+        An upright RGB picture without metadata.
+
+    Raises:
+        Rejected: the text is not accepted.
+    """
+    if isinstance(text, str) and text[:5].lower() == "data:":
+        return _read_data_url(text, MEDIA_TYPES, settings, at_least)
+    return _read(_decode(text, settings), set(KINDS), "", settings, at_least)
+
+
+def _read_data_url(text: object, types: dict[str, str], settings: Settings, at_least: int) -> Image.Image:
+    if not text:
+        raise Rejected("missing", "No picture was received. Send it as a data URL.")
+    head, comma, payload = text.partition(",") if isinstance(text, str) else (repr(text), "", "")
+    if comma and head.lower().startswith("data:") and not payload:
+        raise Rejected("empty", "The data URL holds no bytes after its comma.", head)
+    media_type = re.fullmatch(r"data:([a-z/+-]+);base64", head.lower())
+    if not comma or media_type is None or media_type[1] not in types:
+        raise Rejected("not-an-image", f"A data URL must begin with data:TYPE;base64, where TYPE is one of "
+                                       f"{', '.join(types)}. Received: {shorten(head)}", head)
+    declared = media_type[1]
+    data = _decode(payload, settings)
+    return _read(data, {types[declared]}, f"data URL says {declared}", settings, at_least)
+
+
+def _decode(text: object, settings: Settings) -> bytes:
+    if text is None or text == "":
+        raise Rejected("missing", "No picture was received. Send it as base64.")
+    if not isinstance(text, str):
+        raise Rejected("not-an-image", f"The picture must be a string. Received: {type(text).__name__}",
+                       type(text).__name__)
+    _check_bytes(len(text) // 4 * 3 - text.count("=", len(text) - 2), settings)
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise Rejected("not-an-image", f"The picture must be plain base64 without spaces or line breaks. "
+                                       f"Received: {shorten(text)}", text) from error
+
+
+def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_least: int) -> Image.Image:
+    """Bytes to picture; `claim` says in words where `accepted` comes from."""
+    if not data:
+        raise Rejected("empty", "The file holds no bytes. Send one with a picture in it.", "0 bytes")
+    _check_bytes(len(data), settings)
+    kind = _sniff(data)
+    if kind is None:
+        raise Rejected("not-an-image", f"The contents are none of {', '.join(KINDS)}. "
+                                       f"They begin with: {data[:8].hex(' ')}", data[:8].hex(" "))
+    if kind not in accepted:
+        raise Rejected("mismatch", f"The {claim}, but the contents are {kind}. They must agree.", kind)
+    try:
+        return _picture(data, kind, settings, at_least)
+    except Rejected:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels(re.search(r"\d+ pixels", str(error))[0], settings) from error
+    except Exception as error:  # decoders raise whatever they like on hostile bytes
+        raise _damaged(kind) from error
+
+
+def _picture(data: bytes, kind: str, settings: Settings, at_least: int) -> Image.Image:
+    # One process has one limit, so writing Pillow's global here is the same write every time.
+    Image.MAX_IMAGE_PIXELS = settings.max_pixels
+    frames = None
+    if kind in STILLS:
+        data, frames = STILLS[kind](data, settings.max_frames)
+    with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        _check_pixels(image.size, settings)
+        _check_frames(frames or getattr(image, "n_frames", 1), settings)
+        if kind == "JPEG":
+            image.draft(None, _draft_size(image.size, at_least))
+        image.load()
+        _check_pixels(image.size, settings)
+        turn = UPRIGHT.get(_orientation(image))
+        result = _to_rgb(image)
+    result = result.transpose(turn) if turn is not None else result
+    result.info = {}
+    return result
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.3g}"
+
+
+def _check_bytes(count: int, settings: Settings) -> None:
+    if count > settings.max_bytes:
+        raise Rejected("too-large", f"A picture may have {settings.max_bytes} bytes "
+                                    f"({_megabytes(settings.max_bytes)} MB). Received: {count} bytes",
+                       f"{count} bytes")
+
+
+def _too_many_pixels(received: str, settings: Settings) -> Rejected:
+    return Rejected("too-many-pixels", f"A picture may have {settings.max_pixels} pixels, width times "
+                                       f"height. Received: {received}", received)
+
+
+def _check_pixels(size: tuple[int, int], settings: Settings) -> None:
+    width, height = size
+    if width * height > settings.max_pixels:
+        raise _too_many_pixels(f"{width} x {height}", settings)
+
+
+def _check_frames(frames: int, settings: Settings) -> None:
+    if frames > settings.max_frames:
+        raise Rejected("animated-too-long", f"An animation may have {settings.max_frames} frames. "
+                                            f"Received: {frames} or more", f"{frames} or more frames")
+
+
+def _damaged(kind: str) -> Rejected:
+    return Rejected("truncated", f"The {kind} picture is cut off or damaged; a complete one is needed.", kind)
+
+
+def _sniff(data: bytes) -> str | None:
+    """The format that the first bytes announce, if it is one of ours."""
+    for start, kind in ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"),
+                        (b"GIF89a", "GIF")):
+        if data.startswith(start):
+            return kind
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADERS:
+        return "BMP"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] != b"ftyp":
+        return None
+    box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+    brands = {box[at : at + 4] for at in range(0, len(box), 4) if at != 4}
+    if brands & {b"avif", b"avis"}:
+        return "AVIF"
+    return "HEIF" if brands & HEIF_BRANDS else None
+
+
+def _draft_size(size: tuple[int, int], at_least: int) -> tuple[int, int]:
+    longest = max(size)
+    return tuple(max(1, -(-side * at_least // longest)) for side in size)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # broken EXIF is no reason to refuse a picture
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "I;16":
+        # Pillow's own conversion clips at 255 instead of keeping the high byte.
+        return Image.frombytes("L", image.size, image.tobytes()[1::2]).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layers = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(layers, mask=layers.getchannel("A"))
+    return white
+
+
+def _still_gif(data: bytes, most: int) -> tuple[bytes, int]:
+    """A GIF of the first frame alone, and the number of frames, counted up to most + 1.
+
+    Pillow joins comments in quadratic time and takes a file without its end; this does neither.
+
+    Raises:
+        Rejected: the blocks make no sense or do not reach the end.
+        IndexError: the file is cut.
+    """
+    at = head = 13 + _gif_colours(data[10])
+    patience = 4096 + len(data) // 32  # sub-blocks hold 255 bytes; a file full of tiny ones is made to stall
+    control = first = b""
+    frames = 0
+    while data[at] != 0x3B and frames <= most:
+        start = at
+        if data[at] == 0x2C:
+            at += 11 + _gif_colours(data[at + 9])
+            frames += 1
+        elif data[at] == 0x21:
+            at += 2
+        elif data[at]:
+            raise _damaged("GIF")
+        while data[at] and patience:
+            at += data[at] + 1
+            patience -= 1
+        at += 1
+        patience -= 1
+        if patience < 0:
+            raise _damaged("GIF")
+        if data[start] == 0x2C:
+            first = first or data[start:at]
+        elif data[start : start + 2] == b"\x21\xf9" and not first:
+            control = data[start:at]
+    return data[:head] + control + first + b";", frames
+
+
+def _gif_colours(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _still_png(data: bytes, most: int) -> tuple[bytes, int]:
+    """A PNG of the still picture alone, and the number of frames it announces.
+
+    Raises:
+        Rejected: the chunks do not reach the end, or are too many.
+    """
+    at, frames, kept = 8, 1, [data[:8]]
+    for _ in range(CHUNKS):
+        name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            break
+        if name in PNG_CHUNKS:
+            kept.append(data[at:end])
+        elif name == b"acTL":
+            frames = int.from_bytes(data[at + 8 : at + 12], "big")
+        if name == b"IEND":
+            return b"".join(kept), frames
+        at = end
+    raise _damaged("PNG")
+
+
+def _still_jpeg(data: bytes, most: int) -> tuple[bytes, int]:
+    """The first JPEG of the file without comments and makers' segments, which Pillow reads in Python.
+
+    Raises:
+        Rejected: the markers do not reach the end, or are too many.
+    """
+    at, scans, kept = 2, 0, [data[:2]]
+    for _ in range(CHUNKS):
+        marker = JPEG_MARKER.search(data, at)
+        if marker is None:
+            break
+        start, code = marker.start(), data[marker.start() + 1]
+        if code == 0xD9:
+            return b"".join(kept) + data[at : start + 2], 1
+        scans += code == 0xDA
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        if scans:
+            kept.append(data[at:end])
+        elif code not in JPEG_DROPPED:
+            kept.append(data[start:end])
+        at = end
+        if scans > SCANS:
+            break
+    raise _damaged("JPEG")
+
+
+def _still_bmp(data: bytes, most: int) -> tuple[bytes, int]:
+    """The file as it is, if it is not run-length coded and large.
+
+    Raises:
+        Rejected: it is.
+    """
+    if len(data) > RLE_BYTES and data[14] >= 40 and int.from_bytes(data[30:34], "little") in (1, 2):
+        raise Rejected("too-large", f"A run-length coded BMP may have {RLE_BYTES} bytes; save it as PNG. "
+                                    f"Received: {len(data)} bytes", f"{len(data)} bytes")
+    return data, 1
+
+
+PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
+JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+JPEG_DROPPED = {*range(0xE2, 0xEE), 0xEF, 0xFE}  # keeps JFIF, EXIF and Adobe's colour model
+STILLS: dict[str, Callable[[bytes, int], tuple[bytes, int]]] = {
+    "GIF": _still_gif, "PNG": _still_png, "JPEG": _still_jpeg, "BMP": _still_bmp,
+}

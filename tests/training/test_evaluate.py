@@ -1,0 +1,196 @@
+"""The figures of a card on examples whose answer is known."""
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from inkling.catalog import InputSpec
+from inkling.runtime import tempered
+from training import evaluate
+from training.data import DOODLE_LABELS, Dataset, Split
+
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+
+
+def binary(confidence, right):
+    """Two-label answers of the given confidences, always for label 0; the truth is 1 where one is wrong."""
+    confidence = np.asarray(confidence, np.float32)
+    return np.stack([confidence, 1 - confidence], axis=1), np.where(right, 0, 1)
+
+
+@pytest.fixture
+def drawn_by_lot():
+    """Probabilities of 20,000 pictures of 10 labels, with labels drawn from them: calibrated by making."""
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, (20_000, 10))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    y = (probabilities.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1).clip(max=9)
+    return probabilities.astype(np.float32), y
+
+
+def test_counts_are_those_of_scikit_learn(drawn_by_lot):
+    probabilities, y = drawn_by_lot
+    matrix = evaluate.confusion(probabilities, y)
+    predicted = probabilities.argmax(axis=1)
+    assert np.array_equal(matrix, confusion_matrix(y, predicted))
+    assert evaluate.accuracy(probabilities, y) == pytest.approx(np.trace(matrix) / len(y))
+    classes = evaluate.class_metrics(matrix, "0123456789")
+    precision, recall, _, support = precision_recall_fscore_support(y, predicted)
+    assert [row.precision for row in classes] == pytest.approx(precision, abs=1e-6)
+    assert [row.recall for row in classes] == pytest.approx(recall, abs=1e-6)
+    assert [row.support for row in classes] == support.tolist()
+
+
+def test_a_label_that_never_comes_up_has_zeros():
+    absent = evaluate.class_metrics(np.array([[3, 0], [0, 0]]), ("seen", "absent"))[1]
+    assert (absent.precision, absent.recall, absent.support) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "error"),
+    [
+        ([1.0] * 4, [True] * 4, 0.0),
+        ([1.0] * 4, [False] * 4, 1.0),
+        ([0.8] * 10, [True] * 6 + [False] * 4, 0.2),
+        ([0.8] * 10, [True] * 8 + [False] * 2, 0.0),
+        # two bins: 0.1 too sure in one, 0.3 not sure enough in the other, weighted by their pictures
+        ([0.9] * 30 + [0.7] * 10, [True] * 24 + [False] * 6 + [True] * 10, 0.75 * 0.1 + 0.25 * 0.3),
+        # within one bin errors cancel: 0.61 and 0.65 lie in (9/15, 10/15]
+        ([0.61, 0.65], [False, True], 0.13),
+    ],
+)  # fmt: skip
+def test_calibration_error(confidence, right, error):
+    assert evaluate.calibration_error(*binary(confidence, right)) == pytest.approx(error, abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_spoiled_the_probabilities_is_found(drawn_by_lot, temperature):
+    probabilities, y = drawn_by_lot
+    spoiled = tempered(probabilities, 1 / temperature)
+    found = evaluate.fit_temperature(spoiled, y)
+    assert found == pytest.approx(temperature, rel=0.05)
+    assert evaluate.calibration_error(tempered(spoiled, found), y) < 0.01
+
+
+def test_the_temperature_stays_within_bounds_where_every_answer_is_right():
+    assert evaluate.fit_temperature(*binary([0.6] * 50, [True] * 50)) >= evaluate.TEMPERATURES[0]
+
+
+def test_the_threshold_is_the_smallest_that_keeps_the_promise():
+    confidence = np.linspace(0.5, 0.9999, 1000)
+    probabilities, y = binary(confidence, confidence > 0.8)
+    threshold = evaluate.choose_threshold(probabilities, y)
+    share, accuracy = evaluate.sure(probabilities, y, threshold)
+    assert accuracy >= 0.99
+    below = evaluate.sure(probabilities, y, threshold - 0.001)
+    assert below[0] > share
+    assert below[1] < 0.99
+
+
+def test_three_pictures_do_not_decide_the_threshold():
+    """Only the three surest are all right: below them one in ten is wrong."""
+    confidence = np.linspace(0.5, 0.999, 1000)
+    right = np.arange(1000) % 10 > 0
+    right[-12:-3], right[-3:] = False, True
+    probabilities, y = binary(confidence, right)
+    share, accuracy = evaluate.sure(probabilities, y, evaluate.choose_threshold(probabilities, y))
+    assert share * 1000 >= evaluate.FEWEST
+    assert 0.85 < accuracy < 0.95  # out of reach: the best there is
+
+
+def test_pictures_of_equal_confidence_stay_together():
+    """99 right answers and 100 wrong ones, all equally sure, cannot be told apart."""
+    probabilities, y = binary([0.99] * 150 + [0.9] * 199, [True] * 150 + [True] * 99 + [False] * 100)
+    threshold = evaluate.choose_threshold(probabilities, y)
+    assert 0.9 < threshold <= 0.99
+    assert evaluate.sure(probabilities, y, threshold) == pytest.approx((150 / 349, 1.0))
+
+
+def test_a_few_pictures_are_judged_together():
+    assert evaluate.choose_threshold(*binary([0.9, 0.8, 0.7], [True, True, False])) <= 0.7
+
+
+def test_an_answer_more_likely_wrong_is_never_sure():
+    probabilities = np.full((200, 4), 0.2, np.float32)
+    probabilities[:, 0] = 0.4
+    assert evaluate.choose_threshold(probabilities, np.zeros(200, int)) == evaluate.LEAST_SURE
+
+
+def test_nothing_is_sure():
+    assert evaluate.sure(*binary([0.6, 0.7], [True, True]), 0.9) == (0.0, 0.0)
+
+
+def test_group_accuracy_hears_only_the_group():
+    probabilities = np.array([[0.3, 0.1, 0.6], [0.3, 0.2, 0.5], [0.9, 0.05, 0.05]], np.float32)
+    y = np.array([0, 1, 2])
+    assert evaluate.accuracy(probabilities, y) == 0
+    assert evaluate.group_accuracy(probabilities, y, 2) == 0.5  # the third picture is of another label
+
+
+def test_measure_sees_every_picture_in_batches():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 300)
+    x = np.zeros((300, 28, 28), np.uint8)
+    x[np.arange(300), 0, y] = 255
+    sizes = []
+
+    def network(batch):
+        assert batch.dtype == np.float32
+        assert batch.shape[1:] == (28, 28, 1)
+        assert batch.max() == 1
+        sizes.append(len(batch))
+        return 0.7 * batch[:, 0, :3, 0] + 0.1  # 0.8 for the true label, 0.1 for the two others
+
+    dataset = Dataset("toy", ("a", "b", "c"), None, None, Split(x, y), "made here")
+    metrics = evaluate.measure(network, dataset, INK, 0.5, 0.9, {"first two": 2})
+    assert sizes == [128, 128, 44]
+    assert (metrics.split, metrics.test_size, metrics.accuracy) == ("toy test", 300, 1.0)
+    assert metrics.groups == {"first two": 1.0}
+    assert metrics.calibration_error_before == pytest.approx(0.2, abs=1e-6)
+    assert metrics.calibration_error == pytest.approx(1 - 0.64 / 0.66, abs=1e-5)
+    assert (metrics.sure_share, metrics.sure_accuracy) == (1.0, 1.0)  # 0.64 / 0.66 passes 0.9, 0.8 would not
+    assert np.array_equal(metrics.confusion, np.diag(np.bincount(y)))
+
+
+def matrix_of(labels):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 9, (len(labels), len(labels))) + 400 * np.eye(len(labels), dtype=int)
+
+
+def text_of(path):
+    return [element.text.strip() for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_small_confusion_matrix_has_its_numbers(tmp_path):
+    matrix = matrix_of("abc")
+    evaluate.draw_confusion(matrix, ("cat & <dog>", "b", "c"), tmp_path / "confusion.svg")
+    text = text_of(tmp_path / "confusion.svg")
+    assert text.count("cat & <dog>") == 2
+    assert {str(count) for count in matrix.flat} <= set(text)
+
+
+def test_a_large_confusion_matrix_has_its_labels_only(tmp_path):
+    evaluate.draw_confusion(matrix_of(DOODLE_LABELS), DOODLE_LABELS, tmp_path / "confusion.svg")
+    assert sorted(text_of(tmp_path / "confusion.svg")) == sorted([*DOODLE_LABELS * 2, "predicted", "true"])
+
+
+@pytest.mark.parametrize("epochs", [1, 14, 60])
+def test_curves_name_what_they_show(tmp_path, epochs):
+    falling = np.linspace(1, 0.1, epochs)
+    history = {"loss": falling, "val_loss": falling, "accuracy": 1 - falling, "val_accuracy": 1 - falling}
+    evaluate.draw_curves(history, tmp_path / "curves.svg")
+    text = text_of(tmp_path / "curves.svg")
+    assert {"loss", "accuracy", "training", "validation", "epoch"} <= set(text)
+    assert not {"0.5", "1.5"} & set(text[: text.index("epoch")])  # whole epochs
+
+
+def test_figures_are_small_the_same_each_time_and_say_nothing_of_their_making(tmp_path):
+    for name in ("one", "two"):
+        evaluate.draw_confusion(matrix_of(DOODLE_LABELS), DOODLE_LABELS, tmp_path / f"{name}.svg")
+    content = (tmp_path / "one.svg").read_bytes()
+    assert content == (tmp_path / "two.svg").read_bytes()
+    assert len(content) < 60_000
+    for word in (b"metadata", b"atplotlib v", b"<style", b"style=", b"<script"):
+        assert word not in content

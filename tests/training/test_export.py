@@ -1,0 +1,223 @@
+"""A trained network becomes a folder of models/, whole or not at all."""
+
+import json
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from inkling import catalog, runtime
+from inkling.catalog import InputSpec
+from training import evaluate, export, registry
+from training.data import Dataset, Split
+from training.fit import Fitted
+from training.recipe import Recipe
+
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+RECIPES = registry.recipes()
+
+
+def network(labels):
+    """A small network: softmax, or one sigmoid for two labels."""
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(2, 3, strides=3)(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Flatten()(x)
+    last = keras.layers.Dense(1 if labels == 2 else labels, activation="sigmoid" if labels == 2 else "softmax")
+    return keras.Model(inputs, last(x))
+
+
+RECIPE = Recipe(name="toy", task="digits", title="Toy", summary="A toy.", dataset="toy", input=INK, build=network,
+                augment=None, epochs=1, groups={"first two": 2})
+
+
+def toy(labels):
+    """A data set of noise with so many labels."""
+    rng = np.random.default_rng(0)
+
+    def split(size):
+        return Split(rng.integers(0, 256, (size, 28, 28), np.uint8), np.arange(size) % labels)
+
+    names = ("a, b", '[c]: "d"', "{e}", "f\n  g")[:labels]
+    return Dataset("toy", names, split(40), split(30), split(150), "made here")
+
+
+def fitted(model):
+    return Fitted(model, {key: [0.123456789, 0.5] for key in export.CURVES} | {"learning_rate": [1, 1]}, 2, 3.21)
+
+
+def save(root, labels=3, seed=1):
+    keras.utils.set_random_seed(seed)
+    return export.save(RECIPE, toy(labels), fitted(network(labels)), root, "make toy", seed)
+
+
+def everything(root):
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder with one model, not to be changed."""
+    root = tmp_path_factory.mktemp("models")
+    save(root)
+    return root
+
+
+@pytest.fixture
+def models(saved, tmp_path):
+    """A copy of that folder."""
+    root = tmp_path / "models"
+    (root / "toy").mkdir(parents=True)
+    for name, content in everything(saved).items():
+        (root / name).write_bytes(content)
+    return root
+
+
+def test_the_card_describes_the_folder(saved):
+    found = catalog.read_catalog(saved)
+    assert not found.broken
+    model = found.models["toy"]
+    assert set(model.card.files) == {"model.keras", "model.onnx", "confusion.svg", "curves.svg"}
+    assert {path.name for path in model.folder.iterdir()} == {"card.json", *model.card.files}
+    for name in model.card.files:
+        catalog.check_file(model, name)
+
+
+def test_the_card_says_how_the_model_came_to_be(saved):
+    card = catalog.read_card(saved / "toy")
+    training = card.training
+    assert (training.train_size, training.held_out_size, card.metrics.test_size) == (40, 30, 150)
+    assert (training.epochs, training.seconds, training.seed, training.command) == (2, 3.2, 1, "make toy")
+    assert set(training.versions) == {"python", "keras", "tensorflow", "openvino"}
+    assert card.attribution == "made here"
+    assert card.history == {key: (0.12346, 0.5) for key in export.CURVES}
+    assert [layer.kind for layer in card.network] == [
+        "InputLayer", "Conv2D", "BatchNormalization", "Flatten", "Dense"]
+    assert sum(layer.parameters for layer in card.network) == card.parameters
+    assert card.network[-1].output == (None, 3)
+
+
+def test_the_card_reads_well_and_keeps_odd_labels(saved):
+    text = (saved / "toy" / "card.json").read_text()
+    assert len(re.findall(r"^ *\[\d+, \d+, \d+\],?$", text, re.MULTILINE)) == 3  # the matrix's rows
+    card = catalog.read_card(saved / "toy")
+    assert card.labels == toy(3).labels
+    assert json.loads(text) == json.loads(card.model_dump_json())
+
+
+@pytest.mark.parametrize("labels", [2, 4])
+def test_the_card_measures_what_is_served(tmp_path, labels):
+    """The figures are those of the ONNX file with the card's temperature and threshold; Keras agrees."""
+    card = save(tmp_path, labels)
+    model = catalog.Model(card, tmp_path / "toy")
+    served = runtime.open_openvino(model)
+    assert card == catalog.read_card(tmp_path / "toy")
+    assert card.metrics == evaluate.measure(
+        served, toy(labels), INK, card.temperature, card.threshold, RECIPE.groups)
+    batch = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
+    assert served(batch) == pytest.approx(runtime.open_keras(model)(batch), abs=1e-4)
+
+
+def test_the_keras_file_holds_no_optimizer(tmp_path):
+    model = network(3)
+    model.compile("adam", "categorical_crossentropy")
+    model.train_on_batch(np.zeros((1, 28, 28, 1)), np.eye(3)[:1])
+    export.write_network(model, toy(3).test.x, RECIPE, tmp_path)
+    assert keras.saving.load_model(tmp_path / "model.keras").optimizer is None
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        assert b"optimizer" not in file.read("model.weights.h5")
+
+
+@pytest.mark.parametrize("off", [3e-4, np.nan])
+def test_a_network_that_onnx_gets_wrong_is_refused(models, monkeypatch, off):
+    right = runtime.compile_onnx
+    monkeypatch.setattr(runtime, "compile_onnx", lambda path: lambda batch: right(path)(batch) + np.float32(off))
+    before = everything(models)
+    with pytest.raises(ValueError, match=r"Received: a difference of (0\.0003|nan)$"):
+        save(models)
+    assert everything(models) == before
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_every_network_exports_with_a_free_batch(recipe, tmp_path):
+    labels = {"cats-dogs": 2, "doodles": 60}.get(recipe.dataset, 10)
+    shape = (28, 28) if recipe.input.kind == "ink" else (160, 160, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
+    serve = export.write_network(recipe.build(labels), pictures, recipe, tmp_path)
+    size = (recipe.input.height, recipe.input.width, recipe.input.channels)
+    for batch in (1, 5):
+        assert serve(np.zeros((batch, *size), np.float32)).shape == (batch, labels)
+
+
+def test_temperature_and_threshold_come_from_held_out_pictures_alone():
+    dataset = replace(toy(3), train=None, test=None)
+    temperature, threshold = export.decide(lambda batch: np.full((len(batch), 3), 1 / 3), dataset, RECIPE)
+    assert temperature > 0
+    assert 0 <= threshold <= 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, ValueError])
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        (runtime, "compile_onnx"),
+        (evaluate, "measure"),
+        (evaluate, "draw_curves"),
+        (export, "as_json"),
+    ],
+)
+def test_whatever_goes_wrong_the_old_model_stays(models, monkeypatch, module, function, error):
+    def fail(*args, **kwargs):
+        raise error("for this test")
+
+    monkeypatch.setattr(module, function, fail)
+    before = everything(models)
+    with pytest.raises(error):
+        save(models, seed=2)
+    assert everything(models) == before
+    assert [path.name for path in models.iterdir()] == ["toy"]
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_failure_while_renaming_puts_the_old_folder_back(models, monkeypatch, failing, error):
+    rename, calls = Path.rename, []
+
+    def fails_once(path, target):
+        calls.append(path)
+        if len(calls) == failing:
+            raise error("for this test")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fails_once)
+    before = everything(models)
+    with pytest.raises(error), export.replacing(models / "toy") as draft:
+        (draft / "card.json").write_text("new")
+    assert everything(models) == before
+    assert [path.name for path in models.iterdir()] == ["toy"]
+
+
+def test_a_new_folder_replaces_the_old_one_whole(models):
+    (models / "toy" / "stray.txt").write_text("old")
+    with export.replacing(models / "toy") as draft:
+        assert draft.parent == models
+        assert draft.name.startswith(".")  # so the catalog passes it over
+        (draft / "card.json").write_text("new")
+    assert everything(models) == {"toy/card.json": b"new"}
+
+
+def test_what_a_killed_run_left_behind_is_put_right(models):
+    """Killed between the two renames: the old model lies aside, the new one is still a draft."""
+    before = everything(models)
+    (models / "toy").rename(models / ".toy.old")
+    (models / ".toy.draft").mkdir()
+    (models / ".toy.draft" / "half.txt").write_text("half")
+    with pytest.raises(ValueError), export.replacing(models / "toy") as draft:
+        assert not list(draft.iterdir())
+        raise ValueError
+    assert everything(models) == before
+    assert [path.name for path in models.iterdir()] == ["toy"]

@@ -1,0 +1,204 @@
+"""`python -m training prepare|train|evaluate NAME`: data sets, models, and their figures."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from inkling import catalog
+from inkling.catalog import Metrics, Model, ModelCard
+from training import data
+from training.download import DownloadError
+
+TOLERANCE = 0.001  # how far a measured accuracy may be from the card's
+OK, FAILED, UNKNOWN, STOPPED = 0, 1, 2, 130
+
+Rows = list[tuple[str, ...]]
+
+
+class Unknown(Exception):
+    """There is nothing of that name; the message lists what there is."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0, 1 if it failed, 2 for a wrong name, 130 on Ctrl-C."""
+    args = parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow is loaded later, and only where needed
+    try:
+        return args.run(args)
+    except Unknown as error:
+        return complain(error, UNKNOWN)
+    except (DownloadError, ValueError) as error:
+        return complain(error, FAILED)
+    except KeyboardInterrupt:
+        return complain(args.stopped.format(args=args), STOPPED)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    about = "Prepare data, train models, measure them."
+    top = argparse.ArgumentParser(prog="python -m training", description=about)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("prepare", help="download a data set, where it is not there yet")
+    one.add_argument("name", help=f"data set: {', '.join(data.DATASETS)}")
+    one.set_defaults(run=prepare, stopped="Stopped: the next run goes on from here.")
+
+    one = commands.add_parser("train", help="train a model and put it into the folder of models")
+    one.add_argument("name", help="model, as digits-cnn")
+    one.add_argument("--epochs", type=positive, help="how often each picture is seen (default: the recipe's)")
+    one.add_argument("--limit", type=positive, help="pictures of each part of the data set (default: all)")
+    one.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    one.set_defaults(run=train, stopped="Stopped: {args.models}/{args.name} is as it was.")
+    with_models(one)
+
+    one = commands.add_parser("evaluate", help="measure a model again, and compare with its card")
+    one.add_argument("name", help="model, as digits-cnn")
+    one.add_argument("--limit", type=positive, help="a quick look at so many test pictures, with no verdict")
+    one.set_defaults(run=evaluate, stopped="Stopped.")
+    with_models(one)
+    return top
+
+
+def with_models(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--models", type=Path, default=Path("models"), help="folder of models (default: models)")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on. Received: {text!r}")
+    return int(text)
+
+
+def complain(message: object, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+# ---- Commands ----
+
+
+def prepare(args: argparse.Namespace) -> int:
+    """Makes sure that a data set is there."""
+    check_known(args.name, data.DATASETS, "data set")
+    print(f"{args.name} is ready: {data.prepare(args.name)}")
+    return OK
+
+
+def train(args: argparse.Namespace) -> int:
+    """Trains a model by its recipe and replaces its folder, once it is whole."""
+    from training import export, fit, registry
+
+    recipes = registry.recipes()
+    check_known(args.name, recipes, "model")
+    recipe = recipes[args.name]
+    dataset = data.load(recipe.dataset, limit=args.limit, seed=args.seed)
+    print(f"Training {recipe.name} on {len(dataset.train.y):,} pictures of {dataset.name}.", flush=True)
+    fitted = fit.fit(recipe, dataset, args.epochs, args.seed)
+    print("Exporting and measuring.", flush=True)
+    card = export.save(recipe, dataset, fitted, args.models, command_of(args), args.seed)
+    print_table(summary(card, args.models / card.name))
+    return OK
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Measures the ONNX file of a model; fails when its accuracy is not the card's."""
+    model = find(args.name, args.models)
+    from inkling.runtime import open_openvino
+    from training import registry
+    from training.evaluate import measure
+
+    card = model.card
+    dataset = data.load(card.training.dataset, limit=args.limit, seed=card.training.seed)
+    if dataset.labels != card.labels:
+        labels = ", ".join(dataset.labels)
+        raise ValueError(f"{dataset.name} must have the labels of the card. Received: {labels}")
+    recipe = registry.recipes().get(card.name)
+    metrics = measure(open_openvino(model), dataset, card.input, card.temperature, card.threshold,
+                      recipe.groups if recipe else None)
+    stated = dict(figures(card.metrics))
+    rows = [(name, value, stated.get(name, "")) for name, value in figures(metrics)]
+    print_table([("", "measured", "card"), *rows])
+    return OK if args.limit else verdict(metrics, card.metrics)
+
+
+def verdict(measured: Metrics, stated: Metrics) -> int:
+    """Whether a measurement confirms a card, said in a sentence where it does not."""
+    if measured.test_size != stated.test_size:
+        sizes = f"{stated.test_size:,} pictures, not {measured.test_size:,}"
+        return complain(f"The card was measured on {sizes}.", FAILED)
+    # Metrics have 6 digits: so must their difference, or 0.1 points could be more than 0.1 points.
+    if round(abs(measured.accuracy - stated.accuracy), 6) > TOLERANCE:
+        return complain("The accuracy is not the card's.", FAILED)
+    return OK
+
+
+def check_known(name: str, known: Sequence[str], kind: str) -> None:
+    if name not in known:
+        raise Unknown(f"There is no {kind} {name!r}. Known are: {', '.join(known) or 'none'}.")
+
+
+def find(name: str, models: Path) -> Model:
+    """A model of a folder.
+
+    Raises:
+        Unknown: there is no such folder.
+        ValueError: its card is broken.
+    """
+    found = catalog.read_catalog(models)
+    if name in found.broken:
+        raise ValueError(f"{models / name}: {found.broken[name]}")
+    check_known(name, tuple(found.models), "model")
+    return found.models[name]
+
+
+def command_of(args: argparse.Namespace) -> str:
+    """What trains the same model again."""
+    given = "".join(f" --{name} {getattr(args, name)}" for name in ("epochs", "limit") if getattr(args, name))
+    return f"python -m training train {args.name} --seed {args.seed}{given}"
+
+
+# ---- What is printed ----
+
+
+def figures(metrics: Metrics) -> Rows:
+    """A card's measurements as (name, value) for people."""
+    return [
+        ("test pictures", f"{metrics.test_size:,}"),
+        ("accuracy", percent(metrics.accuracy)),
+        *((f"  among {name}", percent(share)) for name, share in metrics.groups.items()),
+        ("calibration error, before", percent(metrics.calibration_error_before)),
+        ("calibration error", percent(metrics.calibration_error)),
+        ("sure of", percent(metrics.sure_share)),
+        ("right when sure", percent(metrics.sure_accuracy)),
+    ]
+
+
+def summary(card: ModelCard, folder: Path) -> Rows:
+    """A training's result as (name, value)."""
+    return [
+        *figures(card.metrics),
+        ("temperature", f"{card.temperature:.3f}"),
+        ("threshold", percent(card.threshold)),
+        ("parameters", f"{card.parameters:,}"),
+        ("trained for", f"{card.training.epochs} epochs, {card.training.seconds:,.0f} s"),
+        ("folder", str(folder)),
+    ]
+
+
+def percent(share: float) -> str:
+    return f"{share:.2%}"
+
+
+def print_table(rows: Rows) -> None:
+    """Columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
