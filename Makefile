@@ -23,6 +23,7 @@ screenshots: .venv/dev.done
 	$(BIN)/python -m tools.screenshots
 
 .venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Inkling needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 
 # A mark per set, renewed when its list of packages changes.

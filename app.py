@@ -1,5 +1,6 @@
 """The front door: `create_app`, and `app` for gunicorn and `flask run`."""
 
+import os
 from dataclasses import dataclass
 
 from flask import Flask
@@ -53,4 +54,4 @@ except BadSetting as error:
     raise SystemExit(f"Inkling did not start. {error}") from None
 
 if __name__ == "__main__":
-    app.run(port=5000)
+    app.run(port=int(os.environ.get("PORT", "5000")))

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import cv2
 import keras
 import numpy as np
 from PIL import Image
@@ -96,7 +97,7 @@ def through_canvas(x: np.ndarray, layout: str, seed: int) -> np.ndarray:
     """Each drawing as the canvas would send it, drawn by a random hand and found by the ink pipeline again."""
     work = partial(_through_canvas, layout=layout)
     jobs = ((bitmap, seed * len(x) + i) for i, bitmap in enumerate(x))
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         drawn = pool.map(work, jobs, chunksize=256)
         return np.stack(list(tqdm(drawn, "redrawing", len(x), unit="drawing", mininterval=5)))
 

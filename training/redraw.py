@@ -46,9 +46,9 @@ def redraw(bitmap: np.ndarray, hand: Hand) -> Image.Image:
     move = np.hstack([np.eye(2) * zoom, (target - zoom * middle)[:, None]])
     far = float(GRID)
     away = cv2.warpAffine(distance, move, (CANVAS, CANVAS), borderMode=cv2.BORDER_CONSTANT, borderValue=far)
-    cover = np.clip(hand.pen / 2 - away * zoom + 0.5, 0, 1)[..., None]
-    colours = cover * np.array(hand.ink) + (1 - cover) * np.array(hand.paper)
-    picture = Image.fromarray(np.rint(colours).astype(np.uint8))
+    cover = cv2.convertScaleAbs(np.clip(hand.pen / 2 - away * zoom + 0.5, 0, 1), alpha=255)
+    shades = np.linspace(hand.paper, hand.ink, 256).round().astype(np.uint8)  # paper to ink, [256, 3]
+    picture = Image.fromarray(cv2.merge([cv2.LUT(cover, shade) for shade in shades.T]))
     return picture if hand.jpeg is None else through_jpeg(picture, hand.jpeg)
 
 

@@ -1,0 +1,202 @@
+"""Recipes, batches and the shared loop."""
+
+from dataclasses import replace
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkling import pixels
+from inkling.catalog import TASKS, InputSpec
+from training import augment, data, fit, registry
+from training.data import Dataset, Split
+from training.recipe import Recipe
+
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+PHOTO = InputSpec(kind="photo", width=150, height=140, channels=3, scaling="signed", layout="squeeze")
+LABELS = {"mnist": 10, "cifar10": 10, "doodles": 60, "cats-dogs": 2}
+SHAPES = {"mnist": (28, 28), "cifar10": (32, 32, 3), "doodles": (28, 28), "cats-dogs": (160, 160, 3)}
+RECIPES = registry.recipes()
+
+every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+
+
+def network(labels):
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(2, 4, strides=4)(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
+
+
+TOY = Recipe(name="toy", task="digits", title="Toy", summary="A toy.", dataset="toy", input=INK, build=network,
+             augment=partial(augment.drawings, flip=False), epochs=2, batch=16, learning_rate=0.02, average=0.8)
+
+
+def bars(size, seed=0):
+    """Drawings of three labels: an upright line at one of three places, with noise."""
+    y = np.arange(size) % 3
+    x = np.random.default_rng(seed).integers(0, 60, (size, 28, 28), np.uint8)
+    for i, label in enumerate(y):
+        x[i, 4:24, 6 + 7 * label : 9 + 7 * label] = 255
+    return Split(x, y)
+
+
+# ---- Recipes ----
+
+
+@every_recipe
+def test_a_network_takes_its_input_and_answers_probabilities(recipe):
+    labels, spec = LABELS[recipe.dataset], recipe.input
+    model = recipe.build(labels)
+    assert model.input_shape == (None, spec.height, spec.width, spec.channels)
+    assert model.output_shape == (None, 1 if labels == 2 else labels)
+    pictures = np.random.default_rng(0).random((2, *model.input_shape[1:]), np.float32)
+    answers = model(pictures).numpy()
+    assert ((answers >= 0) & (answers <= 1)).all()
+    if labels > 2:
+        assert answers.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@every_recipe
+def test_a_recipe_names_what_exists(recipe):
+    assert recipe.task in TASKS
+    assert recipe.dataset in data.DATASETS
+    assert all(1 < count <= LABELS[recipe.dataset] for count in (recipe.groups or {}).values())
+    assert recipe.redrawn == 0 or recipe.input.kind == "ink"
+
+
+@every_recipe
+def test_augmentation_gives_what_the_network_takes(recipe):
+    pictures = np.random.default_rng(0).integers(0, 256, (3, *SHAPES[recipe.dataset]), np.uint8)
+    before = pictures.copy()
+    changed = recipe.augment(pictures, np.random.default_rng(0))
+    assert changed.dtype == np.uint8
+    assert changed.shape == (3, recipe.input.height, recipe.input.width, recipe.input.channels)
+    assert np.array_equal(pictures, before)  # the data set itself stays
+    again, other = (recipe.augment(pictures, np.random.default_rng(seed)) for seed in (0, 1))
+    assert np.array_equal(changed, again)
+    assert not np.array_equal(changed, other)
+
+
+# ---- Batches ----
+
+
+def batches_of(recipe, seed, split=None, labels=3):
+    split = split or bars(40)
+    return fit.Batches(recipe, [split.x], split.y, labels, seed)
+
+
+def test_a_seed_repeats_every_batch_of_every_epoch():
+    def two_epochs(seed):
+        batches, drawn = batches_of(TOY, seed), []
+        for _ in range(2):
+            drawn += [batches[step] for step in range(len(batches))]
+            batches.on_epoch_end()
+        return [np.concatenate(parts) for parts in zip(*drawn, strict=True)]
+
+    (x, y), (same_x, same_y), (other_x, _) = two_epochs(3), two_epochs(3), two_epochs(4)
+    assert np.array_equal(x, same_x)
+    assert np.array_equal(y, same_y)
+    assert not np.array_equal(x, other_x)
+    assert not np.array_equal(x[:40], x[40:])  # an epoch draws anew
+
+
+def test_an_epoch_shows_every_picture_once():
+    split = Split(np.arange(40, dtype=np.uint8)[:, None, None] + np.zeros((40, 28, 28), np.uint8), bars(40).y)
+    recipe = replace(TOY, augment=lambda pictures, rng: pictures[..., None])
+    batches = batches_of(recipe, 0, split)
+    x, y = (np.concatenate(parts) for parts in zip(*(batches[i] for i in range(3)), strict=True))
+    assert len(batches) == 3  # 16 + 16 + 8
+    assert (x.dtype, x.shape, y.shape) == (np.float32, (40, 28, 28, 1), (40, 3))
+    seen = np.rint(x[:, 0, 0, 0] * 255).astype(int)
+    assert sorted(seen) == list(range(40))
+    assert np.array_equal(y.argmax(axis=1), split.y[seen])
+
+
+def test_the_second_source_comes_with_the_recipes_chance():
+    recipe = replace(TOY, augment=lambda pictures, rng: pictures[..., None], redrawn=0.25, batch=2000)
+    plain = np.zeros((2000, 28, 28), np.uint8)
+    batches = fit.Batches(recipe, [plain, plain + 255], np.zeros(2000, int), 3, 0)
+    x, _ = batches[0]
+    assert x[:, 0, 0, 0].mean() == pytest.approx(0.25, abs=0.04)
+    assert not plain.any()
+
+
+def test_rare_classes_are_repeated_up_to_the_fewest():
+    y = np.array([0] * 10 + [1] * 3 + [2] * 5)
+    indices = fit.balanced(y, 7)
+    assert np.bincount(y[indices]).tolist() == [10, 7, 7]
+    assert set(indices) == set(range(18))
+    assert max(np.bincount(indices)) == 3  # evenly: 3 pictures, 7 times
+    assert np.array_equal(fit.balanced(y, 0), np.arange(18))
+
+
+def test_two_labels_share_one_output():
+    assert fit.targets(np.array([0, 1]), 2, TOY).tolist() == [[0], [1]]
+    assert fit.targets(np.array([0, 2]), 3, TOY).tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+# ---- Arranging ----
+
+
+def test_ink_is_laid_out_already():
+    x = bars(4).x
+    assert np.array_equal(fit.arrange(x, INK), x[..., None])
+
+
+def test_photos_go_through_the_pipeline_that_serves():
+    x = np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), np.uint8)
+    arranged = fit.arrange(x, PHOTO)
+    assert arranged.shape == (3, 140, 150, 3)
+    assert np.array_equal(arranged[1], pixels.prepare(Image.fromarray(x[1]), PHOTO))
+    assert fit.arrange(arranged, PHOTO) is arranged
+
+
+def test_validation_pictures_are_scaled_as_served():
+    x, y = fit.validation(TOY, bars(4), 3)
+    assert (x.dtype, x.max(), x.shape, y.shape) == (np.float32, 1, (4, 28, 28, 1), (4, 3))
+
+
+def test_a_drawing_comes_back_from_the_canvas_where_it_was():
+    x = bars(3, seed=1).x
+    x[x < 255] = 0
+    drawn = fit.through_canvas(x, "quickdraw", seed=1)
+    assert (drawn.dtype, drawn.shape) == (np.uint8, x.shape)
+    assert (drawn[:, 12:16, 12:16] > 128).any(axis=(1, 2)).all()  # each line now stands in the middle
+    assert np.array_equal(drawn, fit.through_canvas(x, "quickdraw", seed=1))
+
+
+# ---- The loop ----
+
+
+@pytest.fixture(scope="module")
+def learned():
+    dataset = Dataset("toy", ("a", "b", "c"), bars(96), bars(30, 1), bars(30, 2), "made here")
+    return fit.fit(TOY, dataset, seed=5), dataset
+
+
+def test_the_loop_learns_and_keeps_its_history(learned):
+    fitted, _ = learned
+    assert fitted.epochs == TOY.epochs == len(fitted.history["loss"])
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(fitted.history)
+    assert fitted.history["loss"][-1] < fitted.history["loss"][0]
+    assert fitted.seconds > 0
+
+
+def test_the_weights_kept_are_the_averaged_ones_that_were_validated(learned):
+    fitted, dataset = learned
+    x, y = fit.validation(TOY, dataset.held_out, 3)
+    loss = keras.losses.CategoricalCrossentropy()(y, fitted.model.predict(x, verbose=0))
+    assert float(loss) == pytest.approx(fitted.history["val_loss"][-1], rel=1e-4)
+
+
+def test_a_seed_gives_the_same_first_weights():
+    first = []
+    for seed in (5, 5, 6):
+        keras.utils.set_random_seed(seed)
+        first.append(network(3).get_weights()[0])
+    assert np.array_equal(first[0], first[1])
+    assert not np.array_equal(first[0], first[2])

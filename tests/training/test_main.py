@@ -1,0 +1,214 @@
+"""`python -m training` on a tiny data set made here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from inkling import catalog
+from inkling.catalog import InputSpec
+from training import __main__ as cli
+from training import augment, data, evaluate, export, fit, registry
+from training.download import DownloadError
+from training.recipe import Recipe
+
+ROOT = Path(cli.__file__).parent.parent
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+
+
+def network(labels):
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.AveragePooling2D(4)(inputs)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
+
+
+TOY = Recipe(name="toy", task="digits", title="Toy", summary="A toy.", dataset="mnist", input=INK, build=network,
+             augment=partial(augment.drawings, flip=False), epochs=3, learning_rate=0.02, groups={"first two": 2})
+
+
+@pytest.fixture(autouse=True)
+def prepared(tmp_path_factory, monkeypatch):
+    """A prepared "MNIST" of bars at ten places, and one recipe that learns it."""
+    folder = tmp_path_factory.mktemp("data")
+    arrays = {}
+    for part, size in (("train", 300), ("test", 100)):
+        y = np.arange(size) % 10
+        x = np.random.default_rng(size).integers(0, 60, (size, 28, 28), np.uint8)
+        for i, label in enumerate(y):
+            x[i, 2:26, 2 + 2 * label : 5 + 2 * label] = 255
+        arrays |= {f"x_{part}": x, f"y_{part}": y}
+    np.savez(folder / "mnist.npz", **arrays)
+    monkeypatch.setenv("INKLING_DATA", str(folder))
+    monkeypatch.setattr(registry, "recipes", lambda: {"toy": TOY})
+
+
+@pytest.fixture
+def models(tmp_path):
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def run(models, capfd):
+    """Runs a command; returns its exit status, and what it printed as one text with single spaces."""
+
+    def run(*arguments, folder=True):
+        status = cli.main([*arguments, *(["--models", str(models)] if folder else [])])
+        out, err = capfd.readouterr()
+        return status, " ".join(f"{out} {err}".split())
+
+    return run
+
+
+def everything(root):
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_train_makes_a_model_that_evaluate_confirms(run, models):
+    status, text = run("train", "toy", "--epochs", "2", "--seed", "3")
+    assert status == 0
+    card = catalog.read_card(models / "toy")
+    assert card.training.command == "python -m training train toy --seed 3 --epochs 2"
+    assert (card.training.epochs, card.training.seed, card.metrics.test_size) == (2, 3, 100)
+    assert card.training.train_size + card.training.held_out_size == 300
+    assert f"accuracy {card.metrics.accuracy:.2%}" in text
+    assert "among first two" in text
+    assert f"folder {models / 'toy'}" in text
+
+    status, text = run("evaluate", "toy")
+    assert status == 0
+    assert f"accuracy {card.metrics.accuracy:.2%} {card.metrics.accuracy:.2%}" in text
+
+    state_accuracy(models, card.metrics.accuracy - 0.002 if card.metrics.accuracy > 0.5 else 0.9)
+    status, text = run("evaluate", "toy")
+    assert status == 1
+    assert text.endswith("The accuracy is not the card's.")
+    assert run("evaluate", "toy", "--limit", "20")[0] == 0  # a quick look gives no verdict
+
+
+def state_accuracy(models, accuracy):
+    """Writes another accuracy into the card."""
+    path = models / "toy" / "card.json"
+    card = json.loads(path.read_text())
+    card["metrics"]["accuracy"] = accuracy
+    path.write_text(json.dumps(card))
+
+
+def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, models):
+    assert run("train", "toy", "--limit", "40", "--epochs", "1")[0] == 0
+    card = catalog.read_card(models / "toy")
+    assert card.training.command == "python -m training train toy --seed 0 --epochs 1 --limit 40"
+    assert (card.training.train_size, card.training.held_out_size, card.metrics.test_size) == (40, 40, 40)
+    status, text = run("evaluate", "toy")
+    assert status == 1
+    assert text.endswith("The card was measured on 40 pictures, not 100.")
+    _, text = run("evaluate", "toy", "--limit", "40")  # the same 40 pictures
+    assert f"accuracy {card.metrics.accuracy:.2%} {card.metrics.accuracy:.2%}" in text
+
+
+@pytest.mark.parametrize(("module", "function"), [(fit, "fit"), (export, "save"), (evaluate, "measure")])
+def test_ctrl_c_leaves_the_model_as_it_was(run, models, monkeypatch, module, function):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    (models / "toy").mkdir(parents=True)
+    (models / "toy" / "card.json").write_text("the last good one")
+    monkeypatch.setattr(module, function, interrupted)
+    status, text = run("train", "toy", "--limit", "20", "--epochs", "1")
+    assert status == 130
+    assert text.endswith(f"Stopped: {models}/toy is as it was.")
+    assert everything(models) == {"toy/card.json": b"the last good one"}
+    assert [path.name for path in models.iterdir()] == ["toy"]
+
+
+def test_a_signal_in_the_middle_of_training_stops_it(models):
+    """Ctrl-C as a terminal sends it, to a real process, once the first epoch is over."""
+    (models / "digits-cnn").mkdir(parents=True)
+    (models / "digits-cnn" / "card.json").write_text("the last good one")
+    command = [sys.executable, "-m", "training", "train", "digits-cnn", "--epochs", "500", "--limit", "20",
+               "--models", str(models)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    try:
+        for line in process.stdout:
+            if line.startswith("Epoch 2/"):
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == f"Stopped: {models}/digits-cnn is as it was."
+    assert everything(models) == {"digits-cnn/card.json": b"the last good one"}
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("prepare", "There is no data set 'nope'. Known are: mnist, cifar10, doodles, cats-dogs."),
+        ("train", "There is no model 'nope'. Known are: toy."),
+        ("evaluate", "There is no model 'nope'. Known are: none."),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(run, command, sentence):
+    assert run(command, "nope", folder=command != "prepare") == (2, sentence)
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--limit"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+def test_a_count_must_be_a_whole_number(run, option, value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("train", "toy", option, value)
+    assert stop.value.code == 2
+
+
+def test_prepare_says_where_the_data_is(run):
+    assert run("prepare", "mnist", folder=False) == (0, f"mnist is ready: {data.folder() / 'mnist.npz'}")
+
+
+def test_a_failed_download_is_one_sentence(run, monkeypatch):
+    def fail(name):
+        raise DownloadError("the host must answer. Received: nothing")
+
+    monkeypatch.setattr(data, "prepare", fail)
+    assert run("prepare", "mnist", folder=False) == (1, "the host must answer. Received: nothing")
+    assert run("train", "toy") == (1, "the host must answer. Received: nothing")
+
+
+def test_a_broken_card_is_one_sentence(run, models):
+    (models / "toy").mkdir(parents=True)
+    status, text = run("evaluate", "toy")
+    assert status == 1
+    assert text == f"{models / 'toy'}: card.json cannot be read: No such file or directory"
+
+
+def test_a_card_of_other_labels_is_refused(run, models):
+    run("train", "toy", "--limit", "20", "--epochs", "1")
+    path = models / "toy" / "card.json"
+    path.write_text(path.read_text().replace('"labels": ["0"', '"labels": ["zero"'))
+    status, text = run("evaluate", "toy")
+    assert status == 1
+    assert "mnist must have the labels of the card. Received: 0, 1," in text
+
+
+def test_the_registry_knows_each_model_once(monkeypatch):
+    monkeypatch.undo()
+    recipes = registry.recipes()
+    assert all(name == recipe.name for name, recipe in recipes.items())
+    tasks = {recipe.task for recipe in recipes.values()}
+    assert {"digits", "doodles", "cats-dogs"} <= tasks <= set(catalog.TASKS)
+
+
+def test_asking_for_help_loads_nothing_heavy():
+    code = "import sys, training.__main__; print([m for m in ('keras', 'tensorflow', 'matplotlib') if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

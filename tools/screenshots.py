@@ -1,0 +1,72 @@
+"""The README's pictures, taken by Chromium from the app itself.
+
+    make screenshots
+
+Draws a fish on the first page, and uploads scikit-image's cat; writes docs/*.png.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+from skimage import data, io
+from werkzeug.serving import make_server
+
+from app import create_app
+from inkling.settings import ROOT, Settings
+
+DOCS = ROOT / "docs"
+FISH = [  # strokes on a 400-pixel canvas
+    [(70, 200), (110, 150), (170, 130), (230, 145), (280, 200), (230, 255), (170, 270), (110, 250), (70, 200)],
+    [(280, 200), (350, 140), (340, 200), (350, 260), (280, 200)],
+    [(120, 185), (122, 187)],
+]
+
+
+def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
+    """Draws strokes with the mouse and waits for the live answer."""
+    box = page.locator("#canvas").bounding_box()
+    place = [[(box["x"] + x * box["width"] / 400, box["y"] + y * box["height"] / 400) for x, y in s] for s in strokes]
+    for (first, *rest) in place:
+        page.mouse.move(*first)
+        page.mouse.down()
+        for point in rest:
+            page.mouse.move(*point, steps=4)
+        page.mouse.up()
+    page.wait_for_selector(".live .bars:not([hidden])")
+
+
+def shoot(base: str, folder: Path) -> None:
+    """Writes the first page and a result, at two widths."""
+    cat = folder / "cat.jpg"
+    io.imsave(cat, data.cat())
+    with sync_playwright() as playwright:
+        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name, width, height in (("desktop", 1280, 800), ("phone", 360, 780)):
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.goto(f"{base}/?draw=doodles-cnn&photo=cats-dogs-cnn")
+            draw(page, FISH)
+            page.screenshot(path=DOCS / f"first-{name}.png", full_page=True)
+            page.set_input_files("#image", cat)
+            page.click("#photo button[type=submit]")
+            page.wait_for_url("**/results/*")
+            page.screenshot(path=DOCS / f"result-{name}.png", full_page=True)
+        browser.close()
+
+
+def main() -> None:
+    DOCS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": folder})
+        server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        shoot(f"http://127.0.0.1:{server.server_port}", Path(folder))
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
