@@ -2,21 +2,17 @@
 
 import math
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
-import cv2
 import keras
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from inkling import pixels
 from inkling.catalog import InputSpec
 from training.data import Dataset, Split
 from training.recipe import Recipe
-from training.redraw import random_hand, redraw
+from training.redraw import through_canvas
 
 
 @dataclass(frozen=True)
@@ -86,20 +82,6 @@ def arrange(x: np.ndarray, spec: InputSpec) -> np.ndarray:
     if x.shape[1:3] == (spec.height, spec.width):
         return x
     return np.stack([pixels.photo(Image.fromarray(picture), spec.width, spec.height) for picture in x])
-
-
-def _through_canvas(job: tuple[np.ndarray, int], layout: str) -> np.ndarray:
-    bitmap, seed = job
-    return pixels.ink(redraw(bitmap, random_hand(np.random.default_rng(seed))), layout)[..., 0]
-
-
-def through_canvas(x: np.ndarray, layout: str, seed: int) -> np.ndarray:
-    """Each drawing as the canvas would send it, drawn by a random hand and found by the ink pipeline again."""
-    work = partial(_through_canvas, layout=layout)
-    jobs = ((bitmap, seed * len(x) + i) for i, bitmap in enumerate(x))
-    with ProcessPoolExecutor(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        drawn = pool.map(work, jobs, chunksize=256)
-        return np.stack(list(tqdm(drawn, "redrawing", len(x), unit="drawing", mininterval=5)))
 
 
 def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,18 @@
 """A data set's 28x28 drawing, redrawn as a visitor would on the canvas: for training and for benchmarks."""
 
 import io
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 from PIL import Image
 from skimage.morphology import skeletonize
+from tqdm import tqdm
+
+from inkling import pixels
 
 CANVAS = 400  # pixels a side, as the page's canvas
 GRID = 112  # the middle line is found on this grid, four steps a pixel
@@ -67,3 +73,18 @@ def random_hand(rng: np.random.Generator) -> Hand:
         shift=tuple(rng.uniform(-1, 1, 2)),
         jpeg=int(rng.integers(40, 95)) if rng.random() < 0.3 else None,
     )
+
+
+def through_canvas(x: np.ndarray, layout: str, seed: int) -> np.ndarray:
+    """Drawings uint8 [n, 28, 28] as the canvas would send them: each drawn by a random hand, its ink found again."""
+    jobs = ((bitmap, seed * len(x) + i) for i, bitmap in enumerate(x))
+    # Fresh processes: TensorFlow's threads, which a fork would copy half, run in this one.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(mp_context=fresh, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        drawn = pool.map(partial(_through_canvas, layout=layout), jobs, chunksize=256)
+        return np.stack(list(tqdm(drawn, "redrawing", len(x), unit="drawing", mininterval=5)))
+
+
+def _through_canvas(job: tuple[np.ndarray, int], layout: str) -> np.ndarray:
+    bitmap, seed = job
+    return pixels.ink(redraw(bitmap, random_hand(np.random.default_rng(seed))), layout)[..., 0]
