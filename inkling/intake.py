@@ -341,6 +341,8 @@ def _still_gif(data: bytes, most: int) -> tuple[bytes, int]:
             first = first or data[start:at]
         elif data[start : start + 2] == b"\x21\xf9" and not first:
             control = data[start:at]
+    if not frames:
+        raise _damaged("GIF")
     return data[:head] + control + first + b";", frames
 
 
@@ -354,16 +356,17 @@ def _still_png(data: bytes, most: int) -> tuple[bytes, int]:
     Raises:
         Rejected: the chunks do not reach the end, or are too many.
     """
-    at, frames, kept = 8, 1, [data[:8]]
+    at, frames, has_data, kept = 8, 1, False, [data[:8]]
     for _ in range(CHUNKS):
         name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
         if end > len(data):
             break
+        has_data = has_data or name == b"IDAT"
         if name in PNG_CHUNKS:
             kept.append(data[at:end])
         elif name == b"acTL":
             frames = int.from_bytes(data[at + 8 : at + 12], "big")
-        if name == b"IEND":
+        if name == b"IEND" and has_data:
             return b"".join(kept), frames
         at = end
     raise _damaged("PNG")
