@@ -31,8 +31,9 @@ def network(labels):
     return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
 
 
-TOY = Recipe(name="toy", task="digits", title="Toy", summary="A toy.", dataset="toy", input=INK, build=network,
-             augment=partial(augment.drawings, flip=False), epochs=2, batch=16, learning_rate=0.02, average=0.8)
+TOY = Recipe(
+    name="toy", task="digits", title="Toy", summary="A toy.", dataset="toy", input=INK, build=network,
+    augment=partial(augment.drawings, flip=False), epochs=2, batch=16, learning_rate=0.02, average=0.8)
 
 
 def bars(size, seed=0):

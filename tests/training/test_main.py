@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -31,8 +31,9 @@ def network(labels):
     return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
 
 
-TOY = Recipe(name="toy", task="digits", title="Toy", summary="A toy.", dataset="mnist", input=INK, build=network,
-             augment=partial(augment.drawings, flip=False), epochs=3, learning_rate=0.02, groups={"first two": 2})
+TOY = Recipe(
+    name="toy", task="digits", title="Toy", summary="A toy.", dataset="mnist", input=INK, build=network,
+    augment=partial(augment.drawings, flip=False), epochs=3, learning_rate=0.02, groups={"first two": 2})
 
 
 @pytest.fixture(autouse=True)
@@ -137,15 +138,15 @@ def test_a_signal_in_the_middle_of_training_stops_it(models):
                "--models", str(models)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    deadline = threading.Timer(120, process.kill)
+    deadline.start()
     try:
-        for line in process.stdout:
-            if line.startswith("Epoch 2/"):
-                break
-        time.sleep(0.2)
+        assert any(line.startswith("Epoch 2/") for line in process.stdout)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate()
     finally:
         process.kill()
+        deadline.cancel()
     assert process.returncode == 130
     assert err.splitlines()[-1] == f"Stopped: {models}/digits-cnn is as it was."
     assert everything(models) == {"digits-cnn/card.json": b"the last good one"}
@@ -164,10 +165,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones(run, command, sentence)
 
 
 @pytest.mark.parametrize("option", ["--epochs", "--limit"])
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
-def test_a_count_must_be_a_whole_number(run, option, value, capsys):
+@pytest.mark.parametrize("value", ["0", "1.5"])
+def test_a_count_must_be_a_whole_number(option, value):
     with pytest.raises(SystemExit) as stop:
-        run("train", "toy", option, value)
+        cli.main(["train", "toy", option, value])
     assert stop.value.code == 2
 
 
@@ -209,6 +210,7 @@ def test_the_registry_knows_each_model_once(monkeypatch):
 
 
 def test_asking_for_help_loads_nothing_heavy():
-    code = "import sys, training.__main__; print([m for m in ('keras', 'tensorflow', 'matplotlib') if m in sys.modules])"
-    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "[]"
+    code = "import sys, training.__main__; print({'keras', 'tensorflow', 'matplotlib'} & sys.modules.keys())"
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
