@@ -25,6 +25,8 @@ MNIST_MIDDLE = 14.5 * FINE - 0.5  # centre of mass of its digits: pixel (14, 14)
 FAINTEST = 16  # of 255: less difference from the paper than this is not ink
 PLAIN = 48  # on even paper, this much difference is ink whatever the other strokes' colours
 EVEN = 12  # paper whose rim stays this close to one colour is even
+WIDEST = 8  # a snapshot's lines are narrower than this part of its long side,
+AROUND = 2.5  # and no part of a drawing is thicker than so many of its lines
 
 
 class InputLike(Protocol):
@@ -97,8 +99,7 @@ def find_ink(image: Image.Image) -> np.ndarray:
     """Where the ink is: uint8 [h, w], 1 on 0, in the picture brought to a working size.
 
     Ink is what differs from the paper, so any colours will do. Even paper (a canvas, a scan) has the colour
-    of the picture's rim; uneven paper (a snapshot) the median of a wide neighbourhood, which lines do not
-    move. The threshold is Otsu's (1979).
+    of the picture's rim; uneven paper (a snapshot) is looked for around each place.
 
     Raises:
         BlankDrawing: nothing differs from the paper.
@@ -107,20 +108,61 @@ def find_ink(image: Image.Image) -> np.ndarray:
     rim = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3),
                           pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
     paper = np.median(rim, axis=0)
-    even = np.mean(np.abs(rim - paper).max(axis=1) <= EVEN) > 0.6
-    if not even:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), 1.0)  # a camera's noise is not ink
-        paper = cv2.medianBlur(pixels, max(pixels.shape[:2]) // 3 | 1)
-    else:
-        paper = np.broadcast_to(paper.astype(np.uint8), pixels.shape)
-    red, green, blue = cv2.split(cv2.absdiff(pixels, paper))
+    off = np.abs(rim - paper).max(axis=1)
+    # A canvas has paper of exactly one colour: what else there is at its rim is ink, in a snapshot a shadow.
+    if np.mean(off <= EVEN) > (0.6 if np.median(off) == 0 else 0.95):
+        apart = cv2.absdiff(pixels, np.broadcast_to(paper.astype(np.uint8), pixels.shape))
+        # Yellow beside black on white is ink too.
+        return marks(apart, PLAIN if max(image.size) > SMALL else 255)
+    return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
+
+
+def ink_on_uneven(pixels: np.ndarray) -> np.ndarray:
+    """The ink of a snapshot, uint8 [h, w]: lines that differ from the median of a wide neighbourhood.
+
+    The median follows soft light. The hard edge of a shadow it rounds off, and what lies between looks like
+    ink, but vanishes as the paper may be no lighter than the closing with a disc wider than the lines, and no
+    darker than the opening: those keep every shape that the disc fits into.
+    """
+    longest = max(pixels.shape[:2])
+    paper = cv2.medianBlur(pixels, longest // 3 | 1)
+
+    def lines(disc: int) -> np.ndarray:
+        shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (disc, disc))
+        lightest = cv2.min(paper, cv2.morphologyEx(pixels, cv2.MORPH_CLOSE, shape))
+        darkest = cv2.max(paper, cv2.morphologyEx(pixels, cv2.MORPH_OPEN, shape))
+        return marks(cv2.max(cv2.subtract(lightest, pixels), cv2.subtract(pixels, darkest)))
+
+    widest = longest // WIDEST | 1
+    mask = lines(widest)
+    disc = max(9, round(AROUND * line_width(mask))) | 1  # now that the pen is known
+    return without_rim(lines(disc) if disc < widest else mask)
+
+
+def marks(apart: np.ndarray, plain: int = 255) -> np.ndarray:
+    """Which pixels differ from the paper, uint8 [h, w], by Otsu's threshold (1979) or by `plain` if that is less.
+
+    Args:
+        apart: by how much they differ, uint8 [h, w, 3].
+
+    Raises:
+        BlankDrawing: none differs.
+    """
+    red, green, blue = cv2.split(apart)
     difference = cv2.max(cv2.max(red, green), blue)
     if difference.max() < FAINTEST:
         raise BlankDrawing("nothing differs from the paper")
     threshold, _ = cv2.threshold(difference, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    if even and max(image.size) > SMALL:
-        threshold = min(threshold, PLAIN)  # yellow beside black on white is ink too
-    return (difference > max(threshold, FAINTEST / 2)).astype(np.uint8)
+    return (difference > max(min(threshold, plain), FAINTEST / 2)).astype(np.uint8)
+
+
+def without_rim(mask: np.ndarray) -> np.ndarray:
+    """The mask without what touches the picture's rim, unless that is most of it: a shadow's tip, a ruled line."""
+    count, spots, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    inner = np.ones(count, bool)
+    inner[np.concatenate([spots[0], spots[-1], spots[:, 0], spots[:, -1], [0]])] = False
+    area = stats[:, cv2.CC_STAT_AREA]
+    return inner[spots].astype(np.uint8) if area[inner].sum() > area[1:].sum() / 3 else mask
 
 
 def working_size(image: Image.Image) -> np.ndarray:
