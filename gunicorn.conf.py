@@ -19,6 +19,16 @@ graceful_timeout = 30
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
+def on_starting(_server):
+    """Stops the start with one sentence when a setting is wrong, before workers would try again and again."""
+    from inkling.settings import BadSetting, Settings
+
+    try:
+        Settings.from_env()
+    except BadSetting as error:
+        raise SystemExit(f"Inkling did not start. {error}") from None
+
+
 def post_worker_init(worker):
     """Opens the models before the first request."""
     worker.app.wsgi().extensions["inkling"].classifier.warm()

@@ -112,8 +112,10 @@ def find_ink(image: Image.Image) -> np.ndarray:
     # A canvas has paper of exactly one colour: what else there is at its rim is ink, in a snapshot a shadow.
     if np.mean(off <= EVEN) > (0.6 if np.median(off) == 0 else 0.95):
         apart = cv2.absdiff(pixels, np.broadcast_to(paper.astype(np.uint8), pixels.shape))
-        # Yellow beside black on white is ink too.
-        return marks(apart, PLAIN if max(image.size) > SMALL else 255)
+        steepest = cv2.morphologyEx(apart, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max()
+        sharp = max(image.size) > SMALL and steepest > apart.max() / 2
+        # Yellow beside black on white is ink too, but not the soft flanks of the lines of an enlarged picture.
+        return marks(apart, PLAIN if sharp else 255)
     return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
 
 
