@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False
     app.extensions["inkling"] = Inkling(
         settings, Classifier(read_catalog(settings.models), settings), Store(settings))
-    guard.init_app(app)
+    guard.init_app(app, settings.max_bytes)
     errors.init_app(app)
     for room in (pages, api, ops):
         app.register_blueprint(room.blueprint)

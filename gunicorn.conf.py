@@ -7,8 +7,12 @@ HOST = os.environ.get("INKLING_HOST") or ("0.0.0.0" if PORT else "127.0.0.1")
 
 bind = f"{HOST}:{PORT or 5000}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
+if workers < 1:
+    raise SystemExit(f"Inkling did not start. WEB_CONCURRENCY must be a whole number from 1. Received: {workers}")
 # The app divides the cores among its workers.
 raw_env = [f"WEB_CONCURRENCY={workers}"]
+# Nobody steers a running server: no control socket in the home folder.
+control_socket_disable = True
 worker_class = "gthread"
 threads = 4
 # Models are opened after the fork, by each worker: their threads would not survive one.

@@ -114,6 +114,16 @@ class ModelCard(Card):
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]  # name -> SHA-256
     attribution: str
 
+    @model_validator(mode="after")
+    def _labels_agree(self):
+        count = len(self.labels)
+        if len(set(self.labels)) < count:
+            raise ValueError(f"labels must differ. Received: {', '.join(self.labels)}")
+        rows = [len(row) for row in self.metrics.confusion]
+        if rows != [count] * count:
+            raise ValueError(f"the confusion matrix must be {count} x {count}, as the labels. Received: rows of {rows}")
+        return self
+
 
 @dataclass(frozen=True)
 class Model:

@@ -4,6 +4,7 @@
 "what the model saw"); `scale` turns that into the network's numbers.
 """
 
+import math
 from typing import Protocol
 
 import cv2
@@ -215,6 +216,11 @@ def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[n
     left, top, width, height = cv2.boundingRect(mask)
     # A dot has no extent: it grows to a few pen widths and no further.
     zoom = min(extent / max(max(width, height) - pen, 1e-3), 4 * target / pen)
+    if pen * zoom < 1.5:  # a hairline would fall through the grid
+        grow = math.ceil(1 / zoom)
+        framed = cv2.copyMakeBorder(mask, grow, grow, grow, grow, cv2.BORDER_CONSTANT, value=0)
+        thick = cv2.dilate(framed, np.ones((2 * grow + 1, 2 * grow + 1), np.uint8))
+        return place(thick, pen + 2 * grow, extent, target)
     x, y = left + (width - 1) / 2, top + (height - 1) / 2
     middle = (SIDE - 1) / 2
     move = np.array([[zoom, 0, middle - zoom * x], [0, zoom, middle - zoom * y]])

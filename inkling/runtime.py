@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inkling.catalog import Model, check_file
+from inkling.catalog import Model, ModelCard, check_file
 
 Network = Callable[[np.ndarray], np.ndarray]  # float32 [n, h, w, c] -> float32 [n, outputs]
 TINY = np.float32(1e-7)
@@ -17,17 +17,23 @@ class Runtime:
 
     Call it with float32 [n, height, width, channels], as `pixels.scale` makes them; it returns float32
     [n, labels], rows that sum to 1, at temperature 1. Any number of threads may call at once.
+
+    Raises:
+        ValueError: the network does not take the card's input, or does not answer its labels.
     """
 
-    def __init__(self, network: Network, labels: int):
+    def __init__(self, network: Network, card: ModelCard):
         self._network = network
-        self._labels = labels
+        spec, labels = card.input, len(card.labels)
+        try:
+            answer = self(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
+        except RuntimeError as error:
+            raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
+        if answer.shape != (1, labels):
+            raise ValueError(f"the network must answer {labels} labels. Received: {answer.shape[-1]}")
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        answer = probabilities(self._network(batch))
-        if answer.shape[1] != self._labels:
-            raise ValueError(f"the network must answer {self._labels} labels. Received: {answer.shape[1]}")
-        return answer
+        return probabilities(self._network(batch))
 
 
 def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Runtime:
@@ -45,7 +51,7 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
         network = compile_onnx(path, threads, precision)
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
-    return Runtime(network, len(model.card.labels))
+    return Runtime(network, model.card)
 
 
 def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Network:
@@ -62,8 +68,7 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
     def network(batch: np.ndarray) -> np.ndarray:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        # A copy: the request's output buffer is overwritten by its next use.
-        return own.request.infer({0: batch})[0].copy()
+        return own.request.infer({0: batch})[0]
 
     return network
 
@@ -81,7 +86,7 @@ def open_keras(model: Model) -> Runtime:
     loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
     signature = tf.TensorSpec((None, *loaded.input_shape[1:]), tf.float32)
     function = tf.function(lambda batch: loaded(batch, training=False), input_signature=[signature])
-    return Runtime(lambda batch: function(tf.constant(batch)).numpy(), len(model.card.labels))
+    return Runtime(lambda batch: function(tf.constant(batch)).numpy(), model.card)
 
 
 def probabilities(outputs: np.ndarray) -> np.ndarray:

@@ -47,14 +47,30 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def path(text: str) -> Path:
     """A folder; a relative one lies beside app.py."""
-    return ROOT / Path(text).expanduser()
+    if not text or text.startswith("~"):
+        raise ValueError("the path of a folder, without ~")
+    return ROOT / text
+
+
+def database(text: str) -> str:
+    """An SQLAlchemy URL, or nothing."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        if text:
+            make_url(text)
+        return text
+    except SQLAlchemyError as error:
+        raise ValueError("empty or an SQLAlchemy URL, such as sqlite:////var/lib/inkling.sqlite3") from error
 
 
 SETTINGS = {
     "models": Setting("INKLING_MODELS", "models", "folder of the trained models", path),
     "pictures": Setting("INKLING_PICTURES", "saveimages", "folder that keeps what visitors sent", path),
     "database_url": Setting(
-        "INKLING_DATABASE_URL", "", "SQLAlchemy URL; empty is an SQLite file in the pictures' folder", str),
+        "INKLING_DATABASE_URL", "", "SQLAlchemy URL; empty is an SQLite file in the pictures' folder",
+        database),
     "runtime": Setting(
         "INKLING_RUNTIME", "openvino", "`openvino`, or `keras` to serve the .keras files with TensorFlow",
         one_of("openvino", "keras")),

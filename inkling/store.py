@@ -154,8 +154,10 @@ def _at_most(image: Image.Image, side: int) -> Image.Image:
 def _write(path: Path, image: Image.Image) -> None:
     """Encodes anew, without metadata, under a temporary name that is renamed when whole."""
     part = path.with_name(f".{path.name}.part")
+    bare = image.copy()
+    bare.info = {}  # Pillow would write comments and profiles from it
     try:
-        image.save(part, "JPEG" if path.suffix == ".jpg" else "PNG", quality=JPEG_QUALITY)
+        bare.save(part, "JPEG" if path.suffix == ".jpg" else "PNG", quality=JPEG_QUALITY)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ FISH = [  # strokes on a 400-pixel canvas
 
 def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
     """Draws strokes with the mouse and waits for the live answer."""
+    page.locator("#canvas").scroll_into_view_if_needed()
     box = page.locator("#canvas").bounding_box()
     place = [[(box["x"] + x * box["width"] / 400, box["y"] + y * box["height"] / 400) for x, y in s] for s in strokes]
     for (first, *rest) in place:

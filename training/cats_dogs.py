@@ -33,7 +33,7 @@ RECIPES = (
     Recipe(
         name="cats-dogs-cnn",
         task="cats-dogs",
-        title="Cat or dog, classic network",
+        title="Cat or dog, CNN",
         summary="Three blocks of convolution and pooling, trained from scratch on 21,000 photos.",
         dataset="cats-dogs",
         input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze"),

@@ -37,8 +37,8 @@ RECIPES = (
     Recipe(
         name="digits-cnn",
         task="digits",
-        title="Digits, convolutional network",
-        summary="Three blocks of convolutions on MNIST, half of them redrawn as on the canvas.",
+        title="Digits, CNN",
+        summary="Three blocks of convolutions, trained on MNIST, two fifths of it redrawn as on the canvas.",
         dataset="mnist",
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist"),
         build=network,

@@ -14,7 +14,7 @@ from training.recipe import Recipe
 def network(labels: int) -> keras.Model:
     """Three blocks on 28, 14 and 7 pixels a side, then a dense layer."""
     inputs = keras.Input((28, 28, 1))
-    x = blocks(inputs, (32, 64, 160), drop=0.15)
+    x = blocks(inputs, (32, 64, 128), drop=0.15)
     x = layers.Flatten()(x)
     x = layers.Dense(256, activation="relu")(x)
     x = layers.Dropout(0.4)(x)
@@ -25,13 +25,13 @@ RECIPES = (
     Recipe(
         name="doodles-cnn",
         task="doodles",
-        title="Doodles, convolutional network",
+        title="Doodles, CNN",
         summary="Sixty things, six animals first; trained on Quick, Draw!, a third of it redrawn as on the canvas.",
         dataset="doodles",
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw"),
         build=network,
         augment=partial(augment.drawings, flip=True, turn=6, bend=0.4),
-        epochs=20,
+        epochs=11,
         learning_rate=3e-3,
         weight_decay=1e-3,
         label_smoothing=0.05,

@@ -1,5 +1,6 @@
 """The JSON API. It keeps nothing."""
 
+import re
 import time
 
 from flask import Blueprint, abort, render_template, request
@@ -93,7 +94,7 @@ def _read(reader, card: ModelCard) -> tuple:
 
 def _top(card: ModelCard) -> int:
     text = request.args.get("top", "5")
-    if not text.isdecimal() or int(text) < 1:
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
         abort(400, f"`top` must be a whole number from 1. Received: {text[:40]!r}.")
     return min(int(text), len(card.labels))
 

@@ -8,8 +8,6 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from inkling.intake import REASONS, Rejected
 from inkling.web import inkling
 
-DRAINED = 8  # times the limit: a body beyond that is cut off
-
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(Rejected, rejected)
@@ -22,27 +20,20 @@ def rejected(error: Rejected):
     if for_programs():
         return respond(problem(error))
     field = "draw" if "drawing" in request.form else "photo"
-    choice = {field: request.form.get("model") or None}
+    model = request.form.get("model", "")
+    choice = {field: model} if 0 < len(model) <= 64 else {}
     return redirect(url_for("pages.help", reason=error.reason, got=error.received or None, **choice), 303)
 
 
 def too_large(_error: RequestEntityTooLarge):
     limit = inkling().settings.max_bytes
     length = request.content_length or "more"
-    drain(DRAINED * limit)
     error = Rejected(
         "too-large", f"A picture may have {limit} bytes. Received: {length} bytes.", f"{length} bytes")
     if for_programs():
         return respond(problem(error))
     # The form cannot be read: it is what was too large.
     return redirect(url_for("pages.help", reason=error.reason, got=error.received), 303)
-
-
-def drain(most: int) -> None:
-    """Reads the rest of a body: a client that is still sending would see its connection reset, not our answer."""
-    left = min(request.content_length or 0, most)
-    while left > 0 and (chunk := request.environ["wsgi.input"].read(min(left, 2**16))):
-        left -= len(chunk)
 
 
 def failed(error: HTTPException):

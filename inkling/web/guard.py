@@ -1,9 +1,13 @@
 """What every answer carries and every post must pass."""
 
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import LimitedStream
 
+DRAINED = 8  # times the largest upload: what a client sends beyond is cut off
 HEADERS = {
     # Previews of a chosen photo are blob: addresses; all else is ours.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -16,7 +20,8 @@ HEADERS = {
 }
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, max_bytes: int) -> None:
+    app.wsgi_app = Drained(app.wsgi_app, DRAINED * max_bytes)
     app.before_request(refuse_cross_site)
     app.after_request(add_headers)
 
@@ -30,12 +35,43 @@ def refuse_cross_site() -> None:
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    allowed = site in ("same-origin", "none") if site else origin is None or urlsplit(origin).netloc == request.host
+    allowed = site in ("same-origin", "none") if site else origin is None or _host(origin) == request.host
     if not allowed:
         abort(403, f"Posts must come from this site's own pages. Received: a post from {origin or site}.")
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as "http://["
+        return None
 
 
 def add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+class Drained:
+    """WSGI middleware that reads what an app has left of a body, up to `most` bytes, before its answer goes out.
+
+    A client that is still sending when the connection closes would see a reset, not the answer.
+    """
+
+    def __init__(self, app: Callable, most: int):
+        self._app, self._most = app, most
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        length = environ.get("CONTENT_LENGTH", "")
+        if not length.isdecimal():
+            return self._app(environ, start_response)
+        body = environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], int(length))
+        answer = self._app(environ, start_response)
+        left = self._most
+        try:
+            while left > 0 and (chunk := body.read(2**16)):
+                left -= len(chunk)
+        except ClientDisconnected:
+            pass
+        return answer

@@ -1,0 +1,190 @@
+"""What all tests share: the app on the shipped models with a folder of its own, and small pictures."""
+
+import base64
+import io
+from dataclasses import replace
+
+import pytest
+from PIL import Image, ImageDraw
+
+from app import create_app
+from inkling.catalog import read_catalog
+from inkling.classifier import Classifier
+from inkling.settings import Settings
+
+INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"
+# Small, so that pictures beyond them are small too.
+LIMITS = {"INKLING_MAX_BYTES": "100000", "INKLING_MAX_PIXELS": "1000000", "INKLING_MAX_FRAMES": "5",
+          "INKLING_MAX_BATCH": "3"}
+SHIPPED = read_catalog(Settings.from_env().models)
+
+
+def pytest_configure(config):
+    """As intake has it, which pytest's own filters would hide."""
+    config.addinivalue_line("filterwarnings", "error::PIL.Image.DecompressionBombWarning")
+
+
+# ---- The app ----
+
+
+@pytest.fixture(scope="session")
+def models_folder():
+    """The shipped models, or those of INKLING_MODELS."""
+    return Settings.from_env().models
+
+
+@pytest.fixture(scope="session", params=SHIPPED.models.values(), ids=list(SHIPPED.models))
+def shipped(request):
+    """Each shipped model in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def ink_model():
+    return INK_MODEL
+
+
+@pytest.fixture(scope="session")
+def photo_model():
+    return PHOTO_MODEL
+
+
+@pytest.fixture
+def settings(tmp_path, models_folder, monkeypatch):
+    """Small limits, and a pictures' folder that the test throws away."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000_000)  # intake sets Pillow's own limit: a test's stays its own
+    folders = {"INKLING_MODELS": str(models_folder), "INKLING_PICTURES": str(tmp_path / "pictures")}
+    return Settings.from_env(LIMITS | folders)
+
+
+@pytest.fixture(scope="session")
+def classifier(models_folder):
+    """The shipped models, opened once for all tests; a test that breaks one makes its own."""
+    return Classifier(SHIPPED, Settings.from_env({"INKLING_MODELS": str(models_folder)}))
+
+
+@pytest.fixture
+def make_app(settings, classifier):
+    """Makes the app anew, as a restart does, on the models already open."""
+
+    def make(settings=settings, classifier=classifier):
+        app = create_app(settings)
+        app.extensions["inkling"] = replace(app.extensions["inkling"], classifier=classifier)
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app()
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture
+def runner(app):
+    return app.test_cli_runner()
+
+
+@pytest.fixture
+def app_without_models(settings, tmp_path):
+    """An app whose only model has a broken card."""
+    folder = tmp_path / "models" / "broken-one"
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text("{}")
+    return create_app(replace(settings, models=folder.parent))
+
+
+@pytest.fixture
+def kept(settings):
+    """Tells what is kept: the files in the pictures' folder, less the database, and the rows in it."""
+    import sqlite3
+
+    def look():
+        database = settings.pictures / "inkling.sqlite3"
+        files = [path.name for path in settings.pictures.glob("*") if not path.name.startswith(database.name)]
+        if not database.exists():
+            return files
+        connection = sqlite3.connect(database)
+        try:
+            return sorted(files) + [row[0] for row in connection.execute("SELECT id FROM predictions")]
+        finally:
+            connection.close()
+
+    return look
+
+
+# ---- Pictures ----
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """Turns a picture into a file's bytes."""
+
+    def encode(image, kind="PNG", **options):
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        return file.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def data_url():
+    """Turns a file's bytes into a data URL."""
+
+    def data_url(data, media_type="image/png"):
+        return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+    return data_url
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """A picture with colours everywhere."""
+    return Image.merge("RGB", [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.new("L", (256, 256), 90)])
+
+
+@pytest.fixture(scope="session")
+def drawing():
+    """A 1 as the canvas sends it."""
+    image = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(image).line([(200, 80), (200, 320)], "black", 16)
+    return image
+
+
+@pytest.fixture(scope="session")
+def paper():
+    """A canvas on which nothing is drawn."""
+    return Image.new("RGB", (400, 400), "white")
+
+
+@pytest.fixture(scope="session")
+def jpeg(photo, encode):
+    return encode(photo, "JPEG")
+
+
+@pytest.fixture(scope="session")
+def png(drawing, encode):
+    return encode(drawing)
+
+
+@pytest.fixture(scope="session")
+def bad_files(jpeg, png, paper, encode):
+    """Reason -> (name, bytes) of a file that an ink model's page or API refuses for it under `LIMITS`."""
+    frames = [Image.new("L", (8, 8), 40 * i) for i in range(6)]
+    return {
+        "empty": ("a.png", b""),
+        "extension": ("notes.txt", b"hello"),
+        "not-an-image": ("a.jpg", b"hello, this is a text"),
+        "mismatch": ("a.jpg", png),
+        "too-large": ("a.png", png + bytes(100_000)),
+        "too-many-pixels": ("a.png", encode(Image.new("1", (2000, 1000)))),
+        "truncated": ("a.jpg", jpeg[: len(jpeg) // 2]),
+        "animated-too-long": ("a.gif", encode(frames[0], "GIF", save_all=True, append_images=frames[1:])),
+        "blank": ("a.png", encode(paper)),
+    }

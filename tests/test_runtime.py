@@ -1,0 +1,138 @@
+"""Both runtimes give the same answers, to any batch and to any number of threads."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inkling import pixels, runtime
+
+
+def pictures(card, count):
+    """Noise, flat grey and a stroke: what a network may get, scaled as it wants."""
+    spec = card.input
+    batch = np.random.default_rng(0).integers(0, 256, (count, spec.height, spec.width, spec.channels), np.uint8)
+    batch[1::3] = 128
+    batch[2::3] = 0
+    batch[2::3, 5:-5, spec.width // 2 - 1 : spec.width // 2 + 2] = 255
+    return pixels.scale(batch, spec.scaling)
+
+
+@pytest.fixture(scope="module")
+def network(shipped):
+    """Each shipped model, opened as the app opens it."""
+    return runtime.open_openvino(shipped, threads=1)
+
+
+@pytest.fixture(scope="module")
+def tensorflow():
+    """Skips where TensorFlow is not installed, but never in the gate."""
+    if os.environ.get("CI") != "true":
+        pytest.importorskip("tensorflow")
+
+
+def test_openvino_and_keras_give_the_same_probabilities(shipped, network, tensorflow):
+    batch = pictures(shipped.card, 12)
+    assert network(batch) == pytest.approx(runtime.open_keras(shipped)(batch), abs=1e-3)
+
+
+def test_keras_takes_any_batch(shipped, tensorflow):
+    keras = runtime.open_keras(shipped)
+    batch = pictures(shipped.card, 7)
+    alone = np.concatenate([keras(batch[i : i + 1]) for i in range(7)])
+    assert keras(batch) == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_an_answer_does_not_depend_on_the_batch(shipped, network, count):
+    batch = pictures(shipped.card, 7)
+    alone = np.concatenate([network(batch[i : i + 1]) for i in range(count)])
+    together = network(batch[:count])
+    assert together.shape == (count, len(shipped.card.labels))
+    assert together == pytest.approx(alone, abs=1e-5)
+
+
+def test_rows_are_probabilities(shipped, network):
+    answer = network(pictures(shipped.card, 7))
+    assert answer.dtype == np.float32
+    assert answer.min() >= 0
+    assert answer.sum(axis=1) == pytest.approx(np.ones(7), abs=1e-5)
+
+
+def test_different_pictures_get_different_answers(shipped, network):
+    """Else the tests above would pass on a network that answers always the same."""
+    answer = network(pictures(shipped.card, 3))
+    assert np.abs(answer[0] - answer[2]).max() > 1e-6
+
+
+def test_many_threads_get_the_answers_of_one(shipped, network):
+    batch = pictures(shipped.card, 6)
+    alone = [network(batch[i : i + 1]) for i in range(6)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda i: network(batch[i % 6 : i % 6 + 1]), range(96)))
+    for i, answer in enumerate(answers):
+        assert answer == pytest.approx(alone[i % 6], abs=1e-5)
+
+
+def test_an_answer_stays_as_it_is_when_the_next_comes(shipped, network):
+    batch = pictures(shipped.card, 3)
+    first = network(batch[:1])
+    before = first.copy()
+    network(batch[2:])
+    assert (first == before).all()
+
+
+def test_a_sigmoid_becomes_two_columns():
+    two = runtime.probabilities(np.array([[0.25], [1.0]]))
+    assert two.dtype == np.float32
+    assert two.tolist() == [[0.75, 0.25], [0.0, 1.0]]
+
+
+def test_more_columns_stay_as_they_are():
+    assert runtime.probabilities([[0.25, 0.75]]).tolist() == [[0.25, 0.75]]
+
+
+def test_a_network_with_other_labels_than_the_card_is_refused(shipped):
+    card = shipped.card.model_copy(update={"labels": (*shipped.card.labels, "one more")})
+    expected = f"must answer {len(card.labels)} labels. Received: {len(card.labels) - 1}"
+    with pytest.raises(ValueError, match=expected):
+        runtime.open_openvino(replace(shipped, card=card), threads=1)(pictures(card, 1))
+
+
+@pytest.mark.parametrize("open_model, name", [
+    (runtime.open_openvino, "model.onnx"), (runtime.open_keras, "model.keras")])
+def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_model, name):
+    (tmp_path / name).write_bytes((shipped.folder / name).read_bytes()[:-100])
+    with pytest.raises(ValueError, match=f"^{name} is not the file that the card describes"):
+        open_model(replace(shipped, folder=tmp_path))
+
+
+@pytest.mark.parametrize("open_model, name", [
+    (runtime.open_openvino, "model.onnx"), (runtime.open_keras, "model.keras")])
+def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflow, open_model, name):
+    """Even where the checksum agrees."""
+    from inkling.catalog import sha256
+
+    (tmp_path / name).write_bytes(b"not a network")
+    card = shipped.card.model_copy(update={"files": {name: sha256(tmp_path / name)}})
+    with pytest.raises(ValueError, match="."):
+        open_model(replace(shipped, card=card, folder=tmp_path))
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1, 1.7, 5])
+def test_tempering_is_softmax_of_the_logits_over_the_temperature(temperature):
+    def softmax(logits):
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    logits = np.random.default_rng(0).normal(0, 2, (50, 10))
+    tempered = runtime.tempered(softmax(logits).astype(np.float32), temperature)
+    assert tempered == pytest.approx(softmax(logits / temperature), abs=1e-5)
+
+
+def test_tempering_bears_certainty():
+    tempered = runtime.tempered(np.array([[1, 0, 0]], np.float32), 0.1)
+    assert np.isfinite(tempered).all()
+    assert tempered.sum() == pytest.approx(1)

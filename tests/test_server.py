@@ -1,0 +1,292 @@
+"""The real thing: gunicorn as the Procfile starts it, asked over HTTP."""
+
+import http.client
+import os
+import re
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from inkling.settings import ROOT
+
+WORKERS = 2
+START = [sys.executable, "-m", "gunicorn", "app:app"]
+
+
+class Server:
+    """A running gunicorn and what it has written."""
+
+    def __init__(self, process, port, log):
+        self.process, self.port, self._log = process, port, log
+
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    @property
+    def workers(self):
+        """Process ids of the workers."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def ask(self, method, path, body=None, headers=None):
+        """(status, headers, body) of one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def upload(self, data, name, model):
+        """Sends the photo form, as a browser does."""
+        body = multipart({"model": model}, name, data)
+        return self.ask("POST", "/predict", body, {"Content-Type": "multipart/form-data; boundary=edge"})
+
+
+def multipart(fields, name, data):
+    parts = [f'--edge\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+             for key, value in fields.items()]
+    head = f'--edge\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'.encode()
+    return b"".join([*parts, head, data, b"\r\n--edge--\r\n"])
+
+
+def environment(pictures, **changes):
+    """The caller's environment with none of our variables but the models' folder."""
+    env = {name: value for name, value in os.environ.items()
+           if name == "INKLING_MODELS" or not name.startswith(("INKLING_", "WEB_CONCURRENCY", "PORT", "GUNICORN"))}
+    return env | {"INKLING_PICTURES": str(pictures)} | changes
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_answer(server, path="/healthz", seconds=60):
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return server.ask("GET", path)
+        except OSError:
+            if server.process.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"gunicorn does not answer:\n{server.log[-3000:]}")
+            time.sleep(0.02)
+
+
+@contextmanager
+def running(folder, **changes):
+    """Starts gunicorn, waits for its first answer, and ends it however the test goes."""
+    port = free_port()
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(START, cwd=ROOT, stdout=output, stderr=output, env=environment(
+            folder / "pictures", **{"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)} | changes))
+    try:
+        server = Server(process, port, log)
+        start = time.monotonic()
+        wait_for_answer(server)
+        server.seconds = time.monotonic() - start
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+# ---- The main path ----
+
+
+def test_a_drawn_digit_is_answered(server, png, data_url, ink_model):
+    body = urlencode({"model": ink_model, "drawing": data_url(png)})
+    status, headers, _ = server.ask("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    assert status == 303
+    assert re.fullmatch(r"/results/[\w-]{22}", headers["Location"])
+    for _ in range(2 * WORKERS):  # whichever worker answers
+        assert server.ask("GET", headers["Location"])[0] == 200
+    status, headers, picture = server.ask("GET", headers["Location"] + "/picture")
+    assert (status, headers["Content-Type"], picture[:4]) == (200, "image/png", b"\x89PNG")
+
+
+def test_an_uploaded_photo_is_answered(server, jpeg, photo_model):
+    status, headers, _ = server.upload(jpeg, "cat.jpg", photo_model)
+    assert status == 303
+    assert re.fullmatch(r"/results/[\w-]{22}", headers["Location"])
+    status, headers, picture = server.ask("GET", headers["Location"] + "/picture")
+    assert (status, headers["Content-Type"], picture[:2]) == (200, "image/jpeg", b"\xff\xd8")
+
+
+def test_the_api_answers(server, jpeg, photo_model):
+    body = multipart({}, "cat.jpg", jpeg)
+    status, headers, answer = server.ask(
+        "POST", f"/api/predict?model={photo_model}", body, {"Content-Type": "multipart/form-data; boundary=edge"})
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert b'"label"' in answer
+
+
+def test_an_answer_carries_the_security_headers_once(server):
+    for path in ("/", "/static/style.css", "/no-such-page"):
+        _, headers, _ = server.ask("GET", path)
+        assert len(headers.get_all("Content-Security-Policy")) == 1
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("megabytes", [17, 20, 40, 100])
+def test_too_large_an_upload_gets_the_help_page_not_a_broken_connection(server, photo_model, megabytes):
+    status, headers, _ = server.upload(bytes(megabytes * 2**20), "a.jpg", photo_model)
+    assert status == 303
+    assert headers["Location"].startswith("/help?reason=too-large&got=")
+
+
+@pytest.mark.parametrize("size", [22_371_000, 40_000_000])  # 16 MiB are 22,369,624 letters
+def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, ink_model, size):
+    body = f"model={ink_model}&drawing=data:image/png;base64,{'A' * size}"
+    status, headers, _ = server.ask("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    assert status == 303
+    assert headers["Location"].startswith("/help?reason=too-large")
+
+
+@pytest.mark.parametrize("path, headers, status", [
+    ("/api/predict?model=no-such-model", {}, 404), ("/api/predict?model=digits-cnn&top=0", {}, 400),
+    ("/predict", {"Sec-Fetch-Site": "cross-site"}, 403), ("/help", {}, 405), ("/no-such-page", {}, 404)], ids=str)
+def test_an_early_answer_reaches_a_client_that_still_sends(server, path, headers, status):
+    """Within the limits: a photo as a phone takes it, with something else wrong."""
+    body = multipart({}, "a.jpg", bytes(12 * 2**20))
+    headers = headers | {"Content-Type": "multipart/form-data; boundary=edge"}
+    assert server.ask("POST", path, body, headers)[0] == status
+
+
+def test_a_request_line_of_any_length_does_not_break_it(server):
+    assert server.ask("GET", "/help?got=" + "x" * 100_000)[0] in (400, 414)
+    assert server.ask("GET", "/healthz")[0] == 200
+
+
+# ---- Workers ----
+
+
+def test_the_port_and_the_number_of_workers_are_honoured(server):
+    assert server.ask("GET", "/healthz")[0] == 200
+    assert len(server.workers) == WORKERS
+
+
+@pytest.mark.parametrize("env, bind", [
+    ({}, "127.0.0.1:5000"), ({"PORT": "8123"}, "0.0.0.0:8123"), ({"INKLING_HOST": "10.0.0.1"}, "10.0.0.1:5000"),
+    ({"INKLING_HOST": "10.0.0.1", "PORT": "8123"}, "10.0.0.1:8123"), ({"PORT": ""}, "127.0.0.1:5000")], ids=str)
+def test_without_a_port_only_this_machine_is_served(monkeypatch, env, bind):
+    for name in ("PORT", "INKLING_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["bind"] == bind
+
+
+@pytest.mark.parametrize("asked, workers", [("3", 3), ("", os.cpu_count()), (None, os.cpu_count())])
+def test_without_a_number_there_is_a_worker_a_core(monkeypatch, asked, workers):
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("WEB_CONCURRENCY", asked)
+    settings = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    assert settings["workers"] == workers
+    assert settings["raw_env"] == [f"WEB_CONCURRENCY={workers}"]  # by which the app divides the cores
+
+
+def test_models_are_open_before_the_first_request(server):
+    """And in each worker; the time and the memory are printed, for they depend on the machine."""
+    print(f"\n{server.seconds:.2f} s from start to first answer")
+    for pid in server.workers:
+        resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]
+        own = re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1]
+        print(f"worker {pid}: {int(resident) / 1024:.0f} MB resident, {int(own) / 1024:.0f} MB its share")
+        assert "openvino" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_no_worker_maps_a_file_of_tensorflow(server):
+    for pid in server.workers:
+        maps = Path(f"/proc/{pid}/maps").read_text().lower()
+        assert "numpy" in maps
+        assert not re.search(r"site-packages/(tensorflow|keras|sklearn|scipy|matplotlib|skimage|torch)", maps)
+
+
+# ---- Start and end ----
+
+
+def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
+    with running(tmp_path) as server:
+        workers = server.workers
+        where = server.upload(png, "a.png", ink_model)[1]["Location"]
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+        assert "Traceback" not in server.log
+        with pytest.raises(OSError, match="refused"):
+            server.ask("GET", "/healthz")
+    with running(tmp_path) as server:  # a result survives a restart
+        assert server.ask("GET", where)[0] == 200
+
+
+def test_sigterm_finishes_what_is_in_flight(tmp_path, png, ink_model):
+    with running(tmp_path, WEB_CONCURRENCY="1") as server:
+        body = multipart({"model": ink_model}, "a.png", png)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.putrequest("POST", "/predict")
+        connection.putheader("Content-Type", "multipart/form-data; boundary=edge")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:100])
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        connection.send(body[100:])
+        answer = connection.getresponse()
+        assert answer.status == 303
+        assert answer.headers["Location"].startswith("/results/")
+        connection.close()
+        assert server.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("variable, value, says", [
+    ("INKLING_RUNTIME", "tensorrt", "INKLING_RUNTIME must be one of openvino, keras. Received: 'tensorrt'"),
+    ("INKLING_MAX_BYTES", "16 MB", "INKLING_MAX_BYTES must be a whole number"),
+    ("INKLING_MAX_BITES", "1", "INKLING_MAX_BITES is not a setting."),
+    ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be a whole number from 1. Received: 0"),
+    ("PORT", "http", "is not a valid port number"),
+])
+def test_a_bad_setting_stops_the_start_with_one_clear_sentence(tmp_path, variable, value, says):
+    env = environment(tmp_path, **{"PORT": str(free_port()), "WEB_CONCURRENCY": "1", variable: value})
+    process = subprocess.Popen(START, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        output, _ = process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        output, _ = process.communicate()
+        pytest.fail(f"it did not stop:\n{output}")
+    assert process.returncode not in (0, None)
+    assert output.count(says) == 1
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("command", [["-m", "flask", "models"], ["app.py"]], ids=" ".join)
+def test_a_bad_setting_stops_the_other_ways_to_start(tmp_path, command):
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(tmp_path, INKLING_THREADS="all"),
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr == ("Inkling did not start. INKLING_THREADS must be a whole number from 0 to 256. "
+                           "Received: 'all'\n")
