@@ -14,7 +14,7 @@ from inkling.catalog import Catalog, Model, ModelCard
 from inkling.intake import Rejected
 from inkling.settings import Settings
 
-PROBABLY = 0.5  # not sure, but more likely than all else together
+PROBABLY = 0.75  # below the threshold, but right three times in four
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Prediction:
     def sure(self) -> bool:
         return self.confidence >= self.threshold
 
+    @property
+    def wording(self) -> str:
+        return wording(self.confidence, self.sure)
+
     def ranked(self, top: int | None = None) -> list[tuple[str, float]]:
         """(label, probability), most likely first; at most `top` of them."""
         order = np.argsort(-self.probabilities, kind="stable")[:top]
@@ -49,7 +53,7 @@ class Prediction:
 
 def wording(confidence: float, sure: bool) -> str:
     """How sure, in words: "sure", "probably" or "not sure"."""
-    return "sure" if sure else "probably" if confidence > PROBABLY else "not sure"
+    return "sure" if sure else "probably" if confidence >= PROBABLY else "not sure"
 
 
 class Classifier:

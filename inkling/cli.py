@@ -10,7 +10,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from inkling import intake
-from inkling.classifier import Prediction, wording
+from inkling.classifier import Prediction
 from inkling.intake import Rejected
 
 
@@ -70,7 +70,7 @@ def _bytes(file: Path) -> bytes:
 
 
 def _as_text(file: Path, answer: Prediction) -> str:
-    return f"{file}: {answer.label} ({wording(answer.confidence, answer.sure)}, {answer.confidence:.1%})"
+    return f"{file}: {answer.label} ({answer.wording}, {answer.confidence:.1%})"
 
 
 def _as_json(file: Path, answer: Prediction, decode: float) -> str:

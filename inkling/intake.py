@@ -200,7 +200,7 @@ def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_le
     kind = _sniff(data)
     if kind is None:
         raise Rejected("not-an-image", f"The contents are none of {', '.join(KINDS)}. "
-                                       f"They begin with: {data[:8].hex(' ')}", data[:8].hex(" "))
+                                       f"They begin with: {data[:8].hex(' ')}")
     if kind not in accepted:
         raise Rejected("mismatch", f"The {claim}, but the contents are {kind}. They must agree.", kind)
     try:

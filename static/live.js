@@ -7,7 +7,7 @@ const PAUSE_MS = 150;
 const LOST = "The server cannot be reached. Your drawing is still here.";
 
 /** @typedef {{ label: string, probability: number }} Guess */
-/** @typedef {{ label: string, confidence: number, sure: boolean, predictions: Guess[] }} Answer */
+/** @typedef {{ label: string, confidence: number, sure: boolean, wording: string, predictions: Guess[] }} Answer */
 
 export class Live {
   #newest = 0;
@@ -79,8 +79,8 @@ function png(picture) {
 }
 
 /** @param {Answer} answer */
-function wording({ sure, confidence }) {
-  return `${sure ? "Sure" : "Not sure"}, ${percent(confidence)}`;
+function wording({ wording, confidence }) {
+  return `${wording[0].toUpperCase()}${wording.slice(1)}, ${percent(confidence)}`;
 }
 
 /** Never a round 0% or 100%, because the model is never that certain. @param {number} probability */

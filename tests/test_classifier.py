@@ -103,7 +103,7 @@ def test_an_unknown_model_is_rejected(classifier, drawing, ink_model, name):
 
 
 @pytest.mark.parametrize("confidence, sure, words", [
-    (0.95, True, "sure"), (0.4, True, "sure"), (0.51, False, "probably"), (0.5, False, "not sure"),
+    (0.95, True, "sure"), (0.4, True, "sure"), (0.75, False, "probably"), (0.74, False, "not sure"),
     (0.1, False, "not sure")])
 def test_wording(confidence, sure, words):
     assert wording(confidence, sure) == words

@@ -181,7 +181,8 @@ def test_a_result_shows_the_answer(client, app, result, classifier, drawing, ink
     page = client.get(result)
     headline = re.search(r"<h1[^>]*>(.*?)</h1>", page.text)[1]
     assert answer.label in headline
-    assert headline.startswith("Not sure") == (not answer.sure)
+    starts = {"sure": answer.label.capitalize(), "probably": "Probably ", "not sure": "Not sure. Perhaps "}
+    assert headline.startswith(starts[answer.wording])
     for label in answer.labels:
         assert f'<span class="label">{label}</span>' in page.text
     sources = [image["src"] for image in Page(page).all("img")]

@@ -31,7 +31,7 @@ RECIPES = (
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw"),
         build=network,
         augment=partial(augment.drawings, flip=True, turn=6, bend=0.4),
-        epochs=11,
+        epochs=9,
         learning_rate=3e-3,
         weight_decay=1e-3,
         label_smoothing=0.05,

@@ -107,6 +107,7 @@ def _result(answer: Prediction, decode: float, top: int) -> dict:
         "label": answer.label,
         "confidence": ranked[0]["probability"],
         "sure": answer.sure,
+        "wording": answer.wording,
         "predictions": ranked,
         "milliseconds": {"decode": decode} | answer.milliseconds,
     }

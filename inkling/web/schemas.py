@@ -32,6 +32,7 @@ class Result(Shape):
     label: str
     confidence: Annotated[Share, Field(description="calibrated: of answers at 0.9, nine in ten are right")]
     sure: Annotated[bool, Field(description="the confidence reaches the model's threshold")]
+    wording: Annotated[Literal["sure", "probably", "not sure"], Field(description="the same in words")]
     predictions: Annotated[list[Probability], Field(description="most likely first, `top` of them")]
     milliseconds: Milliseconds
 

@@ -249,7 +249,7 @@ def test_nothing_drawn_is_not_sent(page):
 
 def answer(label):
     guesses = [{"label": label, "probability": 0.9}]
-    return json.dumps({"label": label, "confidence": 0.9, "sure": True, "predictions": guesses})
+    return json.dumps({"label": label, "confidence": 0.9, "sure": True, "wording": "sure", "predictions": guesses})
 
 
 def test_only_the_newest_answer_is_shown(page):
