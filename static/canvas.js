@@ -37,6 +37,8 @@ export class Sketch extends EventTarget {
     canvas.addEventListener("focus", () => this.redraw());
     canvas.addEventListener("blur", () => { this.#close(); this.redraw(); });
     new ResizeObserver(() => this.redraw()).observe(canvas);
+    // Zooming changes the density, and not always the size.
+    addEventListener("resize", () => this.redraw());
     this.#watchDensity();
   }
 

@@ -206,7 +206,7 @@ def test_the_canvas_is_as_sharp_as_the_screen(open_page, density):
     [
         {"width": 360, "height": 740, "deviceScaleFactor": 1},
         {"width": 1920, "height": 1080, "deviceScaleFactor": 1},
-        {"width": 1280, "height": 800, "deviceScaleFactor": 2},
+        {"width": 1270, "height": 800, "deviceScaleFactor": 2},
     ],
 )
 def test_the_drawing_outlives_a_change_of_screen(page, change):
