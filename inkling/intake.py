@@ -214,8 +214,6 @@ def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_le
 
 
 def _picture(data: bytes, kind: str, settings: Settings, at_least: int) -> Image.Image:
-    # One process has one limit, so writing Pillow's global here is the same write every time.
-    Image.MAX_IMAGE_PIXELS = settings.max_pixels
     frames = None
     if kind in STILLS:
         data, frames = STILLS[kind](data, settings.max_frames)

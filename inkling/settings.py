@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PILLOW_PIXELS = 89_478_485  # beyond this Pillow suspects a decompression bomb, which intake refuses
 EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif", "avif")
 
 
@@ -81,7 +82,7 @@ SETTINGS = {
                        whole(0, 256)),
     "max_bytes": Setting("INKLING_MAX_BYTES", "16777216", "largest upload, in bytes", whole(1024, 2**30)),
     "max_pixels": Setting("INKLING_MAX_PIXELS", "50000000", "largest picture, width times height",
-                          whole(1024, 2**30)),
+                          whole(1024, PILLOW_PIXELS)),
     "max_frames": Setting("INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read",
                           whole(1, 10**6)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures in one API request", whole(1, 1000)),

@@ -50,9 +50,8 @@ def photo_model():
 
 
 @pytest.fixture
-def settings(tmp_path, models_folder, monkeypatch):
+def settings(tmp_path, models_folder):
     """Small limits, and a pictures' folder that the test throws away."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000_000)  # intake sets Pillow's own limit: a test's stays its own
     folders = {"INKLING_MODELS": str(models_folder), "INKLING_PICTURES": str(tmp_path / "pictures")}
     return Settings.from_env(LIMITS | folders)
 

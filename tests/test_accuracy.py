@@ -17,7 +17,7 @@ from inkling import pixels, runtime
 from inkling.catalog import read_catalog
 from inkling.settings import ROOT, Settings
 from training import data
-from training.redraw import Hand, redraw
+from training.redraw import LINE, Hand, redraw
 
 CI = bool(os.environ.get("CI"))
 SHARED = ROOT.parent / "shared" / "data"
@@ -71,8 +71,8 @@ def test_digits_as_drawings(classifier, digits, pen):
     images, truth = digits
     pictures = []
     for image in images:
-        # redraw takes 28x28 bitmaps, and as ink what is above 100: half of 200.
-        enlarged = cv2.resize(image * (200 / 16), (24, 24), interpolation=cv2.INTER_CUBIC)
+        # redraw takes 28x28 bitmaps, and as ink what is above LINE: half of full strength here.
+        enlarged = cv2.resize(image * (2 * LINE / 16), (24, 24), interpolation=cv2.INTER_CUBIC)
         bitmap = np.pad(np.clip(enlarged, 0, 255).astype(np.uint8), 2)
         pictures.append(redraw(bitmap, Hand(pen=pen)))
     assert share_right(classifier, "digits-cnn", pictures, truth) >= FOREIGN

@@ -16,6 +16,7 @@ from inkling import pixels
 
 CANVAS = 400  # pixels a side, as the page's canvas
 GRID = 112  # the middle line is found on this grid, four steps a pixel
+LINE = 170  # of 255: at half, lines that nearly touch would melt into one
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Hand:
 def middle_line(bitmap: np.ndarray) -> np.ndarray:
     """uint8 [28, 28], ink on 0 -> float32 [112, 112]: distance to the middle of the nearest line."""
     fine = cv2.resize(bitmap, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
-    line = skeletonize(fine > 100)
+    line = skeletonize(fine > LINE)
     if not line.any():
         line[np.unravel_index(fine.argmax(), fine.shape)] = True
     return cv2.distanceTransform(1 - line.astype(np.uint8), cv2.DIST_L2, 5)
