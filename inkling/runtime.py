@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,7 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
 
 def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Network:
     """An ONNX file as a function; each thread gets an infer request of its own, the weights are shared."""
-    import openvino
-
-    core = openvino.Core()
+    core = openvino_core()
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
@@ -71,6 +70,14 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
         return own.request.infer({0: batch})[0]
 
     return network
+
+
+@cache
+def openvino_core():
+    """OpenVINO itself, once a process: each further one would load its plug-ins again."""
+    import openvino
+
+    return openvino.Core()
 
 
 def open_keras(model: Model) -> Runtime:

@@ -55,12 +55,13 @@ def path(text: str) -> Path:
 
 def database(text: str) -> str:
     """An SQLAlchemy URL, or nothing."""
+    if not text:
+        return text
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        if text:
-            make_url(text)
+        make_url(text)
         return text
     except SQLAlchemyError as error:
         raise ValueError("empty or an SQLAlchemy URL, such as sqlite:////var/lib/inkling.sqlite3") from error

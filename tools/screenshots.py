@@ -2,17 +2,15 @@
 
     make screenshots
 
-Draws a fish on the first page, and uploads scikit-image's cat; writes docs/*.png.
+Draws a fish on the first page and asks for the full answer; writes docs/*.png. No photo, for none is ours.
 """
 
 import os
 import shutil
 import tempfile
 import threading
-from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from skimage import data, io
 from werkzeug.serving import make_server
 
 from app import create_app
@@ -40,10 +38,8 @@ def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
     page.wait_for_selector(".live .bars:not([hidden])")
 
 
-def shoot(base: str, folder: Path) -> None:
+def shoot(base: str) -> None:
     """Writes the first page and a result, at two widths."""
-    cat = folder / "cat.jpg"
-    io.imsave(cat, data.cat())
     with sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -52,8 +48,7 @@ def shoot(base: str, folder: Path) -> None:
             page.goto(f"{base}/?draw=doodles-cnn&photo=cats-dogs-cnn")
             draw(page, FISH)
             page.screenshot(path=DOCS / f"first-{name}.png", full_page=True)
-            page.set_input_files("#image", cat)
-            page.click("#photo button[type=submit]")
+            page.click("#draw button[type=submit]")
             page.wait_for_url("**/results/*")
             page.screenshot(path=DOCS / f"result-{name}.png", full_page=True)
         browser.close()
@@ -65,7 +60,7 @@ def main() -> None:
         settings = Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": folder})
         server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        shoot(f"http://127.0.0.1:{server.server_port}", Path(folder))
+        shoot(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
 
 
