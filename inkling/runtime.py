@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +56,9 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
 
 def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Network:
     """An ONNX file as a function; each thread gets an infer request of its own, the weights are shared."""
-    core = openvino_core()
+    import openvino
+
+    core = openvino.Core()
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
@@ -70,14 +71,6 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
         return own.request.infer({0: batch})[0]
 
     return network
-
-
-@cache
-def openvino_core():
-    """OpenVINO itself, once a process: each further one would load its plug-ins again."""
-    import openvino
-
-    return openvino.Core()
 
 
 def open_keras(model: Model) -> Runtime:
