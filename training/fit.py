@@ -50,7 +50,7 @@ class Batches(keras.utils.PyDataset):
             swap = self.rng.random(len(picked)) < self.recipe.redrawn
             pictures[swap] = self.sources[1][picked[swap]]
         x = pixels.scale(self.recipe.augment(pictures, self.rng), self.recipe.input.scaling)
-        return x, targets(self.y[picked], self.labels, self.recipe)
+        return x, targets(self.y[picked], self.labels)
 
     def on_epoch_end(self) -> None:
         self.rng.shuffle(self.indices)
@@ -65,7 +65,7 @@ def balanced(y: np.ndarray, fewest: int) -> np.ndarray:
     return np.concatenate([np.arange(len(y)), *extra])
 
 
-def targets(y: np.ndarray, labels: int, recipe: Recipe) -> np.ndarray:
+def targets(y: np.ndarray, labels: int) -> np.ndarray:
     """Float32 targets: [n, 1] for two labels (one sigmoid), otherwise one-hot [n, labels]; smoothed by the loss."""
     if labels == 2:
         return y.astype(np.float32)[:, None]
@@ -87,7 +87,7 @@ def arrange(x: np.ndarray, spec: InputSpec) -> np.ndarray:
 def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """The held-out pictures as Keras takes them."""
     x = pixels.scale(arrange(split.x, recipe.input), recipe.input.scaling)
-    return x, targets(split.y, labels, recipe)
+    return x, targets(split.y, labels)
 
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:

@@ -136,8 +136,8 @@ def test_rare_classes_are_repeated_up_to_the_fewest():
 
 
 def test_two_labels_share_one_output():
-    assert fit.targets(np.array([0, 1]), 2, TOY).tolist() == [[0], [1]]
-    assert fit.targets(np.array([0, 2]), 3, TOY).tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert fit.targets(np.array([0, 1]), 2).tolist() == [[0], [1]]
+    assert fit.targets(np.array([0, 2]), 3).tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
 # ---- Arranging ----
