@@ -80,6 +80,30 @@ class ClassMetrics(Card):
     support: int
 
 
+class Bin(Card):
+    """The answers of one range of confidence: how sure they were on average, and how often right."""
+
+    count: int
+    confidence: Share
+    accuracy: Share
+
+
+class Mistake(Card):
+    """A test picture that the model was surely wrong about; pictures lie in `mistakes.png`, in this order."""
+
+    true: str
+    predicted: str
+    confidence: Share
+
+
+class Trial(Card):
+    """One training of the same recipe; accuracies on the held-out and on the test pictures."""
+
+    seed: int
+    held_out: Share
+    accuracy: Share
+
+
 class Metrics(Card):
     """Measured on the test split named, from the ONNX file that is served."""
 
@@ -93,6 +117,9 @@ class Metrics(Card):
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]  # [true][predicted]
     groups: dict[str, Share] = {}  # accuracy among a part of the labels, as "six animals"
+    bins: tuple[Bin, ...] = ()  # of the calibration error, least sure first, at the card's temperature
+    mistakes: tuple[Mistake, ...] = ()  # the most confident ones of each pair of labels
+    strangers: dict[str, Share] = {}  # other pictures -> AUROC of telling them from the test pictures
 
 
 class ModelCard(Card):
@@ -102,15 +129,19 @@ class ModelCard(Card):
     task: Literal["digits", "doodles", "cats-dogs", "objects"]
     title: str
     summary: str
+    strengths: str = ""
+    limitations: str = ""
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     input: InputSpec
     network: tuple[Layer, ...]
     parameters: int
-    training: Training
-    metrics: Metrics
-    history: dict[str, tuple[float, ...]]
+    training: Training | None = None  # None where the model was imported
+    metrics: Metrics | None = None  # None where it was not measured
+    trials: tuple[Trial, ...] = ()  # all seeds that were trained; the median on held-out pictures is shipped
+    history: dict[str, tuple[float, ...]] = {}
     temperature: Annotated[float, Field(gt=0)]
-    threshold: Share  # below it the answer is "not sure"
+    threshold: Share  # below it the answer is never "sure"
+    familiar: float | None = None  # below this second output of the network, neither
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]  # name -> SHA-256
     attribution: str
 
@@ -119,7 +150,7 @@ class ModelCard(Card):
         count = len(self.labels)
         if len(set(self.labels)) < count:
             raise ValueError(f"labels must differ. Received: {', '.join(self.labels)}")
-        rows = [len(row) for row in self.metrics.confusion]
+        rows = [len(row) for row in self.metrics.confusion] if self.metrics else [count] * count
         if rows != [count] * count:
             raise ValueError(f"the confusion matrix must be {count} x {count}, as the labels. Received: rows of {rows}")
         return self
@@ -155,7 +186,7 @@ class Catalog:
             cards = [card for card in self
                      if card.task == task and kind in (None, card.input.kind) and card.name not in without]
             if cards:
-                groups.append((title, sorted(cards, key=lambda card: -card.metrics.accuracy)))
+                groups.append((title, sorted(cards, key=lambda card: -(card.metrics.accuracy if card.metrics else 0))))
         return groups
 
 

@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--epochs", type=positive, help="how often each picture is seen (default: the recipe's)")
     one.add_argument("--limit", type=positive, help="pictures of each part of the data set (default: all)")
     one.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    one.add_argument("--weights", help="pretrained weights, where the recipe takes them: imagenet, or a file")
     one.set_defaults(run=train, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
 
@@ -91,13 +92,14 @@ def prepare(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     """Trains a model by its recipe and replaces its folder, once it is whole."""
     from training import export, fit, registry
+    from training.recipe import Run
 
     recipes = registry.recipes()
     check_known(args.name, recipes, "model")
     recipe = recipes[args.name]
     dataset = data.load(recipe.dataset, limit=args.limit, seed=args.seed)
     print(f"Training {recipe.name} on {len(dataset.train.y):,} pictures of {dataset.name}.", flush=True)
-    fitted = fit.fit(recipe, dataset, args.epochs, args.seed)
+    fitted = fit.fit(recipe, dataset, Run(args.epochs or recipe.epochs, args.seed, args.weights))
     print("Exporting and measuring.", flush=True)
     card = export.save(recipe, dataset, fitted, args.models, command_of(args), args.seed)
     print_table(summary(card, args.models / card.name))
@@ -157,8 +159,9 @@ def find(name: str, models: Path) -> Model:
 
 def command_of(args: argparse.Namespace) -> str:
     """What trains the same model again."""
-    given = "".join(f" --{name} {getattr(args, name)}" for name in ("epochs", "limit") if getattr(args, name))
-    return f"python -m training train {args.name} --seed {args.seed}{given}"
+    given = {name: getattr(args, name) for name in ("epochs", "limit", "weights")}
+    options = "".join(f" --{name} {value}" for name, value in given.items() if value)
+    return f"python -m training train {args.name} --seed {args.seed}{options}"
 
 
 # ---- What is printed ----

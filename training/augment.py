@@ -5,10 +5,17 @@ import numpy as np
 
 
 def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Flip, zoom, aspect, shift and brightness: uint8 [n, h, w, 3] -> uint8 [n, side, side, 3].
+    """Flip, zoom, aspect, shift, light, and now and then what bad photos suffer from.
 
     The aspect changes by up to a third either way: the pictures come squeezed to a square, and phones send
     3:4 and 9:16.
+
+    Args:
+        pictures: uint8 [n, h, w, 3].
+        side: of the pictures returned.
+
+    Returns:
+        uint8 [n, side, side, 3].
     """
     out = np.empty((len(pictures), side, side, 3), np.uint8)
     for i, picture in enumerate(pictures):
@@ -16,9 +23,50 @@ def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndar
         # Past its rim a picture goes on as in a mirror.
         warped = cv2.warpAffine(
             picture, move, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        light = np.clip(np.arange(256) * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25), 0, 255)
-        out[i] = cv2.LUT(warped, light.astype(np.uint8))
+        for harm, chance in HARMS:
+            if rng.random() < chance:
+                warped = harm(warped, rng)
+        out[i] = warped
     return out
+
+
+def light(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Brighter or darker, with more contrast or less."""
+    table = np.clip(np.arange(256) * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25), 0, 255)
+    return cv2.LUT(photo, table.astype(np.uint8))
+
+
+def dark(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As taken in the evening: a fifth to two thirds of the light."""
+    return cv2.LUT(photo, (np.arange(256) * rng.uniform(0.2, 0.65)).astype(np.uint8))
+
+
+def grey(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Without colour."""
+    return cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def small(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As enlarged from a third to two thirds of its size."""
+    less = tuple(round(side * rng.uniform(0.33, 0.67)) for side in photo.shape[1::-1])
+    return cv2.resize(cv2.resize(photo, less, interpolation=cv2.INTER_AREA), photo.shape[1::-1])
+
+
+def compressed(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As after a JPEG of low quality."""
+    _, file = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 50))])
+    return cv2.imdecode(file, cv2.IMREAD_COLOR)
+
+
+def hidden(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """With a grey rectangle on it (random erasing, Zhong et al. 2017)."""
+    height, width = (int(side * rng.uniform(0.15, 0.45)) for side in photo.shape[:2])
+    top, left = rng.integers(0, photo.shape[0] - height), rng.integers(0, photo.shape[1] - width)
+    photo[top : top + height, left : left + width] = rng.integers(0, 256)
+    return photo
+
+
+HARMS = ((light, 0.8), (dark, 0.1), (grey, 0.1), (small, 0.12), (compressed, 0.12), (hidden, 0.25))
 
 
 def photo_move(width: int, height: int, rng: np.random.Generator, side: int) -> np.ndarray:
@@ -32,16 +80,17 @@ def photo_move(width: int, height: int, rng: np.random.Generator, side: int) -> 
     return np.hstack([linear, (middle - linear @ [width / 2, height / 2])[:, None]])
 
 
-def drawings(pictures: np.ndarray, rng: np.random.Generator, flip: bool, turn: float = 10, bend: float = 1.0,
-             ) -> np.ndarray:
+def drawings(pictures: np.ndarray, rng: np.random.Generator, side: int, flip: bool, turn: float = 10,
+             bend: float = 1.0) -> np.ndarray:
     """Turn, stretch, shear, shift, bend and thicken: uint8 [n, 28, 28], ink on 0 -> uint8 [n, 28, 28, 1].
 
     Args:
+        side: of the pictures returned, which must be that of the ones given.
         flip: mirror every other drawing (doodles, never digits).
         turn: standard deviation of the angle, in degrees.
         bend: strength of the elastic distortion (Simard 2003), in pixels.
     """
-    count, side = pictures.shape[:2]
+    count = len(pictures)
     out = np.empty((count, side, side, 1), np.uint8)
     bends = rng.normal(0, bend, (count, 2, 5, 5)).astype(np.float32)  # coarse noise, smooth when enlarged
     for i, picture in enumerate(pictures):

@@ -1,19 +1,17 @@
 """Cat or dog, from photos."""
 
-from functools import partial
-
 import keras
 from keras import layers
 
 from inkling.catalog import InputSpec
-from training import augment
+from training import augment, mobilenet
 from training.recipe import Recipe
 
 SIDE = 150
 
 
 def classic(labels: int) -> keras.Model:
-    """The classic binary net: three blocks of convolution and max-pooling, dense 64, dropout, one sigmoid.
+    """The classic binary net: three blocks of convolution and max-pooling, dense 64, dropout.
 
     The activation follows the pooling: the result is the same, on a quarter of the pixels.
     """
@@ -26,7 +24,7 @@ def classic(labels: int) -> keras.Model:
     x = layers.Flatten()(x)
     x = layers.Dense(64, activation="relu")(x)
     x = layers.Dropout(0.5)(x)
-    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x), name="cats_dogs_cnn")
+    return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="cats_dogs_cnn")
 
 
 RECIPES = (
@@ -35,13 +33,36 @@ RECIPES = (
         task="cats-dogs",
         title="Cat or dog, CNN",
         summary="Three blocks of convolution and pooling, trained from scratch on 21,000 photos.",
+        strengths="Small and quick; has seen nothing but these photos.",
+        limitations="Takes small, dark or unusual animals for the other one more often than the fine-tuned models do.",
         dataset="cats-dogs",
         input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze"),
         build=classic,
-        augment=partial(augment.photos, side=SIDE),
+        augment=augment.photos,
         epochs=20,
         batch=64,
         weight_decay=1e-3,
+        average=0.998,
+    ),
+    Recipe(
+        name="cats-dogs-mobilenet",
+        task="cats-dogs",
+        title="Cat or dog, MobileNetV2",
+        summary="MobileNetV2, pretrained on ImageNet, every layer fine-tuned on 21,000 photos.",
+        strengths="The most accurate on photos, also on dark, small and grey ones, and still quick.",
+        limitations="Knows cats and dogs only; a picture lying on its side misleads it now and then.",
+        dataset="cats-dogs",
+        input=InputSpec(kind="photo", width=160, height=160, channels=3, scaling="signed", layout="squeeze"),
+        build=mobilenet.network,
+        load_backbone=mobilenet.load_backbone,
+        weights="backbones/mobilenet_v2_notop.weights.h5",
+        augment=augment.photos,
+        epochs=6,
+        sides=(128, 160),
+        batch=64,
+        learning_rate=3e-4,
+        weight_decay=1e-2,
+        label_smoothing=0.02,
         average=0.998,
     ),
 )

@@ -50,7 +50,8 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     Raises:
         ValueError: the two differ by more than `PARITY` on test pictures.
     """
-    bare = model.__class__.from_config(model.get_config())
+    spec = recipe.input
+    bare = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
     bare.set_weights(model.get_weights())
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
@@ -80,6 +81,8 @@ def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate
         task=recipe.task,
         title=recipe.title,
         summary=recipe.summary,
+        strengths=recipe.strengths,
+        limitations=recipe.limitations,
         labels=dataset.labels,
         input=recipe.input,
         network=layers(fitted.model),

@@ -10,8 +10,8 @@ from PIL import Image
 
 from inkling import pixels
 from inkling.catalog import InputSpec
-from training.data import Dataset, Split
-from training.recipe import Recipe
+from training.data import Dataset, Split, folder
+from training.recipe import Recipe, Run
 from training.redraw import through_canvas
 
 
@@ -38,6 +38,7 @@ class Batches(keras.utils.PyDataset):
         self.recipe, self.sources, self.y, self.labels = recipe, sources, y, labels
         self.rng = np.random.default_rng(seed)
         self.indices = balanced(y, recipe.fewest)
+        self.side = recipe.input.width  # of the pictures it gives
         self.on_epoch_end()
 
     def __len__(self) -> int:
@@ -49,7 +50,7 @@ class Batches(keras.utils.PyDataset):
         if len(self.sources) > 1:
             swap = self.rng.random(len(picked)) < self.recipe.redrawn
             pictures[swap] = self.sources[1][picked[swap]]
-        x = pixels.scale(self.recipe.augment(pictures, self.rng), self.recipe.input.scaling)
+        x = pixels.scale(self.recipe.augment(pictures, self.rng, self.side), self.recipe.input.scaling)
         return x, targets(self.y[picked], self.labels)
 
     def on_epoch_end(self) -> None:
@@ -66,9 +67,7 @@ def balanced(y: np.ndarray, fewest: int) -> np.ndarray:
 
 
 def targets(y: np.ndarray, labels: int) -> np.ndarray:
-    """Float32 targets: [n, 1] for two labels (one sigmoid), otherwise one-hot [n, labels]; smoothed by the loss."""
-    if labels == 2:
-        return y.astype(np.float32)[:, None]
+    """One-hot float32 targets [n, labels]; smoothed by the loss."""
     return np.eye(labels, dtype=np.float32)[y]
 
 
@@ -91,35 +90,50 @@ def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, n
 
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    """AdamW with warm-up and cosine schedule, and the loss that fits the number of labels."""
+    """AdamW with warm-up and cosine schedule, on cross-entropy."""
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20, decay_steps=max(1, steps - steps // 20),
         warmup_target=recipe.learning_rate, warmup_steps=steps // 20)
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=recipe.weight_decay, use_ema=recipe.average is not None,
         ema_momentum=recipe.average or 0.99)
-    binary = model.output_shape[-1] == 1
-    loss = keras.losses.BinaryCrossentropy if binary else keras.losses.CategoricalCrossentropy
-    model.compile(optimizer, loss(label_smoothing=recipe.label_smoothing), metrics=["accuracy"])
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"])
 
 
-def fit(recipe: Recipe, dataset: Dataset, epochs: int | None = None, seed: int = 0) -> Fitted:
-    """Trains a recipe's network from scratch on a data set's training part.
-
-    Args:
-        epochs: how often each picture is seen; the recipe's own number by default.
-        seed: of the weights, the order and the augmentation.
-    """
-    keras.utils.set_random_seed(seed)
-    epochs, labels = epochs or recipe.epochs, len(dataset.labels)
+def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
+    """Trains a recipe's network on a data set's training part."""
+    keras.utils.set_random_seed(run.seed)
+    labels = len(dataset.labels)
     sources = [dataset.train.x]
     if recipe.redrawn:
-        sources.append(through_canvas(dataset.train.x, recipe.input.layout, seed))
-    batches = Batches(recipe, sources, dataset.train.y, labels, seed)
+        sources.append(through_canvas(dataset.train.x, recipe.input.layout, run.seed))
+    batches = Batches(recipe, sources, dataset.train.y, labels, run.seed)
     model = recipe.build(labels)
-    compile_model(model, recipe, len(batches) * epochs)
-    callbacks = [keras.callbacks.SwapEMAWeights()] if recipe.average is not None else []
+    if recipe.load_backbone:
+        recipe.load_backbone(model, run.weights or pretrained(recipe.weights))
+    compile_model(model, recipe, len(batches) * run.epochs)
     start = time.perf_counter()
-    history = model.fit(batches, validation_data=validation(recipe, dataset.held_out, labels),
-                        epochs=epochs, callbacks=callbacks, verbose=2)
-    return Fitted(model, history.history, epochs, time.perf_counter() - start)
+    history = grow(model, batches, validation(recipe, dataset.held_out, labels), recipe, run.epochs)
+    return Fitted(model, history, run.epochs, time.perf_counter() - start)
+
+
+def grow(model: keras.Model, batches: Batches, held_out: tuple, recipe: Recipe, epochs: int) -> dict[str, list[float]]:
+    """Trains a compiled model on pictures of the recipe's sides, one after the other; returns its history."""
+    callbacks = [keras.callbacks.SwapEMAWeights()] if recipe.average is not None else []
+    history, sides = {}, recipe.sides or (recipe.input.width,)
+    for i, batches.side in enumerate(sides):
+        first, last = (epochs * part // len(sides) for part in (i, i + 1))
+        if first == last:
+            continue
+        done = model.fit(batches, validation_data=held_out, initial_epoch=first, epochs=last, callbacks=callbacks,
+                         verbose=2)
+        for key, values in done.history.items():
+            history.setdefault(key, []).extend(values)
+    return history
+
+
+def pretrained(name: str) -> str:
+    """The path of a file in the folder of data, or "imagenet" where it is not there."""
+    path = folder() / name
+    return str(path) if path.exists() else "imagenet"

@@ -7,7 +7,16 @@ import numpy as np
 
 from inkling.catalog import InputSpec
 
-Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+Augment = Callable[[np.ndarray, np.random.Generator, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training was asked for on the command line."""
+
+    epochs: int  # how often each picture is seen
+    seed: int = 0  # of the weights, the order and the augmentation
+    weights: str | None = None  # pretrained ones: "imagenet", or a file
 
 
 @dataclass(frozen=True)
@@ -18,10 +27,12 @@ class Recipe:
     task: str
     title: str
     summary: str
+    strengths: str  # what it is good at, for the visitor
+    limitations: str  # and what not
     dataset: str
     input: InputSpec
     build: Callable[[int], object]  # number of labels -> keras.Model that ends in probabilities
-    augment: Augment  # uint8 [n, ...] of the data set -> uint8 [n, height, width, channels]
+    augment: Augment  # uint8 [n, ...] of the data set, and a side -> uint8 [n, side, side, channels]
     epochs: int
     batch: int = 128
     learning_rate: float = 1e-3  # the peak; warm-up over the first twentieth, then a cosine to zero
@@ -30,4 +41,7 @@ class Recipe:
     average: float | None = None  # momentum of the weights' moving average (EMA), which is what is kept
     redrawn: float = 0.0  # share of the drawings that come from the canvas (training/redraw.py)
     fewest: int = 0  # a class with fewer drawings is repeated up to this many
+    sides: tuple[int, ...] = ()  # of the pictures, in equal parts of the epochs; the input's if empty
+    load_backbone: Callable[[object, str], None] | None = None  # fills a fresh network with pretrained weights
+    weights: str | None = None  # where those are: a file in the folder of data, where it exists, else "imagenet"
     groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves

@@ -33,7 +33,8 @@ def network(labels):
 
 
 RECIPE = Recipe(
-    name="toy", task="digits", title="Toy", summary="A toy.", dataset="toy", input=INK, build=network,
+    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
+    limitations="Many.", dataset="toy", input=INK, build=network,
     augment=None, epochs=1, groups={"first two": 2})
 
 

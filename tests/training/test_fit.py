@@ -12,7 +12,7 @@ from inkling import pixels
 from inkling.catalog import TASKS, InputSpec
 from training import augment, data, fit, registry
 from training.data import Dataset, Split
-from training.recipe import Recipe
+from training.recipe import Recipe, Run
 
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
 PHOTO = InputSpec(kind="photo", width=150, height=140, channels=3, scaling="signed", layout="squeeze")
@@ -32,7 +32,8 @@ def network(labels):
 
 
 TOY = Recipe(
-    name="toy", task="digits", title="Toy", summary="A toy.", dataset="toy", input=INK, build=network,
+    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
+    limitations="Many.", dataset="toy", input=INK, build=network,
     augment=partial(augment.drawings, flip=False), epochs=2, batch=16, learning_rate=0.02, average=0.8)
 
 
@@ -52,13 +53,11 @@ def bars(size, seed=0):
 def test_a_network_takes_its_input_and_answers_probabilities(recipe):
     labels, spec = LABELS[recipe.dataset], recipe.input
     model = recipe.build(labels)
-    assert model.input_shape == (None, spec.height, spec.width, spec.channels)
-    assert model.output_shape == (None, 1 if labels == 2 else labels)
-    pictures = np.random.default_rng(0).random((2, *model.input_shape[1:]), np.float32)
+    assert model.output_shape == (None, labels)
+    pictures = np.random.default_rng(0).random((2, spec.height, spec.width, spec.channels), np.float32)
     answers = model(pictures).numpy()
     assert ((answers >= 0) & (answers <= 1)).all()
-    if labels > 2:
-        assert answers.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert answers.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 @every_recipe
@@ -73,11 +72,11 @@ def test_a_recipe_names_what_exists(recipe):
 def test_augmentation_gives_what_the_network_takes(recipe):
     pictures = np.random.default_rng(0).integers(0, 256, (3, *SHAPES[recipe.dataset]), np.uint8)
     before = pictures.copy()
-    changed = recipe.augment(pictures, np.random.default_rng(0))
+    changed = recipe.augment(pictures, np.random.default_rng(0), recipe.input.width)
     assert changed.dtype == np.uint8
     assert changed.shape == (3, recipe.input.height, recipe.input.width, recipe.input.channels)
     assert np.array_equal(pictures, before)  # the data set itself stays
-    again, other = (recipe.augment(pictures, np.random.default_rng(seed)) for seed in (0, 1))
+    again, other = (recipe.augment(pictures, np.random.default_rng(seed), recipe.input.width) for seed in (0, 1))
     assert np.array_equal(changed, again)
     assert not np.array_equal(changed, other)
 
@@ -107,7 +106,7 @@ def test_a_seed_repeats_every_batch_of_every_epoch():
 
 def test_an_epoch_shows_every_picture_once():
     split = Split(np.arange(40, dtype=np.uint8)[:, None, None] + np.zeros((40, 28, 28), np.uint8), bars(40).y)
-    recipe = replace(TOY, augment=lambda pictures, rng: pictures[..., None])
+    recipe = replace(TOY, augment=lambda pictures, rng, side: pictures[..., None])
     batches = batches_of(recipe, 0, split)
     x, y = (np.concatenate(parts) for parts in zip(*(batches[i] for i in range(3)), strict=True))
     assert len(batches) == 3  # 16 + 16 + 8
@@ -118,7 +117,7 @@ def test_an_epoch_shows_every_picture_once():
 
 
 def test_the_second_source_comes_with_the_recipes_chance():
-    recipe = replace(TOY, augment=lambda pictures, rng: pictures[..., None], redrawn=0.25, batch=2000)
+    recipe = replace(TOY, augment=lambda pictures, rng, side: pictures[..., None], redrawn=0.25, batch=2000)
     plain = np.zeros((2000, 28, 28), np.uint8)
     batches = fit.Batches(recipe, [plain, plain + 255], np.zeros(2000, int), 3, 0)
     x, _ = batches[0]
@@ -133,11 +132,6 @@ def test_rare_classes_are_repeated_up_to_the_fewest():
     assert set(indices) == set(range(18))
     assert max(np.bincount(indices)) == 3  # evenly: 3 pictures, 7 times
     assert np.array_equal(fit.balanced(y, 0), np.arange(18))
-
-
-def test_two_labels_share_one_output():
-    assert fit.targets(np.array([0, 1]), 2).tolist() == [[0], [1]]
-    assert fit.targets(np.array([0, 2]), 3).tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
 # ---- Arranging ----
@@ -176,7 +170,7 @@ def test_a_drawing_comes_back_from_the_canvas_where_it_was():
 @pytest.fixture(scope="module")
 def learned():
     dataset = Dataset("toy", ("a", "b", "c"), bars(96), bars(30, 1), bars(30, 2), "made here")
-    return fit.fit(TOY, dataset, seed=5), dataset
+    return fit.fit(TOY, dataset, Run(epochs=2, seed=5)), dataset
 
 
 def test_the_loop_learns_and_keeps_its_history(learned):

@@ -32,7 +32,8 @@ def network(labels):
 
 
 TOY = Recipe(
-    name="toy", task="digits", title="Toy", summary="A toy.", dataset="mnist", input=INK, build=network,
+    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
+    limitations="Many.", dataset="mnist", input=INK, build=network,
     augment=partial(augment.drawings, flip=False), epochs=3, learning_rate=0.02, groups={"first two": 2})
 
 
