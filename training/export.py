@@ -51,7 +51,8 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
         ValueError: the two differ by more than `PARITY` on test pictures.
     """
     spec = recipe.input
-    bare = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
+    copy = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
+    bare = keras.Model(copy.inputs, copy.outputs, name=model.name)
     bare.set_weights(model.get_weights())
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
