@@ -15,6 +15,8 @@ TASKS = {
     "digits": "Handwritten digits",
 }
 
+UNMEASURED = 0.99  # the threshold of a card that states none: its network was not calibrated, and may be too sure
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -32,7 +34,7 @@ class InputSpec(Card):
     height: Annotated[int, Field(ge=8, le=1024)]
     channels: Literal[1, 3]
     scaling: Literal["unit", "signed"]  # 0..1 or -1..1
-    layout: Literal["squeeze", "mnist", "quickdraw"]  # how the picture is placed, see pixels.prepare
+    layout: Literal["squeeze", "mnist", "quickdraw"] = "squeeze"  # how the picture is placed, see pixels.prepare
 
     @model_validator(mode="after")
     def _one_pipeline(self):
@@ -41,6 +43,8 @@ class InputSpec(Card):
                 "a photo takes layout 'squeeze', ink takes 'mnist' or 'quickdraw'. "
                 f"Received: kind={self.kind!r}, layout={self.layout!r}"
             )
+        if self.kind == "photo" and self.channels != 3:
+            raise ValueError(f"a photo has 3 channels. Received: {self.channels}")
         if self.kind == "ink" and (self.width, self.height, self.channels) != (28, 28, 1):
             raise ValueError(
                 "ink is 28 x 28 with one channel. "
@@ -123,27 +127,30 @@ class Metrics(Card):
 
 
 class ModelCard(Card):
-    """`card.json`, validated: the contract between learning and serving."""
+    """`card.json`, validated: the contract between learning and serving.
+
+    A card written by hand needs `name`, `task`, `title`, `labels`, `input` and `files`: docs/own-model.md.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
     task: Literal["digits", "doodles", "cats-dogs", "objects"]
     title: str
-    summary: str
+    summary: str = ""
     strengths: str = ""
     limitations: str = ""
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     input: InputSpec
-    network: tuple[Layer, ...]
-    parameters: int
+    network: tuple[Layer, ...] = ()  # empty, and 0 parameters, where nobody counted
+    parameters: int = 0
     training: Training | None = None  # None where the model was imported
     metrics: Metrics | None = None  # None where it was not measured
     trials: tuple[Trial, ...] = ()  # all seeds that were trained; the median on held-out pictures is shipped
     history: dict[str, tuple[float, ...]] = {}
-    temperature: Annotated[float, Field(gt=0)]
-    threshold: Share  # below it the answer is never "sure"
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    threshold: Share = UNMEASURED  # below it the answer is never "sure"
     familiar: float | None = None  # below this second output of the network, neither
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]  # name -> SHA-256
-    attribution: str
+    attribution: str = ""
 
     @model_validator(mode="after")
     def _labels_agree(self):

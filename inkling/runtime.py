@@ -19,7 +19,7 @@ class Runtime:
     [n, labels], rows that sum to 1, at temperature 1. Any number of threads may call at once.
 
     Raises:
-        ValueError: the network does not take the card's input, or does not answer its labels.
+        ValueError: the network does not take the card's input, or does not answer its labels with probabilities.
     """
 
     def __init__(self, network: Network, card: ModelCard):
@@ -27,10 +27,12 @@ class Runtime:
         spec, labels = card.input, len(card.labels)
         try:
             answer = self(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:  # OpenVINO's, and TensorFlow's
             raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
         if answer.shape != (1, labels):
             raise ValueError(f"the network must answer {labels} labels. Received: {answer.shape[-1]}")
+        if not (answer.min() >= 0 and abs(answer.sum() - 1) < 1e-2):  # not-a-number is refused too
+            raise ValueError(f"the network must answer probabilities, not logits. Received: {answer[0, :3].tolist()}")
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         return probabilities(self._network(batch))
@@ -79,14 +81,29 @@ def open_keras(model: Model) -> Runtime:
     Raises:
         ValueError: the file is missing, is not the card's, or Keras refuses it (`safe_mode`: no code in it runs).
     """
-    path = check_file(model, "model.keras")
+    path = _keras_file(model)
     import keras
     import tensorflow as tf
 
-    loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what it stumbles over: TypeError, KeyError, OSError, ...
+        raise ValueError(f"model.keras cannot be loaded: {str(error).strip().splitlines()[0]}") from error
     signature = tf.TensorSpec((None, *loaded.input_shape[1:]), tf.float32)
     function = tf.function(lambda batch: loaded(batch, training=False), input_signature=[signature])
     return Runtime(lambda batch: function(tf.constant(batch)).numpy(), model.card)
+
+
+def _keras_file(model: Model) -> Path:
+    """The checked `.keras` file; where there is none, the error says how to have it: git leaves large ones out."""
+    try:
+        return check_file(model, "model.keras")
+    except ValueError as error:
+        if (model.folder / "model.keras").is_file() and "model.keras" in model.card.files:
+            raise
+        training = model.card.training
+        remedy = f"`{training.command}` makes it again" if training else "it comes from where the model was trained"
+        raise ValueError(f"{error}; {remedy}, and INKLING_RUNTIME=openvino does without") from error
 
 
 def probabilities(outputs: np.ndarray) -> np.ndarray:

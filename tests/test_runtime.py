@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from inkling import pixels, runtime
+from inkling.catalog import InputSpec, ModelCard
 
 
 def pictures(card, count):
@@ -119,6 +120,26 @@ def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflo
     card = shipped.card.model_copy(update={"files": {name: sha256(tmp_path / name)}})
     with pytest.raises(ValueError, match="."):
         open_model(replace(shipped, card=card, folder=tmp_path))
+
+
+@pytest.mark.parametrize("answer", [[[2.0, -1.0]], [[0.2, 0.3]], [[1.7]], [[np.nan, np.nan]]])
+def test_a_network_that_answers_no_probabilities_is_refused(answer):
+    """Logits would be taken for probabilities, and wrong answers for sure ones."""
+    spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
+    card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={})
+    with pytest.raises(ValueError, match=r"must answer probabilities, not logits\. Received: \["):
+        runtime.Runtime(lambda batch: np.array(answer), card)
+
+
+@pytest.mark.parametrize("file", [True, False], ids=["listed but missing", "not listed"])
+def test_without_a_keras_file_the_command_that_makes_it_is_named(shipped, tmp_path, file):
+    files = {"model.keras": "0" * 64} if file else {}
+    card = shipped.card.model_copy(update={"files": files})
+    with pytest.raises(ValueError, match="model.keras") as caught:
+        runtime.open_keras(replace(shipped, card=card, folder=tmp_path))
+    assert f"`{card.training.command}` makes it again" in str(caught.value)
+    with pytest.raises(ValueError, match="it comes from where the model was trained"):
+        runtime.open_keras(replace(shipped, card=card.model_copy(update={"training": None}), folder=tmp_path))
 
 
 @pytest.mark.parametrize("temperature", [0.25, 1, 1.7, 5])
