@@ -5,7 +5,7 @@ import numpy as np
 
 
 def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Flip, zoom, aspect, shift, light, and now and then what bad photos suffer from.
+    """Zoom, aspect, shift, light, and now and then what bad photos suffer from.
 
     The aspect changes by up to a third either way: the pictures come squeezed to a square, and phones send
     3:4 and 9:16.
@@ -27,6 +27,16 @@ def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndar
             if rng.random() < chance:
                 warped = harm(warped, rng)
         out[i] = warped
+    return out
+
+
+def crops(pictures: np.ndarray, rng: np.random.Generator, side: int, shift: int = 2, hole: int = 8) -> np.ndarray:
+    """Shift, and hide a square (cutout, DeVries and Taylor 2017): uint8 [n, side, side, 3] -> the same shape."""
+    out = np.pad(pictures, ((0, 0), (shift, shift), (shift, shift), (0, 0)), "reflect")
+    places = rng.integers(0, 2 * shift + 1, (len(out), 2))
+    out = np.stack([one[y : y + side, x : x + side] for one, (y, x) in zip(out, places, strict=True)])
+    for one, (y, x) in zip(out, rng.integers(-hole // 2, side - hole // 2, (len(out), 2)), strict=True):
+        one[max(0, y) : y + hole, max(0, x) : x + hole] = 128
     return out
 
 
@@ -73,20 +83,19 @@ def photo_move(width: int, height: int, rng: np.random.Generator, side: int) -> 
     """A random affine map, float64 [2, 3], of a width x height photo onto side x side."""
     zoom, aspect = np.exp(rng.uniform(-0.1, 0.35)), np.exp(rng.uniform(-0.3, 0.3) / 2)
     stretch = np.array([zoom * aspect * side / width, zoom / aspect * side / height])
-    flip, turn = (-1 if rng.random() < 0.5 else 1), np.deg2rad(rng.normal(0, 5))
-    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag(stretch * [flip, 1])
+    turn = np.deg2rad(rng.normal(0, 5))
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag(stretch)
     room = np.maximum(0, np.array([width, height]) * stretch - side) / 2
     middle = side / 2 + rng.uniform(-1, 1, 2) * (room + 0.04 * side)
     return np.hstack([linear, (middle - linear @ [width / 2, height / 2])[:, None]])
 
 
-def drawings(pictures: np.ndarray, rng: np.random.Generator, side: int, flip: bool, turn: float = 10,
-             bend: float = 1.0) -> np.ndarray:
+def drawings(pictures: np.ndarray, rng: np.random.Generator, side: int, turn: float = 10, bend: float = 1.0,
+             ) -> np.ndarray:
     """Turn, stretch, shear, shift, bend and thicken: uint8 [n, 28, 28], ink on 0 -> uint8 [n, 28, 28, 1].
 
     Args:
         side: of the pictures returned, which must be that of the ones given.
-        flip: mirror every other drawing (doodles, never digits).
         turn: standard deviation of the angle, in degrees.
         bend: strength of the elastic distortion (Simard 2003), in pixels.
     """
@@ -94,18 +103,18 @@ def drawings(pictures: np.ndarray, rng: np.random.Generator, side: int, flip: bo
     out = np.empty((count, side, side, 1), np.uint8)
     bends = rng.normal(0, bend, (count, 2, 5, 5)).astype(np.float32)  # coarse noise, smooth when enlarged
     for i, picture in enumerate(pictures):
-        map_x, map_y = drawing_move(side, rng, flip, turn)
+        map_x, map_y = drawing_move(side, rng, turn)
         bend_x, bend_y = (cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in bends[i])
         moved = cv2.remap(picture, map_x + bend_x, map_y + bend_y, cv2.INTER_CUBIC)
         out[i, ..., 0] = line(moved, rng)
     return out
 
 
-def drawing_move(side: int, rng: np.random.Generator, flip: bool, turn: float) -> tuple[np.ndarray, np.ndarray]:
+def drawing_move(side: int, rng: np.random.Generator, turn: float) -> tuple[np.ndarray, np.ndarray]:
     """A random affine map as OpenCV's remap takes it: float32 [side, side] of x and of y."""
     grid_y, grid_x = np.mgrid[:side, :side].astype(np.float32) - (side - 1) / 2
     angle, shear = np.deg2rad(rng.normal(0, turn)), rng.normal(0, 0.07)
-    sx, sy = np.exp(rng.normal(0, 0.08, 2)) * [-1 if flip and rng.random() < 0.5 else 1, 1]
+    sx, sy = np.exp(rng.normal(0, 0.08, 2))
     dx, dy = rng.normal(0, 0.8, 2) + (side - 1) / 2
     map_x = np.cos(angle) * sx * grid_x + (shear - np.sin(angle) * sy) * grid_y + dx
     map_y = np.sin(angle) * sx * grid_x + np.cos(angle) * sy * grid_y + dy

@@ -437,7 +437,7 @@ DATASETS = {
             # as Keras publishes it; Toronto's page gives only an MD5
             sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
         ),
-        held_out=lambda size: 5_000,
+        held_out=lambda size: 2_500,
     ),
     "doodles": Recipe(
         file="doodles.npz",

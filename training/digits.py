@@ -44,7 +44,7 @@ RECIPES = (
         dataset="mnist",
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist"),
         build=network,
-        augment=partial(augment.drawings, flip=False, turn=7, bend=0.6),
+        augment=partial(augment.drawings, turn=7, bend=0.6),
         epochs=14,
         learning_rate=3e-3,
         weight_decay=1e-3,

@@ -17,9 +17,11 @@ from inkling.catalog import Layer, ModelCard, Training, sha256
 from training import evaluate
 from training.data import Dataset
 from training.fit import Fitted, arrange
+from training.half import halve
 from training.recipe import Recipe
 
 PARITY = 1e-4  # the largest difference of a probability between Keras and ONNX
+HALF_PARITY = 2e-3  # the same where the ONNX file holds float16
 PARITY_PICTURES = 64
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -48,7 +50,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     """Writes `model.keras` (without the optimizer) and `model.onnx`, and returns the latter as it is served.
 
     Raises:
-        ValueError: the two differ by more than `PARITY` on test pictures.
+        ValueError: the two differ on test pictures, as `write_files` says.
     """
     spec = recipe.input
     copy = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
@@ -56,16 +58,32 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     bare.set_weights(model.get_weights())
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
-    wanted = runtime.probabilities(bare.predict(x, batch_size=16, verbose=0))  # export needs one call before
-    bare.save(folder / "model.keras")
+    return write_files(bare, x, folder, recipe.half)
+
+
+def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = False) -> evaluate.Predict:
+    """Writes a model without an optimizer as `model.keras` and `model.onnx`, and returns the latter as it is served.
+
+    Args:
+        x: pictures to compare the two on, float32 [n, height, width, channels], n > 1.
+        half: stores the ONNX file's weights as float16.
+
+    Raises:
+        ValueError: the two differ by more than `PARITY`, or `HALF_PARITY`.
+    """
+    wanted = runtime.probabilities(model.predict(x, batch_size=16, verbose=0))  # export needs one call before
+    model.save(folder / "model.keras")
     with warnings.catch_warnings(action="ignore"):  # tf2onnx's, about names that numpy drops
-        bare.export(folder / "model.onnx", format="onnx", verbose=False)
+        model.export(folder / "model.onnx", format="onnx", verbose=False)
+    if half:
+        halve(folder / "model.onnx")
     compiled = runtime.compile_onnx(folder / "model.onnx")
     # Two sizes of batch: the exported network must take any.
     got = runtime.probabilities(np.concatenate([compiled(x[:1]), compiled(x[1:])]))
     gap = float(np.abs(got - wanted).max())
-    if not gap <= PARITY:  # not-a-number is refused too
-        raise ValueError(f"ONNX must give what Keras gives, to {PARITY}. Received: a difference of {gap:.2g}")
+    most = HALF_PARITY if half else PARITY
+    if not gap <= most:  # not-a-number is refused too
+        raise ValueError(f"ONNX must give what Keras gives, to {most}. Received: a difference of {gap:.2g}")
     return lambda batch: runtime.probabilities(compiled(batch))
 
 

@@ -3,12 +3,14 @@
 import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 from PIL import Image
 
-from inkling import pixels
+from inkling import catalog, pixels, runtime
 from inkling.catalog import InputSpec
 from training.data import Dataset, Split, folder
 from training.recipe import Recipe, Run
@@ -25,19 +27,37 @@ class Fitted:
     seconds: float
 
 
+class Teacher:
+    """A model of `models/` that labels what its student is about to see (distillation, Hinton et al. 2015).
+
+    Call it with uint8 [n, side, side, 3]; it returns float32 [n, labels], softened by `temperature`.
+    """
+
+    def __init__(self, folder: Path, temperature: float):
+        model = catalog.Model(catalog.read_card(folder), folder)
+        self.side, self._scaling = model.card.input.width, model.card.input.scaling
+        self._network, self._temperature = runtime.open_openvino(model), temperature
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        return runtime.tempered(self._network(pixels.scale(pictures, self._scaling)), self._temperature)
+
+
 class Batches(keras.utils.PyDataset):
     """Shuffled, augmented batches of (float32 pictures, targets); each epoch draws anew.
 
     Args:
         sources: uint8 arrays of the same pictures, each in another form; a batch takes each picture from
             the first, or from the second with the recipe's chance.
+        teacher: gives the targets, where there is one, from the very views that the batch holds.
     """
 
-    def __init__(self, recipe: Recipe, sources: list[np.ndarray], y: np.ndarray, labels: int, seed: int):
+    def __init__(self, recipe: Recipe, sources: list[np.ndarray], y: np.ndarray, labels: int, seed: int,
+                 teacher: Teacher | None = None):
         super().__init__(workers=1, max_queue_size=8)
-        self.recipe, self.sources, self.y, self.labels = recipe, sources, y, labels
+        self.recipe, self.sources, self.y, self.labels, self.teacher = recipe, sources, y, labels, teacher
         self.rng = np.random.default_rng(seed)
         self.indices = balanced(y, recipe.fewest)
+        self.mirrored = self.rng.random(len(y)) < 0.5
         self.side = recipe.input.width  # of the pictures it gives
         self.on_epoch_end()
 
@@ -46,15 +66,39 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, step: int):
         picked = self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
+        pictures = self.recipe.augment(self.drawn(picked), self.rng, self.teacher.side if self.teacher else self.side)
+        y = targets(self.y[picked], self.labels)
+        if self.teacher:
+            y = self.teacher(pictures)
+            pictures = resized(pictures, self.side)
+        x = pixels.scale(pictures, self.recipe.input.scaling)
+        if self.recipe.mixup:  # Zhang et al. 2018
+            share = np.float32(self.rng.beta(self.recipe.mixup, self.recipe.mixup))
+            x, y = (share * part + (1 - share) * np.roll(part, 1, axis=0) for part in (x, y))
+        return x, y
+
+    def drawn(self, picked: np.ndarray) -> np.ndarray:
+        """The pictures at these places, each in one of its forms, half of them mirrored."""
         pictures = self.sources[0][picked]
         if len(self.sources) > 1:
             swap = self.rng.random(len(picked)) < self.recipe.redrawn
             pictures[swap] = self.sources[1][picked[swap]]
-        x = pixels.scale(self.recipe.augment(pictures, self.rng, self.side), self.recipe.input.scaling)
-        return x, targets(self.y[picked], self.labels)
+        if self.recipe.flip:
+            flip = self.mirrored[picked]
+            pictures[flip] = pictures[flip, :, ::-1]
+        return pictures
 
     def on_epoch_end(self) -> None:
         self.rng.shuffle(self.indices)
+        # The other half's turn: each picture is seen both ways in two epochs (alternating flip, Jordan 2024).
+        self.mirrored = ~self.mirrored
+
+
+def resized(pictures: np.ndarray, side: int) -> np.ndarray:
+    """uint8 [n, h, w, 3] -> uint8 [n, side, side, 3]; the same where they are that size."""
+    if pictures.shape[1:3] == (side, side):
+        return pictures
+    return np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in pictures])
 
 
 def balanced(y: np.ndarray, fewest: int) -> np.ndarray:
@@ -108,8 +152,11 @@ def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
     sources = [dataset.train.x]
     if recipe.redrawn:
         sources.append(through_canvas(dataset.train.x, recipe.input.layout, run.seed))
-    batches = Batches(recipe, sources, dataset.train.y, labels, run.seed)
+    teacher = Teacher(run.models / recipe.teacher, recipe.softness) if recipe.teacher else None
+    batches = Batches(recipe, sources, dataset.train.y, labels, run.seed, teacher)
     model = recipe.build(labels)
+    if recipe.initialise:
+        recipe.initialise(model, pixels.scale(arrange(dataset.train.x[:5000], recipe.input), recipe.input.scaling))
     if recipe.load_backbone:
         recipe.load_backbone(model, run.weights or pretrained(recipe.weights))
     compile_model(model, recipe, len(batches) * run.epochs)

@@ -44,4 +44,5 @@ class Recipe:
     sides: tuple[int, ...] = ()  # of the pictures, in equal parts of the epochs; the input's if empty
     load_backbone: Callable[[object, str], None] | None = None  # fills a fresh network with pretrained weights
     weights: str | None = None  # where those are: a file in the folder of data, where it exists, else "imagenet"
+    half: bool = False  # the ONNX file's weights are float16: half the size
     groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves

@@ -1,0 +1,64 @@
+"""Weights as float16: half the file, nearly the same answers."""
+
+import keras
+import numpy as np
+import onnx
+import pytest
+
+from inkling import runtime
+from training import export
+from training.half import LARGEST, halve
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).random((9, 28, 28, 1), np.float32)
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Convolutions and a dense layer with more numbers than a cast is worth, and biases with fewer."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(32, 3, strides=2, activation="relu")(inputs)
+    x = keras.layers.Conv2D(64, 3, strides=2, activation="relu")(x)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+
+
+def stored(path):
+    """The kinds of numbers in an ONNX file of at least a cast's worth, and of the others."""
+    kinds = {True: set(), False: set()}
+    for tensor in onnx.load(path).graph.initializer:
+        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
+            kinds[np.prod(tensor.dims) >= 1024].add(tensor.data_type)
+    return kinds
+
+
+def test_half_the_size_and_nearly_the_same_answers(network, pictures, tmp_path):
+    for name in ("whole", "half"):
+        (tmp_path / name).mkdir()
+    whole = export.write_files(network, pictures, tmp_path / "whole")
+    half = export.write_files(network, pictures, tmp_path / "half", half=True)
+    sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("whole", "half")]
+    assert 0.45 < sizes[1] / sizes[0] < 0.55
+    assert stored(tmp_path / "half" / "model.onnx") == {
+        True: {onnx.TensorProto.FLOAT16}, False: {onnx.TensorProto.FLOAT}}
+    gap = np.abs(half(pictures) - whole(pictures)).max()
+    assert 0 < gap < export.HALF_PARITY
+
+
+def test_what_float16_cannot_hold_stays_float32(pictures, tmp_path):
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(
+        2, kernel_initializer=keras.initializers.Constant(2 * LARGEST)), keras.layers.Rescaling(1e-12)])
+    export.write_files(model, pictures, tmp_path)
+    before = runtime.compile_onnx(tmp_path / "model.onnx")(pictures)
+    halve(tmp_path / "model.onnx")
+    assert stored(tmp_path / "model.onnx")[True] == {onnx.TensorProto.FLOAT}
+    assert runtime.compile_onnx(tmp_path / "model.onnx")(pictures) == pytest.approx(before)
+
+
+def test_answers_too_far_from_keras_are_refused(network, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "HALF_PARITY", 1e-9)
+    with pytest.raises(ValueError, match="ONNX must give what Keras gives, to 1e-09. Received: a difference of"):
+        export.write_files(network, pictures, tmp_path, half=True)
