@@ -99,7 +99,7 @@ def train(args: argparse.Namespace) -> int:
     recipe = recipes[args.name]
     dataset = data.load(recipe.dataset, limit=args.limit, seed=args.seed)
     print(f"Training {recipe.name} on {len(dataset.train.y):,} pictures of {dataset.name}.", flush=True)
-    fitted = fit.fit(recipe, dataset, Run(args.epochs or recipe.epochs, args.seed, args.weights))
+    fitted = fit.fit(recipe, dataset, Run(args.epochs or recipe.epochs, args.seed, args.weights, args.models))
     print("Exporting and measuring.", flush=True)
     card = export.save(recipe, dataset, fitted, args.models, command_of(args), args.seed)
     print_table(summary(card, args.models / card.name))
