@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ class Run:
     epochs: int  # how often each picture is seen
     seed: int = 0  # of the weights, the order and the augmentation
     weights: str | None = None  # pretrained ones: "imagenet", or a file
+    models: Path = Path("models")  # where a teacher lies
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,14 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     average: float | None = None  # momentum of the weights' moving average (EMA), which is what is kept
+    flip: bool = False  # mirror each picture every other epoch
+    mixup: float = 0.0  # strength of mixing a batch's pictures in pairs
     redrawn: float = 0.0  # share of the drawings that come from the canvas (training/redraw.py)
     fewest: int = 0  # a class with fewer drawings is repeated up to this many
     sides: tuple[int, ...] = ()  # of the pictures, in equal parts of the epochs; the input's if empty
+    teacher: str | None = None  # the model whose answers are learned, in place of the labels
+    softness: float = 1.0  # temperature of those answers
+    initialise: Callable[[object, np.ndarray], None] | None = None  # adapts a fresh network to scaled pictures
     load_backbone: Callable[[object, str], None] | None = None  # fills a fresh network with pretrained weights
     weights: str | None = None  # where those are: a file in the folder of data, where it exists, else "imagenet"
     half: bool = False  # the ONNX file's weights are float16: half the size
