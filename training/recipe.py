@@ -34,7 +34,7 @@ class Recipe:
     dataset: str
     input: InputSpec
     build: Callable[[int], object]  # number of labels -> keras.Model that ends in probabilities
-    augment: Augment  # uint8 [n, ...] of the data set, and a side -> uint8 [n, side, side, channels]
+    augment: Augment | None  # uint8 [n, ...] of the data set, and a side -> uint8 [n, side, side, channels]
     epochs: int
     batch: int = 128
     learning_rate: float = 1e-3  # the peak; warm-up over the first twentieth, then a cosine to zero
@@ -51,5 +51,6 @@ class Recipe:
     initialise: Callable[[object, np.ndarray], None] | None = None  # adapts a fresh network to scaled pictures
     load_backbone: Callable[[object, str], None] | None = None  # fills a fresh network with pretrained weights
     weights: str | None = None  # where those are: a file in the folder of data, where it exists, else "imagenet"
+    fit: Callable[..., object] | None = None  # (recipe, data set, run) -> fit.Fitted; training.fit's loop if None
     half: bool = False  # the ONNX file's weights are float16: half the size
     groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves
