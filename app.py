@@ -1,16 +1,17 @@
 """The front door: `create_app`, and `app` for gunicorn and `flask run`."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask
 
 from inkling import cli
 from inkling.catalog import read_catalog
 from inkling.classifier import Classifier
+from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
-from inkling.web import api, errors, guard, ops, pages
+from inkling.web import api, errors, guard, models, ops, pages
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Inkling:
     settings: Settings
     classifier: Classifier
     store: Store
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -41,7 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings, Classifier(read_catalog(settings.models), settings), Store(settings))
     guard.init_app(app, settings.max_bytes)
     errors.init_app(app)
-    for room in (pages, api, ops):
+    for room in (pages, models, api, ops):
         app.register_blueprint(room.blueprint)
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)

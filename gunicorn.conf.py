@@ -34,5 +34,7 @@ def on_starting(_server):
 
 
 def post_worker_init(worker):
-    """Opens the models before the first request."""
-    worker.app.wsgi().extensions["inkling"].classifier.warm()
+    """Opens the models before the first request, and measures them in the background."""
+    inkling = worker.app.wsgi().extensions["inkling"]
+    inkling.classifier.warm()
+    inkling.stopwatch.start(inkling.classifier)

@@ -56,8 +56,8 @@ def models() -> None:
     for title, cards in classifier.catalog.by_task(without=classifier.broken):
         click.echo(title)
         for card in cards:
-            figures = f"{card.metrics.accuracy:7.2%}  {card.parameters:>10,} parameters"
-            click.echo(f"  {card.name:<20} {figures}  {card.title}")
+            accuracy = f"{card.metrics.accuracy:.2%}" if card.metrics else "not measured"
+            click.echo(f"  {card.name:<20} {accuracy:>12}  {card.parameters:>10,} parameters  {card.title}")
     for name, why in sorted(classifier.broken.items()):
         click.echo(f"off: {name}: {why}", err=True)
 

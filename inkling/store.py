@@ -115,6 +115,14 @@ class Store:
         """The file of a result's picture."""
         return self._file(result.id, result.kind)
 
+    def open(self, result: Result) -> Image.Image | None:
+        """A result's picture as it was kept, or None where the file is gone."""
+        try:
+            with Image.open(self.picture(result)) as image:
+                return image.convert("RGB")
+        except OSError:
+            return None
+
     def seen(self, id: str) -> Path:
         """The file of what the model saw."""
         return self._settings.pictures / f"{id}.seen.png"

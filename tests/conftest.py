@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from app import create_app
 from inkling.catalog import read_catalog
 from inkling.classifier import Classifier
+from inkling.latency import Stopwatch
 from inkling.settings import Settings
 
 INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"
@@ -62,13 +63,19 @@ def classifier(models_folder):
     return Classifier(SHIPPED, Settings.from_env({"INKLING_MODELS": str(models_folder)}))
 
 
+@pytest.fixture(scope="session")
+def stopwatch():
+    """Measures the shipped models at most once for all tests."""
+    return Stopwatch()
+
+
 @pytest.fixture
-def make_app(settings, classifier):
+def make_app(settings, classifier, stopwatch):
     """Makes the app anew, as a restart does, on the models already open."""
 
     def make(settings=settings, classifier=classifier):
         app = create_app(settings)
-        app.extensions["inkling"] = replace(app.extensions["inkling"], classifier=classifier)
+        app.extensions["inkling"] = replace(app.extensions["inkling"], classifier=classifier, stopwatch=stopwatch)
         return app
 
     return make

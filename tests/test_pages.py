@@ -15,9 +15,10 @@ from inkling.classifier import Classifier
 from inkling.intake import REASONS, advice
 from inkling.web.guard import HEADERS
 
-PAGES = ("/", "/help", "/help?reason=truncated", "/models", "/api/docs", "/results/<id>")
-OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/api/models", "/api/openapi.json", "/healthz", "/readyz",
-          "/static/<path:filename>")
+PAGES = ("/", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
+         "/compare/<task>", "/api/docs", "/results/<id>", "/results/<id>/others")
+OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/models/<name>/<file>", "/api/models",
+          "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
 FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
                 "animated-too-long", "blank")
 NOT_THE_PICTURES_FAULT = {"missing", "unknown-model", "model-unavailable", "busy", "rate-limited"}
@@ -48,9 +49,17 @@ def result(client, drawing, encode, data_url, ink_model):
 
 
 @pytest.fixture
-def address(result):
+def address(result, ink_model):
     """Fills in a route."""
-    return lambda rule: rule.replace("/results/<id>", result).replace("<path:filename>", "style.css")
+    parts = {"/results/<id>": result, "<path:filename>": "style.css", "<name>": ink_model, "<file>": "curves.svg",
+             "<task>": "digits"}
+
+    def fill(rule):
+        for part, text in parts.items():
+            rule = rule.replace(part, text)
+        return rule
+
+    return fill
 
 
 @pytest.fixture
@@ -143,7 +152,9 @@ def test_a_pages_own_links_lead_somewhere(client, address, rule):
     ("/no-such-page", "get", 404), ("/results/none", "get", 404), ("/results/none/picture", "get", 404),
     ("/results/none/seen.png", "get", 404), ("/results/none/delete", "post", 404),
     ("/results/none/nothing", "get", 404), ("/static/nothing.js", "get", 404), ("/static/../app.py", "get", 404),
-    ("/static/..%2fapp.py", "get", 404), ("/results/..%2f..%2fapp.py/picture", "get", 404),
+    ("/models/none", "get", 404), ("/models/none/curves.svg", "get", 404), ("/compare/none", "get", 404),
+    ("/results/none/others", "get", 404), ("/static/..%2fapp.py", "get", 404),
+    ("/results/..%2f..%2fapp.py/picture", "get", 404),
     ("/predict", "get", 405), ("/help", "post", 405)])
 def test_an_error_is_a_page_in_our_style(client, path, method, status):
     answer = getattr(client, method)(path)
@@ -247,7 +258,7 @@ def test_deleting_leaves_nothing(client, result, kept):
     answer = client.post(f"{result}/delete")
     assert (answer.status_code, answer.location) == (303, "/")
     assert kept() == []
-    for path in (result, f"{result}/picture", f"{result}/seen.png"):
+    for path in (result, f"{result}/picture", f"{result}/seen.png", f"{result}/others"):
         assert client.get(path).status_code == 404
     assert client.post(f"{result}/delete").status_code == 404
 
@@ -256,7 +267,8 @@ def test_a_picture_that_is_gone_is_not_found(client, result, settings):
     for path in settings.pictures.glob("*.png"):
         path.unlink()
     assert client.get(result).status_code == 200
-    assert client.get(f"{result}/picture").status_code == 404
+    for path in (f"{result}/picture", f"{result}/others"):
+        assert client.get(path).status_code == 404
 
 
 # ---- What goes wrong ----
@@ -426,20 +438,11 @@ def test_the_first_page_is_light(client):
     assert len(page.data) + sum(len(client.get(path).data) for path in linked) < 60_000
 
 
-def test_models_are_shown_with_their_figures(client, classifier):
-    text = client.get("/models").text
-    for card in classifier.catalog:
-        row = text.partition(f'id="{card.name}"')[2].partition("</tr>")[0]
-        assert card.title in row
-        assert f"{card.metrics.accuracy * 100:.1f}%" in row
-        assert f"{card.metrics.test_size:,}" in row
-
-
 @pytest.mark.parametrize("path", ["/", "/models", "/help", "/api/docs"])
 def test_without_a_model_the_pages_still_answer(app_without_models, path):
     answer = app_without_models.test_client().get(path)
     assert answer.status_code == 200
     if path == "/models":
         assert "No model is installed." in answer.text
-        assert "<dt>broken-one</dt>" in answer.text
+        assert '<a href="/models/broken-one">broken-one</a>' in answer.text
         assert "card.json: name: Field required" in answer.text

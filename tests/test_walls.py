@@ -17,9 +17,10 @@ DOORS = {
     "runtime": {"catalog"},
     "classifier": {"pixels", "catalog", "runtime"},
     "store": {"settings"},
+    "latency": {"intake", "classifier"},
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store"},
 }
-DOORS["web"] = DOORS["cli"] | {"web"}
+DOORS["web"] = DOORS["cli"] | {"web", "latency"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.
 DOORS["classifier"] |= {"intake", "settings"}
 DOORS["store"] |= {"classifier"}

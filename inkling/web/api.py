@@ -122,6 +122,6 @@ def _short(card: ModelCard) -> dict:
         "kind": card.input.kind,
         "labels": card.labels,
         "parameters": card.parameters,
-        "accuracy": card.metrics.accuracy,
+        "accuracy": card.metrics.accuracy if card.metrics else None,
         "threshold": card.threshold,
     }

@@ -8,7 +8,7 @@ from flask import Blueprint, abort, redirect, render_template, request, send_fil
 
 from inkling import intake
 from inkling.catalog import ModelCard
-from inkling.classifier import wording
+from inkling.classifier import Prediction, wording
 from inkling.settings import EXTENSIONS, Settings
 from inkling.store import LARGEST, Result
 from inkling.web import inkling
@@ -16,6 +16,7 @@ from inkling.web import inkling
 blueprint = Blueprint("pages", __name__)
 
 TOP = 5  # answers shown before the fold
+TOP_OTHERS = 3  # answers shown of each other model
 HARMLESS = re.compile(r"[\w .,/×%-]{1,40}")  # what the help page repeats from its address
 
 
@@ -56,9 +57,21 @@ def result(id: str):
         wording=wording(found.confidence, found.sure), predictions=ranked[:TOP], rest=ranked[TOP:],
         created=found.created, milliseconds=found.milliseconds, model=found.model)
     card = inkling().classifier.catalog.models.get(found.model)
+    others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"
-    return render_template("result.html", result=shown, card=card and card.card,
+    return render_template("result.html", result=shown, card=card and card.card, others=others,
                            again_url=url_for("pages.index", **{field: found.model}))
+
+
+@blueprint.get("/results/<id>/others")
+def others(id: str):
+    """What the other models of the task say of the same picture, computed now; nothing is kept."""
+    found = _result(id)
+    image = inkling().store.open(found) or abort(404, "This picture is not here, or no longer.")
+    answers = [(card, _answer(image, card.name)) for card in _others(found)]
+    answers = [(card, answer) for card, answer in answers if answer != "model-unavailable"]
+    same = sum(getattr(answer, "label", None) == found.label for _, answer in answers)
+    return render_template("others.html", result=found, answers=answers, same=same, top=TOP_OTHERS)
 
 
 @blueprint.get("/results/<id>/picture")
@@ -95,14 +108,22 @@ def help():
     return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back_url)
 
 
-@blueprint.get("/models")
-def models():
-    """All models by task with their figures."""
-    return render_template("models.html", groups=_groups(), broken=sorted(inkling().classifier.broken.items()))
-
-
 def _result(id: str) -> Result:
     return inkling().store.get(id) or abort(404, "This result is not here, or no longer.")
+
+
+def _others(result: Result) -> list[ModelCard]:
+    """The other models of a result's task, best first."""
+    return [card for _, cards in _groups() for card in cards
+            if card.task == result.task and card.name != result.model]
+
+
+def _answer(image, name: str) -> Prediction | str:
+    """A model's answer, or the reason why it has none."""
+    try:
+        return inkling().classifier.classify_one(image, name)
+    except intake.Rejected as error:
+        return error.reason
 
 
 def _image(path):

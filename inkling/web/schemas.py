@@ -75,7 +75,7 @@ class ModelShort(Shape):
     kind: Annotated[Literal["photo", "ink"], Field(description="what it reads: photos, or drawings")]
     labels: list[str]
     parameters: int
-    accuracy: Annotated[Share, Field(description="on its test pictures")]
+    accuracy: Annotated[Share | None, Field(description="on its test pictures; null where it was not measured")]
     threshold: Annotated[Share, Field(description="answers at or above it are called sure")]
 
 
