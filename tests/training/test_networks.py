@@ -1,0 +1,128 @@
+"""The networks that are more than a stack of layers: what they must be equal to."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from inkling import pixels
+from inkling.catalog import InputSpec
+from training import augment, mobilenet, objects, vgg16
+from training.data import Dataset, Split
+from training.recipe import Recipe, Run
+
+SIDE = 32
+PHOTO = InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze")
+TRANSFER = Recipe(
+    name="toy", task="cats-dogs", title="Toy", summary="A toy.", strengths="None.", limitations="Many.",
+    dataset="toy", input=PHOTO, build=vgg16.network, augment=augment.photos, epochs=2, batch=4, learning_rate=1e-3)
+
+
+def photos(count, seed=0):
+    """Two labels: dark and light noise."""
+    y = np.arange(count) % 2
+    x = np.random.default_rng(seed).integers(0, 128, (count, SIDE, SIDE, 3), np.uint8)
+    return Split(x + (y * 127).astype(np.uint8)[:, None, None, None], y)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return Dataset("toy", ("dark", "light"), photos(8), photos(4, 1), photos(4, 2), "made here")
+
+
+def shaken(model):
+    """A model whose weights are all random, those of its batch norm too."""
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+# ---- MobileNetV2 ----
+
+
+def test_the_folded_mobilenet_is_mobilenet(tmp_path):
+    keras.utils.set_random_seed(0)
+    whole = shaken(keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(160, 160, 3)))
+    whole.save_weights(tmp_path / "backbone.weights.h5")
+    model = mobilenet.network(2)
+    mobilenet.load_backbone(model, tmp_path / "backbone.weights.h5")
+    x = np.random.default_rng(1).uniform(-1, 1, (2, 160, 160, 3)).astype(np.float32)
+    wanted = whole(x, training=False).numpy().mean(axis=(1, 2))
+    got = keras.Model(model.input, model.get_layer("features").output)(x).numpy()
+    assert np.abs(wanted).max() > 0.1
+    assert got == pytest.approx(wanted, abs=1e-3)
+
+
+# ---- VGG16 ----
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    """VGG16's convolutions with random weights, and their file."""
+    keras.utils.set_random_seed(0)
+    whole = keras.applications.VGG16(include_top=False, weights=None)
+    path = tmp_path_factory.mktemp("weights") / "vgg16.weights.h5"
+    whole.save_weights(path)
+    return whole, path
+
+
+def test_vgg16_sees_a_picture_as_its_pretrained_weights_expect(backbone):
+    whole, path = backbone
+    model = vgg16.network(2)
+    vgg16.load_imagenet(model, path)
+    picture = np.random.default_rng(1).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
+    as_imagenet = keras.applications.vgg16.preprocess_input(picture.astype(np.float32))
+    layer = "block1_conv1"
+    wanted = keras.Model(whole.input, whole.get_layer(layer).output)(as_imagenet).numpy()
+    got = keras.Model(model.input, model.get_layer(layer).output)(pixels.scale(picture, "signed")).numpy()
+    inside = np.s_[:, 1:-1, 1:-1]  # at the rim, the padding is another grey
+    assert got[inside] == pytest.approx(wanted[inside], abs=1e-2)
+
+
+def test_transfer_keeps_the_first_blocks_and_tunes_the_last(backbone, dataset):
+    whole, path = backbone
+    given = {layer.name: layer.get_weights() for layer in whole.layers}
+    fitted = vgg16.train(TRANSFER, dataset, Run(epochs=2, weights=str(path)))
+    assert fitted.epochs == 4  # two for the head, two for the rest
+    assert {key: len(values) for key, values in fitted.history.items()} == dict.fromkeys(fitted.history, 4)
+    kernel = {layer.name: layer.get_weights()[0] for layer in fitted.model.layers if layer.weights}
+    assert np.array_equal(kernel["block3_conv3"], given["block3_conv3"][0])
+    assert not np.array_equal(kernel["block5_conv3"], given["block5_conv3"][0])
+
+
+def test_widening_changes_the_width_and_hardly_the_answers():
+    keras.utils.set_random_seed(0)
+    narrow = vgg16.network(2, vgg16.NARROW)
+    wide = vgg16.widened(narrow, 2)
+    x = np.random.default_rng(0).uniform(-1, 1, (4, SIDE, SIDE, 3)).astype(np.float32)
+    assert wide.get_layer("block5_conv3").output.shape[-1] == 512
+    assert wide(x).numpy() == pytest.approx(narrow(x).numpy(), abs=0.05)
+    kernel = wide.get_layer("block3_conv2").get_weights()[0]
+    assert not np.array_equal(kernel[..., 0], kernel[..., 1])  # or training could never part them
+
+
+def test_without_weights_vgg16_is_grown_from_a_narrow_one(dataset, monkeypatch):
+    monkeypatch.setattr(vgg16, "LAST", 4)
+    fitted = vgg16.train(replace(TRANSFER, sides=(32, 64)), dataset, Run(epochs=2))
+    assert fitted.epochs == 3
+    assert fitted.model.count_params() == vgg16.network(2).count_params()
+
+
+# ---- Objects ----
+
+
+def test_the_first_layer_whitens():
+    """Across all patches, what comes out has variance 1 and no correlation."""
+    rng = np.random.default_rng(0)
+    pictures = rng.normal(0, 1, (50, objects.SIDE, objects.SIDE, 3)).cumsum(axis=2).astype(np.float32)
+    model = objects.network(10)
+    objects.whiten(model, pictures)
+    layer = model.get_layer("whitening")
+    out = keras.Model(model.input, layer.output)(pictures).numpy().reshape(-1, layer.filters)
+    half = layer.filters // 2
+    assert np.cov(out[:, :half], rowvar=False) == pytest.approx(np.eye(half), abs=0.02)
+    assert np.array_equal(out[:, half:], -out[:, :half])
+    assert not layer.trainable

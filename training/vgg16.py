@@ -1,0 +1,138 @@
+"""VGG16 (Simonyan and Zisserman 2015, https://arxiv.org/abs/1409.1556): thirteen convolutions and a new head.
+
+Two ways lead to it. With pretrained weights (`--weights`), the classic transfer: frozen convolutions whose
+features are computed once, a new head, then fine-tuning. Without, it learns from a teacher: first at a quarter of
+its width, then widened without changing what it computes (Net2Net, Chen et al. 2016,
+https://arxiv.org/abs/1511.05641), then at full width.
+"""
+
+import math
+import time
+from dataclasses import replace
+
+import keras
+import numpy as np
+from keras import layers
+
+from inkling import pixels
+from training import fit
+from training.data import Dataset, Split, stratified
+from training.fit import Fitted
+from training.recipe import Recipe, Run
+
+BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
+NARROW = 4  # how many times narrower it starts out
+LAST = 4_000  # pictures that the whole network is trained on once it has been widened: each costs 16 times as much
+MEANS = np.array([103.939, 116.779, 123.68], np.float32)  # blue, green, red: what ImageNet's weights expect taken off
+FROZEN = ("block1", "block2", "block3")  # what fine-tuning leaves as it was
+
+
+def network(labels: int, narrow: int = 1) -> keras.Model:
+    """Any multiple of 32 pixels a side -> probabilities, by way of the mean of each of the last channels."""
+    inputs = x = keras.Input((None, None, 3))
+    for block, (channels, count) in enumerate(BLOCKS, 1):
+        for i in range(1, count + 1):
+            x = layers.Conv2D(channels // narrow, 3, padding="same", activation="relu",
+                              kernel_initializer="he_normal", name=f"block{block}_conv{i}")(x)
+        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    x = layers.Dropout(0.2)(x)
+    return keras.Model(inputs, layers.Dense(labels, activation="softmax", name="head")(x), name="vgg16")
+
+
+def train(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
+    """Trains by transfer where pretrained weights are given, otherwise from scratch with the recipe's teacher."""
+    return transferred(recipe, dataset, run) if run.weights else grown(recipe, dataset, run)
+
+
+# ---- From scratch ----
+
+
+def grown(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
+    """Trains a narrow network through the recipe's sides, then the whole one on a few pictures more."""
+    narrow = replace(recipe, build=lambda labels: network(labels, NARROW))
+    first = fit.fit(narrow, dataset, run)
+    kept = stratified(dataset.train.y, LAST, run.seed)
+    last = replace(dataset, train=Split(dataset.train.x[kept], dataset.train.y[kept]))
+    wide = replace(recipe, build=lambda labels: widened(first.model, labels), sides=recipe.sides[-1:], batch=32,
+                   learning_rate=recipe.learning_rate / 20, average=None)
+    return joined(first, fit.fit(wide, last, replace(run, epochs=1)))
+
+
+def widened(model: keras.Model, labels: int) -> keras.Model:
+    """The whole network that answers what a narrow one does: each channel becomes `NARROW`, fed in equal shares.
+
+    A little noise makes the copies differ, so that training can part them.
+    """
+    wide = network(labels)
+    rng = np.random.default_rng(0)
+    fed = 1  # copies of each channel that comes in: the picture's are not copied
+    for layer in wide.layers:
+        if not layer.weights:
+            continue
+        kernel, bias = model.get_layer(layer.name).get_weights()
+        copies = 1 if layer.name == "head" else NARROW
+        kernel = np.repeat(np.repeat(kernel / fed, fed, axis=-2), copies, axis=-1)
+        kernel += rng.normal(0, 0.02 * kernel.std(), kernel.shape)
+        layer.set_weights([kernel, np.repeat(bias, copies)])
+        fed = copies
+    return wide
+
+
+# ---- Transfer ----
+
+
+def transferred(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
+    """Trains a head on features of the frozen convolutions, then it and the last blocks on augmented pictures."""
+    model = network(len(dataset.labels))
+    load_imagenet(model, run.weights)
+    first = headed(model, recipe, dataset, run)
+    for layer in model.layers:
+        layer.trainable = not layer.name.startswith(FROZEN)
+    tuned = replace(recipe, build=lambda labels: model, teacher=None, sides=recipe.sides[-1:],
+                    learning_rate=recipe.learning_rate / 10)
+    return joined(first, fit.fit(tuned, dataset, run))
+
+
+def headed(model: keras.Model, recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
+    """Trains the head alone: the convolutions see each picture once, as it is."""
+    features = keras.Model(model.input, model.get_layer("features").output)
+    head = keras.Sequential([keras.Input(features.output_shape[1:]), model.get_layer("head")])
+
+    def seen(split):
+        parts = np.split(split.x, range(recipe.batch, len(split.x), recipe.batch))
+        scaled = (pixels.scale(fit.arrange(part, recipe.input), recipe.input.scaling) for part in parts)
+        return np.concatenate([features.predict_on_batch(part) for part in scaled])
+
+    labels = len(dataset.labels)
+    train, held_out = ((seen(split), fit.targets(split.y, labels)) for split in (dataset.train, dataset.held_out))
+    once = replace(recipe, average=None)
+    fit.compile_model(head, once, math.ceil(len(dataset.train.y) / recipe.batch) * run.epochs)
+    start = time.perf_counter()
+    done = head.fit(*train, validation_data=held_out, epochs=run.epochs, batch_size=recipe.batch, verbose=2)
+    return Fitted(model, done.history, run.epochs, time.perf_counter() - start)
+
+
+def load_imagenet(model: keras.Model, weights: str) -> None:
+    """Fills the convolutions with pretrained weights, which expect blue, green, red less their means.
+
+    That and our scaling, red, green, blue from -1 to 1, are put into the first convolution; only at the picture's
+    very rim, where the padding counts as grey and not as the mean, does it differ.
+
+    Args:
+        weights: "imagenet" (Keras downloads it), or a file of `keras.applications.VGG16(include_top=False)`.
+    """
+    backbone = keras.applications.VGG16(include_top=False, weights=weights)
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            layer.set_weights(backbone.get_layer(layer.name).get_weights())
+    first = model.get_layer("block1_conv1")
+    kernel, bias = first.get_weights()
+    shift = np.einsum("yxco,c->o", kernel, 127.5 - MEANS)
+    first.set_weights([kernel[:, :, ::-1] * 127.5, bias + shift])
+
+
+def joined(first: Fitted, then: Fitted) -> Fitted:
+    """Two trainings of the same network as one."""
+    history = {key: [*values, *then.history[key]] for key, values in first.history.items()}
+    return Fitted(then.model, history, first.epochs + then.epochs, first.seconds + then.seconds)
