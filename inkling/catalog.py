@@ -155,6 +155,8 @@ class ModelCard(Card):
     @model_validator(mode="after")
     def _labels_agree(self):
         count = len(self.labels)
+        if not all(self.labels):
+            raise ValueError(f"no label may be empty. Received: {', '.join(self.labels)}")
         if len(set(self.labels)) < count:
             raise ValueError(f"labels must differ. Received: {', '.join(self.labels)}")
         rows = [len(row) for row in self.metrics.confusion] if self.metrics else [count] * count
@@ -203,6 +205,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def reason(error: ValidationError) -> str:
+    """The first thing that is wrong with a card, in a sentence."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the card"
+    if first["type"] == "value_error":  # ours, which says what it received
+        return f"{where}: {first['ctx']['error']}"
+    return f"{where}: {first['msg']}. Received: {first['input']!r:.80}"
+
+
 def read_card(folder: Path) -> ModelCard:
     """The card of one model folder.
 
@@ -214,9 +225,7 @@ def read_card(folder: Path) -> ModelCard:
     except OSError as error:
         raise ValueError(f"card.json cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the card"
-        raise ValueError(f"card.json: {where}: {first['msg']}. Received: {first['input']!r:.80}") from error
+        raise ValueError(f"card.json: {reason(error)}") from error
     if card.name != folder.name:
         raise ValueError(f"card.json: name must be the folder's, {folder.name!r}. Received: {card.name!r}")
     return card

@@ -1,4 +1,4 @@
-"""`python -m training prepare|train|evaluate NAME`: data sets, models, and their figures."""
+"""`python -m training prepare|train|evaluate|import|compare`: data sets, models, and their figures."""
 
 import argparse
 import os
@@ -10,8 +10,8 @@ from inkling import catalog
 from inkling.catalog import Metrics, Model, ModelCard
 from training import data
 from training.download import DownloadError
+from training.targets import TOLERANCE
 
-TOLERANCE = 0.001  # how far a measured accuracy may be from the card's
 OK, FAILED, UNKNOWN, STOPPED = 0, 1, 2, 130
 
 Rows = list[tuple[str, ...]]
@@ -59,7 +59,30 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--limit", type=positive, help="a quick look at so many test pictures, with no verdict")
     one.set_defaults(run=evaluate, stopped="Stopped.")
     with_models(one)
+
+    one = commands.add_parser("compare", help="measure all models again, against their cards and targets")
+    one.add_argument("--limit", type=positive, help="a quick look at so many test pictures, with no verdict")
+    one.set_defaults(run=compare, stopped="Stopped.")
+    with_models(one)
+
+    with_import(commands.add_parser("import", help="make a model of any Keras classifier (docs/own-model.md)"))
     return top
+
+
+def with_import(one: argparse.ArgumentParser) -> None:
+    one.add_argument("file", type=Path, help="a .keras or .h5 file; only one that you trust")
+    one.add_argument("--labels", required=True, help="in the order of the outputs, as cat,dog")
+    one.add_argument("--task", required=True, choices=catalog.TASKS, help="where it is listed")
+    one.add_argument("--input", required=True, choices=("photo", "ink"), help="what it looks at")
+    one.add_argument("--name", help="of the model's folder (default: the file's)")
+    one.add_argument("--title", help="as the pages show it (default: from the name)")
+    one.add_argument("--scaling", choices=("unit", "signed", "raw"),
+                     help="pixels it was trained on: 0..1, -1..1, 0..255 (default: as its first layers tell, or 0..1)")
+    one.add_argument("--layout", choices=("mnist", "quickdraw"), help="of ink (default: by the task)")
+    one.add_argument("--side", type=positive, help="pixels of a picture, for a network that takes any size")
+    one.add_argument("--replace", action="store_true", help="also a model of that name that was trained here")
+    one.set_defaults(run=adopt, stopped="Stopped: nothing was imported.")
+    with_models(one)
 
 
 def with_models(command: argparse.ArgumentParser) -> None:
@@ -109,6 +132,8 @@ def train(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Measures the ONNX file of a model; fails when its accuracy is not the card's."""
     model = find(args.name, args.models)
+    if model.card.training is None:
+        raise ValueError(f"{args.name} was imported: there are no test pictures here that it could be measured on")
     from inkling.runtime import open_openvino
     from training import registry
     from training.evaluate import measure
@@ -135,6 +160,29 @@ def verdict(measured: Metrics, stated: Metrics) -> int:
     # Metrics have 6 digits: so must their difference, or 0.1 points could be more than 0.1 points.
     if round(abs(measured.accuracy - stated.accuracy), 6) > TOLERANCE:
         return complain("The accuracy is not the card's.", FAILED)
+    return OK
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Measures all models; fails when a card is not confirmed."""
+    from training.compare import table
+
+    rows, wrong = table(args.models, args.limit)
+    print_table(rows)
+    return complain("\n".join(wrong), FAILED) if wrong else OK
+
+
+def adopt(args: argparse.Namespace) -> int:
+    """Makes a folder of models from a Keras file."""
+    from training.adopt import Wanted, adopt
+
+    labels = tuple(label.strip() for label in args.labels.split(","))
+    wanted = Wanted(labels, args.task, args.input, args.name, args.title, args.scaling, args.layout, args.side,
+                    args.replace)
+    card, notes = adopt(args.file, wanted, args.models)
+    print("\n".join(notes))
+    print_table(adopted(card, args.models / card.name))
+    print("Restart Inkling, and it is there. Nobody measured it here; summary and attribution in its card are yours.")
     return OK
 
 
@@ -188,6 +236,18 @@ def summary(card: ModelCard, folder: Path) -> Rows:
         ("threshold", percent(card.threshold)),
         ("parameters", f"{card.parameters:,}"),
         ("trained for", f"{card.training.epochs} epochs, {card.training.seconds:,.0f} s"),
+        ("folder", str(folder)),
+    ]
+
+
+def adopted(card: ModelCard, folder: Path) -> Rows:
+    """An import's result as (name, value)."""
+    spec = card.input
+    return [
+        ("labels", ", ".join(card.labels)),
+        ("input", f"{spec.kind}, {spec.height} x {spec.width} x {spec.channels}, {spec.scaling}, {spec.layout}"),
+        ("parameters", f"{card.parameters:,}"),
+        ("sure from", percent(card.threshold)),
         ("folder", str(folder)),
     ]
 

@@ -135,11 +135,15 @@ def decide(network: evaluate.Predict, dataset: Dataset, recipe: Recipe) -> tuple
 
 
 def layers(model: keras.Model) -> tuple[Layer, ...]:
-    """The network's table, from the input on."""
-    return tuple(
-        Layer(name=one.name, kind=type(one).__name__, output=one.output.shape, parameters=one.count_params())
-        for one in model.layers
-    )
+    """The network's table, from the input on; the layers of a network within it stand in its place."""
+    rows = []
+    for one in model.layers:
+        if isinstance(one, keras.Model):
+            rows += (row for row in layers(one) if row.kind != "InputLayer")
+        else:
+            output = getattr(getattr(one, "output", None), "shape", ())  # a layer that is used twice has no one output
+            rows.append(Layer(name=one.name, kind=type(one).__name__, output=output, parameters=one.count_params()))
+    return tuple(rows)
 
 
 def as_json(card: ModelCard) -> str:

@@ -1,0 +1,161 @@
+"""Our models against their targets, measured again from the ONNX files on the test pictures."""
+
+import statistics
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from inkling import catalog, runtime
+from inkling.catalog import InputSpec, Model
+from training import data, evaluate
+from training.data import Dataset
+from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, CALIBRATION, TARGETS, TOLERANCE, Target
+
+HEADER = ("model", "task", "what it is", "accuracy", "card", "source", "at least", "aim", "met", "calibration error",
+          "parameters", "MB", "ms")
+TIMES = 30  # pictures that the time of one is the median of
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model on its test pictures."""
+
+    figures: dict[str, float]  # as Target.figure names them -> share of the test pictures
+    test_size: int
+    calibration_error: float
+    milliseconds: float  # a picture, one at a time
+
+
+def table(models: Path, limit: int | None) -> tuple[list[Row], list[str]]:
+    """The table of all targets, its header first, and what contradicts a card, in sentences.
+
+    Args:
+        limit: test pictures of each set for a quick look, which contradicts no card; all when None.
+    """
+    found = catalog.read_catalog(models)
+    broken, wrong, measured = dict(found.broken), [], {}
+    for name in dict.fromkeys(target.model for target in TARGETS if target.model in found.models):
+        try:
+            print(f"Measuring {name}.", flush=True)
+            measured[name] = measure(found.models[name], limit)
+            wrong += [] if limit else contradictions(found.models[name], measured[name])
+        except ValueError as error:
+            broken[name] = str(error)
+    rows, shown = [HEADER], set()
+    for target in TARGETS:
+        name = target.model
+        if name in measured:
+            rows.append(row(target, found.models[name], measured[name], first=name not in shown))
+            shown.add(name)
+        else:
+            rows.append(missing(target, "broken" if name in broken else "missing"))
+    return rows, [*(f"{name}: {why}" for name, why in broken.items()), *wrong]
+
+
+def measure(model: Model, limit: int | None) -> Measured:
+    """Measures a model on the test part of the set that its card names.
+
+    Raises:
+        ValueError: the file cannot be served, or the card names no set, or one of other labels.
+    """
+    card = model.card
+    if card.training is None:
+        raise ValueError("it was imported, and cannot be measured here")
+    dataset = load(card.training.dataset, limit, card.training.seed if limit else 0)
+    if dataset.labels != card.labels:
+        raise ValueError(f"{dataset.name} must have the labels of the card. Received: {', '.join(dataset.labels)}")
+    network = runtime.open_openvino(model)
+    raw = evaluate.predict(network, dataset.test.x, card.input)
+    return Measured(
+        figures=figures(raw, dataset),
+        test_size=len(dataset.test.y),
+        calibration_error=evaluate.calibration_error(runtime.tempered(raw, card.temperature), dataset.test.y),
+        milliseconds=milliseconds(network, card.input),
+    )
+
+
+@lru_cache(maxsize=1)  # the targets are in the order of their sets, and the photos are 1.9 GB
+def load(name: str, limit: int | None, seed: int) -> Dataset:
+    return data.load(name, limit=limit, seed=seed)
+
+
+def figures(raw: np.ndarray, dataset: Dataset) -> dict[str, float]:
+    """Accuracy, and where the six animals are among the labels theirs, from probabilities float32 [n, labels]."""
+    y, count = dataset.test.y, len(data.ANIMALS)
+    shares = {ACCURACY: evaluate.accuracy(raw, y)}
+    if dataset.labels[:count] == data.ANIMALS:
+        shares[ANIMALS] = evaluate.group_accuracy(raw, y, count)
+        shares[ANIMALS_MEAN] = float(np.mean([evaluate.accuracy(raw[y == i, :count], y[y == i])
+                                              for i in np.unique(y[y < count])]))
+    return shares
+
+
+def milliseconds(network: runtime.Runtime, spec: InputSpec) -> float:
+    """The median time of one picture."""
+    picture = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
+    times = []
+    for _ in range(TIMES):
+        start = time.perf_counter()
+        network(picture)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+def contradictions(model: Model, measured: Measured) -> list[str]:
+    """What of a card the measurement does not confirm."""
+    name, metrics = model.card.name, model.card.metrics
+    if metrics is None:
+        return [f"{name}: the card states no accuracy."]
+    if metrics.test_size != measured.test_size:
+        return [f"{name}: the card was measured on {metrics.test_size:,} pictures, not {measured.test_size:,}."]
+    # Metrics have 6 digits: so must their difference, or 0.1 points could be more than 0.1 points.
+    return [f"{name}: {figure} is {measured.figures[figure]:.2%}, the card says {share:.2%}."
+            for figure, share in stated(model).items()
+            if round(abs(measured.figures.get(figure, share) - share), evaluate.PLACES) > TOLERANCE]
+
+
+def stated(model: Model) -> dict[str, float]:
+    """What a card says of its model, named as the targets name it."""
+    metrics = model.card.metrics
+    return {ACCURACY: metrics.accuracy, **metrics.groups} if metrics else {}
+
+
+# ---- Rows ----
+
+
+def row(target: Target, model: Model, measured: Measured, first: bool) -> Row:
+    """A target with what was reached; what is the model's, not the figure's, stands in its first row only."""
+    share, card = measured.figures[target.figure], stated(model).get(target.figure)
+    return (
+        *wanted(target, percent(share), "-" if card is None else percent(card)),
+        "aim" if share >= target.aim else "yes" if share >= target.least else "no",
+        *(of_model(model, measured) if first else [""] * 4),
+    )
+
+
+def of_model(model: Model, measured: Measured) -> Row:
+    error = measured.calibration_error
+    return (
+        f"{error:.2%}" + (f", above {CALIBRATION:.1%}" if error > CALIBRATION else ""),
+        f"{model.card.parameters:,}",
+        f"{(model.folder / 'model.onnx').stat().st_size / 1e6:.1f}",
+        f"{measured.milliseconds:.2f}",
+    )
+
+
+def missing(target: Target, why: str) -> Row:
+    return (*wanted(target, why, "-"), *["-"] * 5)
+
+
+def wanted(target: Target, accuracy: str, card: str) -> Row:
+    return (target.model, target.task, target.what, accuracy, card, target.source, percent(target.least),
+            percent(target.aim))
+
+
+def percent(share: float) -> str:
+    return f"{share:.2%}"
