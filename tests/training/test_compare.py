@@ -1,0 +1,137 @@
+"""`python -m training compare`: every target with what was measured, and cards that are contradicted."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from inkling import catalog
+from inkling.catalog import InputSpec
+from training import __main__ as cli
+from training import compare, data, export, registry
+from training.data import Dataset, Split
+from training.fit import Fitted
+from training.recipe import Recipe
+from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, TARGETS, Target
+
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+GOALS = (
+    Target("toy", "digits", "a toy", "33%", 0.0, 1.01),
+    Target("toy", "digits", "the same, easier", "-", 0.0, 0.0),
+    Target("absent", "digits", "not there", "-", 0.5, 0.6),
+)
+
+
+def network(labels):
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(7)(inputs))
+    return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path, monkeypatch):
+    """A folder with a measured model, the set that it was measured on, and three targets, one out of reach."""
+    rng = np.random.default_rng(0)
+    parts = [Split(rng.integers(0, 256, (60, 28, 28), np.uint8), np.arange(60) % 3) for _ in range(3)]
+    dataset = Dataset("toy", ("a", "b", "c"), *parts, "made here")
+    recipe = Recipe(name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.", limitations="Many.",
+                    dataset="toy", input=INK, build=network, augment=None, epochs=1)
+    fitted = Fitted(network(3), {key: [0.5] for key in export.CURVES}, 1, 1.0)
+    export.save(recipe, dataset, fitted, tmp_path / "models", "make toy", 0)
+    monkeypatch.setattr(data, "load", lambda name, limit, seed: dataset)
+    monkeypatch.setattr(compare, "TARGETS", GOALS)
+    compare.load.cache_clear()
+    yield tmp_path / "models"
+    compare.load.cache_clear()
+
+
+@pytest.fixture
+def run(models, capfd):
+    """Runs the command; returns its exit status, the table's cells, and what it complained of."""
+
+    def run(*options):
+        status = cli.main(["compare", "--models", str(models), *options])
+        out, err = capfd.readouterr()
+        rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in out.splitlines()]
+        complaints = [line for line in err.splitlines() if line.startswith(("toy:", "absent:"))]
+        return status, {row[2]: row for row in rows if len(row) > 2}, complaints
+
+    return run
+
+
+def state(models, keys, value):
+    """Writes another value into the card."""
+    path = models / "toy" / "card.json"
+    card = part = json.loads(path.read_text())
+    for key in keys[:-1]:
+        part = part[key]
+    part[keys[-1]] = value
+    path.write_text(json.dumps(card))
+
+
+def test_every_target_has_its_row(run, models):
+    status, rows, complaints = run()
+    assert (status, complaints) == (0, [])
+    assert list(rows) == ["what it is", "a toy", "the same, easier", "not there"]
+    assert rows["what it is"] == list(compare.HEADER)
+    card = catalog.read_card(models / "toy")
+    accuracy = f"{card.metrics.accuracy:.2%}"
+    size = (models / "toy" / "model.onnx").stat().st_size
+    assert rows["a toy"][3:9] == [accuracy, accuracy, "33%", "0.00%", "101.00%", "yes"]
+    assert rows["a toy"][9].startswith(f"{card.metrics.calibration_error:.2%}")
+    assert rows["a toy"][10:12] == [f"{card.parameters:,}", f"{size / 1e6:.1f}"]
+    assert 0 < float(rows["a toy"][12]) < 1000
+    assert rows["the same, easier"][3:] == [accuracy, accuracy, "-", "0.00%", "0.00%", "aim"]
+    assert rows["not there"][3:] == ["missing", "-", "-", "50.00%", "60.00%", *["-"] * 5]
+
+
+@pytest.mark.parametrize("keys, value, sentence", [
+    (["metrics", "accuracy"], 0.999, "the card says 99.90%."),
+    (["metrics", "test_size"], 61, "toy: the card was measured on 61 pictures, not 60."),
+    (["metrics"], None, "toy: the card states no accuracy."),
+])
+def test_a_card_that_is_not_confirmed_fails(run, models, keys, value, sentence):
+    state(models, keys, value)
+    status, rows, complaints = run()
+    assert status == 1
+    assert complaints[0].endswith(sentence)
+    assert rows["a toy"][8] == "yes"
+    assert run("--limit", "20")[0] == 0  # a quick look gives no verdict
+
+
+@pytest.mark.parametrize("keys, value, sentence", [
+    (["title"], 7, "toy: card.json: title: Input should be a valid string. Received: 7"),
+    (["labels"], ["x", "y", "z"], "toy: toy must have the labels of the card. Received: a, b, c"),
+    (["training"], None, "toy: it was imported, and cannot be measured here"),
+    (["files", "model.onnx"], "0" * 64, "toy: model.onnx is not the file that the card describes."),
+])
+def test_a_model_that_cannot_be_measured_fails(run, models, keys, value, sentence):
+    state(models, keys, value)
+    status, rows, complaints = run()
+    assert status == 1
+    assert len(complaints) == 1
+    assert complaints[0].startswith(sentence)
+    assert rows["a toy"][3] == "broken"
+
+
+def test_the_six_animals_are_told_from_each_other_alone():
+    """Of 3 cats one is taken for a house, which is no animal, and one for a dog; of one dog none is mistaken."""
+    labels = (*data.ANIMALS, "house")
+    raw = np.full((5, 7), 0.01, np.float32)
+    y = np.array([0, 0, 0, 1, 6])
+    raw[[0, 1, 2, 3, 4], [0, 0, 1, 1, 0]] = 0.4
+    raw[1, 6] = 0.6
+    figures = compare.figures(raw, Dataset("toy", labels, None, None, Split(None, y), ""))
+    assert figures == {ACCURACY: pytest.approx(2 / 5), ANIMALS: pytest.approx(3 / 4),
+                       ANIMALS_MEAN: pytest.approx((2 / 3 + 1) / 2)}
+
+
+def test_every_recipe_has_a_target():
+    assert registry.recipes().keys() <= {target.model for target in TARGETS}
+
+
+def test_targets_are_told_apart_and_in_order():
+    assert len({(target.model, target.figure) for target in TARGETS}) == len(TARGETS)
+    assert all(0 < target.least < target.aim < 1 and target.task in catalog.TASKS for target in TARGETS)
