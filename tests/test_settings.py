@@ -115,6 +115,14 @@ def test_the_readme_names_every_command(readme):
     assert [name for name in ours if not re.search(rf"\bflask {name}\b", code(readme))] == []
 
 
+def test_the_readme_names_every_command_of_training(readme):
+    """Without importing it: it would not be there where only the serving set is installed."""
+    source = (ROOT / "training" / "__main__.py").read_text("utf-8")
+    ours = re.findall(r'add_parser\("(\w+)"', source)
+    assert {"train", "import", "compare"} <= set(ours)
+    assert [name for name in ours if not re.search(rf"python -m training (\S+\|)?{name}\b", code(readme))] == []
+
+
 def test_every_make_target_of_the_readme_exists(readme):
     mentioned = {word for line in re.findall(r"^(?:\$ )?make ([a-z][\w -]*)", code(readme), re.MULTILINE)
                  for word in line.split()}
