@@ -28,6 +28,8 @@ class Prediction:
     threshold: float
     seen: np.ndarray  # uint8 [height, width, channels]: what the model got
     milliseconds: dict[str, float]  # stage -> time; those of a batch are shared evenly
+    familiarity: float | None = None  # how much it looks like what the model learned from, where the model tells
+    familiar: float | None = None  # below it the picture is likely none of the labels
 
     @property
     def label(self) -> str:
@@ -39,11 +41,15 @@ class Prediction:
 
     @property
     def sure(self) -> bool:
-        return self.confidence >= self.threshold
+        return self.known and self.confidence >= self.threshold
+
+    @property
+    def known(self) -> bool:
+        return self.familiar is None or self.familiarity >= self.familiar
 
     @property
     def wording(self) -> str:
-        return wording(self.confidence, self.sure)
+        return wording(self.confidence, self.sure, self.known)
 
     def ranked(self, top: int | None = None) -> list[tuple[str, float]]:
         """(label, probability), most likely first; at most `top` of them."""
@@ -51,9 +57,9 @@ class Prediction:
         return [(self.labels[i], float(self.probabilities[i])) for i in order]
 
 
-def wording(confidence: float, sure: bool) -> str:
-    """How sure, in words: "sure", "probably" or "not sure"."""
-    return "sure" if sure else "probably" if confidence >= PROBABLY else "not sure"
+def wording(confidence: float, sure: bool, known: bool = True) -> str:
+    """How sure, in words: "sure", "probably" or "not sure", which is all that is said of an unknown thing."""
+    return "sure" if sure else "probably" if known and confidence >= PROBABLY else "not sure"
 
 
 class Classifier:
@@ -105,17 +111,21 @@ class Classifier:
         answers = iter(())
         if good:
             batch = pixels.scale(np.stack(good), card.input.scaling)
-            answers = iter(runtime.tempered(model(batch), card.temperature))
+            answer = model.answer(batch)
+            familiarity = [None] * len(good) if answer.familiarity is None else answer.familiarity.tolist()
+            answers = zip(runtime.tempered(answer.probabilities, card.temperature), familiarity, strict=True)
         end = time.perf_counter()
         milliseconds = {
             "prepare": round((prepared - start) * 1e3 / len(images), 3),
             "infer": round((end - prepared) * 1e3 / max(len(good), 1), 3),
         }
-        return [
-            picture if isinstance(picture, Rejected) else
-            Prediction(name, card.task, card.labels, next(answers), card.threshold, picture, milliseconds)
-            for picture in seen
-        ]
+
+        def prediction(picture: np.ndarray) -> Prediction:
+            probabilities, familiarity = next(answers)
+            return Prediction(name, card.task, card.labels, probabilities, card.threshold, picture, milliseconds,
+                              familiarity, card.familiar)
+
+        return [picture if isinstance(picture, Rejected) else prediction(picture) for picture in seen]
 
     def classify_one(self, image: Image.Image, name: str) -> Prediction:
         """One picture's prediction.

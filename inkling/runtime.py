@@ -1,41 +1,65 @@
 """Card -> callable batch of probabilities: OpenVINO by default, Keras on request."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from inkling.catalog import Model, ModelCard, check_file
 
-Network = Callable[[np.ndarray], np.ndarray]  # float32 [n, h, w, c] -> float32 [n, outputs]
+Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 [n, h, w, c] -> each output, float32 [n, ...]
 TINY = np.float32(1e-7)
 
 
-class Runtime:
-    """A model ready to answer.
+class Answer(NamedTuple):
+    """What a network says of n pictures."""
+
+    probabilities: np.ndarray  # float32 [n, labels], rows that sum to 1, at temperature 1
+    familiarity: np.ndarray | None  # float32 [n], more for what it knows; None where it has no such output
+
+
+class Answering:
+    """A network that answers.
 
     Call it with float32 [n, height, width, channels], as `pixels.scale` makes them; it returns float32
-    [n, labels], rows that sum to 1, at temperature 1. Any number of threads may call at once.
+    [n, labels], rows that sum to 1, at temperature 1. `answer` tells familiarity too.
+    """
+
+    def __init__(self, network: Network):
+        self._network = network
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        return self.answer(batch).probabilities
+
+    def answer(self, batch: np.ndarray) -> Answer:
+        outputs = self._network(batch)
+        familiarity = np.asarray(outputs[1], np.float32)[:, 0] if len(outputs) > 1 else None
+        return Answer(probabilities(outputs[0]), familiarity)
+
+
+class Runtime(Answering):
+    """A model ready to answer; any number of threads may call at once.
 
     Raises:
-        ValueError: the network does not take the card's input, or does not answer its labels with probabilities.
+        ValueError: the network does not take the card's input, does not answer its labels with probabilities, or
+            lacks the familiarity that the card asks for.
     """
 
     def __init__(self, network: Network, card: ModelCard):
-        self._network = network
+        super().__init__(network)
         spec, labels = card.input, len(card.labels)
         try:
-            answer = self(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
+            answer, familiarity = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
         except (RuntimeError, TypeError) as error:  # OpenVINO's, and TensorFlow's
             raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
         if answer.shape != (1, labels):
             raise ValueError(f"the network must answer {labels} labels. Received: {answer.shape[-1]}")
         if not (answer.min() >= 0 and abs(answer.sum() - 1) < 1e-2):  # not-a-number is refused too
             raise ValueError(f"the network must answer probabilities, not logits. Received: {answer[0, :3].tolist()}")
-
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        return probabilities(self._network(batch))
+        if card.familiar is not None and familiarity is None:
+            raise ValueError("the network must have a second output, as the card says what is familiar")
 
 
 def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Runtime:
@@ -67,10 +91,11 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
     compiled = core.compile_model(core.read_model(path), "CPU", hints)
     own = threading.local()
 
-    def network(batch: np.ndarray) -> np.ndarray:
+    def network(batch: np.ndarray) -> list[np.ndarray]:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        return own.request.infer({0: batch})[0]
+        outputs = own.request.infer({0: batch})
+        return [outputs[i] for i in range(len(compiled.outputs))]
 
     return network
 
@@ -90,8 +115,8 @@ def open_keras(model: Model) -> Runtime:
     except Exception as error:  # Keras raises what it stumbles over: TypeError, KeyError, OSError, ...
         raise ValueError(f"model.keras cannot be loaded: {str(error).strip().splitlines()[0]}") from error
     signature = tf.TensorSpec((None, *loaded.input_shape[1:]), tf.float32)
-    function = tf.function(lambda batch: loaded(batch, training=False), input_signature=[signature])
-    return Runtime(lambda batch: function(tf.constant(batch)).numpy(), model.card)
+    function = tf.function(lambda batch: tf.nest.flatten(loaded(batch, training=False)), input_signature=[signature])
+    return Runtime(lambda batch: [output.numpy() for output in function(tf.constant(batch))], model.card)
 
 
 def _keras_file(model: Model) -> Path:

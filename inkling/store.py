@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from inkling.classifier import Prediction
+from inkling.classifier import Prediction, wording
 from inkling.settings import Settings
 
 LARGEST = 1024  # pixels, longest side of a kept picture
@@ -34,6 +34,7 @@ class Row(Base):
     model: Mapped[str] = mapped_column(sa.String(64))
     task: Mapped[str] = mapped_column(sa.String(16))
     sure: Mapped[bool]
+    wording: Mapped[str | None] = mapped_column(sa.String(8))  # None in rows older than this column
     predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
     milliseconds: Mapped[dict] = mapped_column(sa.JSON)
 
@@ -48,6 +49,7 @@ class Result:
     model: str
     task: str
     sure: bool
+    wording: str  # as it was said then
     predictions: list[tuple[str, float]]
     milliseconds: dict[str, float]
 
@@ -75,6 +77,7 @@ class Store:
         with engine.begin() as connection:
             # Workers start together: creating the table must not fail when another has just done it.
             connection.execute(sa.schema.CreateTable(Row.__table__, if_not_exists=True))
+        _add_wording(engine)
         return engine
 
     def add(self, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> str:
@@ -88,7 +91,7 @@ class Store:
         id = secrets.token_urlsafe(ID_BYTES)
         row = Row(
             id=id, created=datetime.now(UTC).replace(tzinfo=None), kind=kind, model=prediction.model,
-            task=prediction.task, sure=prediction.sure, milliseconds=milliseconds,
+            task=prediction.task, sure=prediction.sure, wording=prediction.wording, milliseconds=milliseconds,
             predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()])
         engine = self._engine
         try:
@@ -107,9 +110,10 @@ class Store:
             row = session.get(Row, id)
             if row is None:
                 return None
+            ranked = [(label, probability) for label, probability in row.predictions]
             return Result(
                 row.id, row.created.replace(tzinfo=UTC), row.kind, row.model, row.task, row.sure,
-                [(label, probability) for label, probability in row.predictions], row.milliseconds)
+                row.wording or wording(ranked[0][1], row.sure), ranked, row.milliseconds)
 
     def picture(self, result: Result) -> Path:
         """The file of a result's picture."""
@@ -143,6 +147,22 @@ class Store:
     def _remove_files(self, id: str, kind: str) -> None:
         for path in (self._file(id, kind), self.seen(id)):
             path.unlink(missing_ok=True)
+
+
+def _add_wording(engine: sa.Engine) -> None:
+    """Gives a table of before `wording` was kept its column; another worker may be doing the same."""
+
+    def missing() -> bool:
+        return "wording" not in {column["name"] for column in sa.inspect(engine).get_columns(Row.__tablename__)}
+
+    if not missing():
+        return
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"ALTER TABLE {Row.__tablename__} ADD COLUMN wording VARCHAR(8)"))
+    except sa.exc.DBAPIError:
+        if missing():
+            raise
 
 
 def _sqlite_pragmas(connection, _record) -> None:

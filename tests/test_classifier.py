@@ -3,6 +3,7 @@
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,22 @@ def test_an_unknown_model_is_rejected(classifier, drawing, ink_model, name):
     (0.1, False, "not sure")])
 def test_wording(confidence, sure, words):
     assert wording(confidence, sure) == words
+
+
+@pytest.mark.parametrize("familiarity, familiar, sure, words", [
+    (None, None, True, "sure"), (-9.0, None, True, "sure"), (0.5, 0.5, True, "sure"), (0.49, 0.5, False, "not sure")])
+def test_an_unfamiliar_picture_is_neither_sure_nor_probable(familiarity, familiar, sure, words):
+    answer = replace(prediction([0.01, 0.99]), familiarity=familiarity, familiar=familiar)
+    assert (answer.sure, answer.wording) == (sure, words)
+
+
+def test_each_picture_has_its_own_familiarity(shipped, classifier, drawing):
+    answers = classifier.classify([drawing, drawing.rotate(45, fillcolor="white"), drawing], shipped.card.name)
+    first, second, again = (answer.familiarity for answer in answers)
+    assert {answer.familiar for answer in answers} == {shipped.card.familiar}
+    if shipped.card.familiar is not None:
+        assert first == pytest.approx(again, abs=1e-4)
+        assert first != pytest.approx(second, abs=1e-4)
 
 
 @pytest.mark.parametrize("top, labels", [(None, "bca"), (1, "b"), (2, "bc"), (9, "bca")])

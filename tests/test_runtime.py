@@ -122,13 +122,29 @@ def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflo
         open_model(replace(shipped, card=card, folder=tmp_path))
 
 
+@pytest.mark.parametrize("outputs, familiarity", [(([[0.2, 0.8]],), None), (([[0.2, 0.8]], [[1.5]]), [1.5])])
+def test_familiarity_is_the_second_output(outputs, familiarity):
+    answer = runtime.Answering(lambda batch: [np.array(output) for output in outputs]).answer(None)
+    assert answer.probabilities.tolist() == pytest.approx(np.array([[0.2, 0.8]]))
+    assert (answer.familiarity is None) == (familiarity is None)
+    assert familiarity is None or answer.familiarity.tolist() == familiarity
+
+
+def test_a_network_without_the_familiarity_that_its_card_asks_for_is_refused():
+    """Else everything would be familiar."""
+    spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
+    card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={}, familiar=0.5)
+    with pytest.raises(ValueError, match="must have a second output"):
+        runtime.Runtime(lambda batch: [np.array([[0.2, 0.8]])], card)
+
+
 @pytest.mark.parametrize("answer", [[[2.0, -1.0]], [[0.2, 0.3]], [[1.7]], [[np.nan, np.nan]]])
 def test_a_network_that_answers_no_probabilities_is_refused(answer):
     """Logits would be taken for probabilities, and wrong answers for sure ones."""
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
     card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={})
     with pytest.raises(ValueError, match=r"must answer probabilities, not logits\. Received: \["):
-        runtime.Runtime(lambda batch: np.array(answer), card)
+        runtime.Runtime(lambda batch: [np.array(answer)], card)
 
 
 @pytest.mark.parametrize("file", [True, False], ids=["listed but missing", "not listed"])

@@ -196,6 +196,18 @@ def test_the_folder_may_have_any_name(settings, tmp_path, photo, name):
     assert (tmp_path / name / "inkling.sqlite3").exists()
 
 
+def test_a_database_of_before_wording_was_kept_goes_on(store, settings, photo):
+    """An old row says what its confidence says; a new one what was said."""
+    old = store.add(photo, PREDICTION, "photo", TIMES)
+    with store._engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE predictions DROP COLUMN wording"))
+    with ThreadPoolExecutor(4) as threads:  # workers start together
+        restarted = list(threads.map(lambda _: Store(settings).get(old).wording, range(4)))
+    assert restarted == ["probably"] * 4
+    strange = replace(PREDICTION, familiarity=0.1, familiar=0.5)
+    assert Store(settings).get(Store(settings).add(photo, strange, "photo", TIMES)).wording == "not sure"
+
+
 def test_readers_and_a_writer_do_not_wait_for_each_other(store):
     with store._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -46,7 +46,7 @@ def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: 
     return card
 
 
-def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path) -> evaluate.Predict:
+def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path) -> runtime.Answering:
     """Writes `model.keras` (without the optimizer) and `model.onnx`, and returns the latter as it is served.
 
     Raises:
@@ -61,7 +61,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     return write_files(bare, x, folder, recipe.half)
 
 
-def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = False) -> evaluate.Predict:
+def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = False) -> runtime.Answering:
     """Writes a model without an optimizer as `model.keras` and `model.onnx`, and returns the latter as it is served.
 
     Args:
@@ -71,20 +71,24 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = Fa
     Raises:
         ValueError: the two differ by more than `PARITY`, or `HALF_PARITY`.
     """
-    wanted = runtime.probabilities(model.predict(x, batch_size=16, verbose=0))  # export needs one call before
+    by_keras = runtime.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
+    wanted = by_keras.answer(x)  # export needs one call before
     model.save(folder / "model.keras")
     with warnings.catch_warnings(action="ignore"):  # tf2onnx's, about names that numpy drops
         model.export(folder / "model.onnx", format="onnx", verbose=False)
     if half:
         halve(folder / "model.onnx")
-    compiled = runtime.compile_onnx(folder / "model.onnx")
+    served = runtime.Answering(runtime.compile_onnx(folder / "model.onnx"))
     # Two sizes of batch: the exported network must take any.
-    got = runtime.probabilities(np.concatenate([compiled(x[:1]), compiled(x[1:])]))
-    gap = float(np.abs(got - wanted).max())
+    got = [served.answer(part) for part in (x[:1], x[1:])]
+    gap = float(np.abs(np.concatenate([one.probabilities for one in got]) - wanted.probabilities).max())
+    if wanted.familiarity is not None:
+        familiarity = np.concatenate([one.familiarity for one in got])
+        gap = max(gap, float(np.abs(familiarity - wanted.familiarity).max() / max(1, np.ptp(wanted.familiarity))))
     most = HALF_PARITY if half else PARITY
     if not gap <= most:  # not-a-number is refused too
         raise ValueError(f"ONNX must give what Keras gives, to {most}. Received: a difference of {gap:.2g}")
-    return lambda batch: runtime.probabilities(compiled(batch))
+    return served
 
 
 def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate.Predict, folder: Path,

@@ -8,7 +8,7 @@ from flask import Blueprint, abort, redirect, render_template, request, send_fil
 
 from inkling import intake
 from inkling.catalog import ModelCard
-from inkling.classifier import Prediction, wording
+from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
 from inkling.store import LARGEST, Result
 from inkling.web import inkling
@@ -54,7 +54,7 @@ def result(id: str):
     ranked = found.predictions
     shown = SimpleNamespace(
         id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
-        wording=wording(found.confidence, found.sure), predictions=ranked[:TOP], rest=ranked[TOP:],
+        wording=found.wording, predictions=ranked[:TOP], rest=ranked[TOP:],
         created=found.created, milliseconds=found.milliseconds, model=found.model)
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]

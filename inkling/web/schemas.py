@@ -31,7 +31,7 @@ class Result(Shape):
     task: str
     label: str
     confidence: Annotated[Share, Field(description="calibrated: of answers at 0.9, nine in ten are right")]
-    sure: Annotated[bool, Field(description="the confidence reaches the model's threshold")]
+    sure: Annotated[bool, Field(description="the confidence reaches the model's threshold, and it knows such things")]
     wording: Annotated[Literal["sure", "probably", "not sure"], Field(description="the same in words")]
     predictions: Annotated[list[Probability], Field(description="most likely first, `top` of them")]
     milliseconds: Milliseconds
