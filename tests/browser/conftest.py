@@ -1,6 +1,7 @@
 """A real browser before the real app. Chromium comes from the machine: CHROMIUM, or what the PATH holds."""
 
 import io
+import json
 import os
 import shutil
 import threading
@@ -10,6 +11,7 @@ from PIL import Image
 from werkzeug.serving import make_server
 
 from app import create_app
+from inkling.catalog import sha256
 from inkling.settings import Settings
 
 
@@ -24,9 +26,39 @@ def browser_type_launch_args():
 
 
 @pytest.fixture(scope="session")
-def base_url(tmp_path_factory):
+def models(tmp_path_factory, models_folder):
+    """The shipped models and two more for digits: one that says all of itself, one that says only what it must."""
+    root = tmp_path_factory.mktemp("models")
+    for folder in models_folder.glob("[!.]*"):
+        (root / folder.name).symlink_to(folder, target_is_directory=True)
+    for name in ("full-digits", "own-digits"):
+        (root / name).mkdir()
+        shutil.copy(models_folder / "digits-cnn" / "model.onnx", root / name)
+    card = json.loads((models_folder / "digits-cnn" / "card.json").read_text())
+    sheet = root / "full-digits" / "mistakes.png"
+    Image.linear_gradient("L").resize((560, 28)).save(sheet)
+    wrong = [(i, j) for i in range(10) for j in range(10) if i != j and card["metrics"]["confusion"][i][j]]
+    files = {"model.onnx": card["files"]["model.onnx"]}
+    full = card | {"name": "full-digits", "title": "Digits, in full", "files": files | {sheet.name: sha256(sheet)}}
+    full["strengths"], full["limitations"] = "one digit, drawn large", "two digits at once"
+    full["trials"] = [{"seed": seed, "held_out": 0.995, "accuracy": 0.996 + seed / 1e3} for seed in range(3)]
+    full["metrics"] |= {
+        "strangers": {"doodles": 0.95},
+        "bins": [{"count": 9 * i, "confidence": (i + 0.5) / 15, "accuracy": (i + 0.2) / 15} for i in range(15)],
+        "mistakes": [{"true": str(i), "predicted": str(j), "confidence": 0.9} for i, j in wrong[:20]]}
+    own = {key: card[key] for key in ("task", "labels", "input", "temperature", "threshold")} | {
+        "name": "own-digits", "title": "Digits, my own", "summary": "", "network": [], "parameters": 0,
+        "attribution": "", "files": files}
+    for made in (full, own):
+        (root / made["name"] / "card.json").write_text(json.dumps(made))
+    return root
+
+
+@pytest.fixture(scope="session")
+def base_url(tmp_path_factory, models):
     """The address of the app, which serves while the tests run."""
-    settings = Settings.from_env({"INKLING_PICTURES": str(tmp_path_factory.mktemp("pictures"))})
+    settings = Settings.from_env({
+        "INKLING_MODELS": str(models), "INKLING_PICTURES": str(tmp_path_factory.mktemp("pictures"))})
     server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

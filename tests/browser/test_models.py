@@ -1,0 +1,83 @@
+"""The pages about models, by keyboard and without JavaScript, and what the others say of a picture."""
+
+import pytest
+from playwright.sync_api import expect
+
+MODEL = "/models/full-digits"
+
+
+@pytest.fixture
+def drawn(open_page):
+    """The result of a drawn 1, asked of the full model."""
+    page = open_page("/?draw=full-digits")
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 40, steps=5)
+    page.mouse.up()
+    page.get_by_role("button", name="See the full answer").click()
+    page.wait_for_url("**/results/*")
+    return page.url
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_cell_opens_the_pictures_of_its_pair(open_page, script):
+    page = open_page(MODEL, java_script_enabled=script, viewport={"width": 360, "height": 740})
+    cell = page.locator(".matrix a").last
+    told = cell.get_attribute("aria-label").split(": ")[1]
+    cell.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**?pair=*")
+    pair = page.locator(".folds details[open]")
+    expect(pair.locator("summary")).to_contain_text(told)
+    expect(pair.locator("summary")).to_be_in_viewport()
+
+
+def test_a_tile_shows_its_part_of_the_sheet(open_page):
+    page = open_page(MODEL)
+    page.locator(".folds summary").first.click()
+    tile = page.locator(".tiles svg").first
+    expect(tile).to_be_visible()
+    box = tile.bounding_box()
+    assert box["width"] == box["height"] > 60
+    assert page.evaluate("async () => (await fetch(document.querySelector('image').href.baseVal)).status") == 200
+
+
+@pytest.mark.parametrize("path, name", [
+    ("/compare/digits", "The models side by side"), ("/models/doodles-cnn", "Confusion matrix")])
+def test_a_wide_table_scrolls_by_keyboard(open_page, path, name):
+    page = open_page(path, viewport={"width": 360, "height": 740})
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    region = page.get_by_role("region", name=name)
+    region.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("(region) => region.scrollLeft > 0", arg=region.element_handle())
+
+
+def test_the_others_are_asked_when_the_fold_is_opened(open_page, drawn):
+    page, asked = open_page(drawn), []
+    page.on("request", lambda request: request.url.endswith("/others") and asked.append(1))
+    fold = page.locator("details", has_text="What the others say")
+    expect(page.locator("a.others-link")).to_have_count(0)
+    assert asked == []
+    for _ in range(3):
+        fold.locator("summary").click()
+    expect(fold).to_contain_text("Digits, my own")
+    assert asked == [1]
+
+
+def test_when_the_others_cannot_be_asked_the_link_is_back(open_page, drawn):
+    page = open_page(drawn)
+    page.route("**/others", lambda route: route.abort())
+    page.locator("summary", has_text="What the others say").click()
+    expect(page.get_by_role("link", name="What the others say")).to_be_visible()
+
+
+def test_the_others_without_javascript(open_page, drawn):
+    page = open_page(drawn, java_script_enabled=False)
+    page.get_by_role("link", name="What the others say").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What the others say")
+    expect(page.locator(".others")).to_contain_text("give the same answer: 1.")
+    page.get_by_role("link", name="Back to the answer").click()
+    assert page.url == drawn
