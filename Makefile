@@ -1,10 +1,11 @@
 # make run   serve on http://127.0.0.1:5000        make test  run all tests
 # make lint  check style                           make ink   the ink benchmark
+# make photos   the same for photos
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink screenshots clean
+.PHONY: run test lint ink photos screenshots clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -18,6 +19,9 @@ lint: .venv/dev.done
 
 ink: .venv/dev.done
 	$(BIN)/python -m benchmarks.ink
+
+photos: .venv/dev.done
+	$(BIN)/python -m benchmarks.photos
 
 screenshots: .venv/dev.done
 	$(BIN)/python -m tools.screenshots

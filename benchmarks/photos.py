@@ -1,0 +1,110 @@
+"""Do photos survive a visitor's camera? Accuracy on test photos, with one thing changed at a time.
+
+    python -m benchmarks.photos [--limit 500] [--model NAME] [--models models]
+
+The test photos are squeezed to a square already, as every photo is before a model sees it. A condition of another
+shape is the middle of one, cut to that shape and squeezed by the pipeline as a phone's picture would be. JPEG is
+really encoded and decoded. Milliseconds are those of the network for one photo.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+from tqdm import tqdm
+
+from inkling import pixels, runtime
+from inkling.catalog import Model, read_catalog
+from training import data
+from training.redraw import through_jpeg
+
+BATCH = 64
+DARKEST, DARK = 1 / 4, 1 / 3  # of the light, in turns of eight photos
+TIMED = 50  # photos, one by one
+
+Change = Callable[[Image.Image, float], Image.Image]  # a photo, and by how much to change it, 0..1
+
+
+def cut(width: int, height: int) -> Change:
+    """The middle of a photo, as large as it can be in that shape."""
+
+    def change(photo: Image.Image, much: float) -> Image.Image:
+        longest = max(width, height)
+        return ImageOps.fit(photo, (photo.width * width // longest, photo.height * height // longest))
+
+    return change
+
+
+CONDITIONS: dict[str, Change] = {
+    "plain": lambda photo, much: photo,
+    "3:4": cut(3, 4),
+    "9:16": cut(9, 16),
+    "16:9": cut(16, 9),
+    "small, 64 px": lambda photo, much: photo.resize((64, 64), Image.Resampling.BOX),
+    "dark": lambda photo, much: ImageEnhance.Brightness(photo).enhance(DARKEST + much * (DARK - DARKEST)),
+    "grey": lambda photo, much: ImageOps.grayscale(photo).convert("RGB"),
+    "JPEG 30": lambda photo, much: through_jpeg(photo, 30),
+    "sideways": lambda photo, much: photo.transpose(Image.Transpose.ROTATE_90),
+}
+
+
+def prepared(x: np.ndarray, model: Model, change: Change) -> Iterator[np.ndarray]:
+    """Batches of changed photos uint8 [n, h, w, 3] as the network takes them."""
+    for start in range(0, len(x), BATCH):
+        photos = (change(Image.fromarray(x[i]), i % 8 / 7) for i in range(start, min(start + BATCH, len(x))))
+        batch = np.stack([pixels.prepare(photo, model.card.input) for photo in photos])
+        yield pixels.scale(batch, model.card.input.scaling)
+
+
+def accuracy(network: runtime.Runtime, x: np.ndarray, y: np.ndarray, model: Model, name: str) -> float:
+    """Share of changed photos that is recognised."""
+    batches = tqdm(prepared(x, model, CONDITIONS[name]), name, -(-len(x) // BATCH), leave=False)
+    return float(np.mean(np.concatenate([network(batch).argmax(axis=1) for batch in batches]) == y))
+
+
+def milliseconds(network: runtime.Runtime, x: np.ndarray, model: Model) -> float:
+    """Median time of the network for one photo."""
+    times = []
+    for batch in prepared(x[:TIMED], model, CONDITIONS["plain"]):
+        for i in range(len(batch)):
+            start = time.perf_counter()
+            network(batch[i : i + 1])
+            times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+def report(model: Model, limit: int) -> None:
+    """Prints the table of one model."""
+    test = data.load(model.card.training.dataset, limit=limit).test
+    network = runtime.open_openvino(model)
+    took = milliseconds(network, test.x, model)
+    print(f"\n{model.card.name}, {len(test.y)} test photos, {took:.2f} ms each\n")
+    print("| condition | accuracy | against plain |\n| --- | --- | --- |")
+    plain = None
+    for name in CONDITIONS:
+        share = accuracy(network, test.x, test.y, model, name)
+        plain = share if plain is None else plain
+        print(f"| {name} | {share:.1%} | {100 * (share - plain):+.1f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--limit", type=int, default=2500, help="test photos of each model (default 2500)")
+    parser.add_argument("--model", help="one model only (default: all that were trained on photos)")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
+    arguments = parser.parse_args()
+    found = [model for model in read_catalog(arguments.models).models.values()
+             if model.card.input.kind == "photo" and model.card.training and arguments.model in (None, model.card.name)]
+    if not found:
+        parser.error(f"there is no trained model for photos of that name in {arguments.models}. "
+                     f"Received: {arguments.model}")
+    for model in found:
+        report(model, arguments.limit)
+
+
+if __name__ == "__main__":
+    main()
