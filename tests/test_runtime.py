@@ -34,16 +34,23 @@ def tensorflow():
         pytest.importorskip("tensorflow")
 
 
-def test_openvino_and_keras_give_the_same_probabilities(shipped, network, tensorflow):
+@pytest.fixture(scope="module")
+def by_keras(shipped, tensorflow):
+    """Each shipped model in the other runtime; git leaves the largest files out, which tests/test_catalog.py allows."""
+    if not (shipped.folder / "model.keras").is_file():
+        pytest.skip(f"`{shipped.card.training.command}` makes its model.keras")
+    return runtime.open_keras(shipped)
+
+
+def test_openvino_and_keras_give_the_same_probabilities(shipped, network, by_keras):
     batch = pictures(shipped.card, 12)
-    assert network(batch) == pytest.approx(runtime.open_keras(shipped)(batch), abs=1e-3)
+    assert network(batch) == pytest.approx(by_keras(batch), abs=2e-3)  # weights of the one may be float16
 
 
-def test_keras_takes_any_batch(shipped, tensorflow):
-    keras = runtime.open_keras(shipped)
+def test_keras_takes_any_batch(shipped, by_keras):
     batch = pictures(shipped.card, 7)
-    alone = np.concatenate([keras(batch[i : i + 1]) for i in range(7)])
-    assert keras(batch) == pytest.approx(alone, abs=1e-5)
+    alone = np.concatenate([by_keras(batch[i : i + 1]) for i in range(7)])
+    assert by_keras(batch) == pytest.approx(alone, abs=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -105,7 +112,7 @@ def test_a_network_with_other_labels_than_the_card_is_refused(shipped):
 @pytest.mark.parametrize("open_model, name", [
     (runtime.open_openvino, "model.onnx"), (runtime.open_keras, "model.keras")])
 def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_model, name):
-    (tmp_path / name).write_bytes((shipped.folder / name).read_bytes()[:-100])
+    (tmp_path / name).write_bytes((shipped.folder / "model.onnx").read_bytes()[:-100])
     with pytest.raises(ValueError, match=f"^{name} is not the file that the card describes"):
         open_model(replace(shipped, folder=tmp_path))
 

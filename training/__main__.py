@@ -180,7 +180,8 @@ def adopt(args: argparse.Namespace) -> int:
     wanted = Wanted(labels, args.task, args.input, args.name, args.title, args.scaling, args.layout, args.side,
                     args.replace)
     card, notes = adopt(args.file, wanted, args.models)
-    print("\n".join(notes))
+    for note in notes:
+        print(note)
     print_table(adopted(card, args.models / card.name))
     print("Restart Inkling, and it is there. Nobody measured it here; summary and attribution in its card are yours.")
     return OK
