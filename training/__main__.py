@@ -50,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--epochs", type=positive, help="how often each picture is seen (default: the recipe's)")
     one.add_argument("--limit", type=positive, help="pictures of each part of the data set (default: all)")
     one.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    one.add_argument("--seeds", type=positive, default=1,
+                     help="train so many, from --seed on, and keep the median one on held-out pictures (default: 1)")
     one.add_argument("--weights", help="pretrained weights, where the recipe takes them: imagenet, or a file")
     one.set_defaults(run=train, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
@@ -114,7 +116,7 @@ def prepare(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Trains a model by its recipe and replaces its folder, once it is whole."""
-    from training import export, fit, registry
+    from training import export, registry, trials
     from training.recipe import Run
 
     recipes = registry.recipes()
@@ -122,9 +124,12 @@ def train(args: argparse.Namespace) -> int:
     recipe = recipes[args.name]
     dataset = data.load(recipe.dataset, limit=args.limit, seed=args.seed)
     print(f"Training {recipe.name} on {len(dataset.train.y):,} pictures of {dataset.name}.", flush=True)
-    fitted = fit.fit(recipe, dataset, Run(args.epochs or recipe.epochs, args.seed, args.weights, args.models))
+    run = Run(args.epochs or recipe.epochs, args.seed, args.weights, args.models)
+    trained = trials.train(recipe, dataset, run, args.seeds)
+    kept = trials.median(trained)
     print("Exporting and measuring.", flush=True)
-    card = export.save(recipe, dataset, fitted, args.models, command_of(args), args.seed)
+    recorded = tuple(one.trial for one in trained if one.trial)
+    card = export.save(recipe, dataset, kept.fitted, args.models, command_of(args), kept.seed, recorded)
     print_table(summary(card, args.models / card.name))
     return OK
 
@@ -209,6 +214,7 @@ def find(name: str, models: Path) -> Model:
 def command_of(args: argparse.Namespace) -> str:
     """What trains the same model again."""
     given = {name: getattr(args, name) for name in ("epochs", "limit", "weights")}
+    given["seeds"] = args.seeds if args.seeds > 1 else None
     options = "".join(f" --{name} {value}" for name, value in given.items() if value)
     return f"python -m training train {args.name} --seed {args.seed}{options}"
 
@@ -233,11 +239,26 @@ def summary(card: ModelCard, folder: Path) -> Rows:
     """A training's result as (name, value)."""
     return [
         *figures(card.metrics),
+        *seeds(card),
         ("temperature", f"{card.temperature:.3f}"),
         ("threshold", percent(card.threshold)),
         ("parameters", f"{card.parameters:,}"),
         ("trained for", f"{card.training.epochs} epochs, {card.training.seconds:,.0f} s"),
         ("folder", str(folder)),
+    ]
+
+
+def seeds(card: ModelCard) -> Rows:
+    """What several seeds gave on the test pictures, where there were several."""
+    from training.trials import spread
+
+    if len(card.trials) < 2:
+        return []
+    mean, deviation = spread([trial.accuracy for trial in card.trials])
+    return [
+        *((f"  seed {trial.seed}", percent(trial.accuracy)) for trial in card.trials),
+        (f"  mean of {len(card.trials)} seeds", f"{percent(mean)} ± {percent(deviation)}"),
+        ("seed kept", str(card.training.seed)),
     ]
 
 

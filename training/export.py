@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from inkling import pixels, runtime
-from inkling.catalog import Layer, ModelCard, Training, sha256
+from inkling.catalog import Layer, ModelCard, Training, Trial, sha256
 from training import evaluate
 from training.data import Dataset
 from training.fit import Fitted, arrange
@@ -26,7 +26,8 @@ PARITY_PICTURES = 64
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
-def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: str, seed: int) -> ModelCard:
+def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: str, seed: int,
+         trials: tuple[Trial, ...] = ()) -> ModelCard:
     """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, figures, and the card that says all.
 
     The card's figures are those of the ONNX file on the test pictures; temperature and threshold come from
@@ -34,6 +35,7 @@ def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: 
 
     Args:
         command: what trains this model again.
+        trials: all seeds, where several were trained.
 
     Raises:
         ValueError: Keras and ONNX do not give the same answers.
@@ -41,7 +43,7 @@ def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: 
     root.mkdir(parents=True, exist_ok=True)
     with replacing(root / recipe.name) as draft:
         network = write_network(fitted.model, dataset.test.x, recipe, draft)
-        card = describe(recipe, dataset, fitted, network, draft, command, seed)
+        card = describe(recipe, dataset, fitted, network, draft, command, seed, trials)
         (draft / "card.json").write_text(as_json(card), "utf-8")
     return card
 
@@ -92,13 +94,15 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = Fa
 
 
 def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate.Predict, folder: Path,
-             command: str, seed: int) -> ModelCard:
+             command: str, seed: int, trials: tuple[Trial, ...] = ()) -> ModelCard:
     """Measures a network, draws its figures into `folder`, and returns the card of all files there."""
     temperature, threshold = decide(network, dataset, recipe)
     metrics = evaluate.measure(network, dataset, recipe.input, temperature, threshold, recipe.groups)
     evaluate.draw_confusion(np.array(metrics.confusion), dataset.labels, folder / "confusion.svg")
-    history = {key: tuple(round(float(value), 5) for value in fitted.history[key]) for key in CURVES}
-    evaluate.draw_curves(history, folder / "curves.svg")
+    history = {key: tuple(round(float(value), 5) for value in fitted.history[key])
+               for key in CURVES if key in fitted.history}
+    if history:  # what is solved at once has none
+        evaluate.draw_curves(history, folder / "curves.svg")
     return ModelCard(
         name=recipe.name,
         task=recipe.task,
@@ -119,9 +123,10 @@ def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate
             seed=seed,
             command=command,
             versions={"python": platform.python_version()}
-            | {name: version(name) for name in ("keras", "tensorflow", "openvino")},
+            | {name: version(name) for name in ("keras", "tensorflow", "scikit-learn", "openvino")},
         ),
         metrics=metrics,
+        trials=trials,
         history=history,
         temperature=temperature,
         threshold=threshold,

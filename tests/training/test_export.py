@@ -96,7 +96,7 @@ def test_the_card_says_how_the_model_came_to_be(saved):
     training = card.training
     assert (training.train_size, training.held_out_size, card.metrics.test_size) == (40, 30, 150)
     assert (training.epochs, training.seconds, training.seed, training.command) == (2, 3.2, 1, "make toy")
-    assert set(training.versions) == {"python", "keras", "tensorflow", "openvino"}
+    assert set(training.versions) == {"python", "keras", "tensorflow", "scikit-learn", "openvino"}
     assert card.attribution == "made here"
     assert card.history == {key: (0.12346, 0.5) for key in export.CURVES}
     assert [layer.kind for layer in card.network] == [

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -95,6 +96,36 @@ def test_train_makes_a_model_that_evaluate_confirms(run, models):
     assert run("evaluate", "toy", "--limit", "20")[0] == 0  # a quick look gives no verdict
 
 
+def test_of_several_seeds_the_median_on_held_out_pictures_is_kept_and_all_are_recorded(run, models):
+    status, text = run("train", "toy", "--epochs", "2", "--seed", "4", "--seeds", "3")
+    assert status == 0
+    card = catalog.read_card(models / "toy")
+    assert card.training.command == "python -m training train toy --seed 4 --epochs 2 --seeds 3"
+    assert [trial.seed for trial in card.trials] == [4, 5, 6]
+    (kept,) = [trial for trial in card.trials if trial.seed == card.training.seed]
+    assert kept.held_out == sorted(trial.held_out for trial in card.trials)[1]
+    assert kept.accuracy == pytest.approx(card.metrics.accuracy, abs=0.011)  # a tie may fall the other way in ONNX
+    assert "mean of 3 seeds" in text
+    assert f"seed kept {kept.seed}" in text
+
+
+def test_one_seed_is_no_trial(run, models):
+    run("train", "toy", "--epochs", "1", "--limit", "20")
+    assert catalog.read_card(models / "toy").trials == ()
+
+
+def test_a_recipe_may_bring_its_own_training_and_have_no_history(run, models, monkeypatch):
+    def at_once(recipe, dataset, run):
+        return fit.Fitted(recipe.build(len(dataset.labels)), {}, run.epochs, 0.1)
+
+    monkeypatch.setattr(registry, "recipes", lambda: {"toy": replace(TOY, fit=at_once, augment=None)})
+    assert run("train", "toy", "--limit", "20")[0] == 0
+    card = catalog.read_card(models / "toy")
+    assert (card.history, card.training.epochs) == ({}, 3)
+    assert "curves.svg" not in card.files
+    assert "scikit-learn" in card.training.versions
+
+
 def state_accuracy(models, accuracy):
     """Writes another accuracy into the card."""
     path = models / "toy" / "card.json"
@@ -164,7 +195,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(run, command, sentence)
     assert run(command, "nope", folder=command != "prepare") == (2, sentence)
 
 
-@pytest.mark.parametrize("option", ["--epochs", "--limit"])
+@pytest.mark.parametrize("option", ["--epochs", "--limit", "--seeds"])
 @pytest.mark.parametrize("value", ["0", "1.5"])
 def test_a_count_must_be_a_whole_number(option, value):
     with pytest.raises(SystemExit) as stop:

@@ -1,0 +1,63 @@
+"""Several seeds of one recipe: all are recorded, and the median one on held-out pictures is shipped."""
+
+import statistics
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from inkling import runtime
+from inkling.catalog import Trial
+from training import evaluate, fit
+from training.data import Dataset, Split
+from training.fit import Fitted
+from training.recipe import Recipe, Run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One seed's network, and how it did; alone, nobody asks."""
+
+    fitted: Fitted
+    seed: int
+    trial: Trial | None = None
+
+
+def train(recipe: Recipe, dataset: Dataset, run: Run, seeds: int) -> list[Trained]:
+    """Trains `seeds` networks, from the run's seed on; nothing is written."""
+    trained = []
+    for seed in range(run.seed, run.seed + seeds):
+        fitted = (recipe.fit or fit.fit)(recipe, dataset, replace(run, seed=seed))
+        trial = measured(recipe, dataset, fitted, seed) if seeds > 1 else None
+        trained.append(Trained(fitted, seed, trial))
+    return trained
+
+
+def measured(recipe: Recipe, dataset: Dataset, fitted: Fitted, seed: int) -> Trial:
+    """How one seed did, to choose by and to record."""
+    shares = (share_right(fitted.model, split, recipe) for split in (dataset.held_out, dataset.test))
+    held_out, test = (round(share, evaluate.PLACES) for share in shares)
+    print(f"Seed {seed}: {held_out:.2%} of the held-out pictures.", flush=True)
+    return Trial(seed=seed, held_out=held_out, accuracy=test)
+
+
+def share_right(model: keras.Model, split: Split, recipe: Recipe) -> float:
+    """Accuracy of a network that is not exported yet."""
+
+    def predict(batch: np.ndarray) -> np.ndarray:
+        return runtime.probabilities(keras.ops.convert_to_numpy(model(batch, training=False)))
+
+    return evaluate.accuracy(evaluate.predict(predict, split.x, recipe.input), split.y)
+
+
+def median(trained: list[Trained]) -> Trained:
+    """The one in the middle by its held-out pictures; the lower of two, the first seed of equals."""
+    if len(trained) == 1:
+        return trained[0]
+    middle = statistics.median_low(one.trial.held_out for one in trained)
+    return next(one for one in trained if one.trial.held_out == middle)
+
+
+def spread(shares: list[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation."""
+    return statistics.mean(shares), statistics.stdev(shares)
