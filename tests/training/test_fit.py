@@ -106,7 +106,7 @@ def test_a_seed_repeats_every_batch_of_every_epoch():
 
 def test_an_epoch_shows_every_picture_once():
     split = Split(np.arange(40, dtype=np.uint8)[:, None, None] + np.zeros((40, 28, 28), np.uint8), bars(40).y)
-    recipe = replace(TOY, augment=lambda pictures, rng, side: pictures[..., None])
+    recipe = replace(TOY, augment=plain)
     batches = batches_of(recipe, 0, split)
     x, y = (np.concatenate(parts) for parts in zip(*(batches[i] for i in range(3)), strict=True))
     assert len(batches) == 3  # 16 + 16 + 8
@@ -117,12 +117,12 @@ def test_an_epoch_shows_every_picture_once():
 
 
 def test_the_second_source_comes_with_the_recipes_chance():
-    recipe = replace(TOY, augment=lambda pictures, rng, side: pictures[..., None], redrawn=0.25, batch=2000)
-    plain = np.zeros((2000, 28, 28), np.uint8)
-    batches = fit.Batches(recipe, [plain, plain + 255], np.zeros(2000, int), 3, 0)
+    recipe = replace(TOY, augment=plain, redrawn=0.25, batch=2000)
+    paper = np.zeros((2000, 28, 28), np.uint8)
+    batches = fit.Batches(recipe, [paper, paper + 255], np.zeros(2000, int), 3, 0)
     x, _ = batches[0]
     assert x[:, 0, 0, 0].mean() == pytest.approx(0.25, abs=0.04)
-    assert not plain.any()
+    assert not paper.any()
 
 
 def test_rare_classes_are_repeated_up_to_the_fewest():
@@ -132,6 +132,69 @@ def test_rare_classes_are_repeated_up_to_the_fewest():
     assert set(indices) == set(range(18))
     assert max(np.bincount(indices)) == 3  # evenly: 3 pictures, 7 times
     assert np.array_equal(fit.balanced(y, 0), np.arange(18))
+
+
+def plain(pictures, rng, side):
+    return pictures[..., None]
+
+
+def test_each_picture_is_mirrored_in_every_other_epoch():
+    x = np.zeros((40, 28, 28), np.uint8)
+    x[:, :, 0] = np.arange(1, 41)[:, None]  # on its left edge each bears its number
+    batches = fit.Batches(replace(TOY, augment=plain, flip=True, batch=40), [x], bars(40).y, 3, 0)
+
+    def seen():
+        pictures = np.rint(batches[0][0][..., 0] * 255).astype(int)
+        left, right = pictures[:, 0, 0], pictures[:, 0, -1]
+        assert sorted(left + right) == list(range(1, 41))
+        batches.on_epoch_end()
+        return set(left[left > 0])
+
+    first, second, third = seen(), seen(), seen()
+    assert 10 < len(first) < 30
+    assert second == set(range(1, 41)) - first
+    assert third == first
+
+
+def test_mixup_mixes_targets_as_it_mixes_pictures():
+    x = np.arange(1, 17, dtype=np.uint8)[:, None, None] * np.full((16, 28, 28), 10, np.uint8)
+    batches = fit.Batches(replace(TOY, augment=plain, mixup=1.0), [x], np.arange(16), 16, 0)
+    pictures, y = batches[0]
+    assert y.sum(axis=1) == pytest.approx(np.ones(16))
+    assert ((y > 0).sum(axis=1) == 2).all()
+    assert pictures[:, 0, 0, 0] * 255 == pytest.approx(y @ np.arange(10, 170, 10), abs=1e-3)
+
+
+def test_a_teacher_labels_the_very_views_and_students_see_them_smaller():
+    class Teacher:
+        side = 56
+
+        def __call__(self, pictures):
+            assert pictures.shape[1:] == (56, 56, 3)
+            return np.repeat(pictures[:, :1, 0, 0] / np.float32(255), 3, axis=1)
+
+    def enlarged(pictures, rng, side):
+        return np.broadcast_to(pictures[:, :1, :1, None], (len(pictures), side, side, 3))
+
+    x = np.arange(16, dtype=np.uint8)[:, None, None] * np.full((16, 28, 28), 10, np.uint8)
+    batches = fit.Batches(replace(TOY, augment=enlarged), [x], bars(16).y, 3, 0, Teacher())
+    pictures, y = batches[0]
+    assert pictures.shape == (16, 28, 28, 3)
+    assert pictures[:, 0, 0, 0] == pytest.approx(y[:, 0], abs=1e-6)
+
+
+def test_pictures_grow_through_the_recipes_sides_in_equal_parts():
+    sizes = []
+
+    class Model:
+        def fit(self, batches, initial_epoch, epochs, **kwargs):
+            sizes.extend([batches.side] * (epochs - initial_epoch))
+            return type("Done", (), {"history": {"loss": [0.5] * (epochs - initial_epoch)}})
+
+    batches = batches_of(TOY, 0)
+    history = fit.grow(Model(), batches, (), replace(TOY, sides=(16, 24, 32)), 7)
+    assert sizes == [16] * 2 + [24] * 2 + [32] * 3
+    assert len(history["loss"]) == 7
 
 
 # ---- Arranging ----
