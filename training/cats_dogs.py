@@ -27,22 +27,43 @@ def classic(labels: int) -> keras.Model:
     return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="cats_dogs_cnn")
 
 
+def network(labels: int) -> keras.Model:
+    """A small residual network (He et al. 2016): any multiple of 32 pixels a side -> probabilities."""
+    inputs = keras.Input((None, None, 3))
+    x = _convolution(inputs, 32, strides=2)
+    for width in (64, 128, 256, 256):
+        x = layers.MaxPooling2D()(_convolution(x, width))
+        x = layers.Add()([x, _convolution(_convolution(x, width), width)])
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    x = layers.Dropout(0.3)(x)
+    return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="cats_dogs_cnn")
+
+
+def _convolution(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
 RECIPES = (
     Recipe(
         name="cats-dogs-cnn",
         task="cats-dogs",
-        title="Cat or dog, CNN",
-        summary="Three blocks of convolution and pooling, trained from scratch on 21,000 photos.",
-        strengths="Small and quick; has seen nothing but these photos.",
-        limitations="Takes small, dark or unusual animals for the other one more often than the fine-tuned models do.",
+        title="Cat or dog, our own CNN",
+        summary="A small residual network of our own, trained from scratch on 21,000 photos.",
+        strengths="Small and quick; has seen nothing but these photos, and yet is seldom wrong.",
+        limitations="Unusual breeds, small and half-hidden animals mislead it more often than the fine-tuned models.",
         dataset="cats-dogs",
-        input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze"),
-        build=classic,
+        input=InputSpec(kind="photo", width=128, height=128, channels=3, scaling="signed", layout="squeeze"),
+        build=network,
         augment=augment.photos,
         flip=True,
-        epochs=20,
+        epochs=24,
+        sides=(64, 96, 128),
         batch=64,
-        weight_decay=1e-3,
+        learning_rate=2e-3,
+        weight_decay=5e-2,
+        label_smoothing=0.05,
+        mixup=0.2,
         average=0.998,
     ),
     Recipe(
