@@ -124,6 +124,7 @@ class Metrics(Card):
     bins: tuple[Bin, ...] = ()  # of the calibration error, least sure first, at the card's temperature
     mistakes: tuple[Mistake, ...] = ()  # the most confident ones of each pair of labels
     strangers: dict[str, Share] = {}  # other pictures -> AUROC of telling them from the test pictures
+    not_sure: dict[str, Share] = {}  # other pictures -> share that is answered "not sure"
 
 
 class ModelCard(Card):

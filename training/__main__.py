@@ -62,6 +62,11 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(run=evaluate, stopped="Stopped.")
     with_models(one)
 
+    one = commands.add_parser("export", help="write a model's folder anew from its .keras file, and measure it again")
+    one.add_argument("name", help="model, as digits-cnn")
+    one.set_defaults(run=export, stopped="Stopped: {args.models}/{args.name} is as it was.")
+    with_models(one)
+
     one = commands.add_parser("compare", help="measure all models again, against their cards and targets")
     one.add_argument("--limit", type=positive, help="a quick look at so many test pictures, with no verdict")
     one.set_defaults(run=compare, stopped="Stopped.")
@@ -134,23 +139,33 @@ def train(args: argparse.Namespace) -> int:
     return OK
 
 
+def export(args: argparse.Namespace) -> int:
+    """Writes a model's folder anew, without training."""
+    from training import registry
+    from training.export import again
+
+    model = find_trained(args.name, args.models)
+    recipe = registry.recipes().get(args.name)
+    dataset = load_for(model.card)
+    print("Exporting and measuring.", flush=True)
+    card = again(model, recipe, dataset)
+    print_table(summary(card, args.models / card.name))
+    return OK
+
+
 def evaluate(args: argparse.Namespace) -> int:
     """Measures the ONNX file of a model; fails when its accuracy is not the card's."""
-    model = find(args.name, args.models)
-    if model.card.training is None:
-        raise ValueError(f"{args.name} was imported: there are no test pictures here that it could be measured on")
+    model = find_trained(args.name, args.models)
     from inkling.runtime import open_openvino
-    from training import registry
+    from training import registry, strangers
     from training.evaluate import measure
 
     card = model.card
-    dataset = data.load(card.training.dataset, limit=args.limit, seed=card.training.seed)
-    if dataset.labels != card.labels:
-        labels = ", ".join(dataset.labels)
-        raise ValueError(f"{dataset.name} must have the labels of the card. Received: {labels}")
+    dataset = load_for(card, args.limit)
     recipe = registry.recipes().get(card.name)
+    others = strangers.gather(card.task, card.input, min(strangers.COUNT, len(dataset.test.y)))
     metrics = measure(open_openvino(model), dataset, card.input, card.temperature, card.threshold,
-                      recipe.groups if recipe else None)
+                      recipe.groups if recipe else None, card.familiar, others)
     stated = dict(figures(card.metrics))
     rows = [(name, value, stated.get(name, "")) for name, value in figures(metrics)]
     print_table([("", "measured", "card"), *rows])
@@ -211,6 +226,23 @@ def find(name: str, models: Path) -> Model:
     return found.models[name]
 
 
+def find_trained(name: str, models: Path) -> Model:
+    """A model of a folder that was trained here, not imported; raises as `find`."""
+    model = find(name, models)
+    if model.card.training is None:
+        raise ValueError(f"{name} was imported: there are no test pictures here that it could be measured on")
+    return model
+
+
+def load_for(card: ModelCard, limit: int | None = None) -> data.Dataset:
+    """The data set that a card names; raises ValueError where its labels are others."""
+    dataset = data.load(card.training.dataset, limit=limit, seed=card.training.seed)
+    if dataset.labels != card.labels:
+        labels = ", ".join(dataset.labels)
+        raise ValueError(f"{dataset.name} must have the labels of the card. Received: {labels}")
+    return dataset
+
+
 def command_of(args: argparse.Namespace) -> str:
     """What trains the same model again."""
     given = {name: getattr(args, name) for name in ("epochs", "limit", "weights")}
@@ -232,6 +264,8 @@ def figures(metrics: Metrics) -> Rows:
         ("calibration error", percent(metrics.calibration_error)),
         ("sure of", percent(metrics.sure_share)),
         ("right when sure", percent(metrics.sure_accuracy)),
+        *((f"{kind} told apart (AUROC)", f"{share:.3f}") for kind, share in metrics.strangers.items()),
+        *((f"{kind}: not sure", percent(share)) for kind, share in metrics.not_sure.items()),
     ]
 
 

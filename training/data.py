@@ -75,6 +75,7 @@ class Dataset:
     held_out: Split
     test: Split
     source: str
+    shown: bool = False  # whether the licence lets renderings of its pictures go with a model
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Recipe:
     origin: Source
     held_out: Callable[[int], int]  # size of the training data -> how many of it to hold out
     pictures: Callable[[np.ndarray], np.ndarray] = np.asarray  # Parts' x -> Split's x
+    shown: bool = False  # as Dataset's
 
 
 def folder() -> Path:
@@ -138,7 +140,8 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
         return Split(recipe.pictures(split.x), split.y)
 
     held_out = Split(parts.train.x[held], parts.train.y[held])
-    return Dataset(name, parts.labels, limited(train), limited(held_out), limited(parts.test), parts.source)
+    return Dataset(name, parts.labels, limited(train), limited(held_out), limited(parts.test), parts.source,
+                   recipe.shown)
 
 
 def prepare(name: str) -> Path:
@@ -426,6 +429,7 @@ DATASETS = {
             sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
         ),
         held_out=lambda size: 5_000,
+        shown=True,
     ),
     "cifar10": Recipe(
         file="cifar10.npz",
@@ -445,6 +449,7 @@ DATASETS = {
         make=_make_doodles,
         origin=Source("https://storage.googleapis.com/quickdraw_dataset/full/numpy_bitmap/"),
         held_out=lambda size: round(size * 0.05),
+        shown=True,
     ),
     "cats-dogs": Recipe(
         file="cats-dogs",

@@ -4,6 +4,7 @@ Everything takes probabilities float32 [n, labels] and true labels int64 [n], an
 come from.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,11 +12,14 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 from scipy.optimize import minimize_scalar
+from scipy.stats import rankdata
 
 from inkling import pixels
-from inkling.catalog import ClassMetrics, InputSpec, Metrics
-from inkling.runtime import tempered
+from inkling.catalog import Bin, ClassMetrics, InputSpec, Metrics, Mistake
+from inkling.classifier import PROBABLY
+from inkling.runtime import Answer, Answering, tempered
 from training.data import Dataset
 from training.fit import arrange
 
@@ -24,7 +28,11 @@ BINS = 15  # of the calibration error, as in Guo et al.
 TEMPERATURES = (0.2, 5.0)
 FEWEST = 100  # pictures that a threshold is decided by, where there are as many
 LEAST_SURE = 0.5  # an answer that is as likely wrong by its own word is never sure
+STRANGE = 0.025  # share of held-out pictures given up as unfamiliar: more would cost sure answers that are right
 PLACES = 6  # of a metric, after the point
+
+WORST, AT_MOST = 3, 200  # mistakes shown of one pair of labels, and altogether
+TILES = 20  # in a row of the sheet of mistakes
 
 CROWDED = 12  # a confusion matrix of more labels has no numbers in its cells
 
@@ -38,6 +46,24 @@ def predict(probabilities_of: Predict, x: np.ndarray, spec: InputSpec) -> np.nda
     """A data set's pictures (uint8) -> float32 [n, labels], through the pipeline that serves, in batches."""
     parts = (arrange(part, spec) for part in np.split(x, range(BATCH, len(x), BATCH)))
     return np.concatenate([probabilities_of(pixels.scale(part, spec.scaling)) for part in parts])
+
+
+def answers(network: Answering, x: np.ndarray, spec: InputSpec) -> Answer:
+    """A data set's pictures (uint8) -> probabilities and familiarity, as `predict`."""
+    outputs = []
+
+    def note(batch: np.ndarray) -> np.ndarray:
+        outputs.append(network.answer(batch))
+        return outputs[-1].probabilities
+
+    probabilities = predict(note, x, spec)
+    familiarity = [one.familiarity for one in outputs]
+    return Answer(probabilities, None if familiarity[0] is None else np.concatenate(familiarity))
+
+
+def known(answer: Answer, familiar: float | None) -> np.ndarray:
+    """bool [n]: which pictures are familiar enough to be sure of."""
+    return np.ones(len(answer.probabilities), bool) if familiar is None else answer.familiarity >= familiar
 
 
 def accuracy(probabilities: np.ndarray, y: np.ndarray) -> float:
@@ -65,10 +91,18 @@ def class_metrics(matrix: np.ndarray, labels: Sequence[str]) -> tuple[ClassMetri
 
 def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
     """Expected calibration error (Guo et al. 2017): how far confidence is from accuracy, in 15 bins."""
+    return sum(one.count * abs(one.confidence - one.accuracy) for one in bins(probabilities, y)) / len(y)
+
+
+def bins(probabilities: np.ndarray, y: np.ndarray) -> tuple[Bin, ...]:
+    """Mean confidence and accuracy in each of 15 equal ranges of confidence, least sure first; 0 where none is."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = np.bincount(bins, weights=confidence - right, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(y))
+    places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    counts = np.bincount(places, minlength=BINS)
+    sums = (np.bincount(places, weights=values, minlength=BINS) for values in (confidence, right))
+    sure_of, right_in = (values / np.maximum(counts, 1) for values in sums)
+    return tuple(Bin(count=int(counts[i]), confidence=_rounded(sure_of[i]), accuracy=_rounded(right_in[i]))
+                 for i in range(BINS))
 
 
 def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
@@ -100,9 +134,15 @@ def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0
     return max(LEAST_SURE, _floored(confidence[last]))
 
 
-def sure(probabilities: np.ndarray, y: np.ndarray, threshold: float) -> tuple[float, float]:
-    """Share of pictures answered with at least `threshold` confidence; accuracy among them (0 if none)."""
-    certain = probabilities.max(axis=1) >= threshold
+def choose_familiar(familiarity: np.ndarray) -> float:
+    """What all but a few held-out pictures, `STRANGE`, reach."""
+    return _floored(np.quantile(familiarity, STRANGE))
+
+
+def sure(probabilities: np.ndarray, y: np.ndarray, threshold: float, known: np.ndarray | bool = True,
+         ) -> tuple[float, float]:
+    """Share of known pictures answered with at least `threshold` confidence; accuracy among them (0 if none)."""
+    certain = known & (probabilities.max(axis=1) >= threshold)
     return float(certain.mean()), accuracy(probabilities[certain], y[certain]) if certain.any() else 0.0
 
 
@@ -112,19 +152,53 @@ def group_accuracy(probabilities: np.ndarray, y: np.ndarray, count: int) -> floa
     return accuracy(probabilities[members, :count], y[members])
 
 
-def measure(probabilities_of: Predict, dataset: Dataset, spec: InputSpec, temperature: float,
-            threshold: float, groups: dict[str, int] | None = None) -> Metrics:
+def not_sure(answer: Answer, temperature: float, threshold: float, familiar: float | None) -> float:
+    """Share of pictures that are answered "not sure", as `inkling.classifier.wording` says it."""
+    confidence = tempered(answer.probabilities, temperature).max(axis=1)
+    return float(np.mean(~known(answer, familiar) | (confidence < min(threshold, PROBABLY))))
+
+
+def auroc(familiar: np.ndarray, strange: np.ndarray) -> float:
+    """Chance that a familiar picture scores above a strange one: the area under the ROC curve, ties half."""
+    ranks = rankdata(np.concatenate([familiar, strange]))[: len(familiar)]
+    return float((ranks.mean() - (len(familiar) + 1) / 2) / len(strange))
+
+
+def mistakes(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which pictures, int64 [n], show what is confused: the commonest pairs first, of each the surest mistakes."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    matrix = confusion(probabilities, y) * (1 - np.eye(probabilities.shape[1], dtype=int))
+    chosen = []
+    for pair in np.argsort(-matrix.ravel(), kind="stable")[: np.count_nonzero(matrix)]:
+        true, taken_for = np.unravel_index(pair, matrix.shape)
+        members = np.flatnonzero((y == true) & (predicted == taken_for))
+        chosen.extend(members[np.argsort(-confidence[members], kind="stable")][:WORST])
+    return np.array(chosen[:AT_MOST], int)
+
+
+def measure(network: Answering, dataset: Dataset, spec: InputSpec, temperature: float, threshold: float,
+            groups: dict[str, int] | None = None, familiar: float | None = None,
+            strangers: dict[str, np.ndarray] | None = None, sheet: Path | None = None) -> Metrics:
     """Everything that a card says about the test pictures of a data set.
 
     Args:
-        probabilities_of: the network that is served, at temperature 1.
+        network: the one that is served, at temperature 1.
         groups: as `Recipe.groups`.
+        familiar: as the card's.
+        strangers: other pictures, as `strangers.gather` gives them; told apart only where `familiar` is given.
+        sheet: where to draw the mistakes, if the data set's licence lets them be shown.
     """
     y = dataset.test.y
-    raw = predict(probabilities_of, dataset.test.x, spec)
+    answer = answers(network, dataset.test.x, spec)
+    raw = answer.probabilities
     calibrated = tempered(raw, temperature)
     matrix = confusion(raw, y)
-    sure_share, sure_accuracy = sure(calibrated, y, threshold)
+    sure_share, sure_accuracy = sure(calibrated, y, threshold, known(answer, familiar))
+    worst = mistakes(calibrated, y)
+    if sheet and dataset.shown and len(worst):
+        draw_mistakes(dataset.test.x[worst], sheet)
+    others = {kind: answers(network, pictures, spec) for kind, pictures in (strangers or {}).items()
+              if familiar is not None}
     return Metrics(
         split=f"{dataset.name} test",
         test_size=len(y),
@@ -136,7 +210,16 @@ def measure(probabilities_of: Predict, dataset: Dataset, spec: InputSpec, temper
         classes=class_metrics(matrix, dataset.labels),
         confusion=matrix.tolist(),
         groups={name: _rounded(group_accuracy(raw, y, count)) for name, count in (groups or {}).items()},
+        bins=bins(calibrated, y),
+        mistakes=tuple(_mistake(dataset.labels, y[i], calibrated[i]) for i in worst),
+        strangers={kind: _rounded(auroc(answer.familiarity, one.familiarity)) for kind, one in others.items()},
+        not_sure={kind: _rounded(not_sure(one, temperature, threshold, familiar)) for kind, one in others.items()},
     )
+
+
+def _mistake(labels: Sequence[str], true: int, probabilities: np.ndarray) -> Mistake:
+    return Mistake(true=labels[true], predicted=labels[probabilities.argmax()],
+                   confidence=_rounded(probabilities.max()))
 
 
 def _rounded(value: float) -> float:
@@ -168,6 +251,14 @@ def draw_confusion(matrix: np.ndarray, labels: Sequence[str], path: Path) -> Non
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8, color=colour)
     _write(figure, path)
+
+
+def draw_mistakes(pictures: np.ndarray, path: Path) -> None:
+    """Writes uint8 [n, 28, 28] as one grey PNG, row by row."""
+    count, side, _ = pictures.shape
+    sheet = np.zeros((math.ceil(count / TILES), TILES, side, side), np.uint8)
+    sheet.reshape(-1, side, side)[:count] = pictures
+    Image.fromarray(sheet.swapaxes(1, 2).reshape(-1, TILES * side)).save(path, optimize=True)
 
 
 def draw_curves(history: dict[str, Sequence[float]], path: Path) -> None:

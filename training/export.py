@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import keras
 import numpy as np
 
 from inkling import pixels, runtime
-from inkling.catalog import Layer, ModelCard, Training, Trial, sha256
-from training import evaluate
-from training.data import Dataset
+from inkling.catalog import Layer, Model, ModelCard, Training, Trial, check_file, sha256
+from training import evaluate, familiar, strangers
+from training.data import Dataset, Split
 from training.fit import Fitted, arrange
 from training.half import halve
 from training.recipe import Recipe
@@ -27,29 +28,60 @@ CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: str, seed: int,
-         trials: tuple[Trial, ...] = ()) -> ModelCard:
+         trials: tuple[Trial, ...] = (), training: Training | None = None) -> ModelCard:
     """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, figures, and the card that says all.
 
-    The card's figures are those of the ONNX file on the test pictures; temperature and threshold come from
-    the held-out ones. Whatever fails, or Ctrl-C, leaves the folder that was there as it was.
+    The card's figures are those of the ONNX file on the test pictures; temperature, threshold and what is familiar
+    come from the held-out ones. Whatever fails, or Ctrl-C, leaves the folder that was there as it was.
 
     Args:
         command: what trains this model again.
         trials: all seeds, where several were trained.
+        training: what the card says of it, where it was not just now.
 
     Raises:
         ValueError: Keras and ONNX do not give the same answers.
     """
     root.mkdir(parents=True, exist_ok=True)
     with replacing(root / recipe.name) as draft:
-        network = write_network(fitted.model, dataset.test.x, recipe, draft)
+        network = write_network(fitted.model, dataset.test.x, recipe, draft, dataset.train)
         card = describe(recipe, dataset, fitted, network, draft, command, seed, trials)
+        card = card.model_copy(update={"training": training or card.training})
         (draft / "card.json").write_text(as_json(card), "utf-8")
     return card
 
 
-def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path) -> runtime.Answering:
+def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
+    """Writes a model's folder anew from its own `model.keras`, measured again; how it was trained stays.
+
+    Args:
+        recipe: gives title, summary, strengths and limitations; those of the card stay without one of this network.
+
+    Raises:
+        ValueError: the file is missing or not the card's, or `save` refuses it.
+    """
+    card = model.card
+    if recipe and recipe.build(len(card.labels)).count_params() != card.parameters:
+        recipe = None  # it has changed since, and tells of another network
+    network = keras.saving.load_model(check_file(model, "model.keras"), compile=False, safe_mode=True)
+    fitted = Fitted(familiar.plain(network), card.history, card.training.epochs, card.training.seconds)
+    return save(replace(recipe or recipe_of(card), input=card.input), dataset, fitted, model.folder.parent,
+                card.training.command, card.training.seed, card.trials, card.training)
+
+
+def recipe_of(card: ModelCard) -> Recipe:
+    """What a card tells of a recipe that is gone."""
+    said = {name: getattr(card, name) for name in (
+        "name", "task", "title", "summary", "strengths", "limitations", "input")}
+    return Recipe(**said, dataset=card.training.dataset, build=None, augment=None, epochs=card.training.epochs)
+
+
+def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path,
+                  train: Split | None = None) -> runtime.Answering:
     """Writes `model.keras` (without the optimizer) and `model.onnx`, and returns the latter as it is served.
+
+    Args:
+        train: gives the network its second output, familiarity.
 
     Raises:
         ValueError: the two differ on test pictures, as `write_files` says.
@@ -58,6 +90,8 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     copy = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
     bare = keras.Model(copy.inputs, copy.outputs, name=model.name)
     bare.set_weights(model.get_weights())
+    if train:
+        bare = familiar.with_familiarity(bare, train, spec)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
     return write_files(bare, x, folder, recipe.half)
@@ -93,11 +127,13 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = Fa
     return served
 
 
-def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate.Predict, folder: Path,
+def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtime.Answering, folder: Path,
              command: str, seed: int, trials: tuple[Trial, ...] = ()) -> ModelCard:
     """Measures a network, draws its figures into `folder`, and returns the card of all files there."""
-    temperature, threshold = decide(network, dataset, recipe)
-    metrics = evaluate.measure(network, dataset, recipe.input, temperature, threshold, recipe.groups)
+    temperature, threshold, reached = decide(network, dataset, recipe)
+    others = strangers.gather(recipe.task, recipe.input, min(strangers.COUNT, len(dataset.test.y)))
+    metrics = evaluate.measure(network, dataset, recipe.input, temperature, threshold, recipe.groups, reached, others,
+                               folder / "mistakes.png")
     evaluate.draw_confusion(np.array(metrics.confusion), dataset.labels, folder / "confusion.svg")
     history = {key: tuple(round(float(value), 5) for value in fitted.history[key])
                for key in CURVES if key in fitted.history}
@@ -130,17 +166,21 @@ def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: evaluate
         history=history,
         temperature=temperature,
         threshold=threshold,
+        familiar=reached,
         files={path.name: sha256(path) for path in sorted(folder.iterdir())},
         attribution=dataset.source,
     )
 
 
-def decide(network: evaluate.Predict, dataset: Dataset, recipe: Recipe) -> tuple[float, float]:
-    """Temperature and threshold, from the held-out pictures alone."""
-    held_out = dataset.held_out
-    raw = evaluate.predict(network, held_out.x, recipe.input)
-    temperature = round(evaluate.fit_temperature(raw, held_out.y), 4)
-    return temperature, evaluate.choose_threshold(runtime.tempered(raw, temperature), held_out.y)
+def decide(network: runtime.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
+    """Temperature, threshold and the familiarity to reach (None without), from the held-out pictures alone."""
+    y = dataset.held_out.y
+    answer = evaluate.answers(network, dataset.held_out.x, recipe.input)
+    temperature = round(evaluate.fit_temperature(answer.probabilities, y), 4)
+    reached = None if answer.familiarity is None else evaluate.choose_familiar(answer.familiarity)
+    known = evaluate.known(answer, reached)
+    calibrated = runtime.tempered(answer.probabilities, temperature)
+    return temperature, evaluate.choose_threshold(calibrated[known], y[known]), reached
 
 
 def layers(model: keras.Model) -> tuple[Layer, ...]:

@@ -4,10 +4,12 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from PIL import Image
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from inkling.catalog import InputSpec
-from inkling.runtime import tempered
+from inkling.classifier import wording
+from inkling.runtime import Answer, Answering, tempered
 from training import evaluate
 from training.data import DOODLE_LABELS, Dataset, Split
 
@@ -122,6 +124,92 @@ def test_nothing_is_sure():
     assert evaluate.sure(*binary([0.6, 0.7], [True, True]), 0.9) == (0.0, 0.0)
 
 
+# ---- Familiarity ----
+
+
+def test_an_unfamiliar_picture_is_never_sure():
+    probabilities, y = binary([0.99, 0.99, 0.6], [True, False, True])
+    assert evaluate.sure(probabilities, y, 0.9, np.array([True, False, True])) == pytest.approx((1 / 3, 1.0))
+
+
+def test_nearly_all_held_out_pictures_are_familiar():
+    familiarity = np.random.default_rng(0).normal(size=4_000)
+    share = np.mean(familiarity >= evaluate.choose_familiar(familiarity))
+    assert share == pytest.approx(1 - evaluate.STRANGE, abs=1e-3)
+
+
+@pytest.mark.parametrize("familiar", [None, 0.0])
+@pytest.mark.parametrize("threshold", [0.6, 0.9])
+def test_what_is_counted_as_not_sure_is_worded_so(familiar, threshold):
+    rng = np.random.default_rng(0)
+    probabilities, _ = binary(rng.uniform(0.5, 1, 500), True)
+    answer = Answer(probabilities, rng.normal(size=500))
+    calibrated, known = tempered(probabilities, 0.8).max(axis=1), evaluate.known(answer, familiar)
+    words = [wording(one, is_known and one >= threshold, is_known)
+             for one, is_known in zip(calibrated, known, strict=True)]
+    expected = words.count("not sure") / len(words)
+    assert evaluate.not_sure(answer, 0.8, threshold, familiar) == pytest.approx(expected)
+
+
+def test_auroc_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    familiar, strange = rng.normal(1, 1, 300).round(1), rng.normal(0, 1, 200).round(1)  # rounded, so that some tie
+    expected = roc_auc_score([1] * 300 + [0] * 200, np.concatenate([familiar, strange]))
+    assert evaluate.auroc(familiar, strange) == pytest.approx(expected)
+
+
+# ---- What a page shows ----
+
+
+def test_bins_hold_all_pictures(drawn_by_lot):
+    probabilities, y = drawn_by_lot
+    bins = evaluate.bins(probabilities, y)
+    assert len(bins) == 15
+    assert sum(one.count for one in bins) == len(y)
+    assert sum(one.count * one.accuracy for one in bins) / len(y) == pytest.approx(evaluate.accuracy(probabilities, y))
+    filled = [one.confidence for one in bins if one.count]
+    assert filled == sorted(filled)
+
+
+def test_mistakes_are_the_commonest_pairs_with_their_surest_pictures():
+    """Label 0 taken for 1 five times, 1 for 2 once, the rest right."""
+    predicted, y = np.array([1, 1, 1, 1, 1, 2, 0, 1]), np.array([0, 0, 0, 0, 0, 1, 0, 1])
+    confidence = np.array([0.5, 0.9, 0.6, 0.8, 0.7, 0.99, 1, 1])
+    probabilities = np.zeros((8, 3))
+    probabilities[np.arange(8), predicted] = confidence
+    assert evaluate.mistakes(probabilities, y).tolist() == [1, 3, 4, 5]
+
+
+def test_mistakes_are_not_too_many():
+    rng = np.random.default_rng(0)
+    assert len(evaluate.mistakes(rng.dirichlet(np.ones(20), 3_000), rng.integers(0, 20, 3_000))) == evaluate.AT_MOST
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_sheet_shows_mistakes_in_their_order_where_the_licence_lets_it(tmp_path, shown):
+    x = np.random.default_rng(0).integers(0, 256, (50, 28, 28), np.uint8)
+    dataset = Dataset("toy", ("a", "b"), None, None, Split(x, np.ones(50, int)), "made here", shown)
+    sure = np.linspace(0.9, 0.6, 50)
+    network = Answering(lambda batch: [np.stack([sure, 1 - sure], axis=1)])
+    metrics = evaluate.measure(network, dataset, INK, 1.0, 0.5, sheet=tmp_path / "mistakes.png")
+    assert [(one.true, one.predicted) for one in metrics.mistakes] == [("b", "a")] * evaluate.WORST
+    assert (tmp_path / "mistakes.png").exists() == shown
+    if shown:
+        sheet = np.asarray(Image.open(tmp_path / "mistakes.png"))
+        assert sheet.shape == (28, 28 * 20)
+        for i in range(evaluate.WORST):
+            assert (sheet[:, 28 * i : 28 * (i + 1)] == x[i]).all()
+
+
+def test_a_sheet_goes_on_in_the_next_row(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (23, 28, 28), np.uint8)
+    evaluate.draw_mistakes(x, tmp_path / "sheet.png")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (2 * 28, 20 * 28)
+    assert (sheet[28:, 2 * 28 : 3 * 28] == x[22]).all()
+    assert not sheet[28:, 3 * 28 :].any()
+
+
 def test_group_accuracy_hears_only_the_group():
     probabilities = np.array([[0.3, 0.1, 0.6], [0.3, 0.2, 0.5], [0.9, 0.05, 0.05]], np.float32)
     y = np.array([0, 1, 2])
@@ -144,7 +232,8 @@ def test_measure_sees_every_picture_in_batches():
         return 0.7 * batch[:, 0, :3, 0] + 0.1  # 0.8 for the true label, 0.1 for the two others
 
     dataset = Dataset("toy", ("a", "b", "c"), None, None, Split(x, y), "made here")
-    metrics = evaluate.measure(network, dataset, INK, 0.5, 0.9, {"first two": 2})
+    served = Answering(lambda batch: [network(batch)])
+    metrics = evaluate.measure(served, dataset, INK, 0.5, 0.9, {"first two": 2})
     assert sizes == [128, 128, 44]
     assert (metrics.split, metrics.test_size, metrics.accuracy) == ("toy test", 300, 1.0)
     assert metrics.groups == {"first two": 1.0}

@@ -13,7 +13,7 @@ import pytest
 
 from inkling import catalog, runtime
 from inkling.catalog import InputSpec
-from training import evaluate, export, registry
+from training import evaluate, export, registry, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted
 from training.recipe import Recipe
@@ -36,6 +36,16 @@ RECIPE = Recipe(
     name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
     limitations="Many.", dataset="toy", input=INK, build=network,
     augment=None, epochs=1, groups={"first two": 2})
+
+
+STRANGE = {"noise": np.random.default_rng(1).integers(0, 256, (20, 28, 28), np.uint8)}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_strangers():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strangers, "gather", lambda task, spec, count: STRANGE)
+        yield
 
 
 def toy(labels):
@@ -121,7 +131,7 @@ def test_the_card_measures_what_is_served(tmp_path, labels):
     served = runtime.open_openvino(model)
     assert card == catalog.read_card(tmp_path / "toy")
     assert card.metrics == evaluate.measure(
-        served, toy(labels), INK, card.temperature, card.threshold, RECIPE.groups)
+        served, toy(labels), INK, card.temperature, card.threshold, RECIPE.groups, card.familiar, STRANGE)
     batch = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
     assert served(batch) == pytest.approx(runtime.open_keras(model)(batch), abs=1e-4)
 
@@ -139,7 +149,8 @@ def test_the_keras_file_holds_no_optimizer(tmp_path):
 def test_a_network_that_onnx_gets_wrong_is_refused(models, monkeypatch, off):
     right = runtime.compile_onnx
     wrong = np.float32(off)
-    monkeypatch.setattr(runtime, "compile_onnx", lambda path: lambda batch: right(path)(batch) + wrong)
+    monkeypatch.setattr(runtime, "compile_onnx", lambda path: lambda batch: [
+        output + off for output, off in zip(right(path)(batch), (wrong, 0), strict=True)])
     before = everything(models)
     with pytest.raises(ValueError, match=r"Received: a difference of (0\.0003|nan)$"):
         save(models)
@@ -159,9 +170,11 @@ def test_every_network_exports_with_a_free_batch(recipe, tmp_path):
 
 def test_temperature_and_threshold_come_from_held_out_pictures_alone():
     dataset = replace(toy(3), train=None, test=None)
-    temperature, threshold = export.decide(lambda batch: np.full((len(batch), 3), 1 / 3), dataset, RECIPE)
+    network = runtime.Answering(lambda batch: [np.full((len(batch), 3), 1 / 3), np.arange(len(batch))[:, None]])
+    temperature, threshold, familiar = export.decide(network, dataset, RECIPE)
     assert temperature > 0
     assert 0 <= threshold <= 1
+    assert 0 < familiar < 30 * 0.05
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])

@@ -146,6 +146,36 @@ def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, m
     assert f"accuracy {card.metrics.accuracy:.2%} {card.metrics.accuracy:.2%}" in text
 
 
+@pytest.mark.parametrize("kept", ["recipe", "card"])
+def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch, kept):
+    """Even from a network that has a familiarity; what the recipe says of it may have changed meanwhile."""
+    run("train", "toy", "--epochs", "1", "--seed", "3")
+    before, network = catalog.read_card(models / "toy"), (models / "toy" / "model.onnx").read_bytes()
+    told = {"toy": replace(TOY, title="Renamed", groups=None)} if kept == "recipe" else {}
+    monkeypatch.setattr(registry, "recipes", lambda: told)
+    monkeypatch.setattr(fit, "fit", None)  # would fail if called
+    (models / "toy" / "stray.txt").write_text("old")
+    status, text = run("export", "toy")
+    assert status == 0, text
+    after = catalog.read_card(models / "toy")
+    assert after.title == ("Renamed" if kept == "recipe" else "Toy")
+    same = {"title", "metrics", "files"}
+    assert after.model_dump(exclude=same) == before.model_dump(exclude=same)
+    assert after.metrics.model_dump(exclude={"groups"}) == before.metrics.model_dump(exclude={"groups"})
+    assert not (models / "toy" / "stray.txt").exists()
+    assert len((models / "toy" / "model.onnx").read_bytes()) == pytest.approx(len(network), rel=0.01)
+
+
+def test_what_keras_refuses_is_not_exported(run, models):
+    run("train", "toy", "--limit", "20", "--epochs", "1")
+    (models / "toy" / "model.keras").write_bytes(b"something else")
+    before = everything(models)
+    status, text = run("export", "toy")
+    assert status == 1
+    assert "model.keras is not the file that the card describes" in text
+    assert everything(models) == before
+
+
 @pytest.mark.parametrize(("module", "function"), [(fit, "fit"), (export, "save"), (evaluate, "measure")])
 def test_ctrl_c_leaves_the_model_as_it_was(run, models, monkeypatch, module, function):
     def interrupted(*args, **kwargs):
@@ -189,6 +219,7 @@ def test_a_signal_in_the_middle_of_training_stops_it(models):
         ("prepare", "There is no data set 'nope'. Known are: mnist, cifar10, doodles, cats-dogs."),
         ("train", "There is no model 'nope'. Known are: toy."),
         ("evaluate", "There is no model 'nope'. Known are: none."),
+        ("export", "There is no model 'nope'. Known are: none."),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(run, command, sentence):

@@ -1,0 +1,78 @@
+"""The second output: lower for what the network never learned, in a file that needs none of our code."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from inkling.catalog import InputSpec
+from training import evaluate, familiar
+from training.data import Split
+
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+
+
+def bars(count, upright=True):
+    """Noise with a bar at one of as many places as labels: uint8 [n, 28, 28], int64 [n]."""
+    y = np.arange(count) % 2
+    x = np.random.default_rng(count).integers(0, 60, (count, 28, 28), np.uint8)
+    for i, label in enumerate(y):
+        x[i, 2:26, 6 + 12 * label : 10 + 12 * label] = 255
+    return (x if upright else x.swapaxes(1, 2)), y
+
+
+def as_batch(x):
+    return x[..., None].astype(np.float32) / 255
+
+
+@pytest.fixture(scope="module", params=["softmax", "sigmoid"])
+def learned(request):
+    """A small network that has learned upright bars, and the same with familiarity."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.AveragePooling2D(2)(inputs)
+    x = keras.layers.Dense(32, activation="relu")(keras.layers.Flatten()(x))
+    x = keras.layers.Dropout(0.2)(x)
+    model = keras.Model(inputs, keras.layers.Dense(2 if request.param == "softmax" else 1, request.param)(x))
+    model.compile("adam", f"{'sparse_categorical' if request.param == 'softmax' else 'binary'}_crossentropy")
+    x, y = bars(400)
+    model.fit(as_batch(x), y, epochs=5, verbose=0)
+    return model, familiar.with_familiarity(model, Split(x, y), INK)
+
+
+def test_what_was_never_learned_is_less_familiar(learned):
+    _, both = learned
+    seen, strange = (both.predict(as_batch(bars(200, upright)[0]), verbose=0)[1] for upright in (True, False))
+    assert seen.shape == (200, 1)
+    assert evaluate.auroc(seen[:, 0], strange[:, 0]) > 0.95
+
+
+def test_the_answers_stay_as_they_are(learned):
+    model, both = learned
+    batch = as_batch(bars(20)[0])
+    wanted = model.predict(batch, verbose=0)
+    assert (both.predict(batch, verbose=0)[0] == wanted).all()
+    alone = familiar.plain(both)
+    assert (alone.predict(batch, verbose=0) == wanted).all()
+    assert [layer.name for layer in alone.layers] == [layer.name for layer in model.layers]
+    assert familiar.plain(alone) is alone
+
+
+def test_the_file_needs_none_of_our_code(learned, tmp_path):
+    _, both = learned
+    both.save(tmp_path / "model.keras")
+    batch = as_batch(bars(5)[0])
+    np.save(tmp_path / "batch.npy", batch)
+    code = ("import keras, numpy as np, sys; model = keras.saving.load_model('model.keras', safe_mode=True);"
+            "np.save('told.npy', model.predict(np.load('batch.npy'), verbose=0)[1]); print('training' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
+    assert np.load(tmp_path / "told.npy") == pytest.approx(both.predict(batch, verbose=0)[1], abs=1e-5)
+
+
+def test_a_network_without_a_last_dense_layer_stays_as_it_is():
+    inputs = keras.Input((28, 28, 1))
+    model = keras.Model(inputs, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(inputs)))
+    assert familiar.with_familiarity(model, None, INK) is model

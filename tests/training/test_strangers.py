@@ -1,0 +1,59 @@
+"""Pictures that are none of the labels: the same each time, through the pipeline, and never downloaded."""
+
+import numpy as np
+import pytest
+
+from inkling.catalog import TASKS, InputSpec
+from training import data, strangers
+
+PHOTO = InputSpec(kind="photo", width=32, height=24, channels=3, scaling="unit", layout="squeeze")
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """Tells which data sets are on this machine: MNIST, and CIFAR-10 with a picture of each grey level 20 * label."""
+    monkeypatch.setenv("INKLING_DATA", str(tmp_path))
+    y = np.arange(100) % 10
+    bars = np.zeros((100, 28, 28), np.uint8)
+    bars[:, 4:24, 13:16] = 255
+    np.savez(tmp_path / "mnist.npz", x_train=bars, y_train=y, x_test=bars, y_test=y)
+    photos = np.broadcast_to((20 * y).astype(np.uint8)[:, None, None, None], (100, 32, 32, 3))
+    np.savez(tmp_path / "cifar10.npz", x_train=photos, y_train=y, x_test=photos, y_test=y)
+
+
+def test_every_task_has_its_strangers():
+    assert strangers.STRANGERS.keys() == TASKS.keys()
+
+
+@pytest.mark.parametrize(("task", "spec", "kinds", "shape"), [
+    ("digits", INK, {"letters"}, (28, 28)),
+    ("doodles", INK, {"letters", "digits"}, (28, 28)),
+    ("cats-dogs", PHOTO, {"objects"}, (24, 32, 3)),
+    ("objects", PHOTO, {"digits"}, (24, 32, 3)),
+])
+def test_strangers_whose_data_is_here_come_as_the_model_takes_them(prepared, monkeypatch, task, spec, kinds, shape):
+    monkeypatch.setattr(data, "prepare", lambda name: data.folder() / data.DATASETS[name].file)  # no download
+    found = strangers.gather(task, spec, 6)
+    assert found.keys() == kinds
+    assert {pictures.shape for pictures in found.values()} == {(6, *shape)}
+    assert {pictures.dtype for pictures in found.values()} == {np.dtype(np.uint8)}
+
+
+def test_objects_are_neither_cats_nor_dogs(prepared):
+    greys = {int(np.asarray(picture)[0, 0, 0]) for picture in strangers.objects(100)}
+    labels = {data.CIFAR10_LABELS[grey // 20] for grey in greys}
+    assert labels == set(data.CIFAR10_LABELS) - {"cat", "dog"}
+
+
+def test_letters_are_drawings_the_same_each_time():
+    first, again = ([np.asarray(picture) for picture in strangers.letters(8)] for _ in range(2))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert len({picture.tobytes() for picture in first}) == 8
+    for picture in first:
+        assert (picture[0] == 255).all()  # paper around, and ink within
+        assert 0.01 < np.mean(picture < 128) < 0.4
+
+
+def test_no_letter_looks_like_a_digit():
+    assert not set("BDGIJOQSTYZ" "bcgijloqsyz") & set(strangers.LETTERS)

@@ -1,0 +1,89 @@
+"""Pictures that are none of a task's labels, as visitors would send them: does a model notice?
+
+They judge a model and never teach it anything: no weight and no threshold depends on them.
+"""
+
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from inkling import pixels
+from inkling.catalog import InputSpec
+from training import data
+from training.redraw import CANVAS, Hand, redraw
+
+COUNT = 1000  # of each kind
+# Left out are those that a digit may look like: B D G I J O Q S T Y Z and b c g i j l o q s y z.
+LETTERS = "ACEFHKLMNPRUVWXadefhkmnprtuvwx"
+FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
+)
+
+Pictures = Iterator[Image.Image]
+
+
+def letters(count: int) -> Pictures:
+    """Letters of OpenCV's Hershey fonts, drawn with pens of all widths, leaning and bent as by hand."""
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        letter, font = LETTERS[rng.integers(len(LETTERS))], FONTS[rng.integers(len(FONTS))]
+        paper = np.full((CANVAS, CANVAS), 255, np.uint8)
+        pen = int(rng.integers(8, 28))
+        (width, height), _ = cv2.getTextSize(letter, font, 9, pen)
+        at = ((CANVAS - width) // 2, (CANVAS + height) // 2)
+        cv2.putText(paper, letter, at, font, 9, 0, pen, cv2.LINE_AA)
+        yield Image.fromarray(_bent(paper, rng)).convert("RGB")
+
+
+def _bent(paper: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A drawing uint8 [h, w] turned, slanted, stretched and bent a little."""
+    side = np.arange(CANVAS, dtype=np.float32) - CANVAS / 2
+    x, y = np.meshgrid(side, side)
+    linear = np.eye(2) + rng.normal(0, 0.12, (2, 2))
+    bend = [cv2.resize(rng.normal(0, 12, (4, 4)).astype(np.float32), (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC)
+            for _ in range(2)]
+    map_x = linear[0, 0] * x + linear[0, 1] * y + bend[0] + CANVAS / 2
+    map_y = linear[1, 0] * x + linear[1, 1] * y + bend[1] + CANVAS / 2
+    return cv2.remap(paper, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR, borderValue=255)
+
+
+def digits(count: int) -> Pictures:
+    """MNIST's test digits, redrawn on the canvas black on white."""
+    return (redraw(bitmap, Hand()) for bitmap in data.load("mnist", limit=count).test.x)
+
+
+def doodles(count: int) -> Pictures:
+    """Quick, Draw!'s test drawings, redrawn on the canvas black on white."""
+    return (redraw(bitmap, Hand()) for bitmap in data.load("doodles", limit=count).test.x)
+
+
+def objects(count: int) -> Pictures:
+    """CIFAR-10's test photos of neither cats nor dogs, 32 pixels a side."""
+    found = data.load("cifar10")
+    others = [i for i, label in enumerate(found.labels) if label not in ("cat", "dog")]
+    kept = found.test.x[np.isin(found.test.y, others)][:count]
+    return (Image.fromarray(picture) for picture in kept)
+
+
+# Task -> kind of stranger -> its pictures, and the data set they come from.
+STRANGERS: dict[str, dict[str, tuple[Callable[[int], Pictures], str | None]]] = {
+    "cats-dogs": {"objects": (objects, "cifar10"), "doodles": (doodles, "doodles")},
+    "objects": {"doodles": (doodles, "doodles"), "digits": (digits, "mnist")},
+    "doodles": {"digits": (digits, "mnist"), "letters": (letters, None)},
+    "digits": {"letters": (letters, None), "doodles": (doodles, "doodles")},
+}
+
+
+def gather(task: str, spec: InputSpec, count: int = COUNT) -> dict[str, np.ndarray]:
+    """Strangers to a task through the pipeline that serves, as a data set's pictures:
+    `{kind: uint8 [n, 28, 28] (ink) or [n, height, width, 3]}`.
+
+    Kinds whose data set is not on this machine are left out: measuring one task downloads no other's data.
+    """
+    here = {kind: make for kind, (make, source) in STRANGERS[task].items()
+            if source is None or (data.folder() / data.DATASETS[source].file).exists()}
+    seen = {kind: np.stack([pixels.prepare(one, spec) for one in make(count)]) for kind, make in here.items()}
+    return {kind: x[..., 0] for kind, x in seen.items()} if spec.kind == "ink" else seen
