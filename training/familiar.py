@@ -2,7 +2,7 @@
 
 It is the energy of the logits (Liu et al. 2020, https://arxiv.org/abs/2010.03759) at a temperature of 1.5, less what
 the features before the last layer have beside the main directions of the training pictures' (as ViM, Wang et al. 2022,
-https://arxiv.org/abs/2203.10807), once that is more than a standard deviation above usual. Both are counted in
+https://arxiv.org/abs/2203.10807), once that is 1.5 standard deviations above usual. Both are counted in
 standard deviations over training pictures. Energy alone misses photos of other things; the distances (Mahalanobis,
 relative Mahalanobis, k nearest neighbours, ViM) fail on doodles, whose strangers have small features.
 
@@ -18,8 +18,8 @@ from training import evaluate
 from training.data import Split, stratified
 
 TEMPERATURE = 1.5
-DIRECTIONS = 32  # at most, and at most half of the features
-USUAL = 1.0  # standard deviations that features may lie off the main directions
+DIRECTIONS = 16  # at most, and at most half of the features
+USUAL = 1.5  # standard deviations that features may lie off the main directions
 SAMPLE = 3000  # training pictures that are looked at
 
 

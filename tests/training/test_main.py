@@ -31,6 +31,11 @@ def network(labels):
     return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
 
 
+def another(labels):
+    inputs = keras.Input((28, 28, 1))
+    return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(keras.layers.Flatten()(inputs)))
+
+
 TOY = Recipe(
     name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
     limitations="Many.", dataset="mnist", input=INK, build=network,
@@ -146,19 +151,22 @@ def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, m
     assert f"accuracy {card.metrics.accuracy:.2%} {card.metrics.accuracy:.2%}" in text
 
 
-@pytest.mark.parametrize("kept", ["recipe", "card"])
-def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch, kept):
+@pytest.mark.parametrize(("told", "title"), [
+    ({"toy": replace(TOY, title="Renamed")}, "Renamed"),
+    ({"toy": replace(TOY, title="Another", build=another)}, "Toy"),
+    ({}, "Toy"),
+], ids=["the recipe's words", "a recipe of another network", "no recipe"])
+def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch, told, title):
     """Even from a network that has a familiarity; what the recipe says of it may have changed meanwhile."""
     run("train", "toy", "--epochs", "1", "--seed", "3")
     before, network = catalog.read_card(models / "toy"), (models / "toy" / "model.onnx").read_bytes()
-    told = {"toy": replace(TOY, title="Renamed", groups=None)} if kept == "recipe" else {}
     monkeypatch.setattr(registry, "recipes", lambda: told)
     monkeypatch.setattr(fit, "fit", None)  # would fail if called
     (models / "toy" / "stray.txt").write_text("old")
     status, text = run("export", "toy")
     assert status == 0, text
     after = catalog.read_card(models / "toy")
-    assert after.title == ("Renamed" if kept == "recipe" else "Toy")
+    assert after.title == title
     same = {"title", "metrics", "files"}
     assert after.model_dump(exclude=same) == before.model_dump(exclude=same)
     assert after.metrics.model_dump(exclude={"groups"}) == before.metrics.model_dump(exclude={"groups"})
