@@ -188,10 +188,10 @@ def test_several_trainings_are_summed_up(change, visit, ink_model):
 
 def test_strangers_and_calibration_are_shown_where_they_were_measured(change, visit, restart, ink_model):
     assert "pictures of other things" not in visit("/models/own-digits")
-    change(metrics={"strangers": {"doodles": 0.953},
+    change(metrics={"strangers": {"doodles": 0.953}, "not_sure": {"doodles": 0.71},
                     "bins": [{"count": 0, "confidence": 0, "accuracy": 0},
                              {"count": 9, "confidence": 0.9, "accuracy": 0.8}]})
-    assert "doodles 95.3%" in visit(f"/models/{ink_model}")
+    assert "doodles 95.3% 71%" in visit(f"/models/{ink_model}")
     assert restart().test_client().get(f"/models/{ink_model}").text.count('class="bar"') == 1
 
 
