@@ -1,5 +1,6 @@
 # make run   serve on http://127.0.0.1:5000        make test  run all tests
 # make lint  check style                           make ink   the ink benchmark
+# make notebooks  run all notebooks anew
 # make photos   the same for photos
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
@@ -22,6 +23,9 @@ ink: .venv/dev.done
 
 photos: .venv/dev.done
 	$(BIN)/python -m benchmarks.photos
+
+notebooks: .venv/dev.done
+	$(BIN)/python -m tools.notebooks
 
 screenshots: .venv/dev.done
 	$(BIN)/python -m tools.screenshots

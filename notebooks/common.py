@@ -1,0 +1,173 @@
+"""What the notebooks share: the project's folder, how many pictures to use, and plots.
+
+Importing it goes to the project's folder, so that `inkling`, `training`, `data` and `models` are found from there.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+os.chdir(ROOT)
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+from IPython.display import SVG, display  # noqa: E402
+
+from inkling.catalog import Model, read_catalog  # noqa: E402
+from inkling.settings import Settings  # noqa: E402
+from training.targets import TARGETS  # noqa: E402
+
+MODELS = Settings.from_env().models
+History = dict[str, Sequence[float]]
+
+
+def limit(default: int | None = None) -> int | None:
+    """Pictures of each part of a data set: `NOTEBOOK_LIMIT`, or the notebook's own default where that is empty."""
+    given = os.environ.get("NOTEBOOK_LIMIT")
+    if not given:
+        return default
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(f"NOTEBOOK_LIMIT must be a whole number from 1 on, or empty. Received: {given!r}")
+    return min(int(given), default or int(given))
+
+
+def models(task: str) -> dict[str, Model]:
+    """The shipped models of a task by name; says which are not there yet, for the notebook goes on without."""
+    found = read_catalog(MODELS).models
+    for name in dict.fromkeys(target.model for target in TARGETS if target.task == task):
+        if name not in found:
+            print(f"{name} is not here yet: python -m training train {name}")
+    return {name: model for name, model in found.items() if model.card.task == task}
+
+
+# ---- Tables and sentences ----
+
+
+def percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def table(*rows: Sequence[object]) -> None:
+    """Prints columns as wide as their widest cell; the first row is the header."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def layers_of(rows: Sequence[object]) -> None:
+    """Prints a network's layers, as a card or `training.export.layers` has them."""
+    sizes = [" x ".join("any" if side is None else str(side) for side in row.output[1:]) for row in rows]
+    table(("layer", "output", "parameters"),
+          *((row.kind, size, f"{row.parameters:,}") for row, size in zip(rows, sizes, strict=True)))
+
+
+def read_curves(history: History) -> None:
+    """Says what the curves of a training show."""
+    train, validation = history["accuracy"][-1], history["val_accuracy"][-1]
+    losses = history["val_loss"]
+    best, last = int(np.argmin(losses)) + 1, len(losses)
+    print(f"Accuracy after the last of {last} epochs: training {percent(train)}, validation {percent(validation)}.")
+    gap = train - validation
+    if gap > 0.02:
+        print(f"Training is {100 * gap:.1f} points above validation: some of it was learned by heart (overfitting).")
+    elif gap < -0.005:
+        print(f"Validation is {-100 * gap:.1f} points above training: the training pictures are made harder than real "
+              "ones (augmentation, dropout), and nothing was learned by heart.")
+    else:
+        print("Training and validation are close: what was learned holds for new pictures.")
+    if best >= 0.9 * last:
+        print(f"The validation loss is lowest in epoch {best}: it fell to the end.")
+    else:
+        print(f"The validation loss is lowest in epoch {best} and rises after it: longer training of this kind "
+              "makes the network too sure of its errors.")
+
+
+def confused(matrix: Sequence[Sequence[int]], labels: Sequence[str], count: int = 8) -> None:
+    """Prints the pairs of labels that a confusion matrix [true][predicted] has most errors in."""
+    matrix = np.array(matrix)
+    errors = matrix * (1 - np.eye(len(labels), dtype=int))
+    order = np.argsort(-errors, axis=None, kind="stable")[:count]
+    pairs = [pair for pair in zip(*np.unravel_index(order, errors.shape), strict=True) if errors[pair]]
+    table(("true", "taken for", "times", "of"),
+          *((labels[i], labels[j], errors[i, j], matrix[i].sum()) for i, j in pairs))
+
+
+# ---- Plots ----
+
+
+def pictures(x: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int = 10, side: float = 1.0,
+             cmap: str = "gray", whole: bool = True) -> None:
+    """Shows pictures in a grid, [h, w] or [h, w, 3].
+
+    Args:
+        side: of one picture, in inches.
+        whole: grey values from 0 to 255; False stretches each picture's own.
+    """
+    columns = min(columns, len(x))
+    rows = -(-len(x) // columns)
+    size = (columns * side, rows * (side + (0.25 if len(titles) else 0)))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for ax in axes.flat:
+        ax.axis("off")
+    for i, (ax, picture) in enumerate(zip(axes.flat, x, strict=False)):
+        ax.imshow(np.squeeze(picture), cmap=cmap, **({"vmin": 0, "vmax": 255} if whole else {}))
+        if len(titles):
+            ax.set_title(titles[i], fontsize=9)
+    plt.show()
+
+
+def bars(shares: dict[str, float], title: str, low: float = 0.0) -> None:
+    """Shares by name as horizontal bars with their numbers, from `low` to 100%."""
+    figure, ax = plt.subplots(figsize=(6, 0.6 + 0.3 * len(shares)), layout="constrained")
+    drawn = ax.barh(list(shares), [100 * share for share in shares.values()])
+    ax.bar_label(drawn, [percent(share) for share in shares.values()], padding=3)
+    ax.invert_yaxis()
+    ax.set(xlim=(100 * low, 100 + 12 * (1 - low)), xlabel="%", title=title)
+    plt.show()
+
+
+def curves(history: History) -> None:
+    """Shows loss and accuracy per epoch, training against validation."""
+    from training import evaluate
+
+    show_svg(lambda path: evaluate.draw_curves(history, path))
+
+
+def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
+    """Shows a confusion matrix [true][predicted]: the darker, the larger the part of the row."""
+    from training import evaluate
+
+    show_svg(lambda path: evaluate.draw_confusion(np.array(matrix), labels, path))
+
+
+def show_svg(draw) -> None:
+    """Shows what `draw` writes to the path that it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "figure.svg"
+        draw(path)
+        display(SVG(filename=str(path)))
+
+
+def reliability(before: tuple[np.ndarray, np.ndarray], after: tuple[np.ndarray, np.ndarray], bins: int = 10) -> None:
+    """Shows how often answers of each confidence are right, before and after calibration.
+
+    Args:
+        before, after: probabilities [n, labels], and the true labels [n].
+    """
+    figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
+    ax.plot([0, 1], [0, 1], "--", color="0.6", label="as right as sure")
+    for name, (probabilities, y) in (("before", before), ("after", after)):
+        confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
+        which = np.minimum((confidence * bins).astype(int), bins - 1)
+        used = [i for i in range(bins) if (which == i).sum() >= 10]
+        ax.plot([confidence[which == i].mean() for i in used], [right[which == i].mean() for i in used], "o-",
+                label=name)
+    ax.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1))
+    ax.legend()
+    plt.show()
