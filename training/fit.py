@@ -134,13 +134,16 @@ def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, n
 
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    """AdamW with warm-up and cosine schedule, on cross-entropy."""
+    """The recipe's optimizer with warm-up and cosine schedule, on cross-entropy."""
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20, decay_steps=max(1, steps - steps // 20),
         warmup_target=recipe.learning_rate, warmup_steps=steps // 20)
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.weight_decay, use_ema=recipe.average is not None,
-        ema_momentum=recipe.average or 0.99)
+    shared = {"weight_decay": recipe.weight_decay, "use_ema": recipe.average is not None,
+              "ema_momentum": recipe.average or 0.99}
+    if recipe.momentum is None:
+        optimizer = keras.optimizers.AdamW(schedule, **shared)
+    else:
+        optimizer = keras.optimizers.SGD(schedule, recipe.momentum, nesterov=True, **shared)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=["accuracy"])
 

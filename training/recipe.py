@@ -38,6 +38,7 @@ class Recipe:
     epochs: int
     batch: int = 128
     learning_rate: float = 1e-3  # the peak; warm-up over the first twentieth, then a cosine to zero
+    momentum: float | None = None  # SGD with Nesterov's, where it is given, in place of AdamW
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     average: float | None = None  # momentum of the weights' moving average (EMA), which is what is kept

@@ -119,10 +119,18 @@ def test_the_first_layer_whitens():
     rng = np.random.default_rng(0)
     pictures = rng.normal(0, 1, (50, objects.SIDE, objects.SIDE, 3)).cumsum(axis=2).astype(np.float32)
     model = objects.network(10)
-    objects.whiten(model, pictures)
+    objects.initialise(model, pictures)
     layer = model.get_layer("whitening")
     out = keras.Model(model.input, layer.output)(pictures).numpy().reshape(-1, layer.filters)
     half = layer.filters // 2
     assert np.cov(out[:, :half], rowvar=False) == pytest.approx(np.eye(half), abs=0.02)
     assert np.array_equal(out[:, half:], -out[:, :half])
     assert not layer.trainable
+
+
+def test_the_other_convolutions_start_by_passing_on_what_they_get():
+    model = objects.network(10)
+    objects.initialise(model, np.random.default_rng(0).random((4, objects.SIDE, objects.SIDE, 3), np.float32))
+    layer = model.get_layer("group2_conv1")
+    x = np.random.default_rng(1).random((1, 15, 15, 64), np.float32)
+    assert layer(x).numpy()[..., :64] == pytest.approx(x)
