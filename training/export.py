@@ -15,7 +15,7 @@ import numpy as np
 
 from inkling import pixels, runtime
 from inkling.catalog import Layer, Model, ModelCard, Training, Trial, check_file, sha256
-from training import evaluate, familiar, strangers
+from training import evaluate, familiar, mirror, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted, arrange
 from training.half import halve
@@ -64,8 +64,10 @@ def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
     if recipe and recipe.build(len(card.labels)).count_params() != card.parameters:
         recipe = None  # it has changed since, and tells of another network
     network = keras.saving.load_model(check_file(model, "model.keras"), compile=False, safe_mode=True)
-    fitted = Fitted(familiar.plain(network), card.history, card.training.epochs, card.training.seconds)
-    return save(replace(recipe or recipe_of(card), input=card.input), dataset, fitted, model.folder.parent,
+    once = mirror.plain(network)
+    fitted = Fitted(familiar.plain(once), card.history, card.training.epochs, card.training.seconds)
+    recipe = recipe or replace(recipe_of(card), mirror=once is not network)
+    return save(replace(recipe, input=card.input), dataset, fitted, model.folder.parent,
                 card.training.command, card.training.seed, card.trials, card.training)
 
 
@@ -92,6 +94,8 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     bare.set_weights(model.get_weights())
     if train:
         bare = familiar.with_familiarity(bare, train, spec)
+    if recipe.mirror:
+        bare = mirror.mirrored(bare)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
     return write_files(bare, x, folder, recipe.half)

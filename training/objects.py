@@ -58,7 +58,8 @@ RECIPES = (
         name="objects-cnn",
         task="objects",
         title="Objects, CNN",
-        summary="Six convolutions behind a whitening one, trained from scratch on small pictures of ten things.",
+        summary="Six convolutions behind a whitening one, trained from scratch on small pictures of ten things; asked "
+        "about each picture and its mirror image.",
         strengths="Quick, and at home with whole vehicles and animals against a plain background.",
         limitations="Sees 32 x 32 pixels: details are lost, and cats and dogs are confused most.",
         dataset="cifar10",
@@ -67,6 +68,7 @@ RECIPES = (
         initialise=initialise,
         augment=augment.crops,
         flip=True,
+        mirror=True,
         epochs=14,
         batch=250,
         learning_rate=0.37,

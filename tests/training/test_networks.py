@@ -8,7 +8,7 @@ import pytest
 
 from inkling import pixels
 from inkling.catalog import InputSpec
-from training import augment, mobilenet, objects, vgg16
+from training import augment, mirror, mobilenet, objects, vgg16
 from training.data import Dataset, Split
 from training.recipe import Recipe, Run
 
@@ -134,3 +134,20 @@ def test_the_other_convolutions_start_by_passing_on_what_they_get():
     layer = model.get_layer("group2_conv1")
     x = np.random.default_rng(1).random((1, 15, 15, 64), np.float32)
     assert layer(x).numpy()[..., :64] == pytest.approx(x)
+
+
+# ---- Asked twice ----
+
+
+def test_a_mirrored_network_means_a_picture_and_its_mirror_image(tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Flatten()(inputs)
+    once = keras.Model(inputs, [keras.layers.Dense(3, activation="softmax")(x), keras.layers.Dense(1)(x)])
+    mirror.mirrored(once).save(tmp_path / "twice.keras")
+    twice = keras.saving.load_model(tmp_path / "twice.keras", safe_mode=True)
+    x = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    for got, one, other in zip(twice(x), once(x), once(x[:, :, ::-1]), strict=True):
+        assert np.asarray(got) == pytest.approx((np.asarray(one) + np.asarray(other)) / 2, abs=1e-6)
+    assert mirror.plain(twice).count_params() == once.count_params()
+    assert mirror.plain(once) is once
