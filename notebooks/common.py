@@ -3,6 +3,7 @@
 Importing it goes to the project's folder, so that `inkling`, `training`, `data` and `models` are found from there.
 """
 
+import io
 import os
 import sys
 import tempfile
@@ -16,13 +17,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-from IPython.display import SVG, display  # noqa: E402
+import PIL.Image  # noqa: E402
+from IPython.display import SVG, Image, display  # noqa: E402
 
 from inkling.catalog import Model, read_catalog  # noqa: E402
 from inkling.settings import Settings  # noqa: E402
 from training.targets import TARGETS  # noqa: E402
 
 MODELS = Settings.from_env().models
+COLOURS = 64  # of a grid of pictures
 History = dict[str, Sequence[float]]
 
 
@@ -111,7 +114,9 @@ def pictures(x: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int =
     """
     columns = min(columns, len(x))
     rows = -(-len(x) // columns)
-    size = (columns * side, rows * (side + (0.25 if len(titles) else 0)))
+    height = side * max(picture.shape[0] / picture.shape[1] for picture in x)
+    lines = 1 + titles[0].count("\n") if len(titles) else 0
+    size = (columns * side, rows * (height + 0.22 * lines))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for ax in axes.flat:
         ax.axis("off")
@@ -119,7 +124,18 @@ def pictures(x: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int =
         ax.imshow(np.squeeze(picture), cmap=cmap, **({"vmin": 0, "vmax": 255} if whole else {}))
         if len(titles):
             ax.set_title(titles[i], fontsize=9)
-    plt.show()
+    show_small(figure)
+
+
+def show_small(figure: plt.Figure) -> None:
+    """Shows a figure as a PNG of few colours: pictures with noise would fill a notebook."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    plt.close(figure)
+    few = PIL.Image.open(file).convert("RGB").quantize(COLOURS, dither=PIL.Image.Dither.NONE)
+    file = io.BytesIO()
+    few.save(file, "PNG", optimize=True)
+    display(Image(data=file.getvalue(), format="png"))
 
 
 def bars(shares: dict[str, float], title: str, low: float = 0.0) -> None:
