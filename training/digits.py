@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from inkling.catalog import InputSpec
-from training import augment
+from training import augment, classical, kernel
 from training.recipe import Recipe
 
 
@@ -51,4 +51,6 @@ RECIPES = (
         average=0.998,
         redrawn=0.4,
     ),
+    *kernel.RECIPES,
+    *classical.RECIPES,
 )

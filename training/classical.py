@@ -1,0 +1,76 @@
+"""Logistic regression on the 784 pixels: fitted with scikit-learn, carried over into Keras, served as all are."""
+
+import time
+
+import keras
+import numpy as np
+from keras import layers, ops
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from inkling.catalog import InputSpec
+from training.data import Dataset
+from training.fit import Fitted
+from training.recipe import Recipe, Run
+
+STRENGTHS = (0.03, 0.1, 0.3)  # of logistic regression: inverse L2, as scikit-learn's C
+FOLDS = 3
+UNSEEN = -100.0  # logit of a label without a picture
+
+
+def logistic(labels: int) -> keras.Model:
+    """Roots of the 784 pixels, which lift faint ink, and one softmax layer."""
+    pictures = keras.Input((28, 28, 1))
+    x = layers.Flatten()(ops.sqrt(pictures))
+    return keras.Model(pictures, layers.Dense(labels, activation="softmax")(x), name="digits_logistic")
+
+
+def fit_logistic(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
+    """Fits scikit-learn's logistic regression and carries its coefficients over; epochs are its iterations."""
+    start = time.perf_counter()
+    x = inputs(dataset.train.x)
+    fitted = LogisticRegression(C=strength(x, dataset.train.y, run), max_iter=run.epochs, tol=1e-3)
+    fitted.fit(x, dataset.train.y)
+    model = recipe.build(len(dataset.labels))
+    model.layers[-1].set_weights(coefficients(fitted, len(dataset.labels)))
+    return Fitted(model, {}, int(fitted.n_iter_.max()), time.perf_counter() - start)
+
+
+def inputs(pictures: np.ndarray) -> np.ndarray:
+    """uint8 [n, 28, 28] -> float32 [n, 784], as the network's first layers do."""
+    return np.sqrt(pictures.reshape(-1, 784).astype(np.float32) / 255)
+
+
+def coefficients(fitted: LogisticRegression, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights [784, labels] and bias [labels]; a label that was never seen is never the answer."""
+    weights, bias = np.zeros((fitted.coef_.shape[1], labels)), np.full(labels, UNSEEN)
+    weights[:, fitted.classes_], bias[fitted.classes_] = fitted.coef_.T, fitted.intercept_
+    return weights, bias
+
+
+def strength(x: np.ndarray, y: np.ndarray, run: Run) -> float:
+    """The regularisation that cross-validates best."""
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=run.seed)
+    scores = {c: cross_val_score(LogisticRegression(C=c, max_iter=run.epochs, tol=1e-3), x, y, cv=folds).mean()
+              for c in STRENGTHS}
+    print("Cross-validated:", *(f"C={c} {score:.2%}" for c, score in scores.items()), flush=True)
+    return max(scores, key=scores.get)
+
+
+INPUT = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+RECIPES = (
+    Recipe(
+        name="digits-logistic",
+        task="digits",
+        title="Digits, logistic regression",
+        summary="One weight for each pixel and digit: the roots of the 784 pixels, weighed and added up.",
+        strengths="The simplest there is: tiny, trained in a minute, and each weight can be looked at.",
+        limitations="Knows no shapes, only places: a digit that is turned or bent is often misread.",
+        dataset="mnist",
+        input=INPUT,
+        build=logistic,
+        augment=None,
+        fit=fit_logistic,
+        epochs=100,
+    ),
+)
