@@ -49,7 +49,7 @@ def with_familiarity(model: keras.Model, train: Split, spec: InputSpec) -> keras
 
 def plain(model: keras.Model) -> keras.Model:
     """The network without its familiarity, if it has one."""
-    return keras.Model(model.inputs, model.outputs[:1], name=model.name) if len(model.outputs) > 1 else model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name) if len(model.outputs) > 1 else model
 
 
 def ends_in_dense(model: keras.Model) -> bool:

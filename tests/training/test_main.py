@@ -167,8 +167,10 @@ def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch
     assert status == 0, text
     after = catalog.read_card(models / "toy")
     assert after.title == title
-    same = {"title", "metrics", "files"}
-    assert after.model_dump(exclude=same) == before.model_dump(exclude=same)
+    renewed = {"title", "metrics", "files", "network"}
+    assert after.model_dump(exclude=renewed) == before.model_dump(exclude=renewed)
+    assert [(row.kind, row.parameters) for row in after.network] == [
+        (row.kind, row.parameters) for row in before.network]
     assert after.metrics.model_dump(exclude={"groups"}) == before.metrics.model_dump(exclude={"groups"})
     assert not (models / "toy" / "stray.txt").exists()
     assert len((models / "toy" / "model.onnx").read_bytes()) == pytest.approx(len(network), rel=0.01)
