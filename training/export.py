@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from inkling import pixels, runtime
-from inkling.catalog import Layer, Model, ModelCard, Training, Trial, check_file, sha256
+from inkling.catalog import InputSpec, Layer, Model, ModelCard, Training, Trial, check_file, sha256
 from training import evaluate, familiar, mirror, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted, arrange
@@ -88,17 +88,21 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     Raises:
         ValueError: the two differ on test pictures, as `write_files` says.
     """
-    spec = recipe.input
-    copy = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
-    bare = keras.Model(copy.inputs, copy.outputs, name=model.name)
-    bare.set_weights(model.get_weights())
+    whole = bare(model, recipe.input)
     if train:
-        bare = familiar.with_familiarity(bare, train, spec)
+        whole = familiar.with_familiarity(whole, train, recipe.input)
     if recipe.mirror:
-        bare = mirror.mirrored(bare)
+        whole = mirror.mirrored(whole)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
-    return write_files(bare, x, folder, recipe.half)
+    return write_files(whole, x, folder, recipe.half)
+
+
+def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
+    """A copy for one size of picture, without the optimizer."""
+    copy = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
+    copy.set_weights(model.get_weights())
+    return keras.Model(copy.inputs, copy.outputs, name=model.name)
 
 
 def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = False) -> runtime.Answering:
@@ -152,7 +156,7 @@ def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtime.
         limitations=recipe.limitations,
         labels=dataset.labels,
         input=recipe.input,
-        network=layers(fitted.model),
+        network=layers(bare(fitted.model, recipe.input)),
         parameters=fitted.model.count_params(),
         training=Training(
             dataset=dataset.name,
