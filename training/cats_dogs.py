@@ -80,7 +80,6 @@ RECIPES = (
         fit=vgg16.train,
         teacher="cats-dogs-mobilenet",
         softness=2.0,
-        half=True,
         augment=augment.photos,
         flip=True,
         epochs=18,

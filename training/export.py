@@ -18,11 +18,10 @@ from inkling.catalog import InputSpec, Layer, Model, ModelCard, Training, Trial,
 from training import evaluate, familiar, mirror, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted, arrange
-from training.half import halve
+from training.half import halve, pack, round_weights
 from training.recipe import Recipe
 
 PARITY = 1e-4  # the largest difference of a probability between Keras and ONNX
-HALF_PARITY = 2e-3  # the same where the ONNX file holds float16
 PARITY_PICTURES = 64
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -95,7 +94,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
         whole = mirror.mirrored(whole)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
-    return write_files(whole, x, folder, recipe.half)
+    return write_files(whole, x, folder, half=True)
 
 
 def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
@@ -110,11 +109,13 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = Fa
 
     Args:
         x: pictures to compare the two on, float32 [n, height, width, channels], n > 1.
-        half: stores the ONNX file's weights as float16.
+        half: rounds the weights to float16, and packs both files.
 
     Raises:
-        ValueError: the two differ by more than `PARITY`, or `HALF_PARITY`.
+        ValueError: the two differ by more than `PARITY`.
     """
+    if half:
+        round_weights(model)
     by_keras = runtime.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
     wanted = by_keras.answer(x)  # export needs one call before
     model.save(folder / "model.keras")
@@ -122,6 +123,7 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = Fa
         model.export(folder / "model.onnx", format="onnx", verbose=False)
     if half:
         halve(folder / "model.onnx")
+        pack(folder / "model.keras")
     served = runtime.Answering(runtime.compile_onnx(folder / "model.onnx"))
     # Two sizes of batch: the exported network must take any.
     got = [served.answer(part) for part in (x[:1], x[1:])]
@@ -129,9 +131,8 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = Fa
     if wanted.familiarity is not None:
         familiarity = np.concatenate([one.familiarity for one in got])
         gap = max(gap, float(np.abs(familiarity - wanted.familiarity).max() / max(1, np.ptp(wanted.familiarity))))
-    most = HALF_PARITY if half else PARITY
-    if not gap <= most:  # not-a-number is refused too
-        raise ValueError(f"ONNX must give what Keras gives, to {most}. Received: a difference of {gap:.2g}")
+    if not gap <= PARITY:  # not-a-number is refused too
+        raise ValueError(f"ONNX must give what Keras gives, to {PARITY}. Received: a difference of {gap:.2g}")
     return served
 
 

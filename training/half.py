@@ -1,13 +1,37 @@
-"""An ONNX file of half the size: weights stored as float16, computed with as float32."""
+"""Files of half the size: weights as float16, computed with as float32."""
 
+import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 FEWEST = 1024  # numbers of a tensor that is worth a cast
 LARGEST = float(np.finfo(np.float16).max)
+
+
+def round_weights(model: keras.Model) -> None:
+    """Rounds a network's large weights to what float16 can hold, so that a packed file of them is half as large."""
+    for weight in model.weights:
+        values = keras.ops.convert_to_numpy(weight)
+        if fits(values):
+            weight.assign(values.astype(np.float16).astype(np.float32))
+
+
+def pack(path: Path) -> None:
+    """Rewrites a `.keras` file, which is a zip that stores, as one that compresses."""
+    with zipfile.ZipFile(path) as file:
+        members = {info: file.read(info) for info in file.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for info, content in members.items():
+            file.writestr(info.filename, content)
+
+
+def fits(weights: np.ndarray) -> bool:
+    """Whether a tensor is worth a cast, and float16 can hold it."""
+    return weights.size >= FEWEST and bool(np.abs(weights).max() <= LARGEST)
 
 
 def halve(path: Path) -> None:
@@ -21,7 +45,7 @@ def halve(path: Path) -> None:
         if tensor.data_type != TensorProto.FLOAT:
             continue
         weights = numpy_helper.to_array(tensor)
-        if weights.size < FEWEST or not np.abs(weights).max() <= LARGEST:
+        if not fits(weights):
             continue
         name, stored = tensor.name, f"{tensor.name}/float16"
         tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), stored))

@@ -54,5 +54,4 @@ class Recipe:
     weights: str | None = None  # where those are: a file in the folder of data, where it exists, else "imagenet"
     fit: Callable[..., object] | None = None  # (recipe, data set, run) -> fit.Fitted; training.fit's loop if None
     mirror: bool = False  # what is served asks the network about the mirror image too, and takes the mean
-    half: bool = False  # the ONNX file's weights are float16: half the size
     groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves
