@@ -4,6 +4,7 @@ Importing it goes to the project's folder, so that `inkling`, `training`, `data`
 """
 
 import io
+import logging
 import os
 import sys
 import tempfile
@@ -13,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no greetings of TensorFlow,
+logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)  # and no advice
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
@@ -25,7 +27,8 @@ from inkling.settings import Settings  # noqa: E402
 from training.targets import TARGETS  # noqa: E402
 
 MODELS = Settings.from_env().models
-COLOURS = 64  # of a grid of pictures
+COLOURS = 48  # of a grid of pictures
+FEWEST = 10  # answers that a point of the reliability curve rests on
 History = dict[str, Sequence[float]]
 
 
@@ -81,7 +84,7 @@ def read_curves(history: History) -> None:
         print(f"Training is {100 * gap:.1f} points above validation: some of it was learned by heart (overfitting).")
     elif gap < -0.005:
         print(f"Validation is {-100 * gap:.1f} points above training: the training pictures are made harder than real "
-              "ones (augmentation, dropout), and nothing was learned by heart.")
+              "ones (augmentation, dropout), and there is no sign of learning by heart.")
     else:
         print("Training and validation are close: what was learned holds for new pictures.")
     if best >= 0.9 * last:
@@ -170,20 +173,19 @@ def show_svg(draw) -> None:
         display(SVG(filename=str(path)))
 
 
-def reliability(before: tuple[np.ndarray, np.ndarray], after: tuple[np.ndarray, np.ndarray], bins: int = 10) -> None:
+def reliability(before: tuple[np.ndarray, np.ndarray], after: tuple[np.ndarray, np.ndarray]) -> None:
     """Shows how often answers of each confidence are right, before and after calibration.
 
     Args:
         before, after: probabilities [n, labels], and the true labels [n].
     """
+    from training import evaluate
+
     figure, ax = plt.subplots(figsize=(4, 4), layout="constrained")
     ax.plot([0, 1], [0, 1], "--", color="0.6", label="as right as sure")
-    for name, (probabilities, y) in (("before", before), ("after", after)):
-        confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
-        which = np.minimum((confidence * bins).astype(int), bins - 1)
-        used = [i for i in range(bins) if (which == i).sum() >= 10]
-        ax.plot([confidence[which == i].mean() for i in used], [right[which == i].mean() for i in used], "o-",
-                label=name)
+    for name, answers in (("before", before), ("after", after)):
+        used = [one for one in evaluate.bins(*answers) if one.count >= FEWEST]
+        ax.plot([one.confidence for one in used], [one.accuracy for one in used], "o-", label=name)
     ax.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1))
     ax.legend()
     plt.show()

@@ -13,13 +13,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-from traitlets.config import Config
 
 from inkling.settings import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 PROGRESS = "progress"  # the tag of a cell whose output is for those who wait
-PRIVATE = Config({"KernelManager": {"transport": "ipc"}})  # no port that others on this machine could listen on
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -32,8 +30,8 @@ def run(notebook: NotebookNode) -> NotebookNode:
     Raises:
         CellExecutionError: a cell failed.
     """
-    client = NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False, coalesce_streams=True,
-                            config=PRIVATE, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client = NotebookClient(notebook, timeout=None, startup_timeout=600, kernel_name="python3", record_timing=False,
+                            coalesce_streams=True, resources={"metadata": {"path": str(NOTEBOOKS)}})
     return tidy(client.execute())
 
 
