@@ -21,7 +21,7 @@ from training.fit import Fitted, arrange
 from training.half import halve, pack, round_weights
 from training.recipe import Recipe
 
-PARITY = 1e-4  # the largest difference of a probability between Keras and ONNX
+PARITY = 1e-3  # the largest difference of a probability between Keras and ONNX; TensorFlow itself varies by 1e-4
 PARITY_PICTURES = 64
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 

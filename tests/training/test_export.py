@@ -145,7 +145,7 @@ def test_the_keras_file_holds_no_optimizer(tmp_path):
         assert b"optimizer" not in file.read("model.weights.h5")
 
 
-@pytest.mark.parametrize("off", [3e-4, np.nan])
+@pytest.mark.parametrize("off", [3e-3, np.nan])
 def test_a_network_that_onnx_gets_wrong_is_refused(models, monkeypatch, off):
     right = runtime.compile_onnx
     wrong = np.float32(off)
