@@ -3,7 +3,6 @@
 Importing it goes to the project's folder, so that `inkling`, `training`, `data` and `models` are found from there.
 """
 
-import io
 import logging
 import os
 import sys
@@ -19,15 +18,13 @@ logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= loggi
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-import PIL.Image  # noqa: E402
-from IPython.display import SVG, Image, display  # noqa: E402
+from IPython.display import SVG, display  # noqa: E402
 
 from inkling.catalog import Model, read_catalog  # noqa: E402
 from inkling.settings import Settings  # noqa: E402
 from training.targets import TARGETS  # noqa: E402
 
 MODELS = Settings.from_env().models
-COLOURS = 48  # of a grid of pictures
 FEWEST = 10  # answers that a point of the reliability curve rests on
 History = dict[str, Sequence[float]]
 
@@ -80,7 +77,7 @@ def read_curves(history: History) -> None:
     best, last = int(np.argmin(losses)) + 1, len(losses)
     print(f"Accuracy after the last of {last} epochs: training {percent(train)}, validation {percent(validation)}.")
     gap = train - validation
-    if gap > 0.02:
+    if gap > 0.03:
         print(f"Training is {100 * gap:.1f} points above validation: some of it was learned by heart (overfitting).")
     elif gap < -0.005:
         print(f"Validation is {-100 * gap:.1f} points above training: the training pictures are made harder than real "
@@ -89,6 +86,9 @@ def read_curves(history: History) -> None:
         print("Training and validation are close: what was learned holds for new pictures.")
     if best >= 0.9 * last:
         print(f"The validation loss is lowest in epoch {best}: it fell to the end.")
+    elif losses[-1] < 1.05 * min(losses):
+        print(f"The validation loss is lowest in epoch {best}, and hardly changes after it: longer training of this "
+              "kind gains nothing.")
     else:
         print(f"The validation loss is lowest in epoch {best} and rises after it: longer training of this kind "
               "makes the network too sure of its errors.")
@@ -127,18 +127,7 @@ def pictures(x: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int =
         ax.imshow(np.squeeze(picture), cmap=cmap, **({"vmin": 0, "vmax": 255} if whole else {}))
         if len(titles):
             ax.set_title(titles[i], fontsize=9)
-    show_small(figure)
-
-
-def show_small(figure: plt.Figure) -> None:
-    """Shows a figure as a PNG of few colours: pictures with noise would fill a notebook."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=80)
-    plt.close(figure)
-    few = PIL.Image.open(file).convert("RGB").quantize(COLOURS, dither=PIL.Image.Dither.NONE)
-    file = io.BytesIO()
-    few.save(file, "PNG", optimize=True)
-    display(Image(data=file.getvalue(), format="png"))
+    plt.show()
 
 
 def bars(shares: dict[str, float], title: str, low: float = 0.0) -> None:

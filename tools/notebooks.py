@@ -4,6 +4,8 @@ Each runs in a kernel of its own. What differs from run to run is not kept: time
 A notebook that fails is left as it was.
 """
 
+import base64
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -13,10 +15,12 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from PIL import Image
 
 from inkling.settings import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
+COLOURS = 48
 PROGRESS = "progress"  # the tag of a cell whose output is for those who wait
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -36,14 +40,25 @@ def run(notebook: NotebookNode) -> NotebookNode:
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
-    """Takes away what differs from run to run."""
+    """Takes away what differs from run to run, and makes the plots small."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags",) if key in cell.metadata})
         if cell.cell_type == "code":
             quiet = PROGRESS in cell.metadata.get("tags", ())
             cell.outputs = [] if quiet else [one for one in cell.outputs if one.get("name") != "stderr"]
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = smaller(output.data["image/png"])
     return notebook
+
+
+def smaller(png: str) -> str:
+    """A base64 PNG with few colours: plots need no more, and pictures with noise would fill a notebook."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    file = io.BytesIO()
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def main(arguments: Sequence[str]) -> int:
