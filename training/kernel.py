@@ -35,7 +35,7 @@ CENTRES = 3_000  # training digits that a picture is compared with
 GAMMA = 0.5  # of the RBF kernel, on features whose mean squared length is 1
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)  # the one is kept that reads most of the pictures set aside
 ASIDE = 1 / 11  # of the training pictures; in the end they are learned from as well
-FLOOR = 0.03  # added to the kernel's diagonal: the sums are float32
+FLOOR = 0.03  # added to the kernel's diagonal: keeps the weights small enough for a float32 network
 SHARPNESS = 10.0  # of the first guess at the softmax's scale
 BATCH = 2_500
 FIRST = 10_000  # pictures that scaler and PCA are fitted on
@@ -149,9 +149,9 @@ class Sums:
         return np.exp(2 * x @ self.centres.T - (x**2).sum(axis=1)[:, None] - (self.centres**2).sum(axis=1))
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
-        likeness = self.likeness(x)
+        likeness = self.likeness(x).astype(float)  # sums of float32 would be too coarse to solve by
         self.gram += likeness.T @ likeness
-        self.towards += likeness.T @ (np.eye(self.labels, dtype=np.float32)[y] - np.float32(1 / self.labels))
+        self.towards += likeness.T @ (np.eye(self.labels)[y] - 1 / self.labels)
 
     def weights(self, ridge: float) -> np.ndarray:
         """float64 [centres, labels]: the smooth function of least squared error (subset of regressors)."""
