@@ -246,8 +246,8 @@ def test_without_a_sheet_pairs_are_told_in_words(mistaken, visit, restart, ink_m
 
 
 def test_a_figure_is_kept_for_good_under_its_checksum_alone(client, shipped, ink_model):
-    digest = shipped.card.files["curves.svg"]
-    path = f"/models/{shipped.card.name}/curves.svg"
+    digest = shipped.card.files["confusion.svg"]
+    path = f"/models/{shipped.card.name}/confusion.svg"
     for query, caching in ((f"?v={digest[:12]}", "immutable"), ("", "no-cache"), ("?v=0", "no-cache")):
         answer = client.get(path + query)
         assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
