@@ -1,11 +1,14 @@
 """Pictures on disk and predictions in the database; a result outlives a restart."""
 
+import io
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import sqlalchemy as sa
 from PIL import Image
@@ -15,8 +18,10 @@ from inkling.classifier import Prediction, wording
 from inkling.settings import Settings
 
 LARGEST = 1024  # pixels, longest side of a kept picture
+THUMBNAIL = 256  # of one in a list
 JPEG_QUALITY = 88
 ID_BYTES = 16  # 128 bits: a result's address cannot be guessed
+NONE_OF_THESE = ""  # the correction that says: no label fits
 
 
 class Base(DeclarativeBase):
@@ -35,6 +40,7 @@ class Row(Base):
     task: Mapped[str] = mapped_column(sa.String(16))
     sure: Mapped[bool]
     wording: Mapped[str | None] = mapped_column(sa.String(8))  # None in rows older than this column
+    correction: Mapped[str | None] = mapped_column(sa.String(64))  # as `Result.correction`
     predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
     milliseconds: Mapped[dict] = mapped_column(sa.JSON)
 
@@ -52,6 +58,7 @@ class Result:
     wording: str  # as it was said then
     predictions: list[tuple[str, float]]
     milliseconds: dict[str, float]
+    correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None where nobody said
 
     @property
     def label(self) -> str:
@@ -63,7 +70,7 @@ class Result:
 
 
 class Store:
-    """Keeps results: a row in the database and two files in the pictures' folder, named by the result's id."""
+    """Keeps results: a row in the database and files in the pictures' folder, each named by the result's id."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
@@ -77,7 +84,7 @@ class Store:
         with engine.begin() as connection:
             # Workers start together: creating the table must not fail when another has just done it.
             connection.execute(sa.schema.CreateTable(Row.__table__, if_not_exists=True))
-        _add_wording(engine)
+        _add_columns(engine)
         return engine
 
     def add(self, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> str:
@@ -100,7 +107,7 @@ class Store:
             with Session(engine) as session, session.begin():
                 session.add(row)
         except BaseException:
-            self._remove_files(id, kind)
+            self._remove_files(id)
             raise
         return id
 
@@ -108,12 +115,24 @@ class Store:
         """A kept result, or None."""
         with Session(self._engine) as session:
             row = session.get(Row, id)
-            if row is None:
-                return None
-            ranked = [(label, probability) for label, probability in row.predictions]
-            return Result(
-                row.id, row.created.replace(tzinfo=UTC), row.kind, row.model, row.task, row.sure,
-                row.wording or wording(ranked[0][1], row.sure), ranked, row.milliseconds)
+            return row and _result(row)
+
+    def get_all(self, ids: Sequence[str]) -> list[Result]:
+        """The kept results among `ids`, in their order; those that are gone are left out."""
+        with Session(self._engine) as session:
+            found = {row.id: _result(row) for row in session.scalars(sa.select(Row).where(Row.id.in_(ids)))}
+        return [found[id] for id in ids if id in found]
+
+    def correct(self, id: str, label: str | None) -> bool:
+        """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. False: no such result."""
+        with Session(self._engine) as session, session.begin():
+            return session.execute(sa.update(Row).where(Row.id == id).values(correction=label)).rowcount > 0
+
+    def corrected(self) -> list[Result]:
+        """All results that a visitor said the right label of, oldest first."""
+        with Session(self._engine) as session:
+            rows = session.scalars(sa.select(Row).where(Row.correction.is_not(None)).order_by(Row.created, Row.id))
+            return [_result(row) for row in rows]
 
     def picture(self, result: Result) -> Path:
         """The file of a result's picture."""
@@ -127,42 +146,67 @@ class Store:
         except OSError:
             return None
 
+    def thumbnail(self, result: Result) -> bytes | None:
+        """A result's picture as a file of at most `THUMBNAIL` pixels a side, JPEG or PNG as the picture; None where
+        that is gone.
+
+        It is made anew each time (a few milliseconds), so that no file of it is left behind.
+        """
+        path = self.picture(result)
+        try:
+            with Image.open(path) as image:
+                image.draft("RGB", (THUMBNAIL, THUMBNAIL))
+                small = _at_most(image.convert("RGB"), THUMBNAIL)
+        except OSError:
+            return None
+        file = io.BytesIO()
+        _save(small, file, _format(path))
+        return file.getvalue()
+
     def seen(self, id: str) -> Path:
         """The file of what the model saw."""
         return self._settings.pictures / f"{id}.seen.png"
 
-    def delete(self, id: str) -> bool:
-        """Removes row and files; False when there is no such result."""
-        result = self.get(id)
-        if result is None:
-            return False
+    def delete(self, *ids: str) -> int:
+        """Removes rows and files; returns how many of these results there were."""
         with Session(self._engine) as session, session.begin():
-            session.execute(sa.delete(Row).where(Row.id == id))
-        self._remove_files(id, result.kind)
-        return True
+            count = session.execute(sa.delete(Row).where(Row.id.in_(ids))).rowcount
+        self._remove_files(*ids)
+        return count
 
     def _file(self, id: str, kind: str) -> Path:
         return self._settings.pictures / (f"{id}.jpg" if kind == "photo" else f"{id}.png")
 
-    def _remove_files(self, id: str, kind: str) -> None:
-        for path in (self._file(id, kind), self.seen(id)):
-            path.unlink(missing_ok=True)
+    def _remove_files(self, *ids: str) -> None:
+        """Whatever is named by these ids, in one look at the folder."""
+        for path in self._settings.pictures.iterdir():
+            if path.name.partition(".")[0] in ids:
+                path.unlink(missing_ok=True)
 
 
-def _add_wording(engine: sa.Engine) -> None:
-    """Gives a table of before `wording` was kept its column; another worker may be doing the same."""
+def _result(row: Row) -> Result:
+    ranked = [(label, probability) for label, probability in row.predictions]
+    return Result(
+        id=row.id, created=row.created.replace(tzinfo=UTC), kind=row.kind, model=row.model, task=row.task,
+        sure=row.sure, wording=row.wording or wording(ranked[0][1], row.sure), predictions=ranked,
+        milliseconds=row.milliseconds, correction=row.correction)
 
-    def missing() -> bool:
-        return "wording" not in {column["name"] for column in sa.inspect(engine).get_columns(Row.__tablename__)}
 
-    if not missing():
-        return
-    try:
-        with engine.begin() as connection:
-            connection.execute(sa.text(f"ALTER TABLE {Row.__tablename__} ADD COLUMN wording VARCHAR(8)"))
-    except sa.exc.DBAPIError:
-        if missing():
-            raise
+def _add_columns(engine: sa.Engine) -> None:
+    """Gives an older table the columns that came since, all nullable; another worker may be doing the same."""
+
+    def missing() -> list[sa.Column]:
+        there = {column["name"] for column in sa.inspect(engine).get_columns(Row.__tablename__)}
+        return [column for column in Row.__table__.columns if column.nullable and column.name not in there]
+
+    for column in missing():
+        definition = f"{column.name} {column.type.compile(engine.dialect)}"
+        try:
+            with engine.begin() as connection:
+                connection.execute(sa.text(f"ALTER TABLE {Row.__tablename__} ADD COLUMN {definition}"))
+        except sa.exc.DBAPIError:
+            if column.name in {column.name for column in missing()}:
+                raise
 
 
 def _sqlite_pragmas(connection, _record) -> None:
@@ -182,10 +226,18 @@ def _at_most(image: Image.Image, side: int) -> Image.Image:
 def _write(path: Path, image: Image.Image) -> None:
     """Encodes anew, without metadata, under a temporary name that is renamed when whole."""
     part = path.with_name(f".{path.name}.part")
-    bare = image.copy()
-    bare.info = {}  # Pillow would write comments and profiles from it
     try:
-        bare.save(part, "JPEG" if path.suffix == ".jpg" else "PNG", quality=JPEG_QUALITY)
+        _save(image, part, _format(path))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _save(image: Image.Image, file: Path | BinaryIO, format: str) -> None:
+    bare = image.copy()
+    bare.info = {}  # Pillow would write comments and profiles from it
+    bare.save(file, format, quality=JPEG_QUALITY)
+
+
+def _format(path: Path) -> str:
+    return "JPEG" if path.suffix == ".jpg" else "PNG"

@@ -1,5 +1,6 @@
 """What is kept: small, without metadata, whole or not at all, until it is deleted."""
 
+import io
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ from PIL import Image
 
 from inkling.classifier import Prediction
 from inkling.settings import ROOT
-from inkling.store import Store
+from inkling.store import NONE_OF_THESE, Row, Store
 
 TIMES = {"decode": 1.0, "prepare": 2.0, "infer": 3.0}
 PREDICTION = Prediction("m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9,
@@ -155,19 +156,81 @@ def test_when_one_write_fails_nothing_is_kept(store, settings, photo, monkeypatc
 
 def test_delete_removes_row_and_files(store, settings, photo):
     gone, stays = (store.add(photo, PREDICTION, "photo", TIMES) for _ in range(2))
-    assert store.delete(gone) is True
+    (settings.pictures / f"{gone}.heat.png").write_bytes(b"made later")
+    assert store.delete(gone) == 1
     assert store.get(gone) is None
     assert files(settings) == [f"{stays}.jpg", f"{stays}.seen.png"]
     assert rows(store) == 1
-    assert store.delete(gone) is False
+    assert store.delete(gone) == 0
+
+
+def test_several_are_deleted_at_once(store, settings, photo):
+    first, second, stays = (store.add(photo, PREDICTION, "photo", TIMES) for _ in range(3))
+    assert store.delete(first, second, "none") == 2
+    assert files(settings) == [f"{stays}.jpg", f"{stays}.seen.png"]
+    assert store.delete() == 0
 
 
 def test_delete_bears_files_that_are_gone(store, settings, photo):
     id = store.add(photo, PREDICTION, "photo", TIMES)
     for name in files(settings):
         (settings.pictures / name).unlink()
-    assert store.delete(id) is True
+    assert store.delete(id) == 1
     assert store.get(id) is None
+
+
+# ---- Several, and small ----
+
+
+def test_several_results_come_in_the_order_asked_and_those_gone_are_left_out(store, paper):
+    ids = [store.add(paper, PREDICTION, "drawing", TIMES) for _ in range(3)]
+    store.delete(ids[1])
+    asked = [ids[2], "none", ids[1], ids[0]]
+    assert store.get_all(asked) == [store.get(ids[2]), store.get(ids[0])]
+    assert store.get_all([]) == []
+
+
+@pytest.mark.parametrize("size, small", [((3000, 1500), (256, 128)), ((300, 900), (85, 256)), ((40, 60), (40, 60))])
+@pytest.mark.parametrize("kind, format", [("photo", "JPEG"), ("drawing", "PNG")])
+def test_a_thumbnail_is_the_picture_made_small(store, settings, kind, format, size, small):
+    id = store.add(Image.linear_gradient("L").convert("RGB").resize(size), PREDICTION, kind, TIMES)
+    before = files(settings)
+    data = store.thumbnail(store.get(id))
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.size) == (format, small)
+        assert image.getpixel((0, 0))[0] < 20
+        assert image.getpixel((small[0] - 1, small[1] - 1))[0] > 235
+    assert len(data) < 30_000
+    assert files(settings) == before
+
+
+def test_a_thumbnail_of_a_picture_that_is_gone_is_none(store, photo):
+    result = store.get(store.add(photo, PREDICTION, "photo", TIMES))
+    store.delete(result.id)
+    assert store.thumbnail(result) is None
+
+
+# ---- What visitors say ----
+
+
+def test_a_correction_is_noted_changed_and_taken_back(store, settings, paper):
+    first, second = (store.add(paper, PREDICTION, "drawing", TIMES) for _ in range(2))
+    assert store.get(first).correction is None
+    assert store.corrected() == []
+    for label in ("a", "b", NONE_OF_THESE):
+        assert store.correct(first, label) is True
+        assert Store(settings).get(first).correction == label
+        assert store.corrected() == [store.get(first)]
+    store.correct(second, "a")
+    assert [result.id for result in store.corrected()] == [first, second]
+    assert store.correct(first, None) is True
+    assert [result.id for result in store.corrected()] == [second]
+    store.delete(second)
+    assert store.corrected() == []
+
+
+def test_nothing_is_noted_of_a_result_that_is_gone(store):
+    assert store.correct("none", "a") is False
 
 
 # ---- The database ----
@@ -196,16 +259,30 @@ def test_the_folder_may_have_any_name(settings, tmp_path, photo, name):
     assert (tmp_path / name / "inkling.sqlite3").exists()
 
 
-def test_a_database_of_before_wording_was_kept_goes_on(store, settings, photo):
-    """An old row says what its confidence says; a new one what was said."""
+NULLABLE = [column.name for column in Row.__table__.columns if column.nullable]
+
+
+@pytest.mark.parametrize("gone", [*([name] for name in NULLABLE), NULLABLE], ids=",".join)
+def test_a_database_of_before_a_column_was_kept_goes_on(store, settings, photo, gone):
+    """Workers start together, and all find the column missing."""
     old = store.add(photo, PREDICTION, "photo", TIMES)
+    before = store.get(old)
+    with store._engine.begin() as connection:
+        for name in gone:
+            connection.execute(sa.text(f"ALTER TABLE predictions DROP COLUMN {name}"))
+    with ThreadPoolExecutor(4) as threads:
+        restarted = list(threads.map(lambda _: Store(settings).get(old), range(4)))
+    assert restarted == [before] * 4
+    assert rows(Store(settings)) == 1
+
+
+def test_a_new_row_says_what_was_said_and_an_old_one_what_its_confidence_says(store, settings, photo):
+    strange = replace(PREDICTION, familiarity=0.1, familiar=0.5)
+    id = store.add(photo, strange, "photo", TIMES)
+    assert store.get(id).wording == "not sure"
     with store._engine.begin() as connection:
         connection.execute(sa.text("ALTER TABLE predictions DROP COLUMN wording"))
-    with ThreadPoolExecutor(4) as threads:  # workers start together
-        restarted = list(threads.map(lambda _: Store(settings).get(old).wording, range(4)))
-    assert restarted == ["probably"] * 4
-    strange = replace(PREDICTION, familiarity=0.1, familiar=0.5)
-    assert Store(settings).get(Store(settings).add(photo, strange, "photo", TIMES)).wording == "not sure"
+    assert Store(settings).get(id).wording == "probably"
 
 
 def test_readers_and_a_writer_do_not_wait_for_each_other(store):
