@@ -1,12 +1,12 @@
 # make run   serve on http://127.0.0.1:5000        make test  run all tests
 # make lint  check style                           make ink   the ink benchmark
 # make notebooks  run all notebooks anew
-# make photos   the same for photos
+# make photos   the same for photos                make words     bring the translations up to date
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink photos screenshots clean
+.PHONY: run test lint ink photos notebooks screenshots words clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -29,6 +29,9 @@ notebooks: .venv/dev.done
 
 screenshots: .venv/dev.done
 	$(BIN)/python -m tools.screenshots
+
+words: .venv/dev.done
+	$(BIN)/python -m tools.words
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Inkling needs Python 3.11 or newer: make PYTHON=...")'

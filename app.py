@@ -11,7 +11,7 @@ from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
-from inkling.web import api, errors, guard, models, ops, pages
+from inkling.web import api, errors, guard, models, ops, pages, words
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings, Classifier(read_catalog(settings.models), settings), Store(settings))
     guard.init_app(app, settings.max_bytes)
     errors.init_app(app)
-    for room in (pages, models, api, ops):
+    words.init_app(app)
+    for room in (pages, models, api, ops, words):
         app.register_blueprint(room.blueprint)
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)

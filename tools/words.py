@@ -1,0 +1,102 @@
+"""Brings the catalogues up to what the pages say now, and lists what has no translation: `make words`.
+
+A catalogue is `inkling/translations/LANGUAGE.po`, read as it is when the server starts: nothing is compiled.
+"""
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_file
+from babel.messages.pofile import read_po, write_po
+from werkzeug.exceptions import default_exceptions
+
+from inkling import intake
+from inkling.catalog import TASKS, ModelCard, read_catalog
+from inkling.settings import ROOT
+from inkling.web.words import CATALOGUES
+
+SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
+SHOWN = (400, 403, 404, 405, 408, 411, 413, 414, 415, 429, 500, 503)  # errors that a visitor may meet
+WIDTH = 120
+
+
+def main() -> int:
+    template, missing = extracted(), 0
+    for path in sorted(CATALOGUES.glob("*.po")):
+        catalogue = read(path)
+        template.creation_date = catalogue.creation_date  # else each run would change the file
+        catalogue.update(template, no_fuzzy_matching=True)
+        file = io.BytesIO()
+        write_po(file, catalogue, width=WIDTH, ignore_obsolete=True, include_lineno=False)
+        path.write_bytes(file.getvalue())
+        for message in untranslated(catalogue):
+            print(f"{path.name}: {message.context or ''} {message.id!r}")
+            missing += 1
+    print(f"{len(template)} strings, {missing} without translation")
+    return missing > 0
+
+
+def extracted() -> Catalog:
+    """All that can be said, from templates, code and data."""
+    template = Catalog()
+    for method, folder, pattern in SOURCES:
+        for path in sorted((ROOT / folder).rglob(pattern)):
+            for _, id, comments, context in extract_from_file(method, path, options={"silent": "false"}):
+                template.add(id, None, [(_named(path), 0)], auto_comments=comments, context=context)
+    for where, text, context in _data():
+        if text:
+            template.add(text, None, [(where, 0)], context=context)
+    return template
+
+
+def read(path: Path) -> Catalog:
+    """A language's catalogue."""
+    with path.open("rb") as file:
+        return read_po(file, path.stem)
+
+
+def untranslated(catalogue: Catalog) -> list[Message]:
+    """Messages of which some form is missing or only guessed."""
+    return [message for message in catalogue
+            if message.id and (message.fuzzy or not all(_forms(message.string)))]
+
+
+def _forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    return text if isinstance(text, tuple) else (text,)
+
+
+def _data() -> Iterator[tuple[str, str, str | None]]:
+    """(where, text, context) of what pages say of data: reasons, errors, tasks, and the shipped models' cards."""
+    for title in TASKS.values():
+        yield "inkling/catalog.py", title, None
+    for reason in intake.REASONS.values():
+        yield "inkling/intake.py", reason.title, None
+        yield "inkling/intake.py", reason.advice, None
+    for code in SHOWN:
+        yield "HTTP errors", default_exceptions[code]().name, None
+        yield "HTTP errors", default_exceptions[code].description, None
+    for card in read_catalog(ROOT / "models"):
+        for text in texts(card):
+            yield f"models/{card.name}/card.json", text, None
+        for label in card.labels:
+            if label.isdecimal():  # the same in both
+                continue
+            yield f"models/{card.name}/card.json", label, "label"
+
+
+def texts(card: ModelCard) -> list[str]:
+    """What a card says in words, without its labels."""
+    metrics = card.metrics
+    return [card.title, card.summary, card.strengths, card.limitations, card.attribution,
+            *((metrics.split, *metrics.groups, *metrics.strangers) if metrics else ())]
+
+
+def _named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
