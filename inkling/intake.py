@@ -93,13 +93,16 @@ REASONS = {
 }
 
 
-def advice(reason: str, settings: Settings) -> str:
+def advice(reason: str, settings: Settings, translate: Callable[[str], str] = str) -> str:
     """What to do about a reason, with the limits filled in.
+
+    Args:
+        translate: makes another language of the sentence, before its limits.
 
     Raises:
         KeyError: the reason is not one of `REASONS`.
     """
-    return REASONS[reason].advice.format(
+    return translate(REASONS[reason].advice).format(
         max_megabytes=_megabytes(settings.max_bytes), max_megapixels=f"{settings.max_pixels / 1e6:.3g}",
         max_frames=settings.max_frames, extensions=", ".join(EXTENSIONS))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_file
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from babel.messages.pofile import read_po, write_po
 from werkzeug.exceptions import default_exceptions
 
@@ -19,6 +19,8 @@ from inkling.settings import ROOT
 from inkling.web.words import CATALOGUES
 
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
+FOR_PROGRAMS = ("api.py", "openapi.py")  # what they say stays English
+KEYWORDS = DEFAULT_KEYWORDS | {"abort": (2,)}  # an error's page translates what it is told
 SHOWN = (400, 403, 404, 405, 408, 411, 413, 414, 415, 429, 500, 503)  # errors that a visitor may meet
 WIDTH = 120
 
@@ -44,7 +46,10 @@ def extracted() -> Catalog:
     template = Catalog()
     for method, folder, pattern in SOURCES:
         for path in sorted((ROOT / folder).rglob(pattern)):
-            for _, id, comments, context in extract_from_file(method, path, options={"silent": "false"}):
+            if path.name in FOR_PROGRAMS:
+                continue
+            found = extract_from_file(method, path, KEYWORDS, options={"silent": "false"})
+            for _, id, comments, context in found:
                 template.add(id, None, [(_named(path), 0)], auto_comments=comments, context=context)
     for where, text, context in _data():
         if text:

@@ -3,6 +3,7 @@
 import re
 
 from flask import Flask, Response, json, redirect, render_template, request, url_for
+from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from inkling.intake import REASONS, Rejected
@@ -41,7 +42,8 @@ def failed(error: HTTPException):
     if error.code < 400:
         return error
     if not for_programs():
-        return render_template("error.html", status=error.code, title=error.name, detail=error.description), error.code
+        return render_template("error.html", status=error.code, title=gettext(error.name),
+                               detail=gettext(error.description)), error.code
     reason = re.sub(r"[^a-z]+", "-", error.name.lower())
     response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))
     for name, value in error.get_headers():  # such as Allow

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Blueprint, abort, render_template, request, send_file, url_for
+from flask_babel import gettext
 
 from inkling.catalog import TASKS, Metrics, Mistake, Model, ModelCard
-from inkling.web import charts, inkling
+from inkling.web import charts, inkling, words
 
 blueprint = Blueprint("models", __name__)
 
@@ -75,7 +76,7 @@ def model(name: str):
     found, why = classifier.catalog.models.get(name), classifier.broken.get(name)
     if found is None:
         if why is None:
-            abort(404, f"There is no model {name[:64]!r}.")
+            abort(404, gettext("There is no model %(name)s.", name=repr(name[:64])))
         return render_template("model-off.html", name=name, why=why)
     card, metrics = found.card, found.card.metrics
     every = _pairs(card.labels, metrics) if metrics else {}
@@ -110,7 +111,7 @@ def compare(task: str):
         abort(404, "There are no models to compare for this task.")
     title, cards = groups[task]
     rows = [_row(card) for card in cards]
-    chart = charts.speed([(row.card.title, row.milliseconds, row.card.metrics.accuracy)
+    chart = charts.speed([(words.translated(row.card.title), row.milliseconds, row.card.metrics.accuracy)
                           for row in rows if row.milliseconds and row.card.metrics])
     return render_template("compare.html", title=title, rows=rows, chart_data=chart, measuring=_measuring())
 

@@ -5,6 +5,7 @@ import time
 from types import SimpleNamespace
 
 from flask import Blueprint, abort, redirect, render_template, request, send_file, url_for
+from flask_babel import gettext
 
 from inkling import intake
 from inkling.catalog import ModelCard
@@ -98,12 +99,13 @@ def delete(id: str):
 def help():
     """What is accepted, with the reason of a redirect on top."""
     settings, reason = inkling().settings, request.args.get("reason")
-    reasons = [SimpleNamespace(code=code, title=about.title, detail=intake.advice(code, settings))
+    reasons = [SimpleNamespace(code=code, title=gettext(about.title), detail=intake.advice(code, settings, gettext))
                for code, about in intake.REASONS.items()]
     problem = next((about for about in reasons if about.code == reason), None)
     got = request.args.get("got", "")
     if problem and HARMLESS.fullmatch(got):
-        problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} Received: {got}.")
+        received = gettext("Received: %(got)s.", got=got)
+        problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
     back_url = url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
     return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back_url)
 
