@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False
     app.extensions["inkling"] = Inkling(
         settings, Classifier(read_catalog(settings.models), settings), Store(settings))
-    guard.init_app(app, settings.max_bytes)
+    guard.init_app(app, settings)
     errors.init_app(app)
     words.init_app(app)
     for room in (pages, models, api, ops, words):

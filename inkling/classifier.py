@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,13 @@ from inkling.settings import Settings
 PROBABLY = 0.75  # below the threshold, but right three times in four
 
 
+class Prepared(NamedTuple):
+    """A picture as one model sees it."""
+
+    seen: np.ndarray  # uint8 [height, width, channels]
+    milliseconds: float  # it took
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What one model says of one picture."""
@@ -27,7 +35,7 @@ class Prediction:
     probabilities: np.ndarray  # float32 [labels], calibrated
     threshold: float
     seen: np.ndarray  # uint8 [height, width, channels]: what the model got
-    milliseconds: dict[str, float]  # stage -> time; those of a batch are shared evenly
+    milliseconds: dict[str, float]  # stage -> time; that of the network is shared evenly by a batch
     familiarity: float | None = None  # how much it looks like what the model learned from, where the model tells
     familiar: float | None = None  # below it the picture is likely none of the labels
 
@@ -102,30 +110,44 @@ class Classifier:
         Raises:
             Rejected: "unknown-model" or "model-unavailable".
         """
+        self.card(name)
+        self._open(name)  # before any work is done for a model that is off
+        seen = [self._prepared(image, name) for image in images]
+        answers = iter(self.answer([picture for picture in seen if isinstance(picture, Prepared)], name))
+        return [next(answers) if isinstance(picture, Prepared) else picture for picture in seen]
+
+    def prepare(self, image: Image.Image, name: str) -> Prepared:
+        """An upright RGB picture as the model sees it, which is small; `answer` takes many of them at once.
+
+        Raises:
+            Rejected: "blank", "unknown-model" or "model-unavailable".
+        """
         card = self.card(name)
-        model = self._open(name)
         start = time.perf_counter()
-        seen = [_prepared(image, card) for image in images]
-        good = [picture for picture in seen if not isinstance(picture, Rejected)]
-        prepared = time.perf_counter()
-        answers = iter(())
-        if good:
-            batch = pixels.scale(np.stack(good), card.input.scaling)
-            answer = model.answer(batch)
-            familiarity = [None] * len(good) if answer.familiarity is None else answer.familiarity.tolist()
-            answers = zip(runtime.tempered(answer.probabilities, card.temperature), familiarity, strict=True)
-        end = time.perf_counter()
-        milliseconds = {
-            "prepare": round((prepared - start) * 1e3 / len(images), 3),
-            "infer": round((end - prepared) * 1e3 / max(len(good), 1), 3),
-        }
+        try:
+            seen = pixels.prepare(image, card.input)
+        except pixels.BlankDrawing as error:
+            raise Rejected("blank", "There is nothing drawn in this picture: every part of it looks like paper."
+                           ) from error
+        return Prepared(seen, round((time.perf_counter() - start) * 1e3, 3))
 
-        def prediction(picture: np.ndarray) -> Prediction:
-            probabilities, familiarity = next(answers)
-            return Prediction(name, card.task, card.labels, probabilities, card.threshold, picture, milliseconds,
-                              familiarity, card.familiar)
+    def answer(self, pictures: Sequence[Prepared], name: str) -> list[Prediction]:
+        """Classifies prepared pictures in one batch.
 
-        return [picture if isinstance(picture, Rejected) else prediction(picture) for picture in seen]
+        Raises:
+            Rejected: "unknown-model" or "model-unavailable".
+        """
+        card, model = self.card(name), self._open(name)
+        if not pictures:
+            return []
+        start = time.perf_counter()
+        answer = model.answer(pixels.scale(np.stack([picture.seen for picture in pictures]), card.input.scaling))
+        infer = round((time.perf_counter() - start) * 1e3 / len(pictures), 3)
+        familiarity = [None] * len(pictures) if answer.familiarity is None else answer.familiarity.tolist()
+        rows = zip(pictures, runtime.tempered(answer.probabilities, card.temperature), familiarity, strict=True)
+        return [Prediction(name, card.task, card.labels, probabilities, card.threshold, picture.seen,
+                           {"prepare": picture.milliseconds, "infer": infer}, familiar, card.familiar)
+                for picture, probabilities, familiar in rows]
 
     def classify_one(self, image: Image.Image, name: str) -> Prediction:
         """One picture's prediction.
@@ -137,6 +159,12 @@ class Classifier:
         if isinstance(answer, Rejected):
             raise answer
         return answer
+
+    def _prepared(self, image: Image.Image, name: str) -> Prepared | Rejected:
+        try:
+            return self.prepare(image, name)
+        except Rejected as error:
+            return error
 
     def _open(self, name: str) -> runtime.Runtime:
         if name in self._opened:
@@ -160,13 +188,6 @@ class Classifier:
 
     def _unavailable(self, name: str) -> Rejected:
         return Rejected("model-unavailable", f"The model {name!r} is switched off: {self.broken[name]}.", name[:40])
-
-
-def _prepared(image: Image.Image, card: ModelCard) -> np.ndarray | Rejected:
-    try:
-        return pixels.prepare(image, card.input)
-    except pixels.BlankDrawing:
-        return Rejected("blank", "There is nothing drawn in this picture: every part of it looks like paper.")
 
 
 def _workers() -> int:

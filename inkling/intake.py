@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from PIL import Image, ImageFile
 from pillow_heif import register_heif_opener
@@ -74,6 +75,8 @@ REASONS = {
                        "save it again as JPEG or PNG."),
     "too-large": Reason(413, "The file is too large",
                         "The limit is {max_megabytes} MB. Save the picture smaller or with a lower quality."),
+    "too-many": Reason(413, "Too many pictures at once",
+                       "At most {max_batch} pictures go together. Send the others after them."),
     "too-many-pixels": Reason(413, "The picture has too many pixels",
                               "The limit is {max_megapixels} megapixels, width times height. "
                               "Scale it down first."),
@@ -104,7 +107,7 @@ def advice(reason: str, settings: Settings, translate: Callable[[str], str] = st
     """
     return translate(REASONS[reason].advice).format(
         max_megabytes=_megabytes(settings.max_bytes), max_megapixels=f"{settings.max_pixels / 1e6:.3g}",
-        max_frames=settings.max_frames, extensions=", ".join(EXTENSIONS))
+        max_frames=settings.max_frames, max_batch=settings.max_batch, extensions=", ".join(EXTENSIONS))
 
 
 def shorten(text: str) -> str:
@@ -138,6 +141,13 @@ def read_file(data: bytes | None, filename: str | None, settings: Settings,
                                     f"Received: {shorten(base)}", base)
     kind = MEDIA_TYPES["image/" + extension]
     return _read(data, {kind}, f"name ends in .{extension}", settings, at_least)
+
+
+def read_upload(file: BinaryIO, filename: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
+    """`read_file` for an open file, which is read into memory only if it is not too large."""
+    _check_bytes(file.seek(0, io.SEEK_END), settings)
+    file.seek(0)
+    return read_file(file.read(), filename, settings, at_least)
 
 
 def read_data_url(text: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:

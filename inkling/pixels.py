@@ -61,6 +61,11 @@ def prepare(image: Image.Image, spec: InputLike) -> np.ndarray:
     return ink(image, spec.layout)
 
 
+def enough(spec: InputLike) -> int:
+    """Pixels of the longer side that a picture must keep when it is read smaller for this input alone."""
+    return WORKING if spec.kind == "ink" else 2 * max(spec.width, spec.height)
+
+
 def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:
     """uint8 pictures [..., height, width, channels] -> float32 in 0..1 ("unit") or -1..1 ("signed")."""
     if scaling == "unit":

@@ -228,10 +228,10 @@ def test_a_body_of_another_type_is_missing(client, ink_model, png, content_type)
     assert is_problem(answer, 400, "missing")
 
 
-def test_more_pictures_than_allowed_are_too_large(predict, png, settings, holds):
+def test_more_pictures_than_allowed_are_too_many(predict, png, settings, holds):
     assert predict(*[("a.png", png)] * settings.max_batch).status_code == 200
     answer = predict(*[("a.png", png)] * (settings.max_batch + 1))
-    assert is_problem(answer, 413, "too-large")
+    assert is_problem(answer, 413, "too-many")
     assert "At most 3 pictures go in one request. Received: 4." in answer.json["detail"]
     assert holds(answer)
 
@@ -280,7 +280,7 @@ def test_a_fault_of_ours_is_a_problem_that_tells_no_secret(app, predict, png, mo
     def fail(*_):
         raise RuntimeError("SECRET")
 
-    monkeypatch.setattr(app.extensions["inkling"].classifier, "classify", fail)
+    monkeypatch.setattr(app.extensions["inkling"].classifier, "answer", fail)
     answer = predict(("a.png", png))
     assert is_problem(answer, 500, "internal-server-error")
     assert "SECRET" not in answer.text

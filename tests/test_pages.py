@@ -21,7 +21,7 @@ OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/models/<name>/<fi
           "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
 FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
                 "animated-too-long", "blank")
-NOT_THE_PICTURES_FAULT = {"missing", "unknown-model", "model-unavailable", "busy", "rate-limited"}
+NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "rate-limited"}
 POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
 
 

@@ -9,7 +9,7 @@ from inkling import intake, pixels
 from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
-from inkling.web import errors, inkling, openapi
+from inkling.web import allow_batch, errors, inkling, openapi
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
@@ -25,14 +25,14 @@ def models():
 @blueprint.post("/predict")
 def predict():
     """One picture answers one object, several answer `{"results": [...]}`."""
-    settings, classifier = inkling().settings, inkling().classifier
-    request.max_content_length = settings.max_batch * settings.max_bytes * 4 // 3 + 65536
+    classifier = inkling().classifier
+    if not request.is_json:  # which holds one picture
+        allow_batch()
     card = classifier.card(request.args.get("model", ""))
     top = _top(card)
     pictures = [_read(reader, card) for reader in _readers()]
-    good = [image for image, _ in pictures if not isinstance(image, Rejected)]
-    answers = iter(classifier.classify(good, card.name) if good else ())
-    results = [(image if isinstance(image, Rejected) else next(answers), decode) for image, decode in pictures]
+    answers = iter(classifier.answer([seen for seen, _ in pictures if not isinstance(seen, Rejected)], card.name))
+    results = [(seen if isinstance(seen, Rejected) else next(answers), decode) for seen, decode in pictures]
     if len(results) > 1:
         return {"results": [
             {"error": errors.problem(answer)} if isinstance(answer, Rejected) else _result(answer, decode, top)
@@ -64,9 +64,9 @@ def _readers() -> list:
         raise Rejected("missing", "Send a picture as the form field `image`, or as JSON {\"image\": …}. "
                        f"Received: {request.content_type or 'no body'}.")
     if len(files) > most:
-        raise Rejected("too-large", f"At most {most} pictures go in one request. Received: {len(files)}.",
+        raise Rejected("too-many", f"At most {most} pictures go in one request. Received: {len(files)}.",
                        f"{len(files)} pictures")
-    return [lambda settings, at_least, file=file: intake.read_file(file.read(), file.filename, settings, at_least)
+    return [lambda settings, at_least, file=file: intake.read_upload(file.stream, file.filename, settings, at_least)
             for file in files]
 
 
@@ -82,14 +82,14 @@ def _json_reader():
 
 
 def _read(reader, card: ModelCard) -> tuple:
-    """(picture or why not, milliseconds to decode it)."""
-    enough = pixels.WORKING if card.input.kind == "ink" else 2 * max(card.input.width, card.input.height)
-    start = time.perf_counter()
+    """(picture as the model sees it, or why not; milliseconds to decode it): a large one is not held any longer."""
+    start, decode = time.perf_counter(), 0.0
     try:
-        image = reader(inkling().settings, enough)
+        image = reader(inkling().settings, pixels.enough(card.input))
+        decode = round((time.perf_counter() - start) * 1e3, 3)
+        return inkling().classifier.prepare(image, card.name), decode
     except Rejected as error:
-        image = error
-    return image, round((time.perf_counter() - start) * 1e3, 3)
+        return error, decode
 
 
 def _top(card: ModelCard) -> int:

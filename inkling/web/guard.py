@@ -8,7 +8,9 @@ from flask_babel import gettext
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import LimitedStream
 
-DRAINED = 8  # times the largest upload: what a client sends beyond is cut off
+from inkling.settings import Settings
+
+DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
 HEADERS = {
     # Previews of a chosen photo are blob: addresses; all else is ours.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -21,8 +23,8 @@ HEADERS = {
 }
 
 
-def init_app(app: Flask, max_bytes: int) -> None:
-    app.wsgi_app = Drained(app.wsgi_app, DRAINED * max_bytes)
+def init_app(app: Flask, settings: Settings) -> None:
+    app.wsgi_app = Drained(app.wsgi_app, (DRAINED + settings.max_batch) * settings.max_bytes)
     app.before_request(refuse_cross_site)
     app.after_request(add_headers)
 
