@@ -1,12 +1,12 @@
 # make run   serve on http://127.0.0.1:5000        make test  run all tests
 # make lint  check style                           make ink   the ink benchmark
-# make notebooks  run all notebooks anew
+# make notebooks  run all notebooks anew             make folder  how fast a folder is read
 # make photos   the same for photos                make words     bring the translations up to date
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink photos notebooks screenshots words clean
+.PHONY: run test lint ink photos folder notebooks screenshots words clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -23,6 +23,9 @@ ink: .venv/dev.done
 
 photos: .venv/dev.done
 	$(BIN)/python -m benchmarks.photos
+
+folder: .venv/dev.done
+	$(BIN)/python -m benchmarks.folder
 
 notebooks: .venv/dev.done
 	$(BIN)/python -m tools.notebooks

@@ -1,49 +1,46 @@
 """`flask classify` and `flask models`."""
 
 import json
+import os
 import sys
-import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from tqdm import tqdm
 
-from inkling import intake
-from inkling.classifier import Prediction
+from inkling import folder
+from inkling.classifier import Classifier, Prediction
+from inkling.folder import Answered
 from inkling.intake import Rejected
+from inkling.sheet import Sheet
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", help="Name of the model (see `flask models`); the first for photos if not given.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--csv", "table", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write a table to FILE and show the progress.")
 @with_appcontext
-def classify(files: tuple[Path, ...], model: str | None, as_json: bool) -> None:
-    """Say what is in each of FILES. Exits 1 when one of them could not be classified."""
+def classify(paths: tuple[Path, ...], model: str | None, as_json: bool, table: Path | None) -> None:
+    """Say what is in each FILE, and in each file below each DIR. Exits 1 when one could not be classified."""
+    if as_json and table:
+        raise click.UsageError("--json and --csv exclude each other.")
     inkling = current_app.extensions["inkling"]
-    if model is None:
-        groups = inkling.classifier.catalog.by_task("photo", without=inkling.classifier.broken)
-        if not groups:
-            raise click.ClickException("no model for photos is installed; name one with --model.")
-        model = groups[0][1][0].name
-        click.echo(f"model: {model}", err=True)
+    model = model or _first_for_photos(inkling.classifier)
+    files = [file for file in folder.files(paths) if not table or file.resolve() != table.resolve()]
+    if not files:
+        raise click.ClickException(f"there is no file in {', '.join(map(str, paths))}.")
     try:
-        inkling.classifier.card(model)
+        answers = folder.classify(files, model, inkling.classifier, inkling.settings)
+        failed = _tabulate(answers, table, len(files)) if table else _say(answers, as_json)
     except Rejected as error:
         raise click.ClickException(str(error)) from error
-    failed = False
-    for file in files:
-        try:
-            start = time.perf_counter()
-            image = intake.read_file(_bytes(file), file.name, inkling.settings)
-            decode = round((time.perf_counter() - start) * 1e3, 3)
-            answer = inkling.classifier.classify_one(image, model)
-            click.echo(_as_json(file, answer, decode) if as_json else _as_text(file, answer))
-        except Rejected as error:
-            failed = True
-            problem = {"file": str(file), "error": {"reason": error.reason, "detail": str(error)}}
-            click.echo(json.dumps(problem) if as_json else f"{file}: {error}", err=not as_json)
     sys.exit(1 if failed else 0)
 
 
@@ -62,11 +59,57 @@ def models() -> None:
         click.echo(f"off: {name}: {why}", err=True)
 
 
-def _bytes(file: Path) -> bytes:
+def _first_for_photos(classifier: Classifier) -> str:
+    groups = classifier.catalog.by_task("photo", without=classifier.broken)
+    if not groups:
+        raise click.ClickException("no model for photos is installed; name one with --model.")
+    name = groups[0][1][0].name
+    click.echo(f"model: {name}", err=True)
+    return name
+
+
+def _say(answers: Iterable[Answered], as_json: bool) -> int:
+    """Prints a line a file; returns how many could not be classified."""
+    failed = 0
+    for file, answer, decode in answers:
+        if not isinstance(answer, Rejected):
+            click.echo(_as_json(file, answer, decode) if as_json else _as_text(file, answer))
+            continue
+        failed += 1
+        problem = {"file": str(file), "error": {"reason": answer.reason, "detail": str(answer)}}
+        click.echo(json.dumps(problem) if as_json else f"{file}: {answer}", err=not as_json)
+    return failed
+
+
+def _tabulate(answers: Iterable[Answered], table: Path, total: int) -> int:
+    """Writes a row a file, with a progress bar on a terminal; returns how many could not be classified."""
+    failed = 0
     try:
-        return file.read_bytes()
+        with _whole(table) as file:
+            sheet = Sheet(file)
+            for path, answer, _ in tqdm(answers, table.name, total, unit=" files", disable=None):
+                if isinstance(answer, Rejected):
+                    failed += 1
+                    sheet.problem(str(path), answer.reason, str(answer))
+                else:
+                    sheet.answer(str(path), answer.ranked(), answer.wording)
     except OSError as error:
-        raise Rejected("missing", f"The file cannot be read: {error.strerror}.", file.name[:40]) from error
+        raise click.ClickException(f"{table} cannot be written: {error.strerror}.") from error
+    click.echo(f"{table}: {total} files, {failed} of them without an answer", err=True)
+    return failed
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A text file that appears under its name only when all of it is written."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # A name that is no UTF-8 is written with escapes: the table stays readable.
+        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _as_text(file: Path, answer: Prediction) -> str:

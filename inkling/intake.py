@@ -132,19 +132,13 @@ def read_file(data: bytes | None, filename: str | None, settings: Settings,
     Raises:
         Rejected: the file is not accepted.
     """
-    if data is None or not filename:
-        raise Rejected("missing", "No file was received. Send one with its name.")
-    base = re.split(r"[/\\]", filename)[-1]
-    extension = base.rpartition(".")[2].lower() if "." in base else ""
-    if extension not in EXTENSIONS:
-        raise Rejected("extension", f"The name must end in one of {', '.join(EXTENSIONS)}. "
-                                    f"Received: {shorten(base)}", base)
-    kind = MEDIA_TYPES["image/" + extension]
-    return _read(data, {kind}, f"name ends in .{extension}", settings, at_least)
+    extension = _extension(None if data is None else filename)
+    return _read(data, {MEDIA_TYPES["image/" + extension]}, f"name ends in .{extension}", settings, at_least)
 
 
-def read_upload(file: BinaryIO, filename: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
-    """`read_file` for an open file, which is read into memory only if it is not too large."""
+def read_stream(file: BinaryIO, filename: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
+    """`read_file` of an open file, which is read into memory only if its name will do and it is not too large."""
+    _extension(filename)
     _check_bytes(file.seek(0, io.SEEK_END), settings)
     file.seek(0)
     return read_file(file.read(), filename, settings, at_least)
@@ -174,6 +168,18 @@ def read_base64(text: str | None, settings: Settings, at_least: int = 1024) -> I
     if isinstance(text, str) and text[:5].lower() == "data:":
         return _read_data_url(text, MEDIA_TYPES, settings, at_least)
     return _read(_decode(text, settings), set(KINDS), "", settings, at_least)
+
+
+def _extension(filename: str | None) -> str:
+    """An accepted extension, in lower case, or `Rejected`."""
+    if not filename:
+        raise Rejected("missing", "No file was received. Send one with its name.")
+    base = re.split(r"[/\\]", filename)[-1]
+    extension = base.rpartition(".")[2].lower() if "." in base else ""
+    if extension not in EXTENSIONS:
+        raise Rejected("extension", f"The name must end in one of {', '.join(EXTENSIONS)}. "
+                                    f"Received: {shorten(base)}", base)
+    return extension
 
 
 def _read_data_url(text: object, types: dict[str, str], settings: Settings, at_least: int) -> Image.Image:

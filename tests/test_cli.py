@@ -1,10 +1,21 @@
 """`flask classify` and `flask models`: what the pages do, from a terminal."""
 
+import csv
 import json
+import os
+import pty
+import subprocess
+import sys
+import termios
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 
+from inkling import folder
 from inkling.classifier import wording
+from inkling.intake import Rejected
+from inkling.settings import ROOT
 
 
 @pytest.fixture
@@ -70,15 +81,9 @@ def test_a_bad_file_is_told_by_its_reason(runner, bad_files, tmp_path, ink_model
     assert "Traceback" not in done.output
 
 
-def test_a_folder_is_no_file(runner, tmp_path, ink_model):
-    (tmp_path / "folder.png").mkdir()
-    done = runner.invoke(args=["classify", str(tmp_path / "folder.png"), "--model", ink_model])
-    assert done.exit_code == 1
-    assert "cannot be read: Is a directory" in done.stderr
-
-
 @pytest.mark.parametrize("arguments, says", [
-    ([], "Missing argument 'FILES...'"), (["a.png", "--model", "nope"], "There is no model 'nope'. Available: ")])
+    ([], "Missing argument 'FILE|DIR...'"), (["a.png", "--model", "nope"], "There is no model 'nope'. Available: "),
+    (["a.png", "--json", "--csv", "a.csv"], "--json and --csv exclude each other.")])
 def test_a_wrong_call_says_what_is_wrong(runner, arguments, says):
     done = runner.invoke(args=["classify", *arguments])
     assert done.exit_code != 0
@@ -111,3 +116,146 @@ def test_without_models_the_command_says_so(app_without_models, files):
 def test_the_command_line_keeps_nothing(runner, files, ink_model, kept):
     runner.invoke(args=["classify", *files, "--model", ink_model])
     assert kept() == []
+
+
+# ---- Folders and tables ----
+
+
+@pytest.fixture
+def album(tmp_path, png, jpeg):
+    """A folder with drawings, some below it, some bad, some that are not to be looked at."""
+    root = tmp_path / "album"
+    (root / "trip").mkdir(parents=True)
+    (root / ".trash").mkdir()
+    for name in ("b.png", "a.png", "trip/a.png", "trip/-1+1.png", ".hidden.png", ".trash/c.png"):
+        (root / name).write_bytes(png)
+    (root / "broken.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (root / "notes.txt").write_text("hello")
+    (root / "trip" / "again").symlink_to(root, target_is_directory=True)
+    os.mkfifo(root / "pipe.png")  # to open it would wait for ever
+    return root
+
+
+ALBUM = ["a.png", "b.png", "broken.jpg", "notes.txt", "trip/-1+1.png", "trip/a.png"]
+
+
+def rows(table):
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_is_all_its_files_in_order(runner, album, ink_model):
+    done = runner.invoke(args=["classify", str(album), "--model", ink_model, "--json"])
+    assert done.exit_code == 1
+    assert [line["file"] for line in lines(done.stdout)] == [str(album / name) for name in ALBUM]
+
+
+def test_a_table_has_a_row_a_file(runner, album, ink_model, classifier, drawing, tmp_path):
+    table = tmp_path / "out.csv"
+    done = runner.invoke(args=["classify", str(album), "--model", ink_model, "--csv", str(table)])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"{table}: 6 files, 2 of them without an answer\n"
+    found = rows(table)
+    assert [row["file"] for row in found] == [str(album / name) for name in ALBUM]
+    assert [row["error"] for row in found] == ["", "", "truncated", "extension", "", ""]
+    answer = classifier.classify_one(drawing, ink_model)
+    (label, confidence), (second, _), (third, _) = answer.ranked(3)
+    good, bad = found[0], found[3]
+    assert (good["label"], good["second_label"], good["third_label"]) == (label, second, third)
+    assert float(good["confidence"]) == pytest.approx(confidence, abs=1e-5)
+    assert (good["wording"], good["detail"]) == (answer.wording, "")
+    assert (bad["label"], bad["confidence"], bad["wording"]) == ("", "", "")
+    assert bad["detail"].startswith("The name must end in one of")
+
+
+def test_a_folder_is_answered_as_its_files_are(runner, tmp_path, ink_model, drawing):
+    """More files than two batches, each turned otherwise: no answer may slip to another file."""
+    turns = [(i * 37) % 360 for i in range(70)]
+    for i, turn in enumerate(turns):
+        drawing.rotate(turn, fillcolor="white").save(tmp_path / f"{i:02}.png")
+    together = lines(runner.invoke(args=["classify", str(tmp_path), "--model", ink_model, "--json"]).stdout)
+    assert len(together) == len(turns)
+    for i in (0, 1, 31, 32, 63, 64, 69):
+        (alone,) = lines(runner.invoke(
+            args=["classify", str(tmp_path / f"{i:02}.png"), "--model", ink_model, "--json"]).stdout)
+        assert (together[i]["file"], together[i]["label"]) == (alone["file"], alone["label"])
+        assert together[i]["confidence"] == pytest.approx(alone["confidence"], abs=1e-3)
+
+
+def test_a_table_within_the_folder_is_no_picture(runner, files, tmp_path, ink_model):
+    arguments = ["classify", str(tmp_path), "--model", ink_model, "--csv", str(tmp_path / "out.csv")]
+    for _ in range(2):
+        assert runner.invoke(args=arguments).exit_code == 0
+        assert len(rows(tmp_path / "out.csv")) == 2
+
+
+@pytest.mark.parametrize("name", ["=1+1.png", "+1.png", "-1.png", "@SUM.png"])
+def test_a_name_is_no_formula(runner, tmp_path, png, ink_model, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(png)
+    runner.invoke(args=["classify", ".", "--model", ink_model, "--csv", "out.csv"])
+    assert [row["file"] for row in rows(tmp_path / "out.csv")] == [f"'{name}"]
+
+
+def test_a_name_of_other_bytes_stays_readable(runner, tmp_path, png, ink_model):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff, \"a\".png")).write_bytes(png)
+    done = runner.invoke(args=["classify", str(folder), "--model", ink_model, "--csv", str(tmp_path / "out.csv")])
+    assert done.exit_code == 0
+    assert [row["file"] for row in rows(tmp_path / "out.csv")] == [f'{folder}/\\udcff, "a".png']
+
+
+def test_a_table_appears_whole_or_not_at_all(runner, app, files, tmp_path, ink_model, monkeypatch):
+    table = tmp_path / "tables" / "out.csv"
+    table.parent.mkdir()
+    table.write_text("of before")
+    monkeypatch.setattr(app.extensions["inkling"].classifier, "answer", lambda *_: 1 / 0)
+    done = runner.invoke(args=["classify", *files, "--model", ink_model, "--csv", str(table)])
+    assert isinstance(done.exception, ZeroDivisionError)
+    assert [path.name for path in table.parent.iterdir()] == ["out.csv"]
+    assert table.read_text() == "of before"
+
+
+def test_a_table_that_cannot_be_written_is_told(runner, files, tmp_path, ink_model):
+    table = tmp_path / "absent" / "out.csv"
+    done = runner.invoke(args=["classify", *files, "--model", ink_model, "--csv", str(table)])
+    assert done.exit_code == 1
+    assert done.stderr == f"Error: {table} cannot be written: No such file or directory.\n"
+
+
+def test_an_empty_folder_is_told(runner, tmp_path, ink_model):
+    done = runner.invoke(args=["classify", str(tmp_path), "--model", ink_model, "--csv", str(tmp_path / "out.csv")])
+    assert done.exit_code == 1
+    assert done.stderr == f"Error: there is no file in {tmp_path}.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_model):
+    """In a process of its own, whose standard error is a terminal."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "classify", *files, "--model", ink_model, "--csv", tmp_path / "out.csv"],
+            cwd=ROOT, stderr=its, env=os.environ | {"INKLING_MODELS": str(models_folder)})
+        shown = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(its)
+    assert done.returncode == 0
+    assert "100%" in shown
+    assert "2/2" in shown
+
+
+@pytest.mark.parametrize("name, enough", [("cats-dogs-mobilenet", 320), ("digits-cnn", 400)])
+def test_a_large_photo_is_read_no_larger_than_the_model_needs(
+        settings, classifier, tmp_path, monkeypatch, name, enough):
+    Image.effect_noise((1600, 1200), 90).convert("RGB").save(tmp_path / "a.jpg")
+    sizes = []
+    prepare = classifier.prepare
+    monkeypatch.setattr(classifier, "prepare", lambda image, name: sizes.append(image.size) or prepare(image, name))
+    settings = replace(settings, max_bytes=2**24, max_pixels=10**7)
+    ((_, answer, _),) = folder.classify([tmp_path / "a.jpg"], name, classifier, settings)
+    assert not isinstance(answer, Rejected)
+    assert enough <= sizes[0][0] < 2 * enough

@@ -481,8 +481,8 @@ def test_a_huge_text_is_refused_before_it_is_decoded():
 def test_reasons_have_the_promised_codes():
     assert {code: entry.status for code, entry in intake.REASONS.items()} == {
         "missing": 400, "empty": 400, "extension": 415, "not-an-image": 415, "mismatch": 415,
-        "too-large": 413, "too-many": 413, "too-many-pixels": 413, "truncated": 422, "animated-too-long": 422, "blank": 422,
-        "unknown-model": 404, "model-unavailable": 503, "busy": 503, "rate-limited": 429}
+        "too-large": 413, "too-many": 413, "too-many-pixels": 413, "truncated": 422, "animated-too-long": 422,
+        "blank": 422, "unknown-model": 404, "model-unavailable": 503, "busy": 503, "rate-limited": 429}
 
 
 @pytest.mark.parametrize("code", intake.REASONS)
@@ -491,8 +491,8 @@ def test_advice_is_a_sentence_with_its_limits(code):
     assert text.endswith(".")
     assert "{" not in text
     assert intake.REASONS[code].title
-    limits = {"too-large": "16 MB", "too-many": "20 pictures", "too-many-pixels": "50 megapixels", "animated-too-long": "1000 frames",
-              "extension": "jpg, jpeg, png, webp, gif, bmp, heic, heif, avif"}
+    limits = {"too-large": "16 MB", "too-many": "20 pictures", "too-many-pixels": "50 megapixels",
+              "animated-too-long": "1000 frames", "extension": "jpg, jpeg, png, webp, gif, bmp, heic, heif, avif"}
     assert limits.get(code, "") in text
 
 

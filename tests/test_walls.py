@@ -18,7 +18,9 @@ DOORS = {
     "classifier": {"pixels", "catalog", "runtime"},
     "store": {"settings"},
     "latency": {"intake", "classifier"},
-    "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store"},
+    "sheet": set(),
+    "folder": {"settings", "intake", "pixels", "classifier"},
+    "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet"},
 }
 DOORS["web"] = DOORS["cli"] | {"web", "latency"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.

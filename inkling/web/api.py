@@ -66,7 +66,7 @@ def _readers() -> list:
     if len(files) > most:
         raise Rejected("too-many", f"At most {most} pictures go in one request. Received: {len(files)}.",
                        f"{len(files)} pictures")
-    return [lambda settings, at_least, file=file: intake.read_upload(file.stream, file.filename, settings, at_least)
+    return [lambda settings, at_least, file=file: intake.read_stream(file.stream, file.filename, settings, at_least)
             for file in files]
 
 

@@ -1,0 +1,127 @@
+"""How much of a model's own batched speed is left when it reads a folder of files? Both sides in turns, in one run.
+
+    python -m benchmarks.folder [--files 500] [--rounds 5] [--models cats-dogs-mobilenet,digits-cnn]
+
+The folder is made here: JPEG files of 640 x 480, grainy photos for a model that reads photos, drawings for one that
+reads ink. "Alone" is the network on arrays that lie ready, in batches of the size that is fastest for it; "folder" is
+`flask classify DIR --csv` from the first file to the whole table, with the models opened before. The share is the
+median of the rounds' shares, so that what else the machine does hits both sides.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from app import create_app
+from inkling import folder, pixels, runtime
+from inkling.settings import Settings
+
+SIZE = (640, 480)
+BATCHES = (8, 16, 32, 64, 128)
+
+
+def photo(rng: np.random.Generator) -> Image.Image:
+    """Soft colours with a camera's grain."""
+    soft = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
+    return Image.fromarray(np.clip(np.asarray(soft) + rng.normal(0, 6, (*SIZE[::-1], 3)), 0, 255).astype(np.uint8))
+
+
+def drawing(rng: np.random.Generator) -> Image.Image:
+    """A few strokes of a pen on white paper."""
+    paper = Image.new("RGB", SIZE, "white")
+    for _ in range(3):
+        points = (rng.uniform(0.2, 0.8, (4, 2)) * SIZE).tolist()
+        ImageDraw.Draw(paper).line([tuple(point) for point in points], "black", 14, joint="curve")
+    return paper
+
+
+def make(root: Path, count: int, picture: Callable[[np.random.Generator], Image.Image]) -> Path:
+    """Writes a folder of pictures."""
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        picture(rng).save(root / f"{i:05}.jpg", quality=88)
+    return root
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+class Contest:
+    """One model: alone on arrays, and reading a folder."""
+
+    def __init__(self, app, name: str, root: Path):
+        self._runner, self._name, self._root = app.test_cli_runner(), name, root
+        inkling = app.extensions["inkling"]
+        model = inkling.classifier.catalog.models[name]
+        self._network = runtime.open_openvino(model, inkling.settings.threads or os.cpu_count(),
+                                              inkling.settings.precision)
+        with Image.open(next(root.iterdir())) as image:
+            one = pixels.scale(pixels.prepare(image.convert("RGB"), model.card.input)[None], model.card.input.scaling)
+        self._arrays = {size: np.repeat(one, size, axis=0) for size in BATCHES}
+        self.count = len(list(root.iterdir()))
+        for size in BATCHES:
+            self.alone(size)
+        self.folder()
+
+    def alone(self, size: int) -> float:
+        """Pictures a second of the network in batches of `size`."""
+        turns = -(-self.count // size)
+        return turns * size / seconds(lambda: [self._network(self._arrays[size]) for _ in range(turns)])
+
+    def folder(self) -> float:
+        """Pictures a second of `flask classify DIR --csv`."""
+        with tempfile.TemporaryDirectory() as out:
+            arguments = ["classify", str(self._root), "--model", self._name, "--csv", f"{out}/out.csv"]
+            took = seconds(lambda: self._check(self._runner.invoke(args=arguments)))
+        return self.count / took
+
+    def _check(self, done) -> None:
+        if done.exit_code:
+            raise RuntimeError(done.output) from done.exception
+
+
+def report(contest: Contest, name: str, rounds: int) -> None:
+    """Prints a model's row."""
+    alone, whole = {size: [] for size in BATCHES}, []
+    for _ in tqdm(range(rounds), name, leave=False):
+        for size in BATCHES:
+            alone[size].append(contest.alone(size))
+        whole.append(contest.folder())
+    best = max(BATCHES, key=lambda size: statistics.median(alone[size]))
+    share = statistics.median(one / other for one, other in zip(whole, alone[best], strict=True))
+    print(f"| `{name}` | {statistics.median(alone[best]):,.0f} (batches of {best}) | {statistics.median(whole):,.0f} | "
+          f"{share:.0%} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=500, help="files in a folder (default 500)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
+    parser.add_argument("--models", default="cats-dogs-mobilenet,digits-cnn", help="names, separated by commas")
+    arguments = parser.parse_args()
+    print(f"{arguments.files} files of {SIZE[0]} x {SIZE[1]}, {os.cpu_count()} cores, batches of {folder.BATCH} "
+          f"from the folder, medians of {arguments.rounds} rounds\n")
+    print("| model | alone, pictures/s | folder, pictures/s | share |\n| --- | --- | --- | --- |", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        app = create_app(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch}))
+        for name in arguments.models.split(","):
+            kind = app.extensions["inkling"].classifier.card(name).input.kind
+            root = Path(scratch, kind)
+            root = root if root.exists() else make(root, arguments.files, photo if kind == "photo" else drawing)
+            report(Contest(app, name, root), name, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
