@@ -69,23 +69,27 @@ class Contest:
                                               inkling.settings.precision)
         with Image.open(next(root.iterdir())) as image:
             one = pixels.scale(pixels.prepare(image.convert("RGB"), model.card.input)[None], model.card.input.scaling)
-        self._arrays = {size: np.repeat(one, size, axis=0) for size in BATCHES}
-        self.count = len(list(root.iterdir()))
+        self._count = len(list(root.iterdir()))
+        speeds = {}
         for size in BATCHES:
-            self.alone(size)
+            self._array = np.repeat(one, size, axis=0)
+            self._network(self._array)  # the first one of a size is compiled for it
+            speeds[size] = statistics.median(self.alone(max(BATCHES)) for _ in range(3))
+        self.batch = max(BATCHES, key=speeds.get)
+        self._array = np.repeat(one, self.batch, axis=0)
         self.folder()
 
-    def alone(self, size: int) -> float:
-        """Pictures a second of the network in batches of `size`."""
-        turns = -(-self.count // size)
-        return turns * size / seconds(lambda: [self._network(self._arrays[size]) for _ in range(turns)])
+    def alone(self, count: int = 0) -> float:
+        """Pictures a second of the network on at least `count` pictures that lie ready, as many as files if 0."""
+        turns = -(-(count or self._count) // len(self._array))
+        return turns * len(self._array) / seconds(lambda: [self._network(self._array) for _ in range(turns)])
 
     def folder(self) -> float:
         """Pictures a second of `flask classify DIR --csv`."""
         with tempfile.TemporaryDirectory() as out:
             arguments = ["classify", str(self._root), "--model", self._name, "--csv", f"{out}/out.csv"]
             took = seconds(lambda: self._check(self._runner.invoke(args=arguments)))
-        return self.count / took
+        return self._count / took
 
     def _check(self, done) -> None:
         if done.exit_code:
@@ -94,15 +98,13 @@ class Contest:
 
 def report(contest: Contest, name: str, rounds: int) -> None:
     """Prints a model's row."""
-    alone, whole = {size: [] for size in BATCHES}, []
+    alone, whole = [], []
     for _ in tqdm(range(rounds), name, leave=False):
-        for size in BATCHES:
-            alone[size].append(contest.alone(size))
+        alone.append(contest.alone())
         whole.append(contest.folder())
-    best = max(BATCHES, key=lambda size: statistics.median(alone[size]))
-    share = statistics.median(one / other for one, other in zip(whole, alone[best], strict=True))
-    print(f"| `{name}` | {statistics.median(alone[best]):,.0f} (batches of {best}) | {statistics.median(whole):,.0f} | "
-          f"{share:.0%} |", flush=True)
+    share = statistics.median(one / other for one, other in zip(whole, alone, strict=True))
+    print(f"| `{name}` | {statistics.median(alone):,.0f} (batches of {contest.batch}) | {statistics.median(whole):,.0f} "
+          f"| {share:.0%} |", flush=True)
 
 
 def main() -> None:
