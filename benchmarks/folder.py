@@ -103,8 +103,8 @@ def report(contest: Contest, name: str, rounds: int) -> None:
         alone.append(contest.alone())
         whole.append(contest.folder())
     share = statistics.median(one / other for one, other in zip(whole, alone, strict=True))
-    print(f"| `{name}` | {statistics.median(alone):,.0f} (batches of {contest.batch}) | {statistics.median(whole):,.0f} "
-          f"| {share:.0%} |", flush=True)
+    own, kept = statistics.median(alone), statistics.median(whole)
+    print(f"| `{name}` | {own:,.0f} (batches of {contest.batch}) | {kept:,.0f} | {share:.0%} |", flush=True)
 
 
 def main() -> None:
