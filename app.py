@@ -11,7 +11,7 @@ from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
-from inkling.web import api, errors, guard, models, ops, pages, words
+from inkling.web import api, errors, guard, history, models, ops, pages, words
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     guard.init_app(app, settings)
     errors.init_app(app)
     words.init_app(app)
-    for room in (pages, models, api, ops, words):
+    history.init_app(app)
+    for room in (pages, history, models, api, ops, words):
         app.register_blueprint(room.blueprint)
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)

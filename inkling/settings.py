@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,6 +53,13 @@ def path(text: str) -> Path:
     return ROOT / text
 
 
+def key(text: str) -> str:
+    """A key to sign with, or nothing."""
+    if text and len(text) < 16:
+        raise ValueError("empty or at least 16 characters")
+    return text
+
+
 def database(text: str) -> str:
     """An SQLAlchemy URL, or nothing."""
     if not text:
@@ -73,6 +80,9 @@ SETTINGS = {
     "database_url": Setting(
         "INKLING_DATABASE_URL", "", "SQLAlchemy URL; empty is an SQLite file in the pictures' folder",
         database),
+    "secret_key": Setting(
+        "INKLING_SECRET_KEY", "", "signs the history's cookie; empty is a key made once, in a file beside the pictures",
+        key),
     "runtime": Setting(
         "INKLING_RUNTIME", "openvino", "`openvino`, or `keras` to serve the .keras files with TensorFlow",
         one_of("openvino", "keras")),
@@ -97,6 +107,7 @@ class Settings:
     models: Path
     pictures: Path
     database_url: str
+    secret_key: str = field(repr=False)
     runtime: str
     precision: str
     threads: int
@@ -118,10 +129,10 @@ class Settings:
             if name.startswith("INKLING_") and name not in known:
                 raise BadSetting(f"{name} is not a setting. Known are: {', '.join(sorted(known))}.")
         values = {}
-        for field, setting in SETTINGS.items():
+        for attribute, setting in SETTINGS.items():
             text = env.get(setting.variable, setting.default)
             try:
-                values[field] = setting.parse(text)
+                values[attribute] = setting.parse(text)
             except ValueError as error:
                 raise BadSetting(f"{setting.variable} must be {error}. Received: {text!r}") from error
         return cls(**values)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from app import create_app
+from inkling import secret
 from inkling.catalog import read_catalog
 from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
@@ -107,12 +108,13 @@ def app_without_models(settings, tmp_path):
 
 @pytest.fixture
 def kept(settings):
-    """Tells what is kept: the files in the pictures' folder, less the database, and the rows in it."""
+    """Tells what is kept: the files in the pictures' folder, less database and cookies' key, and the rows in it."""
     import sqlite3
 
     def look():
         database = settings.pictures / "inkling.sqlite3"
-        files = [path.name for path in settings.pictures.glob("*") if not path.name.startswith(database.name)]
+        files = [path.name for path in settings.pictures.glob("*")
+                 if not path.name.startswith(database.name) and path.name != secret.NAME]
         if not database.exists():
             return files
         connection = sqlite3.connect(database)

@@ -16,9 +16,9 @@ from inkling.intake import REASONS, advice
 from inkling.web.guard import HEADERS
 
 PAGES = ("/", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
-         "/compare/<task>", "/api/docs", "/results/<id>", "/results/<id>/others")
-OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/models/<name>/<file>", "/api/models",
-          "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
+         "/compare/<task>", "/api/docs", "/results/<id>", "/results/<id>/others", "/history")
+OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/models/<name>/<file>",
+          "/api/models", "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
 FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
                 "animated-too-long", "blank")
 NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "rate-limited"}
@@ -150,7 +150,8 @@ def test_a_pages_own_links_lead_somewhere(client, address, rule):
 
 @pytest.mark.parametrize("path, method, status", [
     ("/no-such-page", "get", 404), ("/results/none", "get", 404), ("/results/none/picture", "get", 404),
-    ("/results/none/seen.png", "get", 404), ("/results/none/delete", "post", 404),
+    ("/results/none/seen.png", "get", 404), ("/results/none/thumbnail", "get", 404),
+    ("/results/none/delete", "post", 404), ("/corrections", "get", 404),
     ("/results/none/nothing", "get", 404), ("/static/nothing.js", "get", 404), ("/static/../app.py", "get", 404),
     ("/models/none", "get", 404), ("/models/none/curves.svg", "get", 404), ("/compare/none", "get", 404),
     ("/results/none/others", "get", 404), ("/static/..%2fapp.py", "get", 404),
@@ -218,7 +219,8 @@ def test_a_sure_answer_is_one_word(client, app, result, monkeypatch):
     assert "100%" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL).partition("About this answer")[0]
 
 
-@pytest.mark.parametrize("name, size", [("picture", (400, 400)), ("seen.png", (28, 28))])
+@pytest.mark.parametrize("name, size", [
+    ("picture", (400, 400)), ("seen.png", (28, 28)), ("thumbnail", (256, 256))])
 def test_a_results_pictures_are_served_to_this_visitor_alone(client, result, name, size):
     answer = client.get(f"{result}/{name}")
     assert answer.mimetype == "image/png"
@@ -258,7 +260,7 @@ def test_deleting_leaves_nothing(client, result, kept):
     answer = client.post(f"{result}/delete")
     assert (answer.status_code, answer.location) == (303, "/")
     assert kept() == []
-    for path in (result, f"{result}/picture", f"{result}/seen.png", f"{result}/others"):
+    for path in (result, f"{result}/picture", f"{result}/seen.png", f"{result}/thumbnail", f"{result}/others"):
         assert client.get(path).status_code == 404
     assert client.post(f"{result}/delete").status_code == 404
 
@@ -267,7 +269,7 @@ def test_a_picture_that_is_gone_is_not_found(client, result, settings):
     for path in settings.pictures.glob("*.png"):
         path.unlink()
     assert client.get(result).status_code == 200
-    for path in (f"{result}/picture", f"{result}/others"):
+    for path in (f"{result}/picture", f"{result}/others", f"{result}/thumbnail"):
         assert client.get(path).status_code == 404
 
 

@@ -16,6 +16,7 @@ BAD = {
     "INKLING_MAX_FRAMES": ["0", "1000001", ""],
     "INKLING_MAX_BATCH": ["0", "1001", ""],
     "INKLING_DATABASE_URL": ["not a URL"],
+    "INKLING_SECRET_KEY": ["too short"],
     "INKLING_MODELS": ["~no-such-user/models", ""],
     "INKLING_PICTURES": ["~no-such-user/pictures", ""],
 }

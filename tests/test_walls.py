@@ -17,12 +17,13 @@ DOORS = {
     "runtime": {"catalog"},
     "classifier": {"pixels", "catalog", "runtime"},
     "store": {"settings"},
+    "secret": {"settings"},
     "latency": {"intake", "classifier"},
     "sheet": set(),
     "folder": {"settings", "intake", "pixels", "classifier"},
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet"},
 }
-DOORS["web"] = DOORS["cli"] | {"web", "latency"}
+DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.
 DOORS["classifier"] |= {"intake", "settings"}
 DOORS["store"] |= {"classifier"}

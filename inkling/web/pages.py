@@ -4,7 +4,7 @@ import re
 import time
 from types import SimpleNamespace
 
-from flask import Blueprint, abort, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
 from flask_babel import gettext
 
 from inkling import intake
@@ -12,7 +12,7 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
 from inkling.store import LARGEST, Result
-from inkling.web import inkling
+from inkling.web import history, inkling
 
 blueprint = Blueprint("pages", __name__)
 
@@ -45,6 +45,7 @@ def predict():
     decode = round((time.perf_counter() - start) * 1e3, 3)
     prediction = inkling().classifier.classify_one(image, name)
     id = inkling().store.add(image, prediction, kind, {"decode": decode} | prediction.milliseconds)
+    history.remember(id)
     return redirect(url_for("pages.result", id=id), 303)
 
 
@@ -81,6 +82,18 @@ def picture(id: str):
     return _image(inkling().store.picture(_result(id)))
 
 
+@blueprint.get("/results/<id>/thumbnail")
+def thumbnail(id: str):
+    """The picture at 256 pixels, for a list of them."""
+    found = _result(id)
+    response = Response(mimetype="image/jpeg" if found.kind == "photo" else "image/png")
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.set_etag(found.id)  # it never changes: a browser that has it need not be sent it again
+    if not request.if_none_match.contains(found.id):
+        response.data = inkling().store.thumbnail(found) or abort(404, "This picture is not here, or no longer.")
+    return response.make_conditional(request)
+
+
 @blueprint.get("/results/<id>/seen.png")
 def seen(id: str):
     """What the model saw."""
@@ -92,7 +105,8 @@ def delete(id: str):
     """Removes picture and answer."""
     if not inkling().store.delete(id):
         abort(404, "This result is not here, or no longer.")
-    return redirect(url_for("pages.index"), 303)
+    history.forget(id)
+    return redirect(url_for("history.page" if "from-history" in request.form else "pages.index"), 303)
 
 
 @blueprint.get("/help")

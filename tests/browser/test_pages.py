@@ -14,6 +14,7 @@ PATHS = [
     "/models/cats-dogs-cnn",
     "/compare/digits",
     "/api/docs",
+    "/history",
     "/results/0",
     "a result",
     "an unsure result",
@@ -68,12 +69,13 @@ def test_every_page_is_named(open_page, result_paths, path):
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     expect(page.locator("html")).to_have_attribute("lang", "en")
     kept_out = page.locator("meta[name=robots][content=noindex]").count() == 1
-    assert kept_out == ("result" in path), "results and errors stay out of search engines"
+    assert kept_out == ("result" in path or path == "/history"), "results and errors stay out of search engines"
 
 
 CONTROLS = [
     "Skip to content",
     "Inkling",
+    "History",
     "Models",
     "Help",
     "API",

@@ -1,0 +1,70 @@
+"""This browser's last results, known by a signed cookie and nowhere else."""
+
+from datetime import timedelta
+
+from flask import Blueprint, Flask, Request, redirect, render_template, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+
+from inkling.secret import signing_key
+from inkling.web import inkling
+
+blueprint = Blueprint("history", __name__)
+
+LAST = 50  # results remembered: 1.7 kB of the 4 kB that a cookie may have
+KEPT = timedelta(days=365)
+
+
+class Cookie(SecureCookieSessionInterface):
+    """Flask's signed cookie, whose key is made when the first one is written; sent by HTTPS alone where it came so."""
+
+    def get_signing_serializer(self, app: Flask):
+        app.secret_key = app.secret_key or signing_key(app.extensions["inkling"].settings)
+        return super().get_signing_serializer(app)
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure
+
+
+def init_app(app: Flask) -> None:
+    app.session_interface = Cookie()
+    app.config.update(SESSION_COOKIE_NAME="inkling-history", SESSION_COOKIE_SAMESITE="Lax",
+                      SESSION_COOKIE_HTTPONLY=True, SESSION_REFRESH_EACH_REQUEST=False, PERMANENT_SESSION_LIFETIME=KEPT)
+
+
+def remember(*ids: str) -> None:
+    """Puts new results, oldest first, on top of this browser's history."""
+    session.permanent = True
+    session["results"] = [*reversed(ids), *remembered()][:LAST]
+
+
+def remembered() -> list[str]:
+    """The ids in this browser's cookie, newest first; some may be gone."""
+    return session.get("results", [])
+
+
+def forget(*ids: str) -> None:
+    """Takes results out of the history; the cookie goes with the last one."""
+    left = [id for id in remembered() if id not in ids]
+    if left:
+        session["results"] = left
+    else:
+        session.clear()
+
+
+@blueprint.get("/history")
+def page():
+    """This browser's last results, newest first."""
+    return render_template("history.html", results=inkling().store.get_all(remembered()), most=LAST)
+
+
+@blueprint.post("/history/delete")
+def delete():
+    """Removes all results in this browser's history, with their pictures."""
+    inkling().store.delete(*remembered())
+    forget(*remembered())
+    return redirect(url_for("history.page"), 303)

@@ -1,0 +1,72 @@
+"""The history: what this browser sent, small, and how to be rid of it."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+
+
+@pytest.fixture
+def filled(open_page, cat):
+    """A history of two results, opened by the link in the head of the page."""
+
+    def filled(**options):
+        page = open_page("/help", **options)
+        for model in ("cats-dogs-cnn", "doodles-cnn"):
+            page.goto(f"/?photo={model}")
+            page.set_input_files("#image", cat)
+            page.get_by_role("button", name="Tell me what it is").click()
+            page.wait_for_url("**/results/*")
+        page.get_by_role("link", name="History").click()
+        return page
+
+    return filled
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("scripts", [True, False], ids=["", "without JavaScript"])
+def test_one_result_is_opened_and_deleted_and_then_all(filled, viewport, scripts):
+    page = filled(viewport=viewport, java_script_enabled=scripts)
+    pictures = page.locator(".history li")
+    expect(pictures).to_have_count(2)
+    expect(pictures.last).to_contain_text("cat", ignore_case=True)
+    pictures.last.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
+    page.go_back()
+    pictures.last.get_by_role("button", name="Delete cat").click()
+    page.wait_for_url("**/history")
+    expect(pictures).to_have_count(1)
+    page.get_by_text("Delete all").first.click()
+    page.get_by_role("button", name="Delete all pictures").click()
+    page.wait_for_url("**/history")
+    expect(page.locator("main")).to_contain_text("Nothing yet.")
+    assert page.context.cookies() == []
+
+
+def test_its_pictures_are_small(filled):
+    page = filled(viewport=DESKTOP)
+    picture = page.locator(".history img").first
+    expect(picture).to_have_js_property("complete", True)
+    assert 0 < picture.evaluate("image => image.naturalWidth") <= 256
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_axe_finds_nothing(filled, viewport, scheme):
+    page = filled(viewport=viewport, color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_the_head_of_the_page_holds_all_links_on_a_narrow_screen(open_page, width):
+    page = open_page("/history", viewport={"width": width, "height": 740})
+    for link in page.get_by_role("navigation").get_by_role("link").all():
+        box = link.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["height"] >= 44
