@@ -1,6 +1,15 @@
 """Two languages: which one a page is in, how the visitor changes it, and that nothing is left in the other."""
 
+import ast
+import re
+from html.parser import HTMLParser
+
 import pytest
+from jinja2 import Environment, nodes
+
+from inkling.settings import EXTENSIONS, ROOT
+from inkling.web.words import LANGUAGES, label, named, translated
+from tools import words as words_tool
 
 RUSSIAN = {"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"}
 COOKIE = "inkling-language"
@@ -76,3 +85,212 @@ def test_programs_are_answered_in_one_language(client, path):
     plain, russian = client.get(path), client.get(path, headers=RUSSIAN)
     assert plain.data == russian.data
     assert not russian.vary
+
+
+# ---- Nothing is left in the other language ----
+
+SPOKEN = {"alt", "title", "placeholder", "aria-label", "aria-description", "aria-roledescription", "label"}
+VERBATIM = {"code", "kbd", "pre", "script", "style"}  # the same in every language
+NAMES = {"Inkling", "API", "jpg", "png", "webp", "heic"}
+GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
+WAITING = {"index.html", "photo.html", "result.html", "live.js", "upload.js", "page.js", "result.js"}  # until they are settled
+TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html") if path.name not in WAITING)
+SCRIPTS = sorted(path for path in (ROOT / "static").rglob("*.js") if path.name not in WAITING)
+SENTENCE = re.compile(r"[A-Z][a-z]|[a-z] [a-z]")
+
+
+class Texts(HTMLParser):
+    """What a page says: (text, whether it is English on purpose), in text nodes and in attributes that are read."""
+
+    VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.said = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        english = any(english for _, english in self.open) or (
+            tag != "html" and "en" in (attributes.get("lang"), attributes.get("hreflang"))) or (
+            attributes.get("translate") == "no")
+        if tag not in self.VOID:
+            self.open.append((tag, english))
+        spoken = [value for name, value in attributes.items() if name in SPOKEN or name.startswith("data-say")]
+        if tag == "meta" and attributes.get("name", attributes.get("property", "")).endswith(("description", "title")):
+            spoken.append(attributes["content"])
+        self.said += [(value, english) for value in spoken if value]
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        if not any(tag in VERBATIM for tag, _ in self.open):
+            self.said.append((data, any(english for _, english in self.open)))
+
+
+def words(text):
+    """The words in it that are no names."""
+    return [word for word in re.findall(r"[^\W\d_]+", text) if word not in NAMES]
+
+
+def flatten(node, expressions):
+    """A template as HTML in which each expression is one character of the private use area."""
+    if isinstance(node, nodes.TemplateData):
+        return node.data
+    if isinstance(node, nodes.Expr):
+        expressions.append(node)
+        return chr(0xE000 + len(expressions) - 1)
+    return "".join(flatten(child, expressions) for child in node.iter_child_nodes()
+                   if isinstance(child, (nodes.Stmt, nodes.TemplateData))
+                   or isinstance(node, nodes.Output))
+
+
+def said_by(expression):
+    """The texts that an expression writes into the page as they stand."""
+    if isinstance(expression, nodes.Const):
+        return [expression.value] if isinstance(expression.value, str) else []
+    if isinstance(expression, nodes.CondExpr):
+        return said_by(expression.expr1) + (said_by(expression.expr2) if expression.expr2 else [])
+    if isinstance(expression, (nodes.Or, nodes.And)):
+        return said_by(expression.left) + said_by(expression.right)
+    if isinstance(expression, nodes.Concat):
+        return [text for part in expression.nodes for text in said_by(part)]
+    return []
+
+
+def literals(node):
+    """All texts in a template's expressions, but those handed to gettext."""
+    if isinstance(node, nodes.Const):
+        return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in GETTEXT:
+        return [text for value in node.kwargs for text in literals(value.value)]
+    return [text for child in node.iter_child_nodes() for text in literals(child)]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_no_string_of_a_template_escapes(path):
+    tree = Environment(extensions=["jinja2.ext.i18n"]).parse(path.read_text("utf-8"))
+    expressions, bare = [], []
+    for text, _ in Texts(flatten(tree, expressions)).said:
+        bare += [text.strip()] * bool(words(re.sub("[\uE000-\uF8FF]", " ", text)))
+        for place in re.findall("[\uE000-\uF8FF]", text):
+            bare += filter(words, said_by(expressions[ord(place) - 0xE000]))
+    bare += [text for text in literals(tree) if SENTENCE.search(text) and words(text)]
+    assert bare == [], "wrap each in _(…)"
+
+
+@pytest.fixture
+def pages(client, data_url, png, ink_model):
+    """Addresses of every kind of page."""
+    result = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}).location
+    return {"first": "/", "help": "/help?reason=blank&got=a.png", "models": "/models", "compare": "/compare/digits",
+            "API": "/api/docs", "result": result, "others": f"{result}/others", "error": "/results/0"} | {
+        f"model {name}": f"/models/{name}" for name in ("digits-cnn", "doodles-cnn", "cats-dogs-mobilenet")}
+
+
+KINDS = ("help", "models", "model digits-cnn", "model doodles-cnn", "model cats-dogs-mobilenet", "compare", "API",
+         "others", "error")
+
+
+@pytest.fixture(scope="module")
+def meant():
+    """The Latin words that translations keep, such as names, and the kinds of files."""
+    catalogue = words_tool.read(words_tool.CATALOGUES / "ru.po")
+    kept = " ".join(form for message in catalogue for form in words_tool.forms(message.string) if message.id)
+    return latin_words(kept) | set(EXTENSIONS)
+
+
+def latin_words(text):
+    return {word for word in words(text) if re.search("[a-zA-Z]{2}", word)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_russian_page_is_russian(client, pages, meant, kind):
+    answer = client.get(pages[kind], headers=RUSSIAN)
+    assert language_of(answer) == "ru"
+    latin = {text.strip() for text, english in Texts(answer.text).said if not english
+             and not latin_words(text) <= meant}
+    assert latin == set()
+
+
+@pytest.mark.parametrize("path", [path for path in sorted((ROOT / "inkling" / "web").glob("*.py"))
+                                  if path.name not in words_tool.FOR_PROGRAMS], ids=lambda path: path.name)
+def test_no_error_page_escapes(path):
+    """A reason given to `abort` is a text as it stands, which the error's page translates, or comes from gettext."""
+    calls = [call for call in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(call, ast.Call)]
+    reasons = [call.args[1] for call in calls if ast.unparse(call.func) == "abort" and len(call.args) > 1]
+    assert [ast.unparse(reason) for reason in reasons if not isinstance(reason, ast.Constant) and not (
+        isinstance(reason, ast.Call) and ast.unparse(reason.func) in GETTEXT)] == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_no_string_of_a_script_escapes(path):
+    """A script takes what it says from the page."""
+    code = re.sub(r"(?s:/\*.*?\*/)|(?m:^\s*//.*$|\s// .*$)", "", path.read_text("utf-8"))
+    strings = re.findall(r'"[^"\n]*"|`[^`]*`', code)
+    assert [text for text in strings if re.search(r"[A-Z][a-z]+[ ,]|[a-z]{2,} [a-z]{2,} [a-z]|[a-z][.…?!][\"`]", text)
+            and "<" not in text] == []
+
+
+# ---- The catalogues ----
+
+CATALOGUES = sorted(words_tool.CATALOGUES.glob("*.po"))
+
+
+@pytest.fixture(params=CATALOGUES, ids=lambda path: path.stem, scope="module")
+def catalogue(request):
+    return words_tool.read(request.param)
+
+
+def test_there_is_a_catalogue_for_each_language():
+    assert {path.stem for path in CATALOGUES} == LANGUAGES.keys() - {"en"}
+
+
+def test_everything_said_is_translated_and_nothing_else(catalogue):
+    keys = {(message.id, message.context) for message in catalogue if message.id}
+    said = {(message.id, message.context) for message in words_tool.extracted() if message.id}
+    assert said - keys == set(), "not in the catalogue: run `make words` and translate"
+    assert keys - said == set(), "no longer said: run `make words`"
+    assert [message.id for message in words_tool.untranslated(catalogue)] == []
+    assert list(catalogue.obsolete) == []
+
+
+def marks(text):
+    """What a translation must keep: placeholders, tags with their addresses, percent signs."""
+    return set(re.findall(r"%\(\w+\)[sd]|\{\w*\}|<[^>]+>|%%", text))
+
+
+def test_translations_keep_the_placeholders(catalogue):
+    for message in catalogue:
+        *_, whole = words_tool.forms(message.id)
+        for form in words_tool.forms(message.string) if message.id else ():
+            assert marks(form) == marks(whole), message.id
+            assert form == form.strip()
+            assert not re.search(r"%(?!\(\w+\)s|%)", form) or "%" in whole, message.id
+
+
+def test_plurals_have_as_many_forms_as_the_language(catalogue):
+    counts = {len(message.string) for message in catalogue if isinstance(message.id, tuple)}
+    assert counts == {catalogue.num_plurals}
+
+
+# ---- Data in two languages ----
+
+
+def test_a_label_and_a_card_of_ones_own_stay_as_they_are(app):
+    with app.test_request_context(headers=RUSSIAN):
+        assert (label("cat"), label("Models"), label("my thing"), label("")) == ("кошка", "Models", "my thing", "")
+        assert (translated("letters"), translated("my thing"), translated("")) == ("буквы", "my thing", "")
+    with app.test_request_context():
+        assert (label("cat"), translated("letters")) == ("cat", "letters")
+
+
+@pytest.mark.parametrize("name, english, russian", [
+    ("camel", "a camel", "верблюд"), ("octopus", "an octopus", "осьминог"), ("8", "an 8", "8"),
+    ("headphones", "headphones", "наушники"), ("The Mona Lisa", "the Mona Lisa", "Мона Лиза"), ("bus", "a bus", "bus")])
+def test_a_label_within_a_sentence(app, name, english, russian):
+    for code, text in (("en", english), ("ru", russian)):
+        with app.test_request_context(headers={"Accept-Language": code}):
+            assert named(name) == text

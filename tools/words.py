@@ -21,7 +21,7 @@ from inkling.web.words import CATALOGUES
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
 FOR_PROGRAMS = ("api.py", "openapi.py")  # what they say stays English
 KEYWORDS = DEFAULT_KEYWORDS | {"abort": (2,)}  # an error's page translates what it is told
-SHOWN = (400, 403, 404, 405, 408, 411, 413, 414, 415, 429, 500, 503)  # errors that a visitor may meet
+SHOWN = (400, 403, 404, 405, 413, 414, 415, 429, 500, 503)  # errors that a visitor may meet
 WIDTH = 120
 
 
@@ -66,17 +66,19 @@ def read(path: Path) -> Catalog:
 def untranslated(catalogue: Catalog) -> list[Message]:
     """Messages of which some form is missing or only guessed."""
     return [message for message in catalogue
-            if message.id and (message.fuzzy or not all(_forms(message.string)))]
+            if message.id and (message.fuzzy or not all(forms(message.string)))]
 
 
-def _forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
+def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return text if isinstance(text, tuple) else (text,)
 
 
 def _data() -> Iterator[tuple[str, str, str | None]]:
-    """(where, text, context) of what pages say of data: reasons, errors, tasks, and the shipped models' cards."""
+    """(where, text, context) of what pages say of data: tasks, reasons, errors, and the shipped models' cards."""
     for title in TASKS.values():
         yield "inkling/catalog.py", title, None
+    for wording in ("sure", "probably", "not sure"):
+        yield "inkling/classifier.py", wording, None
     for reason in intake.REASONS.values():
         yield "inkling/intake.py", reason.title, None
         yield "inkling/intake.py", reason.advice, None

@@ -34,7 +34,7 @@ class Words(Babel):
 def init_app(app: Flask) -> None:
     Words(app, locale_selector=wanted)
     app.jinja_env.globals.update(languages=LANGUAGES, language=language)
-    app.jinja_env.filters.update(label=label, translated=translated)
+    app.jinja_env.filters.update(label=label, named=named, translated=translated)
     app.after_request(add_headers)
 
 
@@ -66,6 +66,17 @@ def language() -> str:
 def label(name: str) -> str:
     """A model's label in the visitor's language; one that is not in the catalogue stays as it is."""
     return pgettext("label", name)
+
+
+def named(name: str) -> str:
+    """A label within a sentence: "a camel", "an 8", "the Mona Lisa", "headphones"; Russian has no articles."""
+    if language() != "en":
+        return label(name)
+    if name.startswith("The "):
+        return f"the {name[4:]}"
+    if name[-1] == "s" and name[-2:] not in ("us", "ss"):
+        return name
+    return f"an {name}" if name[0].lower() in "aeiou8" else f"a {name}"
 
 
 def translated(text: str) -> str:
