@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from flask import Flask
 
 from inkling import cli
+from inkling.batches import Batches
 from inkling.catalog import read_catalog
 from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
-from inkling.web import api, errors, guard, history, models, ops, pages, words
+from inkling.web import api, errors, guard, history, many, models, ops, pages, words
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Inkling:
     settings: Settings
     classifier: Classifier
     store: Store
+    batches: Batches
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
@@ -39,13 +41,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_bytes * 4 // 3 + 4096
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
     app.json.sort_keys = False
+    store = Store(settings)
     app.extensions["inkling"] = Inkling(
-        settings, Classifier(read_catalog(settings.models), settings), Store(settings))
+        settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings))
     guard.init_app(app, settings)
     errors.init_app(app)
     words.init_app(app)
     history.init_app(app)
-    for room in (pages, history, models, api, ops, words):
+    for room in (pages, many, history, models, api, ops, words):
         app.register_blueprint(room.blueprint)
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)

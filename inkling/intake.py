@@ -136,9 +136,9 @@ def read_file(data: bytes | None, filename: str | None, settings: Settings,
     return _read(data, {MEDIA_TYPES["image/" + extension]}, f"name ends in .{extension}", settings, at_least)
 
 
-def read_stream(file: BinaryIO, filename: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
+def read_stream(file: BinaryIO | None, filename: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
     """`read_file` of an open file, which is read into memory only if its name will do and it is not too large."""
-    _extension(filename)
+    _extension(None if file is None else filename)
     _check_bytes(file.seek(0, io.SEEK_END), settings)
     file.seek(0)
     return read_file(file.read(), filename, settings, at_least)

@@ -96,7 +96,8 @@ SETTINGS = {
                           whole(1024, PILLOW_PIXELS)),
     "max_frames": Setting("INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read",
                           whole(1, 10**6)),
-    "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures in one API request", whole(1, 1000)),
+    "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
+                         whole(1, 1000)),
 }
 
 

@@ -82,10 +82,15 @@ class Store:
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _sqlite_pragmas)
         with engine.begin() as connection:
-            # Workers start together: creating the table must not fail when another has just done it.
-            connection.execute(sa.schema.CreateTable(Row.__table__, if_not_exists=True))
+            # Workers start together: creating a table must not fail when another has just done it.
+            for table in Base.metadata.sorted_tables:
+                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         _add_columns(engine)
         return engine
+
+    def session(self) -> Session:
+        """A session on the database, for a room that keeps a table of its own."""
+        return Session(self._engine)
 
     def add(self, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> str:
         """Keeps a picture and its answer; returns the result's id.
@@ -102,7 +107,7 @@ class Store:
             predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()])
         engine = self._engine
         try:
-            _write(self._file(id, kind), _at_most(image, LARGEST))
+            _write(self._file(id, kind), at_most(image, LARGEST))
             _write(self.seen(id), Image.fromarray(prediction.seen.squeeze()))
             with Session(engine) as session, session.begin():
                 session.add(row)
@@ -113,24 +118,24 @@ class Store:
 
     def get(self, id: str) -> Result | None:
         """A kept result, or None."""
-        with Session(self._engine) as session:
+        with self.session() as session:
             row = session.get(Row, id)
             return row and _result(row)
 
     def get_all(self, ids: Sequence[str]) -> list[Result]:
         """The kept results among `ids`, in their order; those that are gone are left out."""
-        with Session(self._engine) as session:
+        with self.session() as session:
             found = {row.id: _result(row) for row in session.scalars(sa.select(Row).where(Row.id.in_(ids)))}
         return [found[id] for id in ids if id in found]
 
     def correct(self, id: str, label: str | None) -> bool:
         """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. False: no such result."""
-        with Session(self._engine) as session, session.begin():
+        with self.session() as session, session.begin():
             return session.execute(sa.update(Row).where(Row.id == id).values(correction=label)).rowcount > 0
 
     def corrected(self) -> list[Result]:
         """All results that a visitor said the right label of, oldest first."""
-        with Session(self._engine) as session:
+        with self.session() as session:
             rows = session.scalars(sa.select(Row).where(Row.correction.is_not(None)).order_by(Row.created, Row.id))
             return [_result(row) for row in rows]
 
@@ -156,7 +161,7 @@ class Store:
         try:
             with Image.open(path) as image:
                 image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-                small = _at_most(image.convert("RGB"), THUMBNAIL)
+                small = at_most(image.convert("RGB"), THUMBNAIL)
         except OSError:
             return None
         file = io.BytesIO()
@@ -169,7 +174,7 @@ class Store:
 
     def delete(self, *ids: str) -> int:
         """Removes rows and files; returns how many of these results there were."""
-        with Session(self._engine) as session, session.begin():
+        with self.session() as session, session.begin():
             count = session.execute(sa.delete(Row).where(Row.id.in_(ids))).rowcount
         self._remove_files(*ids)
         return count
@@ -215,7 +220,8 @@ def _sqlite_pragmas(connection, _record) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _at_most(image: Image.Image, side: int) -> Image.Image:
+def at_most(image: Image.Image, side: int) -> Image.Image:
+    """The picture, made smaller where its longer side has more than `side` pixels."""
     if max(image.size) <= side:
         return image
     smaller = image.copy()

@@ -1,27 +1,33 @@
 // @ts-check
-/** The photo form: choose, drop, paste or take a photo, and see it before it is sent. The server checks everything again. */
+/** The photo form: choose, drop, paste or take photos, and see them before they are sent. The server checks everything again. */
 
 /** @param {HTMLFormElement} form */
 export function enhance(form) {
   const input = /** @type {HTMLInputElement} */ (form.elements.namedItem("image"));
   const camera = /** @type {HTMLInputElement} */ (form.querySelector(".camera input"));
   const preview = new Preview(form);
+  /** @type {Promise<import("./several.js").Several> | undefined} */
+  let loaded;
 
-  /** Takes the first file, from wherever it came. @param {FileList | null | undefined} files */
-  function take(files) {
-    const file = files?.[0];
-    if (!file) return;
-    const problem = complaint(file, form, input);
+  /** Takes the files, from wherever they came, instead of those before. @param {Iterable<File> | null | undefined} files */
+  async function take(files) {
+    const chosen = [...(files ?? [])];
+    if (!chosen.length) return;
+    const problem = chosen.map((file) => complaint(file, form, input, chosen.length)).find(Boolean) ?? "";
+    const good = chosen.filter((file) => !complaint(file, form, input, chosen.length));
     const kept = new DataTransfer();
-    if (!problem) kept.items.add(file);
+    for (const file of good) kept.items.add(file);
     input.files = kept.files;
-    preview.show(problem ? null : file, problem);
+    preview.show(good, problem);
+    // Fetched for several only, so that a first visit stays light.
+    if (good.length > 1) loaded ??= import("./several.js").then(({ Several }) => new Several(form, take));
+    (await loaded)?.show(good);
   }
 
   for (const source of [input, camera]) source.addEventListener("change", () => take(source.files));
   document.addEventListener("paste", (event) => take(event.clipboardData?.files));
   takeDrops(find(form, ".drop"), take);
-  // A browser that comes back to the page may have kept the file.
+  // A browser that comes back to the page may have kept the files.
   addEventListener("pageshow", () => take(input.files));
 }
 
@@ -39,19 +45,25 @@ function takeDrops(frame, take) {
   document.addEventListener("drop", on(false, take));
 }
 
-/** Why this file would be refused, or "". @param {File} file @param {HTMLFormElement} form @param {HTMLInputElement} input */
-function complaint(file, form, input) {
+/** Why this file would be refused, or "". One of several may be of a wrong kind: the answers' page says so in its place.
+ * @param {File} file @param {HTMLFormElement} form @param {HTMLInputElement} input @param {number} count */
+function complaint(file, form, input, count) {
   const extensions = input.accept.split(",").filter((kind) => kind.startsWith("."));
-  if (!extensions.some((extension) => file.name.toLowerCase().endsWith(extension)))
-    return `${file.name} is not a kind of picture that can be read here. These are: ${extensions.join(" ").replaceAll(".", "")}.`;
+  if (count === 1 && !extensions.some((extension) => file.name.toLowerCase().endsWith(extension)))
+    return fill(form.dataset.sayWrongKind, { name: file.name });
   if (file.size > Number(form.dataset.maxBytes))
-    return `${file.name} has ${size(file.size)}; at most ${size(Number(form.dataset.maxBytes))} are accepted.`;
+    return fill(form.dataset.sayTooLarge, { name: file.name, size: size(file.size) });
   return "";
 }
 
 /** @param {number} bytes */
 function size(bytes) {
   return bytes < 1048576 ? `${Math.ceil(bytes / 1024)} KB` : `${Math.round(bytes / 104857.6) / 10} MB`;
+}
+
+/** A sentence of the page with its {names} filled in. @param {string | undefined} sentence @param {Record<string, string | number>} values */
+export function fill(sentence = "", values) {
+  return sentence.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
 class Preview {
@@ -68,15 +80,19 @@ class Preview {
     this.image.addEventListener("load", () => this.#reveal(this.image));
   }
 
-  /** @param {File | null} file @param {string} problem */
-  show(file, problem) {
+  /** @param {File[]} files @param {string} problem */
+  show(files, problem) {
+    const [file] = files;
+    const bytes = size(files.reduce((sum, { size }) => sum + size, 0));
+    const count = fill(this.note.dataset.saySeveral, { count: files.length, size: bytes });
     this.problem.textContent = problem;
     this.problem.hidden = !problem;
-    this.name.textContent = file?.name ?? "";
-    this.note.textContent = file ? `${file.name}, ${size(file.size)}` : this.hint;
+    this.name.textContent = files.length > 1 ? count : file?.name ?? "";
+    this.note.textContent = files.length > 1 ? count : file ? `${file.name}, ${bytes}` : this.hint;
     URL.revokeObjectURL(this.image.src);
-    if (file) this.image.src = URL.createObjectURL(file);
-    else this.#reveal(this.empty);
+    this.image.removeAttribute("src");
+    if (files.length === 1) this.image.src = URL.createObjectURL(file);
+    else this.#reveal(file ? this.name : this.empty);
   }
 
   /** @param {HTMLElement} shown */
@@ -86,6 +102,6 @@ class Preview {
 }
 
 /** @param {Element} root @param {string} selector @returns {HTMLElement} */
-function find(root, selector) {
+export function find(root, selector) {
   return /** @type {HTMLElement} */ (root.querySelector(selector));
 }

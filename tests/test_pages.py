@@ -16,9 +16,10 @@ from inkling.intake import REASONS, advice
 from inkling.web.guard import HEADERS
 
 PAGES = ("/", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
-         "/compare/<task>", "/api/docs", "/results/<id>", "/results/<id>/others", "/history")
-OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/models/<name>/<file>",
-          "/api/models", "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
+         "/compare/<task>", "/api/docs", "/results/<id>", "/results/<id>/others", "/batches/<id>",
+         "/batches/<id>?sort=sure", "/history")
+OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",
+          "/models/<name>/<file>", "/api/models", "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
 FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
                 "animated-too-long", "blank")
 NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "rate-limited"}
@@ -49,10 +50,17 @@ def result(client, drawing, encode, data_url, ink_model):
 
 
 @pytest.fixture
-def address(result, ink_model):
+def batch(client, png, ink_model):
+    """The address of two pictures that were sent together, one of them bad."""
+    files = [(io.BytesIO(png), "a.png"), (io.BytesIO(b"hello"), "notes.txt")]
+    return client.post("/predict", data={"model": ink_model, "image": files}).location
+
+
+@pytest.fixture
+def address(result, batch, ink_model):
     """Fills in a route."""
-    parts = {"/results/<id>": result, "<path:filename>": "style.css", "<name>": ink_model, "<file>": "curves.svg",
-             "<task>": "digits"}
+    parts = {"/results/<id>": result, "/batches/<id>": batch, "<path:filename>": "style.css", "<name>": ink_model,
+             "<file>": "curves.svg", "<task>": "digits"}
 
     def fill(rule):
         for part, text in parts.items():
@@ -154,7 +162,8 @@ def test_a_pages_own_links_lead_somewhere(client, address, rule):
     ("/results/none/delete", "post", 404), ("/corrections", "get", 404),
     ("/results/none/nothing", "get", 404), ("/static/nothing.js", "get", 404), ("/static/../app.py", "get", 404),
     ("/models/none", "get", 404), ("/models/none/curves.svg", "get", 404), ("/compare/none", "get", 404),
-    ("/results/none/others", "get", 404), ("/static/..%2fapp.py", "get", 404),
+    ("/results/none/others", "get", 404), ("/batches/none", "get", 404), ("/batches/none.csv", "get", 404),
+    ("/batches/none/delete", "post", 404), ("/static/..%2fapp.py", "get", 404),
     ("/results/..%2f..%2fapp.py/picture", "get", 404),
     ("/predict", "get", 405), ("/help", "post", 405)])
 def test_an_error_is_a_page_in_our_style(client, path, method, status):

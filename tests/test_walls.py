@@ -19,11 +19,12 @@ DOORS = {
     "store": {"settings"},
     "secret": {"settings"},
     "latency": {"intake", "classifier"},
+    "batches": {"settings", "intake", "classifier", "store"},
     "sheet": set(),
     "folder": {"settings", "intake", "pixels", "classifier"},
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet"},
 }
-DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret"}
+DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.
 DOORS["classifier"] |= {"intake", "settings"}
 DOORS["store"] |= {"classifier"}

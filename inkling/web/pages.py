@@ -12,7 +12,7 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
 from inkling.store import LARGEST, Result
-from inkling.web import history, inkling
+from inkling.web import allow_batch, history, inkling, many
 
 blueprint = Blueprint("pages", __name__)
 
@@ -32,16 +32,19 @@ def index():
 
 @blueprint.post("/predict")
 def predict():
-    """Classifies the photo or drawing sent, keeps both, and answers 303 to the result."""
+    """Classifies the photos or the drawing sent, keeps all, and answers 303 to the result or to the page of several."""
+    allow_batch()
     name = request.form.get("model", "")
     inkling().classifier.card(name)  # before any work is done for an unknown model
     start = time.perf_counter()
     if "drawing" in request.form:
         kind, image = "drawing", intake.read_data_url(request.form["drawing"], inkling().settings, at_least=LARGEST)
     else:
-        file = request.files.get("image")
-        data, filename = (file.read(), file.filename) if file else (b"", "")
-        kind, image = "photo", intake.read_file(data, filename, inkling().settings, at_least=LARGEST)
+        files = request.files.getlist("image")
+        if len(files) > 1:
+            return many.answer(files, name)
+        stream, filename = (files[0].stream, files[0].filename) if files else (None, None)
+        kind, image = "photo", intake.read_stream(stream, filename, inkling().settings, at_least=LARGEST)
     decode = round((time.perf_counter() - start) * 1e3, 3)
     prediction = inkling().classifier.classify_one(image, name)
     id = inkling().store.add(image, prediction, kind, {"decode": decode} | prediction.milliseconds)
@@ -164,4 +167,4 @@ def _chosen(field: str, groups: list[tuple[str, list[ModelCard]]]) -> str | None
 
 def _limits(settings: Settings) -> SimpleNamespace:
     return SimpleNamespace(max_bytes=settings.max_bytes, max_megapixels=settings.max_pixels / 1e6,
-                           extensions=EXTENSIONS)
+                           max_batch=settings.max_batch, extensions=EXTENSIONS)

@@ -19,6 +19,7 @@ PATHS = [
     "a result",
     "an unsure result",
     "a result/others",
+    "a batch of results",
 ]
 LARGE = "/models/doodles-cnn"  # sixty labels: a table of 3,600 cells, which axe takes long to look at
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -27,14 +28,16 @@ MAX_FIRST_VISIT = 60_000
 
 @pytest.fixture(scope="session")
 def result_paths(browser, base_url, cat):
-    """Two results to look at: a cat as a cat, and a cat as a doodle."""
+    """Results to look at: a cat as a cat, a cat as a doodle, and a cat beside what is no picture."""
     paths = {}
-    for name, model in (("a result", "cats-dogs-cnn"), ("an unsure result", "doodles-cnn")):
+    text = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"hello"}
+    for name, model, files in (("a result", "cats-dogs-cnn", [cat]), ("an unsure result", "doodles-cnn", [cat]),
+                               ("a batch of results", "cats-dogs-cnn", [cat, text, cat])):
         page = browser.new_page(base_url=base_url)
         page.goto(f"/?photo={model}")
-        page.set_input_files("#image", cat)
+        page.set_input_files("#image", files)
         page.get_by_role("button", name="Tell me what it is").click()
-        page.wait_for_url("**/results/*")
+        page.wait_for_url("**/batches/*" if len(files) > 1 else "**/results/*")
         paths[name] = page.url
         page.close()
     return paths | {"a result/others": f"{paths['a result']}/others"}

@@ -125,7 +125,7 @@ def test_drawing_says_that_it_needs_javascript(open_page):
     page = open_page("/", java_script_enabled=False)
     expect(page.locator("noscript p")).to_be_visible()
     expect(page.locator("#canvas")).to_be_hidden()
-    expect(page.locator(".second")).to_be_hidden()
+    expect(page.locator("#draw .second")).to_be_hidden()
 
 
 def test_a_result_can_be_deleted(page, cat):

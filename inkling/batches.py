@@ -1,0 +1,131 @@
+"""Several pictures sent together: a page of their own says which result each one got, or why none."""
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+import sqlalchemy as sa
+from PIL import Image
+from sqlalchemy.orm import Mapped, mapped_column
+
+from inkling import intake
+from inkling.classifier import Classifier, Prepared
+from inkling.intake import Rejected
+from inkling.settings import Settings
+from inkling.store import ID_BYTES, LARGEST, Base, Store, at_most
+
+LONGEST = 255  # letters of a file's name
+
+
+class BatchRow(Base):
+    """What was sent together; each picture that was answered has a row of its own among the results."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
+    created: Mapped[datetime]  # UTC
+    model: Mapped[str] = mapped_column(sa.String(64))
+    entries: Mapped[list] = mapped_column(sa.JSON)  # [fields of Entry, …], as they were sent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One of the pictures sent: it has a result or a reason why there is none."""
+
+    name: str  # of the file
+    result: str | None = None  # its id; the result may be gone since
+    reason: str | None = None
+    received: str = ""  # what was wrong with it, short
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures sent together."""
+
+    id: str
+    created: datetime  # UTC
+    model: str
+    entries: list[Entry]
+
+    @property
+    def results(self) -> list[str]:
+        """The ids of all results, also of those that are gone."""
+        return [entry.result for entry in self.entries if entry.result]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture read, in the two small forms that are needed of it."""
+
+    kept: Image.Image
+    prepared: Prepared
+    decode: float  # milliseconds
+
+
+class Batches:
+    """Reads, answers and keeps several pictures at once."""
+
+    def __init__(self, store: Store, settings: Settings):
+        self._store, self._settings = store, settings
+
+    def add(self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier) -> Batch:
+        """Answers (name, open file) pairs in one run, and keeps all or, where that fails, none.
+
+        Files are read one after the other, so that no two large pictures are in memory at once.
+
+        Raises:
+            Rejected: "too-many", "unknown-model" or "model-unavailable".
+        """
+        if len(files) > self._settings.max_batch:
+            raise Rejected("too-many", f"At most {self._settings.max_batch} pictures go together. "
+                                       f"Received: {len(files)}.", f"{len(files)} pictures")
+        pictures = [self._read(name, file, model, classifier) for name, file in files]
+        answers = iter(classifier.answer([each.prepared for each in pictures if isinstance(each, Picture)], model))
+        batch = Batch(secrets.token_urlsafe(ID_BYTES), datetime.now(UTC), model, entries := [])
+        try:
+            for (name, _), picture in zip(files, pictures, strict=True):
+                if isinstance(picture, Rejected):
+                    entries.append(Entry(_plain(name), reason=picture.reason, received=picture.received))
+                    continue
+                answer = next(answers)
+                milliseconds = {"decode": picture.decode} | answer.milliseconds
+                entries.append(Entry(_plain(name), self._store.add(picture.kept, answer, "photo", milliseconds)))
+            with self._store.session() as session, session.begin():
+                session.add(BatchRow(id=batch.id, created=batch.created.replace(tzinfo=None), model=model,
+                                     entries=[asdict(entry) for entry in entries]))
+        except BaseException:
+            self._store.delete(*batch.results)
+            raise
+        return batch
+
+    def get(self, id: str) -> Batch | None:
+        """A kept batch, or None."""
+        with self._store.session() as session:
+            row = session.get(BatchRow, id)
+            return row and Batch(row.id, row.created.replace(tzinfo=UTC), row.model,
+                                 [Entry(**entry) for entry in row.entries])
+
+    def delete(self, batch: Batch) -> None:
+        """Removes a batch and all its results."""
+        self._store.delete(*batch.results)
+        with self._store.session() as session, session.begin():
+            session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
+
+    def _read(self, name: str, file: BinaryIO, model: str, classifier: Classifier) -> Picture | Rejected:
+        start = time.perf_counter()
+        try:
+            image = intake.read_stream(file, name, self._settings, at_least=LARGEST)
+            decode = round((time.perf_counter() - start) * 1e3, 3)
+            return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)
+        except Rejected as error:
+            return error
+
+
+def _plain(name: str) -> str:
+    """A file's name as it may be shown: without folders, and without what does not print."""
+    base = re.split(r"[/\\]", name)[-1][:LONGEST]
+    return "".join(letter if letter.isprintable() else "?" for letter in base)

@@ -1,0 +1,87 @@
+"""Several pictures sent at once: a page with all their answers, and the same as a table."""
+
+import io
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask_babel import gettext
+from werkzeug.datastructures import FileStorage
+
+from inkling import intake
+from inkling.batches import Batch, Entry
+from inkling.sheet import Sheet
+from inkling.store import Result
+from inkling.web import history, inkling
+
+blueprint = Blueprint("many", __name__)
+
+# How the pictures may be sorted; those without an answer come last.
+SORTS = {
+    "sent": None,
+    "sure": lambda result: -result.confidence,
+    "unsure": lambda result: result.confidence,
+}
+
+
+def answer(files: list[FileStorage], model: str) -> Response:
+    """Classifies several pictures, keeps them, and answers 303 to the page of them all."""
+    sent = inkling().batches.add([(file.filename, file.stream) for file in files], model, inkling().classifier)
+    history.remember(*sent.results)
+    return redirect(url_for("many.batch", id=sent.id), 303)
+
+
+@blueprint.get("/batches/<id>")
+def batch(id: str):
+    """All answers of a batch."""
+    found = _batch(id)
+    sort = request.args.get("sort", "sent")
+    if sort not in SORTS:
+        abort(400, gettext("The order must be one of %(orders)s.", orders=", ".join(SORTS)))
+    card = inkling().classifier.catalog.models.get(found.model)
+    problems = {entry.reason: (gettext(intake.REASONS[entry.reason].title),
+                               intake.advice(entry.reason, inkling().settings, gettext))
+                for entry in found.entries if entry.reason}
+    return render_template("batch.html", batch=found, entries=_sorted(_entries(found), sort), sort=sort,
+                           problems=problems, card=card and card.card)
+
+
+@blueprint.get("/batches/<id>.csv")
+def table(id: str):
+    """The same as a table, as the pictures were sent."""
+    file = io.StringIO()
+    sheet = Sheet(file)
+    for entry, result in _entries(_batch(id)):
+        if result:
+            sheet.answer(entry.name, result.predictions, result.wording)
+        elif entry.reason:
+            sheet.problem(entry.name, entry.reason, intake.advice(entry.reason, inkling().settings))
+        else:
+            sheet.problem(entry.name, "deleted", "This picture was deleted.")
+    # The mark at the start tells spreadsheets that the letters are UTF-8.
+    response = Response(file.getvalue().encode("utf-8-sig"), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="inkling.csv"'
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@blueprint.post("/batches/<id>/delete")
+def delete(id: str):
+    """Removes all pictures and answers of a batch, and its page."""
+    found = _batch(id)
+    inkling().batches.delete(found)
+    history.forget(*found.results)
+    return redirect(url_for("pages.index"), 303)
+
+
+def _batch(id: str) -> Batch:
+    return inkling().batches.get(id) or abort(404, gettext("These pictures are not here, or no longer."))
+
+
+def _entries(batch: Batch) -> list[tuple[Entry, Result | None]]:
+    """Each picture with its result, where it has one that is still there."""
+    results = {result.id: result for result in inkling().store.get_all(batch.results)}
+    return [(entry, results.get(entry.result)) for entry in batch.entries]
+
+
+def _sorted(entries: list[tuple[Entry, Result | None]], sort: str) -> list[tuple[Entry, Result | None]]:
+    key = SORTS[sort]
+    return sorted(entries, key=lambda pair: (pair[1] is None, pair[1] and key(pair[1]))) if key else entries

@@ -1,0 +1,236 @@
+"""Several photos at once: chosen, seen, sent with a bar that says how far they are, and answered on one page."""
+
+import base64
+import csv
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+NOT_A_PICTURE = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"This is not a picture.\n" * 50}
+WIDTHS = pytest.mark.parametrize("width", [360, 1280])
+DROP = """([name, data, count]) => {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt());
+    const files = new DataTransfer();
+    for (let i = 0; i < count; i++) files.items.add(new File([bytes], name.replace(".", `-${i}.`)));
+    for (const type of ["dragover", "drop"])
+        document.body.dispatchEvent(new DragEvent(type, {bubbles: true, cancelable: true, dataTransfer: files}));
+}"""
+
+
+@pytest.fixture
+def first_page(open_page):
+    """Opens the first page at a width."""
+
+    def first_page(width=1280, **options):
+        return open_page("/?photo=cats-dogs-cnn", viewport={"width": width, "height": 800}, **options)
+
+    return first_page
+
+
+def choose(page, *files):
+    page.set_input_files("#image", list(files))
+
+
+def send(page):
+    page.get_by_role("button", name="Tell me what it is").click()
+
+
+def names(page):
+    """The files that the form would send."""
+    return page.locator("#image").evaluate("(input) => [...input.files].map((file) => file.name)")
+
+
+def several(cat, count):
+    return [{**cat, "name": f"{i}.jpg"} for i in range(count)]
+
+
+@WIDTHS
+@pytest.mark.parametrize("script", [True, False])
+def test_several_get_one_page_and_a_bad_one_its_place(first_page, cat, width, script):
+    page = first_page(width, java_script_enabled=script)
+    choose(page, cat, NOT_A_PICTURE, {**cat, "name": "again.jpg"})
+    send(page)
+    page.wait_for_url("**/batches/*")
+    cards = page.locator(".grid > li")
+    expect(cards).to_have_count(3)
+    expect(cards.nth(0)).to_contain_text("Cat")
+    expect(cards.nth(0)).to_contain_text("cat.jpg")
+    expect(cards.nth(1)).to_contain_text("This is not a picture")
+    expect(cards.nth(1)).to_contain_text("notes.jpg")
+    expect(cards.nth(2)).to_contain_text("again.jpg")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("link", name="Surest first").click()
+    expect(cards.nth(2)).to_contain_text("notes.jpg")
+    cards.nth(0).get_by_role("link").click()
+    page.wait_for_url("**/results/*")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
+
+
+def test_the_table_downloads(first_page, cat):
+    page = first_page()
+    choose(page, cat, NOT_A_PICTURE)
+    send(page)
+    page.wait_for_url("**/batches/*")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Table (CSV)").click()
+    assert download.value.suggested_filename == "inkling.csv"
+    with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["file"], row["label"], row["error"]) for row in rows] == [
+        ("cat.jpg", "cat", ""), ("notes.jpg", "", "not-an-image")]
+
+
+def test_deleting_all_leads_to_the_first_page(first_page, cat):
+    page = first_page()
+    choose(page, *several(cat, 2))
+    send(page)
+    page.wait_for_url("**/batches/*")
+    address = page.url
+    page.get_by_text("Delete all", exact=True).click()
+    page.get_by_role("button", name="Delete all of them").click()
+    page.wait_for_url(lambda url: "batches" not in url)
+    assert page.goto(address).status == 404
+
+
+# ---- The form ----
+
+
+@WIDTHS
+def test_several_are_shown_before_they_are_sent(first_page, cat, width):
+    page = first_page(width)
+    choose(page, *several(cat, 4), NOT_A_PICTURE)
+    items = page.locator(".several li")
+    expect(items).to_have_count(5)
+    expect(page.locator(".several canvas")).to_have_count(4)
+    expect(page.get_by_role("img", name="2.jpg")).to_be_visible()
+    expect(items.nth(4)).to_contain_text("notes.jpg")
+    expect(page.locator("#photo-note")).to_contain_text("5 pictures, ")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@WIDTHS
+@pytest.mark.parametrize("count", [5, 21])
+def test_axe_finds_nothing_in_the_form_of_several(first_page, cat, width, count):
+    page = first_page(width)
+    choose(page, *several(cat, count - 1), NOT_A_PICTURE)
+    expect(page.locator(".several canvas" if count == 5 else ".fewer").first).to_be_visible()
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_one_is_taken_out_by_keyboard_until_a_single_one_is_left(first_page, cat):
+    page = first_page()
+    choose(page, *several(cat, 3))
+    page.get_by_role("button", name="Remove 1.jpg").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Remove 2.jpg")).to_be_focused()
+    assert names(page) == ["0.jpg", "2.jpg"]
+    page.keyboard.press("Enter")
+    expect(page.locator("#image")).to_be_focused()
+    expect(page.locator(".preview")).to_be_visible()
+    expect(page.locator(".several")).to_be_hidden()
+    send(page)
+    page.wait_for_url("**/results/*")
+
+
+def test_several_can_be_dropped(first_page, cat):
+    page = first_page()
+    page.evaluate(DROP, ["cat.jpg", base64.b64encode(cat["buffer"]).decode(), 3])
+    expect(page.locator(".several li")).to_have_count(3)
+    assert names(page) == ["cat-0.jpg", "cat-1.jpg", "cat-2.jpg"]
+    choose(page, cat)
+    expect(page.locator(".several")).to_be_hidden()
+    expect(page.locator(".preview")).to_be_visible()
+
+
+@WIDTHS
+def test_more_than_twenty_are_kept_until_the_visitor_decides(first_page, cat, width):
+    page = first_page(width)
+    choose(page, *several(cat, 21))
+    for _ in range(2):
+        expect(page.get_by_role("alert")).to_have_text("You chose 21 pictures; at most 20 go at once.")
+        assert len(names(page)) == 21
+        send(page)
+    page.get_by_role("button", name="Keep the first 20").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.locator(".several li")).to_have_count(20)
+    assert names(page)[-1] == "19.jpg"
+    send(page)
+    page.wait_for_url("**/batches/*")
+    expect(page.locator(".grid a")).to_have_count(20)
+
+
+def test_more_than_twenty_without_javascript_are_told(first_page, cat):
+    page = first_page(java_script_enabled=False)
+    choose(page, *several(cat, 21))
+    send(page)
+    page.wait_for_url("**/help?reason=too-many*")
+    expect(page.get_by_role("alert")).to_contain_text("At most 20 pictures go together.")
+
+
+def test_one_too_large_is_left_out_at_once(first_page, cat):
+    page = first_page()
+    page.evaluate("""() => {
+        const files = new DataTransfer();
+        for (const [name, size] of [["a.jpg", 9], ["large.jpg", 17 * 2 ** 20], ["b.jpg", 9]])
+            files.items.add(new File([new Uint8Array(size)], name));
+        document.body.dispatchEvent(new ClipboardEvent("paste", {bubbles: true, clipboardData: files}));
+    }""")
+    expect(page.get_by_role("alert")).to_contain_text("large.jpg has 17 MB; at most 16 MB")
+    assert names(page) == ["a.jpg", "b.jpg"]
+
+
+def test_the_bar_says_how_far_they_are(first_page, cat):
+    """The upload is slowed down, so that its stages can be seen."""
+    page = first_page()
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", {
+        "offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000})
+    page.evaluate("""() => {
+        window.seen = [];
+        const look = () => {
+            const bar = document.querySelector("progress");
+            const status = document.querySelector("#sending").textContent;
+            window.seen.push([status, bar.hasAttribute("value") ? bar.value : null]);
+        };
+        new MutationObserver(look).observe(document.querySelector(".sending"), {
+            attributes: true, childList: true, subtree: true, characterData: true});
+    }""")
+    page.route("**/batches/*", lambda route: None)  # the answer's page never comes
+    choose(page, *several(cat, 5))
+    send(page)
+    expect(page.locator("#sending")).to_have_text("Looking at the pictures", timeout=20_000)
+    seen = page.evaluate("window.seen")
+    sending = [value for status, value in seen if status == "Sending the pictures"]
+    assert any(0 < value < 1 for value in sending)
+    assert sending == sorted(sending)
+    assert seen[-1] == ["Looking at the pictures", None]
+    expect(page.get_by_role("button", name="Tell me what it is")).to_be_visible()
+    expect(page.locator("#photo")).to_have_attribute("aria-busy", "true")
+
+
+@pytest.mark.parametrize("fail, says", [
+    (lambda route: route.abort(), "The server cannot be reached."),
+    (lambda route: route.fulfill(status=500, body="oh"), "Something went wrong on the server.")])
+def test_what_fails_on_the_way_is_told_and_nothing_is_lost(first_page, cat, fail, says):
+    page = first_page()
+    choose(page, *several(cat, 2))
+    page.route("**/predict", fail)
+    send(page)
+    expect(page.get_by_role("alert")).to_contain_text(says)
+    expect(page.locator(".sending")).to_be_hidden()
+    assert names(page) == ["0.jpg", "1.jpg"]
+    page.unroute("**/predict")
+    send(page)
+    page.wait_for_url("**/batches/*")
+
+
+def test_a_first_visit_does_not_load_what_several_need(open_page):
+    loaded = []
+    page = open_page("/help")
+    page.on("request", lambda request: loaded.append(request.url))
+    page.goto("/", wait_until="networkidle")
+    assert any("upload.js" in url for url in loaded)
+    assert not any("several.js" in url for url in loaded)
