@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(room.blueprint)
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)
+    app.cli.add_command(cli.corrections)
     return app
 
 

@@ -1,4 +1,4 @@
-"""`flask classify` and `flask models`."""
+"""`flask classify`, `flask models` and `flask corrections`."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from tqdm import tqdm
 
+from inkling import corrections as written
 from inkling import folder
 from inkling.classifier import Classifier, Prediction
 from inkling.folder import Answered
@@ -57,6 +58,36 @@ def models() -> None:
             click.echo(f"  {card.name:<20} {accuracy:>12}  {card.parameters:>10,} parameters  {card.title}")
     for name, why in sorted(classifier.broken.items()):
         click.echo(f"off: {name}: {why}", err=True)
+
+
+@click.group()
+def corrections() -> None:
+    """What visitors said is right, for the model to learn from."""
+
+
+@corrections.command("list")
+@with_appcontext
+def list_corrections() -> None:
+    """List them, oldest first: when, result, model, its answer and the right label."""
+    for result in current_app.extensions["inkling"].store.corrected():
+        right = result.correction or "none of its labels"
+        click.echo(f"{result.created:%Y-%m-%d %H:%M}  {result.id}  {result.model}: {result.label} -> {right}")
+
+
+@corrections.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@with_appcontext
+def export(folder: Path) -> None:
+    """Write the pictures to DIR/TASK/LABEL/, for `python -m training train NAME --corrections DIR`."""
+    try:
+        count, left = written.export(current_app.extensions["inkling"].store, folder)
+    except ValueError as error:
+        raise click.ClickException(f"{error}.") from error
+    except OSError as error:
+        raise click.ClickException(f"{folder} cannot be written: {error.strerror}.") from error
+    click.echo(f"{folder}: {count} pictures")
+    if left:
+        click.echo(f"{left} left out, where none of the labels fits or the picture is gone", err=True)
 
 
 def _first_for_photos(classifier: Classifier) -> str:

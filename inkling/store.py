@@ -40,7 +40,7 @@ class Row(Base):
     task: Mapped[str] = mapped_column(sa.String(16))
     sure: Mapped[bool]
     wording: Mapped[str | None] = mapped_column(sa.String(8))  # None in rows older than this column
-    correction: Mapped[str | None] = mapped_column(sa.String(64))  # as `Result.correction`
+    correction: Mapped[str | None] = mapped_column(sa.Text)  # as `Result.correction`
     predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
     milliseconds: Mapped[dict] = mapped_column(sa.JSON)
 

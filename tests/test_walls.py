@@ -17,12 +17,14 @@ DOORS = {
     "runtime": {"catalog"},
     "classifier": {"pixels", "catalog", "runtime"},
     "store": {"settings"},
+    "corrections": {"store"},
     "secret": {"settings"},
     "latency": {"intake", "classifier"},
     "batches": {"settings", "intake", "classifier", "store"},
     "sheet": set(),
     "folder": {"settings", "intake", "pixels", "classifier"},
-    "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet"},
+    "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet",
+            "corrections"},
 }
 DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.

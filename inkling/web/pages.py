@@ -11,12 +11,13 @@ from inkling import intake
 from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
-from inkling.store import LARGEST, Result
-from inkling.web import allow_batch, history, inkling, many
+from inkling.store import LARGEST, NONE_OF_THESE, Result
+from inkling.web import allow_batch, history, inkling, many, words
 
 blueprint = Blueprint("pages", __name__)
 
 TOP = 5  # answers shown before the fold
+MANY, LIKELIEST = 12, 6  # labels that can be taken in at a glance; of more, so many come before the alphabet
 TOP_OTHERS = 3  # answers shown of each other model
 HARMLESS = re.compile(r"[\w .,/×%-]{1,40}")  # what the help page repeats from its address
 
@@ -60,11 +61,12 @@ def result(id: str):
     shown = SimpleNamespace(
         id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
         wording=found.wording, predictions=ranked[:TOP], rest=ranked[TOP:],
-        created=found.created, milliseconds=found.milliseconds, model=found.model)
+        created=found.created, milliseconds=found.milliseconds, model=found.model, correction=found.correction)
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"
     return render_template("result.html", result=shown, card=card and card.card, others=others,
+                           offered=_offered([label for label, _ in ranked[1:]]),
                            again_url=url_for("pages.index", **{field: found.model}))
 
 
@@ -103,6 +105,24 @@ def seen(id: str):
     return _image(inkling().store.seen(_result(id).id))
 
 
+@blueprint.post("/results/<id>/correction")
+def correct(id: str):
+    """Notes what the visitor says it is: `label`, or nothing where none of the labels fits."""
+    found = _result(id)
+    label = request.form.get("label")
+    if label not in (NONE_OF_THESE, *dict(found.predictions)):
+        abort(400, gettext("Choose one of the labels of this answer."))
+    inkling().store.correct(id, label)
+    return redirect(url_for("pages.result", id=id, _anchor="right"), 303)
+
+
+@blueprint.post("/results/<id>/correction/undo")
+def undo_correction(id: str):
+    """Takes it back."""
+    inkling().store.correct(_result(id).id, None)
+    return redirect(url_for("pages.result", id=id, _anchor="right"), 303)
+
+
 @blueprint.post("/results/<id>/delete")
 def delete(id: str):
     """Removes picture and answer."""
@@ -135,6 +155,12 @@ def _others(result: Result) -> list[ModelCard]:
     """The other models of a result's task, best first."""
     return [card for _, cards in _groups() for card in cards
             if card.task == result.task and card.name != result.model]
+
+
+def _offered(labels: list[str]) -> list[str]:
+    """Labels to choose the right one from: likeliest first, but most of many are found sooner by the alphabet."""
+    first = LIKELIEST if len(labels) > MANY else len(labels)
+    return labels[:first] + sorted(labels[first:], key=lambda name: words.label(name).casefold())
 
 
 def _answer(image, name: str) -> Prediction | str:
