@@ -2,15 +2,18 @@
 
     make screenshots
 
-Draws a fish on the first page and asks for the full answer; writes docs/*.png. No photo, for none is ours.
+Draws a fish on the first page and asks for the full answer; writes docs/*.png. No photo, for none is ours. Writes
+static/preview.png too, which is shown beside a link to a page without a picture of its own.
 """
 
+import io
 import os
 import shutil
 import tempfile
 import threading
 
-from playwright.sync_api import Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from app import create_app
@@ -22,6 +25,12 @@ FISH = [  # strokes on a 400-pixel canvas
     [(280, 200), (350, 140), (340, 200), (350, 260), (280, 200)],
     [(120, 185), (122, 187)],
 ]
+
+
+PREVIEW = """<body style="margin:0;height:630px;display:flex;align-items:center;justify-content:center;gap:70px;
+background:#faf9f6;color:#1c1d22;font:700 150px system-ui,sans-serif;letter-spacing:-.03em">
+<svg width="420" viewBox="40 100 340 200" fill="none" stroke="#1c1d22" stroke-width="12" stroke-linecap="round"
+stroke-linejoin="round">{lines}</svg>Inkling</body>"""
 
 
 def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
@@ -51,7 +60,17 @@ def shoot(base: str) -> None:
             page.click("#draw button[type=submit]")
             page.wait_for_url("**/results/*")
             page.screenshot(path=DOCS / f"result-{name}.png", full_page=True)
+        preview(browser)
         browser.close()
+
+
+def preview(browser: Browser) -> None:
+    """Writes the fish and the name, in the size that link previews have."""
+    lines = "".join(f'<polyline points="{" ".join(f"{x},{y}" for x, y in stroke)}"/>' for stroke in FISH)
+    page = browser.new_page(viewport={"width": 1200, "height": 630})
+    page.set_content(PREVIEW.format(lines=lines))
+    png = io.BytesIO(page.screenshot())
+    Image.open(png).convert("RGB").quantize(16).save(ROOT / "static" / "preview.png", optimize=True)
 
 
 def main() -> None:

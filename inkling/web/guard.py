@@ -10,6 +10,8 @@ from werkzeug.wsgi import LimitedStream
 
 from inkling.settings import Settings
 
+# What search engines may list; every other page is for the one who has its address.
+INDEXED = {"pages.index", "pages.help", "models.overview", "models.compare"}
 DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
 HEADERS = {
     # Previews of a chosen photo are blob: addresses; all else is ours.
@@ -27,6 +29,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.wsgi_app = Drained(app.wsgi_app, (DRAINED + settings.max_batch) * settings.max_bytes)
     app.before_request(refuse_cross_site)
     app.after_request(add_headers)
+    app.jinja_env.globals["indexed"] = indexed
 
 
 def refuse_cross_site() -> None:
@@ -51,9 +54,16 @@ def _host(origin: str) -> str | None:
         return None
 
 
+def indexed(status: int = 200) -> bool:
+    """Whether search engines may list the page that is being answered."""
+    return request.endpoint in INDEXED and status < 400
+
+
 def add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if not indexed(response.status_code):
+        response.headers["X-Robots-Tag"] = "noindex"
     return response
 
 

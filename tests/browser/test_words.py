@@ -1,0 +1,54 @@
+"""The switch between the languages, with JavaScript and without; and what comes out of the printer."""
+
+import pytest
+from playwright.sync_api import expect
+
+ADDRESS = "/compare/digits?kept=1"
+
+
+@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_switch_changes_the_language_and_stays_on_the_page(open_page, width, script):
+    page = open_page(ADDRESS, viewport={"width": width, "height": 800}, java_script_enabled=script, locale="en")
+    for name, code, headline in (("Русский", "ru", "Рукописные цифры"), ("English", "en", "Handwritten digits")):
+        button = page.get_by_role("button", name=name)
+        button.focus()
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert page.url.endswith(ADDRESS)
+        expect(page.locator("html")).to_have_attribute("lang", code)
+        expect(page.locator("h1")).to_contain_text(headline)
+        expect(button).to_have_attribute("aria-current", "true")
+    page.goto("/help")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
+
+
+def test_the_choice_wins_over_the_browser_and_is_kept(open_page):
+    page = open_page("/help", locale="ru-RU")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Справка")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
+    page.goto("/models")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Models")
+
+
+def test_the_choice_of_models_survives_the_switch(open_page):
+    page = open_page("/")
+    page.select_option("#draw-model", "digits-logistic")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Русский").click()
+    expect(page.locator("#draw-model")).to_have_value("digits-logistic")
+
+
+@pytest.mark.parametrize("path", ["/models/full-digits", "/compare/digits"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_paper_is_white_and_holds_what_can_be_read_on_it(open_page, path, scheme):
+    page = open_page(path, viewport={"width": 680, "height": 900}, color_scheme=scheme)
+    page.emulate_media(media="print", color_scheme=scheme)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 29, 34)"
+    expect(page.locator("h1")).to_be_visible()
+    for gone in page.locator("nav, footer, form, .primary, .second, details:not([open]) > *").all():
+        expect(gone).to_be_hidden()
+    for table in page.locator("table:visible").all():
+        assert table.bounding_box()["width"] <= 680
