@@ -12,7 +12,7 @@ from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
-from inkling.web import api, errors, guard, history, many, models, ops, pages, words
+from inkling.web import api, compress, errors, guard, history, many, models, ops, pages, words
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["inkling"] = Inkling(
         settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings))
     guard.init_app(app, settings)
+    compress.init_app(app)
     errors.init_app(app)
     words.init_app(app)
     history.init_app(app)
