@@ -4,6 +4,9 @@
 /** The drawing's own units: a square of this many, whatever its size on the screen. */
 export const FIELD = 400;
 
+/** A drawing that performs itself: how long it takes, and how wide its pen is. */
+const PERFORMANCE_MS = 900, PERFORMER = 10;
+
 /** How far an arrow key moves the pen, and how far with Shift. */
 const STEP = 10, SMALL_STEP = 2;
 
@@ -13,12 +16,14 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /** @typedef {{ points: number[][], width: number, colour: string }} Stroke */
 /** @typedef {{ width: number, colour: string, paper: string }} Pen */
 
-/** Fires "change" whenever the finished drawing is another one. */
+/** Fires "change" whenever the finished drawing is another one, and "growth" while a stroke is being drawn. */
 export class Sketch extends EventTarget {
   /** @type {Stroke[]} */ #strokes = [];
   /** @type {Stroke[][]} */ #past = [];
   /** @type {Stroke[][]} */ #future = [];
   /** @type {Stroke | null} The stroke that is being drawn. */ #open = null;
+  /** @type {Stroke[] | null} The drawing that is performing itself, */ #script = null;
+  /** as far as it has come: 0 to 1. */ #progress = 0;
   #cursor = [FIELD / 2, FIELD / 2];
   #frame = 0;
 
@@ -47,18 +52,43 @@ export class Sketch extends EventTarget {
   get canUndo() { return this.#past.length > 0; }
   get canRedo() { return this.#future.length > 0; }
 
-  undo() { this.#travel(this.#past, this.#future); }
-  redo() { this.#travel(this.#future, this.#past); }
-  clear() { if (!this.blank) this.#become([]); }
+  undo() { this.settle(); this.#travel(this.#past, this.#future); }
+  redo() { this.settle(); this.#travel(this.#future, this.#past); }
+  clear() { this.settle(); if (!this.blank) this.#become([]); }
+
+  /** Clean paper, and nothing to undo. */
+  restart() {
+    this.settle();
+    [this.#strokes, this.#past, this.#future] = [[], [], []];
+    this.#changed();
+  }
 
   /** @param {Stroke[]} strokes a drawing kept from before, as `strokes` gave it */
   restore(strokes) { this.#become(strokes); }
 
-  /** The drawing as a picture of its own size: the same on every screen. */
-  export() {
+  /** Draws these lines stroke by stroke, quickly, or at once where motion is unwelcome; one step to undo. @param {number[][][]} lines */
+  perform(lines) {
+    this.settle();
+    const { colour } = this.pen();
+    this.#script = lines.map((points) => ({ points, width: PERFORMER, colour }));
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.settle();
+    else this.#play(this.#script, performance.now());
+  }
+
+  /** What is being drawn is finished now. */
+  settle() {
+    this.#close();
+    const script = this.#script;
+    this.#script = null;
+    if (script) this.#become(script);
+  }
+
+  /** The drawing as a picture that is the same on every screen. @param {number} side in pixels */
+  export(side = FIELD) {
     const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = FIELD;
-    this.#paint(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), 1);
+    canvas.width = canvas.height = side;
+    // Its pixels are read and never shown: they need not go to the graphics card and back.
+    this.#paint(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false, willReadFrequently: true })), side / FIELD);
     return canvas;
   }
 
@@ -89,6 +119,7 @@ export class Sketch extends EventTarget {
 
   /** @param {number[]} point */
   #begin(point) {
+    this.settle();
     const { width, colour } = this.pen();
     this.#open = { points: [point], width, colour };
     this.redraw();
@@ -97,7 +128,23 @@ export class Sketch extends EventTarget {
   /** @param {number[]} point */
   #extend(point) {
     this.#open?.points.push(point);
+    this.#grow();
+  }
+
+  #grow() {
     this.redraw();
+    this.dispatchEvent(new Event("growth"));
+  }
+
+  /** @param {Stroke[]} script @param {number} start */
+  #play(script, start) {
+    requestAnimationFrame((now) => {
+      if (this.#script !== script) return;
+      this.#progress = Math.max(0, (now - start) / PERFORMANCE_MS);
+      if (this.#progress >= 1) return this.settle();
+      this.#grow();
+      this.#play(script, start);
+    });
   }
 
   #close() {
@@ -111,7 +158,6 @@ export class Sketch extends EventTarget {
   #down(event) {
     // A second finger and the other mouse buttons do not draw.
     if (!event.isPrimary || event.button !== 0) return;
-    this.#close();
     this.canvas.setPointerCapture(event.pointerId);
     this.#begin(this.#locate(event));
   }
@@ -164,11 +210,8 @@ export class Sketch extends EventTarget {
 
   /** @param {CanvasRenderingContext2D} context @param {number} scale */
   #paint(context, scale) {
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.fillStyle = this.pen().paper;
-    context.fillRect(0, 0, FIELD, FIELD);
-    for (const stroke of this.#strokes) trace(context, stroke);
-    if (this.#open) trace(context, this.#open);
+    const strokes = this.#script ? part(this.#script, this.#progress) : this.#strokes;
+    paint(context, scale, this.pen().paper, this.#open ? [...strokes, this.#open] : strokes);
   }
 
   /** A ring where the pen is, filled once it is down; white around blue shows on any paper. @param {CanvasRenderingContext2D} context */
@@ -183,6 +226,32 @@ export class Sketch extends EventTarget {
     context.fillStyle = "#3049c4";
     if (this.#open) context.fill();
   }
+}
+
+/** A drawing in a small canvas of its own. @param {Stroke[]} strokes @param {number} side in CSS pixels @param {string} paper */
+export function thumbnail(strokes, side, paper = "#ffffff") {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = side * Math.ceil(devicePixelRatio);
+  paint(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), canvas.width / FIELD, paper, strokes);
+  return canvas;
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} scale @param {string} paper @param {Stroke[]} strokes */
+function paint(context, scale, paper, strokes) {
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.fillStyle = paper;
+  context.fillRect(0, 0, FIELD, FIELD);
+  for (const stroke of strokes) trace(context, stroke);
+}
+
+/** The first of a drawing's points, stroke by stroke. @param {Stroke[]} strokes @param {number} share 0 to 1 */
+function part(strokes, share) {
+  let left = 1 + Math.floor(share * strokes.reduce((sum, { points }) => sum + points.length, 0));
+  return strokes.flatMap((stroke) => {
+    const points = stroke.points.slice(0, Math.max(0, left));
+    left -= stroke.points.length;
+    return points.length ? [{ ...stroke, points }] : [];
+  });
 }
 
 /** One stroke as a smooth line: curves through the midpoints, bent by the points. @param {CanvasRenderingContext2D} context @param {Stroke} stroke */

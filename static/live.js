@@ -1,107 +1,119 @@
 // @ts-check
-/** The answer beside the drawing: asked for after each stroke; only the newest one is shown. */
+/** The answer beside the drawing, as a sentence and bars. Its words stand in the page: the macro `live` in drawing.html. */
+import { Asker } from "./ask.js";
 
-/** How long a hand may pause between two strokes without an answer being asked for. */
-const PAUSE_MS = 150;
+/** A guess less likely than this is not worth a word. */
+const WORTH = 0.05;
 
-const LOST = "The server cannot be reached. Your drawing is still here.";
+/** How long a hand rests before the answer is read aloud. */
+const REST_MS = 1000;
 
-/** @typedef {{ label: string, probability: number }} Guess */
-/** @typedef {{ label: string, confidence: number, sure: boolean, wording: string, predictions: Guess[] }} Answer */
+/** @typedef {import("./ask.js").Guess} Guess */
+/** @typedef {import("./ask.js").Answer} Answer */
+/** @typedef {import("./ask.js").Problem} Problem */
 
-export class Live {
-  #newest = 0;
+export class Live extends Asker {
   #timer = 0;
-  #request = new AbortController();
 
-  /** @param {HTMLElement} region holds the hint, the word, the wording and the bars */
-  constructor(region) {
+  /** @param {HTMLElement} region @param {(answer: Answer) => void} [then] told of each answer that is shown */
+  constructor(region, then) {
+    super((answer) => this.#tell(answer));
+    this.then = then;
+    this.words = region.dataset;
     this.hint = find(region, ".hint");
-    this.word = find(region, ".word");
-    this.wording = find(region, ".wording");
+    this.sentence = find(region, ".sentence");
+    this.aloud = find(region, "[role=status]");
     this.bars = find(region, ".bars");
+    this.names = /** @type {HTMLDataListElement} */ (find(region, "datalist")).options;
   }
 
   /** Shows this sentence, or the hint for none, and nothing that is still on its way. */
   say(sentence = "") {
     this.stop();
-    this.#show("", sentence, []);
+    this.#show(sentence, [], 0);
   }
 
-  /** Nothing that was asked before will be shown. */
-  stop() {
-    this.#newest += 1;
-    clearTimeout(this.#timer);
-    this.#request.abort();
+  /** A label as a sentence names it: "an octopus". @param {string} label */
+  named(label) { return this.#name(label)?.label ?? label; }
+
+  /** A label as it stands alone: "octopus". @param {string} label */
+  shown(label) { return this.#name(label)?.text ?? label; }
+
+  /** @param {string} label */
+  #name(label) { return [...this.names].find(({ value }) => value === label); }
+
+  /** @param {Answer | Problem} answer */
+  #tell(answer) {
+    if (answer.label === undefined) return this.say(answer.reason === "blank" ? "" : answer.detail ?? this.words.lost);
+    this.#show(this.#sentence(answer), answer.predictions, REST_MS);
+    this.then?.(answer);
   }
 
-  /** @param {HTMLCanvasElement} picture @param {string} model */
-  ask(picture, model) {
-    this.stop();
-    const turn = this.#newest;
-    this.#timer = setTimeout(() => this.#answer(turn, picture, model), PAUSE_MS);
+  /** @param {Answer} answer */
+  #sentence({ wording, predictions: [first, second] }) {
+    const two = wording !== "sure" && second?.probability >= WORTH;
+    const pattern = { sure: "sure", probably: "probably", "not sure": "unsure" }[wording] + (two ? "Or" : "");
+    return fill(this.words[pattern] ?? "", this.named(first.label), two ? this.named(second.label) : "");
   }
 
-  /** @param {number} turn @param {HTMLCanvasElement} picture @param {string} model */
-  async #answer(turn, picture, model) {
-    this.#request = new AbortController();
-    const answer = await predict(picture, model, this.#request.signal).catch((problem) => problem);
-    if (turn !== this.#newest) return;
-    if (answer.label) this.#show(answer.sure ? answer.label : `${answer.label}?`, wording(answer), answer.predictions);
-    else this.say(answer.reason === "blank" ? "" : answer.detail ?? LOST);
-  }
-
-  /** @param {string} word @param {string} wording @param {Guess[]} guesses */
-  #show(word, wording, guesses) {
-    this.hint.hidden = Boolean(word || wording);
-    this.word.textContent = word;
-    this.wording.textContent = wording;
+  /** @param {string} sentence @param {Guess[]} guesses @param {number} rest */
+  #show(sentence, guesses, rest) {
+    this.hint.hidden = Boolean(sentence);
+    this.sentence.textContent = sentence;
     this.bars.hidden = guesses.length === 0;
-    // Rows are kept, so that a bar glides to its new length.
-    while (this.bars.children.length > guesses.length) this.bars.lastElementChild?.remove();
-    guesses.forEach((guess, i) => fill(this.bars.children[i] ?? this.bars.appendChild(row()), guess));
+    this.#arrange(guesses);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => { this.aloud.textContent = sentence; }, rest);
+  }
+
+  /** A label keeps its row: it moves to its new place, and its bar to its new length. @param {Guess[]} guesses */
+  #arrange(guesses) {
+    const rows = new Map([...this.bars.children].map((row) => [row.getAttribute("data-label"), row]));
+    const before = new Map([...rows.values()].map((row) => [row, place(row)]));
+    this.bars.replaceChildren(...guesses.map(({ label, probability }) => {
+      const row = rows.get(label) ?? this.#row(label);
+      find(row, ".percent").textContent = percent(probability);
+      find(row, "rect").setAttribute("width", String(probability * 100));
+      return row;
+    }));
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    for (const row of this.bars.children) glide(row, before.get(row));
+  }
+
+  /** An empty bar, as the macro `bars` in macros.html makes it. @param {string} label */
+  #row(label) {
+    const item = document.createElement("li");
+    item.innerHTML = `<span class="label"></span> <span class="percent"></span>
+      <svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width="0" height="1"/></svg>`;
+    item.dataset.label = label;
+    find(item, ".label").textContent = this.shown(label);
+    return item;
   }
 }
 
-/** Resolves with the answer, or rejects with the server's problem. @param {HTMLCanvasElement} picture @param {string} model @param {AbortSignal} signal @returns {Promise<Answer>} */
-async function predict(picture, model, signal) {
-  const body = new FormData();
-  body.append("image", await png(picture), "drawing.png");
-  const response = await fetch(`/api/predict?model=${encodeURIComponent(model)}&top=3`, { method: "POST", body, signal });
-  const answer = await response.json();
-  if (!response.ok) throw answer;
-  return answer;
+/** Puts words into the places {0}, {1} of a sentence. @param {string} sentence @param {...(string | number)} words */
+export function fill(sentence, ...words) {
+  return sentence.replace(/\{(\d)\}/g, (_, i) => String(words[i]));
 }
 
-/** @param {HTMLCanvasElement} picture @returns {Promise<Blob>} */
-function png(picture) {
-  return new Promise((done) => picture.toBlob((blob) => done(/** @type {Blob} */ (blob))));
+/** Where a row and the end of its bar are on the screen, on their way perhaps. @param {Element} row */
+function place(row) {
+  return { top: row.getBoundingClientRect().top, width: getComputedStyle(find(row, "rect")).width };
 }
 
-/** @param {Answer} answer */
-function wording({ wording, confidence }) {
-  return `${wording[0].toUpperCase()}${wording.slice(1)}, ${percent(confidence)}`;
+/** @param {Element} row @param {{ top: number, width: string }} [before] */
+function glide(row, before) {
+  for (const old of row.getAnimations({ subtree: true })) old.cancel();
+  const now = place(row);
+  const timing = { duration: 250, easing: "ease-out" };
+  if (before) row.animate({ transform: [`translateY(${before.top - now.top}px)`, "none"] }, timing);
+  find(row, "rect").animate({ width: [before?.width ?? "0px", now.width] }, timing);
 }
 
 /** Never a round 0% or 100%, because the model is never that certain. @param {number} probability */
 function percent(probability) {
   if (probability < 0.01) return "<1%";
   return probability > 0.99 ? ">99%" : `${Math.round(probability * 100)}%`;
-}
-
-/** An empty bar, as the macro `bars` in macros.html makes it. */
-function row() {
-  const item = document.createElement("li");
-  item.innerHTML = `<span class="label"></span> <span class="percent"></span>
-    <svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width="0" height="1"/></svg>`;
-  return item;
-}
-
-/** @param {Element} item @param {Guess} guess */
-function fill(item, { label, probability }) {
-  find(item, ".label").textContent = label;
-  find(item, ".percent").textContent = percent(probability);
-  find(item, "rect").setAttribute("width", String(probability * 100));
 }
 
 /** @param {Element} root @param {string} selector @returns {HTMLElement} */

@@ -1,6 +1,7 @@
 // @ts-check
 /** Wires the first page up: drawing, live answer, photo form, and the choices in the page's address. */
 import { Sketch } from "./canvas.js";
+import { offer } from "./examples.js";
 import { Live } from "./live.js";
 import { enhance } from "./upload.js";
 
@@ -26,9 +27,14 @@ function follow() {
   // aria-disabled, not disabled: a button that goes grey must not lose the focus.
   for (const name in can) draw.querySelector(`[data-action=${name}]`)?.setAttribute("aria-disabled", String(!can[name]));
   if (sketch.blank || !model.value) live.say();
-  else live.ask(sketch.export(), model.value);
+  else live.ask(sketch, model.value);
   // Last, because a browser that blocks storage throws here.
   sessionStorage.setItem(KEPT, JSON.stringify({ strokes: sketch.strokes, paper: paper.value }));
+}
+
+/** The answer follows a stroke that is still being drawn, too. */
+function peek() {
+  if (model.value) live.glance(sketch, model.value);
 }
 
 /** A drawing is still there after going back to it or reloading; a fresh visit starts on fresh paper. */
@@ -62,9 +68,10 @@ function shortcut(event) {
 
 /** @param {SubmitEvent} event */
 function send(event) {
+  sketch.settle();
   if (sketch.blank) {
     event.preventDefault();
-    live.say("Draw something first.");
+    live.say(live.words.first);
     return;
   }
   live.stop();
@@ -87,6 +94,7 @@ function wake(event) {
 
 enhance(photo);
 sketch.addEventListener("change", follow);
+sketch.addEventListener("growth", peek);
 model.addEventListener("change", follow);
 paper.addEventListener("input", () => sketch.redraw());
 paper.addEventListener("change", follow);
@@ -97,3 +105,4 @@ for (const name in actions) draw.querySelector(`[data-action=${name}]`)?.addEven
 for (const select of document.querySelectorAll("select")) select.addEventListener("change", () => remember(select));
 addEventListener("pageshow", wake);
 recall();
+offer(/** @type {HTMLElement} */ (draw.querySelector(".examples")), model, live, sketch);

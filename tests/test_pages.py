@@ -15,7 +15,7 @@ from inkling.classifier import Classifier
 from inkling.intake import REASONS, advice
 from inkling.web.guard import HEADERS
 
-PAGES = ("/", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
+PAGES = ("/", "/play", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
          "/compare/<task>", "/api/docs", "/results/<id>", "/results/<id>/others", "/batches/<id>",
          "/batches/<id>?sort=sure", "/history")
 OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 PATHS = [
     "/",
+    "/play",
     "/help",
     "/help?reason=blank",
     "/models",
@@ -78,6 +79,7 @@ def test_every_page_is_named(open_page, result_paths, path):
 CONTROLS = [
     "Skip to content",
     "Inkling",
+    "Play",
     "History",
     "Models",
     "Help",
@@ -91,7 +93,13 @@ CONTROLS = [
     "redo",
     "clear",
     "Pen",
+    "Draw a 3",
+    "Draw a 7",
+    "Draw an 8",
+    "Draw a 5",
+    "Draw a 9, hard",
     "See the full answer",
+    "Play: six drawings against the clock",
 ]
 
 
@@ -100,11 +108,12 @@ def focused(page):
     return page.evaluate("""() => {
         const at = document.activeElement;
         const shown = at.matches("#canvas, #image") ? at.closest(".card") : at;
-        return [at.id || at.dataset.action || at.textContent.trim(), getComputedStyle(shown).outlineStyle];
+        return [at.id || at.dataset.action || at.title || at.textContent.trim(), getComputedStyle(shown).outlineStyle];
     }""")
 
 
 def test_tab_reaches_every_control_and_shows_where_it_is(page):
+    expect(page.locator(".examples button")).not_to_have_count(0)
     for control in CONTROLS:
         page.keyboard.press("Tab")
         assert focused(page) == [control, "solid"]

@@ -1,0 +1,55 @@
+// @ts-check
+/** Asks the server what is in a drawing: one question at a time, and the newest wins. */
+
+/** Half as large as the canvas: models read it as well, and it is made and read in half the time. */
+const SIDE = 200;
+
+/** While a stroke grows, the next question comes no sooner than this after the last. */
+const GLANCE_MS = 250;
+
+/** @typedef {{ label: string, probability: number }} Guess */
+/** @typedef {{ label: string, wording: "sure" | "probably" | "not sure", predictions: Guess[] }} Answer */
+/** @typedef {{ label?: undefined, reason?: string, detail?: string }} Problem empty where the server cannot be reached */
+/** @typedef {import("./canvas.js").Sketch} Sketch */
+
+export class Asker {
+  /** @type {AbortController | null} */ #request = null;
+  #asked = 0;
+
+  /** @param {(answer: Answer | Problem) => void} hear */
+  constructor(hear) { this.hear = hear; }
+
+  /** Nothing that was asked before will be heard. */
+  stop() {
+    this.#request?.abort();
+    this.#request = null;
+  }
+
+  /** @param {Sketch} sketch @param {string} model */
+  async ask(sketch, model) {
+    this.stop();
+    const request = this.#request = new AbortController();
+    this.#asked = performance.now();
+    const answer = await predict(sketch.export(SIDE), model, request.signal).catch(() => ({}));
+    if (request.signal.aborted) return;
+    this.#request = null;
+    this.hear(answer);
+  }
+
+  /** Asks now and then, while nothing else is being asked. @param {Sketch} sketch @param {string} model */
+  glance(sketch, model) {
+    if (!this.#request && performance.now() - this.#asked > GLANCE_MS) this.ask(sketch, model);
+  }
+}
+
+/** @param {HTMLCanvasElement} picture @param {string} model @param {AbortSignal} signal @returns {Promise<Answer | Problem>} */
+async function predict(picture, model, signal) {
+  const response = await fetch(`/api/predict?model=${encodeURIComponent(model)}&top=3`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    // Not toBlob: that waits for the browser to be idle.
+    body: JSON.stringify({ image: picture.toDataURL() }),
+    signal,
+  });
+  return response.json();
+}

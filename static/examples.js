@@ -1,0 +1,35 @@
+// @ts-check
+/** Drawings of ours to click, each as a small picture: they are drawn onto the canvas as a hand would. */
+import { thumbnail } from "./canvas.js";
+import { fill } from "./live.js";
+
+/** A line is x, y, x, y, … on the drawing's own field. */
+/** @typedef {{ label: string, hard?: boolean, lines: number[][] }} Example */
+
+/** The examples are those of the chosen model's task.
+ * @param {HTMLElement} list @param {HTMLSelectElement} model @param {import("./live.js").Live} live @param {import("./canvas.js").Sketch} sketch */
+export async function offer(list, model, live, sketch) {
+  /** @type {Record<string, Example[]>} None where they cannot be had: the page does without. */
+  const tasks = await fetch(String(list.dataset.source)).then((answer) => answer.json()).catch(() => ({}));
+
+  /** @param {Example} example */
+  function button({ label, hard, lines }) {
+    const made = document.createElement("button");
+    const strokes = lines.map((line) => line.flatMap((x, i) => (i % 2 ? [] : [[x, line[i + 1]]])));
+    made.type = "button";
+    made.title = made.ariaLabel = fill(String(list.dataset.draw), live.named(label)) + (hard ? `, ${list.dataset.hard}` : "");
+    made.append(thumbnail(strokes.map((points) => ({ points, width: 16, colour: "#000000" })), 40));
+    if (hard) made.appendChild(document.createElement("span")).textContent = String(list.dataset.hard);
+    made.addEventListener("click", () => sketch.perform(strokes));
+    return made;
+  }
+
+  function show() {
+    const examples = tasks[model.selectedOptions[0].dataset.task ?? ""] ?? [];
+    list.querySelector("div")?.replaceChildren(...examples.map(button));
+    list.hidden = examples.length === 0;
+  }
+
+  model.addEventListener("change", show);
+  show();
+}

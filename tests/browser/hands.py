@@ -1,0 +1,66 @@
+"""A visitor's hands: they draw on the canvas, and look at what it shows."""
+
+# Polylines on the canvas' own 400 x 400 field.
+DIGITS = {
+    "7": [(120, 90), (290, 90), (240, 200), (190, 330)],
+    "3": [
+        (130, 110),
+        (170, 80),
+        (230, 80),
+        (265, 120),
+        (240, 170),
+        (190, 195),
+        (250, 215),
+        (280, 265),
+        (245, 315),
+        (180, 325),
+        (125, 295),
+    ],
+}
+LINE = [(100, 200), (300, 200)]
+LOWER_LINE = [(100, 300), (300, 300)]
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+def on_screen(page, points):
+    canvas = page.locator("#canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    return [(box["x"] + x * box["width"] / 400, box["y"] + y * box["height"] / 400) for x, y in points]
+
+
+def press(page, points):
+    """Draws without lifting the pen."""
+    first, *rest = on_screen(page, points)
+    page.mouse.move(*first)
+    page.mouse.down()
+    for point in rest:
+        page.mouse.move(*point, steps=5)
+
+
+def with_mouse(page, points):
+    press(page, points)
+    page.mouse.up()
+
+
+def with_touch(page, points):
+    """Touches as the screen reports them, not as a script would fake them."""
+    touch = page.context.new_cdp_session(page)
+    first, *rest = on_screen(page, points)
+    for kind, x, y in [("touchStart", *first), *(("touchMove", *point) for point in rest)]:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def colour_at(page, x, y):
+    """The colour that is shown at a point of the field, once the next frame is drawn."""
+    return tuple(
+        page.evaluate(
+            """async ([x, y]) => {
+        for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+        const canvas = document.querySelector("#canvas"), scale = canvas.width / 400;
+        return [...canvas.getContext("2d").getImageData(x * scale, y * scale, 1, 1).data.slice(0, 3)];
+    }""",
+            [x, y],
+        )
+    )

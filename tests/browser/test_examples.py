@@ -1,0 +1,95 @@
+"""Our own drawings, one click from an answer: each is what it says, for the models that are shipped."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from inkling.settings import ROOT
+from tests.browser.hands import BLACK, DIGITS, WHITE, colour_at, with_mouse
+
+EXAMPLES = json.loads((ROOT / "static" / "examples.json").read_text())
+MODELS = {"doodles": "doodles-cnn", "digits": "digits-cnn"}
+EACH = [(task, example) for task, examples in EXAMPLES.items() for example in examples]
+
+
+def named(label):
+    return f"an {label}" if label in ("octopus", "8") else f"a {label}"
+
+
+@pytest.mark.parametrize("task, example", EACH, ids=lambda value: value["label"] if isinstance(value, dict) else value)
+def test_a_click_draws_it_and_the_model_knows_it(open_page, task, example):
+    page = open_page(f"/?draw={MODELS[task]}")
+    name, sentence = named(example["label"]), page.locator(".sentence")
+    button = page.get_by_role("button", name=f"Draw {name}")
+    button.click()
+    expect(page.get_by_role("button", name="Clear")).to_have_attribute("aria-disabled", "false")  # all of it is there
+    if example.get("hard"):
+        expect(button).to_have_text("hard")
+        expect(sentence).not_to_be_empty()
+    else:
+        expect(sentence).to_have_text(re.compile(f"^(It's|I think it's) {name}[.…]"))
+
+
+def test_every_task_with_a_canvas_has_examples_and_a_hard_one():
+    assert EXAMPLES.keys() == MODELS.keys()
+    for examples in EXAMPLES.values():
+        assert sum(example.get("hard", False) for example in examples) == 1
+        assert all(0 <= at <= 400 for example in examples for line in example["lines"] for at in line)
+        assert all(len(line) % 2 == 0 for example in examples for line in example["lines"])
+
+
+def test_the_examples_follow_the_model(page):
+    buttons = page.locator(".examples button")
+    expect(buttons.first).to_have_attribute("title", "Draw a 3")
+    page.select_option("#draw-model", "doodles-cnn")
+    expect(buttons.first).to_have_attribute("title", "Draw a fish")
+
+
+def test_an_example_replaces_the_drawing_and_undo_brings_that_back(page):
+    with_mouse(page, [(20, 20), (60, 20)])
+    page.get_by_role("button", name="Draw a 7").click()
+    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    page.get_by_role("button", name="Undo").click()
+    assert colour_at(page, 40, 20) == BLACK
+    assert colour_at(page, 200, 91) == WHITE
+
+
+def test_a_hand_that_draws_meanwhile_finishes_the_example(page):
+    page.get_by_role("button", name="Draw a 7").click()
+    with_mouse(page, [(20, 20), (60, 20)])
+    assert colour_at(page, 40, 20) == BLACK
+    assert colour_at(page, 200, 91) == BLACK
+
+
+@pytest.mark.parametrize("motion, least, most", [("no-preference", 5, 1000), ("reduce", 1, 2)])
+def test_an_example_draws_itself_where_motion_is_welcome(open_page, motion, least, most):
+    """Counts the pictures from the empty paper to the whole drawing."""
+    page = open_page("/?draw=digits-cnn", reduced_motion=motion)
+    expect(page.locator(".examples button")).not_to_have_count(0)
+    steps = page.evaluate("""async () => {
+        const canvas = document.querySelector("#canvas"), context = canvas.getContext("2d"), seen = new Set();
+        document.querySelector(".examples button").click();
+        const end = performance.now() + 1500;
+        while (performance.now() < end) {
+            await new Promise(requestAnimationFrame);
+            seen.add(context.getImageData(0, 0, canvas.width, canvas.height).data.reduce((sum, at) => sum + at, 0));
+        }
+        return seen.size;
+    }""")
+    assert least <= steps <= most
+
+
+def test_examples_need_javascript(open_page):
+    page = open_page("/", java_script_enabled=False)
+    expect(page.locator(".examples")).to_be_hidden()
+
+
+def test_examples_that_cannot_be_read_cost_nothing_else(open_page):
+    page = open_page("/help")
+    page.route("**/examples.json", lambda route: route.fulfill(body="busy"))
+    page.goto("/?draw=digits-cnn")
+    with_mouse(page, DIGITS["7"])
+    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    expect(page.locator(".examples")).to_be_hidden()

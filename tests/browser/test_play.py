@@ -1,0 +1,231 @@
+"""The drawing challenge: six rounds, a clock or none, a score, and drawings to show."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.hands import LINE, LOWER_LINE, with_mouse
+
+ROUNDS = 6
+
+
+@pytest.fixture
+def open_challenge(open_page):
+    """Opens the challenge; the model says what `says` is told to: (label, wording)."""
+
+    def open_challenge(path="/play?model=digits-cnn", says=None, own_time=False, **options):
+        page = open_page(path, **{"viewport": {"width": 360, "height": 740}} | options)
+        if says is not None:
+            page.route("**/api/predict*", lambda route: route.fulfill(
+                body=told(*says), content_type="application/json"))
+        if own_time:
+            page.get_by_label("Take your time").check()
+        return page
+
+    return open_challenge
+
+
+def told(label, wording):
+    return json.dumps({"label": label, "wording": wording, "predictions": [{"label": label, "probability": 0.9}]})
+
+
+def task(page):
+    """The digit that is to be drawn."""
+    return re.fullmatch(r"Draw an? (\d)", page.locator("h1").text_content())[1]
+
+
+def click(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def play_a_round(page, says, wording="sure", right=True):
+    """Draws a line, which the model takes for the thing wanted, or for another."""
+    says[:] = [task(page) if right else str((int(task(page)) + 1) % 10), wording]
+    click(page, "Go")
+    with_mouse(page, LINE)
+
+
+def test_a_game_from_start_to_score(open_challenge):
+    says = []
+    page = open_challenge(says=says)
+    click(page, "Start")
+    tasks = []
+    for i in range(ROUNDS):
+        expect(page.locator(".number")).to_have_text(f"Drawing {i + 1} of 6")
+        expect(page.locator("h1")).to_be_focused()
+        tasks.append(task(page))
+        play_a_round(page, says, right=i % 2 == 0)
+        if i % 2:
+            expect(page.locator(".sentence")).to_have_text(re.compile(rf"^It's an? {says[0]}\.$"))
+            click(page, "Skip")
+            expect(page.locator(".outcome")).to_have_text(re.compile(rf"^I took it for an? {says[0]}\.$"))
+        else:
+            expect(page.locator(".outcome")).to_have_text(re.compile(rf"^Yes, that is an? {says[0]}!$"))
+    assert len(set(tasks)) == ROUNDS, "no word comes twice"
+    click(page, "See the score")
+    expect(page.locator("h1")).to_have_text("3 of 6")
+    expect(page.locator("h1")).to_be_focused()
+    shown = page.locator(".drawings li")
+    expect(shown).to_have_count(ROUNDS)
+    for i, digit in enumerate(tasks):
+        expect(shown.nth(i)).to_contain_text(f"{'✗' if i % 2 else '✓'} {digit}")
+    dark = page.locator(".drawings canvas").first.evaluate(
+        "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.indexOf(0)")
+    assert dark >= 0, "the drawing is shown"
+
+
+def test_playing_again_brings_what_was_not_drawn_yet(open_challenge):
+    says, seen = [], []
+    page = open_challenge("/play?model=doodles-cnn", says=says)
+    click(page, "Start")
+    for _ in range(2):
+        for _ in range(ROUNDS):
+            seen.append(page.locator("h1").text_content())
+            click(page, "Go")
+            click(page, "Skip")
+        click(page, "See the score")
+        expect(page.locator("h1")).to_have_text("0 of 6")
+        click(page, "Play again")
+    assert len(set(seen)) == 2 * ROUNDS
+
+
+@pytest.mark.parametrize("wording, ends", [("sure", True), ("probably", True), ("not sure", False)])
+def test_a_round_ends_as_soon_as_the_model_is_convinced(open_challenge, wording, ends):
+    says = []
+    page = open_challenge(says=says)
+    click(page, "Start")
+    play_a_round(page, says, wording)
+    if ends:
+        expect(page.locator(".outcome")).to_contain_text("Yes, that is")
+    else:
+        expect(page.locator(".sentence")).to_contain_text("I see")
+        click(page, "Skip")
+        expect(page.locator(".outcome")).to_contain_text("Just in time")
+
+
+def test_the_clock_ends_a_round(open_challenge):
+    page = open_challenge("/help")
+    page.clock.install()
+    page.goto("/play?model=digits-cnn")
+    click(page, "Start")
+    page.clock.run_for(30_000)
+    expect(page.locator("[role=timer]")).to_have_text("20 s")
+    click(page, "Go")
+    page.clock.run_for(10_500)
+    expect(page.locator("[role=timer]")).to_have_text("10 s")
+    expect(page.locator("#warning")).to_have_text("10 seconds left")
+    page.clock.run_for(10_000)
+    expect(page.locator(".outcome")).to_have_text("I saw nothing yet.")
+    expect(page.locator(".number")).to_have_text("Drawing 2 of 6")
+
+
+def test_there_is_a_way_without_a_clock(open_challenge):
+    says = []
+    page = open_challenge("/help", says=says)
+    page.clock.install()
+    page.goto("/play?model=digits-cnn")
+    page.get_by_label("Take your time").check()
+    click(page, "Start")
+    play_a_round(page, says, right=False)
+    page.clock.run_for(600_000)
+    expect(page.locator("[role=timer]")).to_be_hidden()
+    expect(page.locator(".sentence")).to_be_visible()
+    click(page, "Next")
+    expect(page.locator(".number")).to_have_text("Drawing 2 of 6")
+
+
+def test_an_erased_drawing_does_not_count(open_challenge):
+    says = []
+    page = open_challenge(says=says, own_time=True)
+    click(page, "Start")
+    play_a_round(page, says, right=False)
+    expect(page.locator(".sentence")).to_contain_text(says[0])
+    click(page, "Clear")
+    click(page, "Next")
+    expect(page.locator(".outcome")).to_have_text("I saw nothing yet.")
+
+
+def test_the_paper_is_clean_in_each_round(open_challenge):
+    says = []
+    page = open_challenge(says=says, own_time=True)
+    click(page, "Start")
+    play_a_round(page, says)
+    expect(page.get_by_role("button", name="Undo")).to_be_hidden()
+    click(page, "Go")
+    expect(page.get_by_role("button", name="Undo")).to_have_attribute("aria-disabled", "true")
+
+
+def test_a_game_by_keyboard_alone(open_challenge):
+    """With the real model: a line from top to bottom is a 1 wherever it is asked for, and else a line."""
+    page = open_challenge()
+    page.locator("#play-model").focus()
+    for key in ("Tab", "ArrowDown", "Tab", "Enter"):
+        page.keyboard.press(key)
+    for _ in range(ROUNDS):
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("#canvas")).to_be_focused()
+        for key in ("ArrowUp", " ", "ArrowDown", " "):
+            page.keyboard.press(key)
+        expect(page.locator(".sentence, .between").filter(visible=True)).not_to_be_empty()
+        if page.locator(".between").is_hidden():
+            for _ in range(3):
+                page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(re.compile("^[0-6] of 6$"))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_result_is_shared_as_text(open_challenge, allowed):
+    says = []
+    page = open_challenge(says=says, permissions=["clipboard-read", "clipboard-write"] if allowed else [])
+    if not allowed:
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('denied')); }")
+    click(page, "Start")
+    for _ in range(ROUNDS):
+        play_a_round(page, says)
+        expect(page.locator(".outcome")).to_contain_text("Yes")
+        page.locator(".outcome").evaluate("(outcome) => { outcome.textContent = ''; }")
+    click(page, "See the score")
+    click(page, "Copy the result")
+    if allowed:
+        expect(page.locator("#copied")).to_have_text("Copied.")
+        text = page.evaluate("() => navigator.clipboard.readText()")
+    else:
+        expect(page.get_by_role("textbox")).to_be_focused()
+        text = page.get_by_role("textbox").input_value()
+    first, *lines, address = text.splitlines()
+    assert first == "Inkling recognised 6 of my 6 drawings:"
+    assert [line[0] for line in lines] == ["✓"] * ROUNDS
+    assert address == page.url
+
+
+def test_the_challenge_needs_javascript(open_page):
+    page = open_page("/play", java_script_enabled=False)
+    expect(page.locator("noscript p")).to_contain_text("needs JavaScript")
+    expect(page.get_by_role("button", name="Start")).to_be_hidden()
+
+
+def test_the_choice_of_model_stands_in_the_address(open_challenge):
+    page = open_challenge("/play")
+    expect(page.locator("#play-model")).to_have_value("doodles-cnn")
+    page.select_option("#play-model", "digits-hog")
+    assert page.url.endswith("/play?model=digits-hog")
+    page.reload()
+    expect(page.locator("#play-model")).to_have_value("digits-hog")
+
+
+def test_nothing_is_kept_of_a_game(open_challenge):
+    """All that a game sends goes to the API, which keeps nothing."""
+    page, posts = open_challenge(), []
+    page.on("request", lambda request: request.method == "POST" and posts.append(request.url))
+    click(page, "Start")
+    click(page, "Go")
+    for stroke in (LINE, LOWER_LINE):
+        with_mouse(page, stroke)
+    expect(page.locator(".live .bars")).to_be_visible()
+    assert {url.split("/", 3)[3] for url in posts} == {"api/predict?model=digits-cnn&top=3"}
