@@ -5,7 +5,7 @@
 const SIDE = 200;
 
 /** While a stroke grows, the next question comes no sooner than this after the last. */
-const GLANCE_MS = 250;
+const GLANCE_MS = 400;
 
 /** @typedef {{ label: string, probability: number }} Guess */
 /** @typedef {{ label: string, wording: "sure" | "probably" | "not sure", predictions: Guess[] }} Answer */

@@ -107,10 +107,11 @@ function play() {
     live.say();
     const word = task(), guess = latest?.label ?? "", right = guess === word;
     outcomes.push({ word, guess, right, strokes: sketch.strokes });
+    announce();
+    // Last, because only what changes in sight is read aloud.
     const outcome = find(".outcome");
     outcome.classList.toggle("right", right);
     outcome.textContent = comment(outcomes[outcomes.length - 1], latest?.wording === "not sure");
-    announce();
   }
 
   /** @param {Outcome} outcome @param {boolean} [barely] */

@@ -20,7 +20,7 @@ def named(label):
 
 @pytest.mark.parametrize("task, example", EACH, ids=lambda value: value["label"] if isinstance(value, dict) else value)
 def test_a_click_draws_it_and_the_model_knows_it(open_page, task, example):
-    page = open_page(f"/?draw={MODELS[task]}")
+    page = open_page(f"/?draw={MODELS[task]}", viewport={"width": 360, "height": 740})
     name, sentence = named(example["label"]), page.locator(".sentence")
     button = page.get_by_role("button", name=f"Draw {name}")
     button.click()

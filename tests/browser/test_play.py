@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.hands import LINE, LOWER_LINE, with_mouse
@@ -47,9 +48,10 @@ def play_a_round(page, says, wording="sure", right=True):
     with_mouse(page, LINE)
 
 
-def test_a_game_from_start_to_score(open_challenge):
+@pytest.mark.parametrize("width, height", [(360, 740), (1280, 800)])
+def test_a_game_from_start_to_score(open_challenge, width, height):
     says = []
-    page = open_challenge(says=says)
+    page = open_challenge(says=says, viewport={"width": width, "height": height})
     click(page, "Start")
     tasks = []
     for i in range(ROUNDS):
@@ -74,6 +76,31 @@ def test_a_game_from_start_to_score(open_challenge):
     dark = page.locator(".drawings canvas").first.evaluate(
         "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.indexOf(0)")
     assert dark >= 0, "the drawing is shown"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_a_game(open_challenge, scheme):
+    says = []
+    page = open_challenge(says=says, color_scheme=scheme, reduced_motion="reduce")
+
+    def look():
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+    click(page, "Start")
+    for i in range(ROUNDS):
+        play_a_round(page, says, right=i > 0)
+        if i == 0:
+            expect(page.locator(".sentence")).not_to_be_empty()
+            look()
+            click(page, "Skip")
+        expect(page.locator(".between")).to_be_visible()
+        if i < 2:
+            look()
+    click(page, "See the score")
+    click(page, "Copy the result")
+    look()
 
 
 def test_playing_again_brings_what_was_not_drawn_yet(open_challenge):
