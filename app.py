@@ -12,7 +12,7 @@ from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
-from inkling.web import api, compress, errors, guard, history, many, models, ops, pages, play, words
+from inkling.web import api, compress, errors, guard, history, lab, many, models, ops, pages, play, words
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.init_app(app)
     words.init_app(app)
     history.init_app(app)
-    for room in (pages, play, many, history, models, api, ops, words):
+    for room in (pages, play, many, history, models, lab, api, ops, words):
         app.register_blueprint(room.blueprint)
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)

@@ -16,7 +16,7 @@ from inkling.intake import REASONS, advice
 from inkling.web.guard import HEADERS
 
 PAGES = ("/", "/play", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
-         "/compare/<task>", "/api/docs", "/results/<id>", "/results/<id>/others", "/batches/<id>",
+         "/compare/<task>", "/lab", "/api/docs", "/results/<id>", "/results/<id>/others", "/batches/<id>",
          "/batches/<id>?sort=sure", "/history")
 OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",
           "/models/<name>/<file>", "/api/models", "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
@@ -144,7 +144,10 @@ def test_a_page_holds_nothing_that_the_policy_forbids(client, address, rule):
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name == "style" or name.startswith("on")], tag
         for name in ("src", "href", "srcset", "action", "formaction", "poster", "data"):
-            where = urlsplit(attributes.get(name) or "")
+            text = attributes.get(name) or ""
+            if (tag, name) == ("img", "src") and text.startswith("data:image/"):
+                continue  # as the policy's img-src has it
+            where = urlsplit(text)
             assert (where.scheme, where.netloc) == ("", ""), f"<{tag} {name}> leaves this site"
 
 

@@ -21,12 +21,13 @@ DOORS = {
     "secret": {"settings"},
     "latency": {"intake", "classifier"},
     "batches": {"settings", "intake", "classifier", "store"},
+    "lab": set(),
     "sheet": set(),
     "folder": {"settings", "intake", "pixels", "classifier"},
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet",
             "corrections"},
 }
-DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches"}
+DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches", "lab"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.
 DOORS["classifier"] |= {"intake", "settings"}
 DOORS["store"] |= {"classifier"}

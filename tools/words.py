@@ -13,7 +13,7 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from babel.messages.pofile import read_po, write_po
 from werkzeug.exceptions import default_exceptions
 
-from inkling import intake
+from inkling import intake, lab
 from inkling.catalog import TASKS, ModelCard, read_catalog
 from inkling.settings import ROOT
 from inkling.web.words import CATALOGUES
@@ -82,6 +82,8 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
     for reason in intake.REASONS.values():
         yield "inkling/intake.py", reason.title, None
         yield "inkling/intake.py", reason.advice, None
+    for text in of_lab():
+        yield "inkling/lab.py", text, None
     for code in SHOWN:
         yield "HTTP errors", default_exceptions[code]().name, None
         yield "HTTP errors", default_exceptions[code].description, None
@@ -92,6 +94,16 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
             if label.isdecimal():  # the same in both
                 continue
             yield f"models/{card.name}/card.json", label, "label"
+
+
+def of_lab() -> Iterator[str]:
+    """What the lab's steps are called and do, and what is said of a wrong value."""
+    yield from lab.PROBLEMS.values()
+    for operation in lab.OPERATIONS.values():
+        yield from (operation.title, operation.help)
+        for parameter in operation.parameters:
+            yield from (parameter.title, parameter.help)
+            yield from parameter.options.values() if isinstance(parameter, lab.Choice) else (parameter.unit,)
 
 
 def texts(card: ModelCard) -> list[str]:

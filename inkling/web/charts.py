@@ -11,6 +11,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 344, 32, 264  # of the part between the axes
 APART = 15  # between two names, from line to line
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # of an axis of accuracy, in thousandths
 MOST_STEPS = 5
+HISTOGRAM = (LEFT, TOP, RIGHT, 142)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,27 @@ def calibration(bins: Sequence[Bin]) -> Chart | None:
     percents = [(share / 100, f"{share}%") for share in range(0, 101, 25)]
     return Chart(across=tuple(Tick(_across(share), text) for share, text in percents),
                  up=tuple(Tick(_up(share), text) for share, text in percents), bars=bars) if bars else None
+
+
+def histogram(shares: Sequence[float]) -> Chart:
+    """How many pixels (up) are how bright (across, from 0 to 255), a bar for each range of brightness.
+
+    Args:
+        shares: of the pixels, from dark to light.
+    """
+    left, top, right, bottom = HISTOGRAM
+    full = next(mark for mark in (0.02, 0.05, 0.1, 0.2, 0.5, 1) if mark >= min(1, round(max(shares), 6)))
+    width = (right - left) / len(shares)
+    # A share of one pixel is still to be seen.
+    heights = [max(1, share / full * (bottom - top)) if share else 0 for share in shares]
+    return Chart(
+        across=tuple(Tick(round(left + level / 255 * (right - left), 1), str(level))
+                     for level in (0, 64, 128, 192, 255)),
+        up=tuple(Tick(round(bottom - part * (bottom - top), 1), f"{full * part * 100:g}%")
+                 for part in (0, 0.5, 1)),
+        bars=tuple(Bar(round(left + i * width, 1), round(bottom - height, 1), round(width - 0.5, 1), round(height, 1))
+                   for i, height in enumerate(heights) if height),
+        frame=HISTOGRAM, size=(WIDTH, 186))
 
 
 def _accuracies(values: Sequence[float]) -> tuple[int, int, int]:

@@ -1,0 +1,223 @@
+"""The lab: a chain of steps on the visitor's own picture. It keeps nothing, until a result is classified.
+
+The chain stands in the address, and so does a result whose picture it works on. A picture that was sent stays with
+the visitor: its small copy comes with the form, as a data URL.
+"""
+
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask_babel import gettext
+
+from inkling import intake, lab
+from inkling.catalog import ModelCard
+from inkling.classifier import Prediction
+from inkling.intake import Rejected
+from inkling.settings import EXTENSIONS
+from inkling.web import charts, history, inkling
+from inkling.web.words import translated
+
+blueprint = Blueprint("lab", __name__)
+
+FIRST = "canny"  # the step that a first visit begins with
+KNOWN = "ship"  # what a model that is asked of the sample should know
+MOST_COPY = 200_000  # bytes of the copy that goes to and fro
+TOP = 3  # answers shown
+TOLD = 5  # wrong values that are told
+
+
+@dataclass(frozen=True)
+class Source:
+    """The picture worked on. `copy` is what the form brings back; `result` is the id of a result; else the sample."""
+
+    picture: object  # as inkling.lab has it
+    kind: str = "photo"
+    copy: str = ""
+    result: str | None = None
+
+    @property
+    def url(self) -> str:
+        return self.copy or lab.data_url(self.picture, MOST_COPY)
+
+
+@blueprint.get("/lab")
+def show():
+    """The chain in the address, on a result's picture or on the sample."""
+    names = request.args.getlist("step") if "step" in request.args else [FIRST]
+    steps, problems = lab.read(names, request.args)
+    return _page(_of_result(request.args.get("result")), steps, [_sentence(one) for one in problems])
+
+
+@blueprint.post("/lab")
+def change():
+    """The same with another picture or another chain; also saves the result, or asks a model and keeps its answer."""
+    steps, problems = lab.read(request.form.getlist("step"), request.form)
+    sentences = [_sentence(one) for one in problems]
+    do = request.form.get("do", "")
+    try:
+        source = _source()
+    except Rejected as error:
+        return _page(_fallback(), steps, [*sentences, _why(error)], intake.REASONS[error.reason].status)
+    if do == "classify" and not problems:
+        try:
+            return redirect(url_for("pages.result", id=_classify(source, steps)), 303)
+        except Rejected as error:
+            return _page(source, steps, [_why(error)], intake.REASONS[error.reason].status)
+    if do == "save" and not problems:
+        return Response(lab.png(lab.apply(source.picture, steps)), mimetype="image/png", headers={
+            "Content-Disposition": 'attachment; filename="result.png"', "Cache-Control": "no-store"})
+    steps, problems = lab.edit(steps, do, request.form.get("add", ""))
+    sentences += [_sentence(one) for one in problems]
+    if not source.copy and not sentences and not _live():
+        return redirect(_address(source, steps), 303)
+    return _page(source, steps, sentences)
+
+
+# ---- The picture ----
+
+
+def _source() -> Source:
+    """What was chosen or drawn now, else the copy that the form brought, else a result's picture or the sample.
+
+    Raises:
+        Rejected: a picture is not accepted.
+    """
+    settings, file = inkling().settings, request.files.get("image")
+    if file and file.filename:
+        return _copied(intake.read_stream(file.stream, file.filename, settings, at_least=lab.SIDE), "photo")
+    if request.form.get("drawing"):
+        return _copied(intake.read_data_url(request.form["drawing"], settings, at_least=lab.SIDE), "drawing")
+    return _before_now()
+
+
+def _copied(image, kind: str) -> Source:
+    """A small copy of a picture; it is what is worked on from the first moment, so that nothing changes later."""
+    return _own(lab.data_url(lab.working(image), min(MOST_COPY, inkling().settings.max_bytes)), kind)
+
+
+def _own(copy: str, kind: str) -> Source:
+    image = intake.read_data_url(copy, inkling().settings, at_least=lab.SIDE)
+    return Source(lab.working(image), kind, copy)
+
+
+def _before_now() -> Source:
+    """The picture that the form was about before another one was chosen.
+
+    Raises:
+        Rejected: the form's copy is none.
+    """
+    kept = request.form.get("picture")
+    kind = "drawing" if request.form.get("kind") == "drawing" else "photo"
+    if not kept:
+        return _of_result(request.form.get("result"))
+    if len(kept) > 2 * MOST_COPY:  # not one that the page made
+        return _copied(intake.read_data_url(kept, inkling().settings, at_least=lab.SIDE), kind)
+    return _own(kept, kind)
+
+
+def _fallback() -> Source:
+    try:
+        return _before_now()
+    except Rejected:
+        return Source(lab.sample())
+
+
+def _of_result(id: str | None) -> Source:
+    """A result's picture, or without an id the sample."""
+    if not id:
+        return Source(lab.sample())
+    found = inkling().store.get(id)
+    image = found and inkling().store.open(found)
+    if not image:
+        abort(404, "This result is not here, or no longer.")
+    return Source(lab.working(image), found.kind, result=id)
+
+
+# ---- The answer ----
+
+
+def _classify(source: Source, steps: list[lab.Step]) -> str:
+    """Asks the model chosen of the result, keeps both as of any upload, and gives the id.
+
+    Raises:
+        Rejected: "blank", "unknown-model" or "model-unavailable".
+    """
+    start = time.perf_counter()
+    image = lab.image(lab.apply(source.picture, steps))
+    decode = round((time.perf_counter() - start) * 1e3, 3)
+    prediction = inkling().classifier.classify_one(image, request.form.get("model", ""))
+    id = inkling().store.add(image, prediction, source.kind, {"decode": decode} | prediction.milliseconds)
+    history.remember(id)
+    return id
+
+
+def _answers(pictures: list, model: str | None) -> list[Prediction | Rejected | None]:
+    """What a model says of each picture; nothing is kept."""
+    if model is None:
+        return [None] * len(pictures)
+    try:
+        return inkling().classifier.classify([lab.image(picture) for picture in pictures], model)
+    except Rejected as error:
+        return [error] * len(pictures)
+
+
+def _chosen(groups: list[tuple[str, list[ModelCard]]], source: Source) -> str | None:
+    """The model asked for, unless a drawing has just come that it is not for; else one that fits; else the first."""
+    cards = [card for _, cards in groups for card in cards]
+    own, ink = source.copy or source.result, source.kind == "drawing"
+    asked = [card.name for card in cards if card.name == request.values.get("model")
+             and (card.input.kind == "ink" or not request.form.get("drawing"))]
+    fitting = [card.name for card in cards if (card.input.kind == "ink") == ink and (own or KNOWN in card.labels)]
+    return next(iter(asked + fitting + [card.name for card in cards]), None)
+
+
+# ---- The page ----
+
+
+def _page(source: Source, steps: list[lab.Step], sentences: list[str], status: int = 200):
+    """The page; 400 where something was not accepted, unless `status` says more."""
+    classifier = inkling().classifier
+    groups = classifier.catalog.by_task(without=classifier.broken)
+    chosen = _chosen(groups, source)
+    after = lab.apply(source.picture, steps)
+    answers = _answers([source.picture, after], chosen)
+    html = render_template(
+        "lab.html", source=source, steps=steps, operations=lab.OPERATIONS, most_steps=lab.MOST_STEPS,
+        sentences=sentences[:TOLD], groups=groups, chosen=chosen, top=TOP, code=lab.code(steps), live=_live(),
+        address=None if source.copy else _address(source, steps), extensions=EXTENSIONS,
+        before=_shown(source.picture, "" if _live() else source.url, answers[0]),
+        after=_shown(after, lab.data_url(after, MOST_COPY), answers[1]))
+    return html, 400 if sentences and status == 200 else status
+
+
+def _shown(picture, url: str, answer: Prediction | Rejected | None) -> SimpleNamespace:
+    histogram = lab.histogram(picture)
+    height, width = picture.shape[:2]
+    return SimpleNamespace(url=url, width=width, height=height, histogram=histogram, answer=answer,
+                           chart=charts.histogram(histogram.shares))
+
+
+def _live() -> bool:
+    """Whether a script asks, which has the picture already."""
+    return "live" in request.form
+
+
+def _address(source: Source, steps: list[lab.Step]) -> str:
+    """Where this chain is found again."""
+    asked = request.values.get("model")
+    model = asked if asked in inkling().classifier.catalog.models else None
+    return url_for("lab.show", result=source.result, model=model, **lab.written(steps))
+
+
+def _sentence(problem: lab.Problem) -> str:
+    words = {name: translated(text) if name in ("operation", "setting") else text
+             for name, text in problem.values.items()}
+    return gettext(lab.PROBLEMS[problem.reason], **words)
+
+
+def _why(error: Rejected) -> str:
+    """A rejection in two sentences, as the help page has it."""
+    about = intake.REASONS[error.reason]
+    return f"{translated(about.title)}. {intake.advice(error.reason, inkling().settings, gettext)}"

@@ -1,0 +1,124 @@
+// @ts-check
+/** The lab: the result follows every change. The server makes the same page anew; what differs is put into this one. */
+import { Sketch } from "./canvas.js";
+
+/** How long a slider may move on before the result is asked for. */
+const PAUSE_MS = 60;
+
+const PEN = { width: 16, colour: "#000000", paper: "#ffffff" };
+
+const form = /** @type {HTMLFormElement} */ (document.querySelector("form.lab"));
+const file = /** @type {HTMLInputElement} */ (form.elements.namedItem("image"));
+const drawing = /** @type {HTMLInputElement} */ (form.elements.namedItem("drawing"));
+const sketch = new Sketch(/** @type {HTMLCanvasElement} */ (form.querySelector("canvas")), () => PEN);
+
+let newest = 0, timer = 0, request = new AbortController();
+
+/** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLElement | null} [button] pressed for it */
+async function refresh(button) {
+  clearTimeout(timer);
+  request.abort();
+  request = new AbortController();
+  const turn = ++newest;
+  const body = new FormData(form, button);
+  body.delete("image");
+  body.set("live", "1");
+  try {
+    const answer = await fetch(form.action, { method: "POST", body, signal: request.signal });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (turn !== newest) return;
+    if (!page.querySelector("form.lab")) throw new Error(`${answer.status}`);
+    show(page, button);
+  } catch {
+    if (turn === newest) complain(form.dataset.lost ?? "");
+  }
+}
+
+/** @param {Document} page @param {HTMLElement | null} [button] */
+function show(page, button) {
+  for (const fresh of page.querySelectorAll("[data-part]")) {
+    const name = /** @type {HTMLElement} */ (fresh).dataset.part;
+    const old = form.querySelector(`[data-part=${name}]`);
+    // The steps are left alone while one of their sliders is being moved.
+    if (!old || (name === "steps" && !button)) continue;
+    if (fresh instanceof HTMLImageElement) picture(/** @type {HTMLImageElement} */ (old), fresh);
+    else if (old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
+  }
+  const address = /** @type {HTMLElement} */ (page.querySelector(".bench")).dataset.address;
+  if (address) history.replaceState(history.state, "", address);
+  if (button) place(button);
+}
+
+/** The picture stays in sight until the next one is there. The original does not come again. @param {HTMLImageElement} old @param {HTMLImageElement} fresh */
+function picture(old, fresh) {
+  const source = fresh.getAttribute("src");
+  if (source && source !== old.getAttribute("src")) old.src = source;
+}
+
+/** The focus stays with the step that was moved, or goes to what takes its place. @param {HTMLElement} button */
+function place(button) {
+  const [action, number] = /** @type {HTMLButtonElement} */ (button).value.split(" ");
+  const at = Number(number) + { up: -1, down: 1, remove: 0 }[action];
+  const wanted = action === "add" ? ["fieldset:last-of-type :is(select, [type=number])", "fieldset:last-of-type .moves button:enabled"]
+    : [`[value="${action} ${at}"]:enabled`, `[value="up ${at}"]:enabled`, `[value="down ${at}"]:enabled`, "fieldset:last-of-type .moves button:last-child", "#add"];
+  const found = wanted.map((selector) => form.querySelector(`.chain ${selector}`)).find(Boolean);
+  if (number || action === "add") /** @type {HTMLElement | undefined} */ (found)?.focus();
+}
+
+/** @param {string} sentence */
+function complain(sentence) {
+  const problem = document.createElement("p");
+  problem.className = "problem";
+  problem.textContent = sentence;
+  form.querySelector("[data-part=problem]")?.replaceChildren(problem);
+}
+
+/** A slider and the field beside it say the same. @param {Event} event */
+function follow(event) {
+  const changed = /** @type {HTMLInputElement} */ (event.target);
+  const field = /** @type {HTMLInputElement | null} */ (document.getElementById(changed.dataset.of ?? changed.id));
+  if (!field?.name || ["image", "add"].includes(field.name)) return;
+  if (changed !== field) field.value = changed.value;
+  const slider = /** @type {HTMLInputElement | null} */ (form.querySelector(`[data-of="${field.id}"]`));
+  if (slider && slider !== changed) slider.value = field.value;
+  clearTimeout(timer);
+  // Half a number is not complained about while it is being typed.
+  if (field.validity.valid) timer = setTimeout(refresh, PAUSE_MS);
+}
+
+/** @param {SubmitEvent} event */
+function send(event) {
+  const button = event.submitter;
+  clearTimeout(timer);
+  if (!button?.hasAttribute("data-live")) return;
+  event.preventDefault();
+  refresh(button);
+}
+
+/** @param {MouseEvent} event */
+async function copy(event) {
+  const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
+  await navigator.clipboard.writeText(form.querySelector("[data-part=code]")?.textContent ?? "");
+  button.textContent = button.dataset.done ?? "";
+}
+
+/** @type {Record<string, () => void>} */
+const actions = {
+  undo: () => sketch.undo(),
+  clear: () => sketch.clear(),
+  use() {
+    drawing.value = sketch.export().toDataURL();
+    form.submit();
+  },
+};
+
+form.addEventListener("input", follow);
+form.addEventListener("submit", send);
+file.addEventListener("change", () => file.files?.length && form.submit());
+for (const name in actions) form.querySelector(`[data-sketch=${name}]`)?.addEventListener("click", actions[name]);
+const copier = /** @type {HTMLButtonElement} */ (form.querySelector("[data-copy]"));
+// Browsers give the clipboard to safe pages only.
+copier.hidden = !navigator.clipboard;
+copier.addEventListener("click", copy);
+// Back from the next page: what was sent there is not sent again.
+addEventListener("pageshow", () => { drawing.value = file.value = ""; });

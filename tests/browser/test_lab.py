@@ -1,0 +1,239 @@
+"""The lab in a browser: live with JavaScript, by a button without it, by keyboard, on a phone and a desktop."""
+
+import ast
+import io
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
+LINE = [(0.5, 0.2), (0.5, 0.8)]
+
+
+@pytest.fixture(params=SIZES.values(), ids=SIZES)
+def lab(request, open_page):
+    """The lab with one step, Canny."""
+    return open_page("/lab?step=canny", viewport=request.param)
+
+
+def after(page):
+    return page.get_attribute("[data-part=after]", "src")
+
+
+def changed(page, act):
+    """Does something, and waits until the result is another one."""
+    before = after(page)
+    act()
+    page.wait_for_function("(old) => document.querySelector('[data-part=after]').src !== old", arg=before)
+
+
+def code(page):
+    return page.locator("[data-part=code]").text_content()
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.id || document.activeElement.value")
+
+
+# ---- Live ----
+
+
+def test_a_slider_changes_the_result_the_code_and_the_address(lab):
+    slider = lab.locator("[data-of=s1-low]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    changed(lab, lambda: lab.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2))
+    value = lab.input_value("#s1-low")
+    assert 400 < int(value) <= 500
+    expect(lab.locator("[data-part=code]")).to_contain_text(f"cv2.Canny(picture, {value}, 150")
+    assert f"1.low={value}" in lab.url
+    lab.reload()
+    expect(lab.locator("#s1-low")).to_have_value(value)
+
+
+def test_a_number_by_keyboard_moves_the_slider(lab):
+    lab.focus("#s1-high")
+    lab.keyboard.press("ArrowUp")
+    expect(lab.locator("[data-of=s1-high]")).to_have_value("151")
+    expect(lab.locator("[data-part=code]")).to_contain_text("cv2.Canny(picture, 50, 151")
+    assert focused(lab) == "s1-high"
+
+
+def test_only_the_newest_result_is_shown(open_page):
+    page = open_page("/lab?step=brightness")
+    for value in range(0, 250, 10):
+        page.fill("#s1-add", str(value))
+        page.wait_for_timeout(15)
+    expect(page.locator("[data-part=code]")).to_contain_text("picture, 0, 240)")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("[data-part=code]")).to_contain_text("picture, 0, 240)")
+
+
+def test_half_a_number_asks_for_nothing(lab):
+    asked = []
+    lab.on("request", lambda request: asked.append(request.method))
+    for text in ("", "-", "99999999"):
+        lab.locator("#s1-low").evaluate("(field, text) => { field.value = text; "
+                                        "field.dispatchEvent(new Event('input', {bubbles: true})); }", text)
+        lab.wait_for_timeout(150)
+    assert "POST" not in asked
+
+
+def test_the_model_is_asked_of_both(lab):
+    changed_word = lab.locator("[data-part=before-word]")
+    expect(changed_word).to_contain_text("ship")
+    lab.select_option("#lab-model", "cats-dogs-cnn")
+    expect(changed_word).not_to_contain_text("ship")
+    expect(lab.locator("[data-part=after-word]")).to_contain_text("%")
+    assert "model=cats-dogs-cnn" in lab.url
+
+
+def test_a_server_that_is_gone_is_told_and_the_picture_stays(lab):
+    lab.route("**/lab", lambda route: route.abort())
+    shown = after(lab)
+    lab.fill("#s1-low", "7")
+    expect(lab.get_by_role("alert")).to_contain_text("cannot be reached")
+    assert after(lab) == shown
+    lab.unroute("**/lab")
+    changed(lab, lambda: lab.fill("#s1-low", "400"))
+    expect(lab.get_by_role("alert")).to_be_empty()
+
+
+# ---- The chain ----
+
+
+def test_steps_are_added_moved_and_removed_by_keyboard(lab):
+    lab.select_option("#add", "rotate")
+    changed(lab, lambda: lab.get_by_role("button", name="Add").press("Enter"))
+    assert focused(lab) == "s2-angle"
+    assert code(lab).index("Canny") < code(lab).index("warpAffine")
+    changed(lab, lambda: lab.get_by_role("button", name="Rotation, step 2: earlier").press("Enter"))
+    expect(lab.locator("legend").first).to_have_text("1. Rotation")
+    assert focused(lab) == "down 1", "the first cannot go up, so its other button has the focus"
+    assert code(lab).index("Canny") > code(lab).index("warpAffine")
+    ast.parse(code(lab))
+    changed(lab, lambda: lab.get_by_role("button", name="Rotation, step 1: remove").press("Space"))
+    expect(lab.locator("legend")).to_have_text(["1. Canny edges"])
+    assert focused(lab) == "remove 1"
+    changed(lab, lambda: lab.keyboard.press("Enter"))
+    assert focused(lab) == "add"
+    assert "/lab?" in lab.url
+    lab.reload()
+    expect(lab.locator("legend")).to_have_count(0)
+
+
+def test_enter_in_a_number_changes_no_order(open_page):
+    page = open_page("/lab?step=canny&step=rotate")
+    page.focus("#s2-angle")
+    page.keyboard.press("Enter")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("legend")).to_have_text(["1. Canny edges", "2. Rotation"])
+
+
+def test_six_steps_are_the_most(open_page):
+    page = open_page("/lab?step=flip&step=flip&step=flip&step=flip&step=flip")
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator("legend")).to_have_count(6)
+    expect(page.locator("#add")).to_have_count(0)
+
+
+# ---- Whose picture ----
+
+
+def test_a_photo_is_worked_on_and_classified(lab, cat, base_url):
+    lab.select_option("#lab-model", "cats-dogs-mobilenet")
+    changed(lab, lambda: lab.set_input_files("#image", cat))
+    expect(lab.locator("[data-part=before-word]")).to_contain_text("cat")
+    expect(lab.locator("legend")).to_have_text(["1. Canny edges"])
+    changed(lab, lambda: lab.fill("#s1-low", "10"))
+    lab.get_by_role("button", name="Classify this").click()
+    lab.wait_for_url("**/results/*")
+    lab.get_by_role("link", name="Try changes in the lab").click()
+    lab.wait_for_url("**/lab?result=*")
+    expect(lab.get_by_role("img", name="The picture as it came")).to_be_visible()
+
+
+def test_a_drawing_is_worked_on(lab):
+    lab.get_by_text("Or draw one").click()
+    canvas = lab.locator("#canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    (x, y), (x2, y2) = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in LINE]
+    lab.mouse.move(x, y)
+    lab.mouse.down()
+    lab.mouse.move(x2, y2, steps=5)
+    lab.mouse.up()
+    changed(lab, lambda: lab.get_by_role("button", name="Use this drawing").click())
+    assert lab.evaluate("document.querySelector('[data-part=before]').naturalWidth") == 400
+    assert lab.locator("#lab-model option:checked").get_attribute("value") in ("doodles-cnn", "digits-cnn")
+    changed(lab, lambda: lab.fill("#s1-high", "50000"))
+
+
+def test_a_bad_file_is_told_in_the_lab(lab):
+    lab.set_input_files("#image", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no picture\n" * 50})
+    expect(lab.get_by_role("alert")).to_contain_text("This is not a picture.")
+    expect(lab.get_by_role("img", name="The picture after all steps")).to_be_visible()
+
+
+def test_the_code_is_copied_and_the_result_saved(open_page):
+    page = open_page("/lab?step=flip", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == code(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as PNG").click()
+    assert download.value.suggested_filename == "result.png"
+    assert Image.open(io.BytesIO(download.value.path().read_bytes())).size == (480, 360)
+
+
+# ---- Without JavaScript ----
+
+
+def test_all_of_it_without_javascript(open_page, cat):
+    page = open_page("/lab?step=canny", viewport=SIZES["phone"], java_script_enabled=False)
+    expect(page.locator("noscript p")).to_contain_text("Drawing needs JavaScript.")
+    expect(page.locator("#canvas")).to_be_hidden()
+    expect(page.locator("[data-of=s1-low]")).to_be_hidden()
+    page.set_input_files("#image", cat)
+    page.get_by_role("button", name="Show the result").first.click()
+    first = page.locator("[data-part=after]").get_attribute("src")
+    page.fill("#s1-low", "400")
+    page.get_by_role("button", name="Show the result").last.click()
+    assert page.locator("[data-part=after]").get_attribute("src") != first
+    expect(page.locator("[data-part=code]")).to_contain_text("cv2.Canny(picture, 400, 150")
+    page.select_option("#add", "flip")
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator("legend")).to_have_text(["1. Canny edges", "2. Horizontal flip"])
+    expect(page.locator("#s1-low")).to_have_value("400")
+    page.get_by_role("button", name="Classify this").click()
+    page.wait_for_url("**/results/*")
+
+
+# ---- How it is laid out ----
+
+
+def test_original_and_result_stand_side_by_side_where_there_is_room(lab):
+    boxes = [lab.locator(f"img[data-part={part}]").bounding_box() for part in ("before", "after")]
+    beside = boxes[1]["x"] > boxes[0]["x"]
+    assert beside == (lab.viewport_size["width"] > 360)
+    assert (boxes[0]["y"] == boxes[1]["y"]) == beside
+
+
+def test_on_a_phone_the_result_stays_in_sight_and_hides_no_control(open_page):
+    page = open_page("/lab?step=canny&step=rotate&step=adaptive", viewport=SIZES["phone"])
+    for field in ("#s1-low", "#s2-angle", "#s3-c"):
+        page.focus(field)
+        page.wait_for_timeout(100)
+        picture, control = page.locator(".after .view").bounding_box(), page.locator(field).bounding_box()
+        assert picture["y"] == 0
+        assert picture["height"] < 400
+        assert control["y"] >= picture["height"]
+
+
+@pytest.mark.parametrize("part", ["before", "after"])
+def test_a_histogram_says_in_words_what_it_shows(lab, part):
+    chart = lab.locator(f".{part} svg.chart")
+    assert chart.get_attribute("role") == "img"
+    assert "Mean brightness" in chart.get_attribute("aria-label")
+    assert chart.locator("rect").count() >= 2
