@@ -5,6 +5,7 @@ from keras import layers
 
 from inkling.catalog import InputSpec
 from training import augment, mobilenet
+from training.blocks import convolution, residual
 from training.recipe import Recipe
 
 SIDE = 150
@@ -28,20 +29,14 @@ def classic(labels: int) -> keras.Model:
 
 
 def network(labels: int) -> keras.Model:
-    """A small residual network (He et al. 2016): any multiple of 32 pixels a side -> probabilities."""
+    """A small residual network: any multiple of 32 pixels a side -> probabilities."""
     inputs = keras.Input((None, None, 3))
-    x = _convolution(inputs, 32, strides=2)
-    for width in (64, 128, 256, 256):
-        x = layers.MaxPooling2D()(_convolution(x, width))
-        x = layers.Add()([x, _convolution(_convolution(x, width), width)])
+    x = convolution(inputs, 24, strides=2)
+    for width in (48, 96, 160, 256):
+        x = residual(layers.MaxPooling2D()(convolution(x, width)))
     x = layers.GlobalAveragePooling2D(name="features")(x)
     x = layers.Dropout(0.3)(x)
     return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="cats_dogs_cnn")
-
-
-def _convolution(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 
 
 RECIPES = (

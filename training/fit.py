@@ -48,7 +48,8 @@ class Batches(keras.utils.PyDataset):
     Args:
         sources: uint8 arrays of the same pictures, each in another form; a batch takes each picture from
             the first, or from the second with the recipe's chance.
-        teacher: gives the targets, where there is one, from the very views that the batch holds.
+        teacher: gives the targets, where there is one, from the very views that the student sees. An epoch's are
+            drawn ahead: a teacher that answers while TensorFlow trains crashes both.
     """
 
     def __init__(self, recipe: Recipe, sources: list[np.ndarray], y: np.ndarray, labels: int, seed: int,
@@ -66,11 +67,12 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, step: int):
         picked = self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
-        pictures = self.recipe.augment(self.drawn(picked), self.rng, self.teacher.side if self.teacher else self.side)
-        y = targets(self.y[picked], self.labels)
         if self.teacher:
-            y = self.teacher(pictures)
-            pictures = resized(pictures, self.side)
+            views, y = self.lesson[step]
+            pictures = resized(views, self.side)
+        else:
+            pictures = self.recipe.augment(self.drawn(picked), self.rng, self.side)
+            y = targets(self.y[picked], self.labels)
         x = pixels.scale(pictures, self.recipe.input.scaling)
         if self.recipe.mixup:  # Zhang et al. 2018
             share = np.float32(self.rng.beta(self.recipe.mixup, self.recipe.mixup))
@@ -92,6 +94,14 @@ class Batches(keras.utils.PyDataset):
         self.rng.shuffle(self.indices)
         # The other half's turn: each picture is seen both ways in two epochs (alternating flip, Jordan 2024).
         self.mirrored = ~self.mirrored
+        if self.teacher:
+            self.lesson = [self.taught(step) for step in range(len(self))]
+
+    def taught(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """A batch's views, uint8 at the teacher's size, and what the teacher says of them."""
+        picked = self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
+        views = self.recipe.augment(self.drawn(picked), self.rng, self.teacher.side)
+        return views, self.teacher(views)
 
 
 def resized(pictures: np.ndarray, side: int) -> np.ndarray:

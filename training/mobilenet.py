@@ -56,13 +56,13 @@ def load_backbone(model: keras.Model, weights: str | Path) -> None:
     for layer in model.layers:
         if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
             norm = backbone.get_layer(NORMS.get(layer.name, f"{layer.name}_BN"))
-            layer.set_weights(_folded(backbone.get_layer(layer.name), norm))
+            layer.set_weights(folded(backbone.get_layer(layer.name), norm))
 
 
-def _folded(convolution: keras.Layer, norm: layers.BatchNormalization) -> list[np.ndarray]:
+def folded(convolution: keras.Layer, norm: layers.BatchNormalization) -> list[np.ndarray]:
     """Kernel and bias that do what the convolution and the batch norm after it do."""
-    (kernel,) = convolution.get_weights()
+    kernel, *bias = convolution.get_weights()
     gamma, beta, mean, variance = norm.get_weights()
     factor = gamma / np.sqrt(variance + norm.epsilon)
     by_channel = factor[:, None] if isinstance(convolution, layers.DepthwiseConv2D) else factor
-    return [kernel * by_channel, beta - mean * factor]
+    return [kernel * by_channel, beta + factor * (sum(bias) - mean)]

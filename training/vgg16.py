@@ -18,6 +18,7 @@ from inkling import pixels
 from training import fit
 from training.data import Dataset, Split, stratified
 from training.fit import Fitted
+from training.mobilenet import folded
 from training.recipe import Recipe, Run
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
@@ -28,12 +29,18 @@ FROZEN = ("block1", "block2", "block3")  # what fine-tuning leaves as it was
 
 
 def network(labels: int, narrow: int = 1) -> keras.Model:
-    """Any multiple of 32 pixels a side -> probabilities, by way of the mean of each of the last channels."""
+    """Any multiple of 32 pixels a side -> probabilities, by way of the mean of each of the last channels.
+
+    A narrow one, which starts from nothing, has batch norm after each convolution.
+    """
     inputs = x = keras.Input((None, None, 3))
     for block, (channels, count) in enumerate(BLOCKS, 1):
         for i in range(1, count + 1):
-            x = layers.Conv2D(channels // narrow, 3, padding="same", activation="relu",
-                              kernel_initializer="he_normal", name=f"block{block}_conv{i}")(x)
+            name = f"block{block}_conv{i}"
+            x = layers.Conv2D(channels // narrow, 3, padding="same", kernel_initializer="he_normal", name=name)(x)
+            if narrow > 1:
+                x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+            x = layers.ReLU(name=f"{name}_relu")(x)
         x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     x = layers.Dropout(0.2)(x)
@@ -62,7 +69,7 @@ def grown(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
 def widened(model: keras.Model, labels: int) -> keras.Model:
     """The whole network that answers what a narrow one does: each channel becomes `NARROW`, fed in equal shares.
 
-    A little noise makes the copies differ, so that training can part them.
+    Batch norm is folded into the convolutions. A little noise makes the copies differ, so that training can part them.
     """
     wide = network(labels)
     rng = np.random.default_rng(0)
@@ -70,8 +77,11 @@ def widened(model: keras.Model, labels: int) -> keras.Model:
     for layer in wide.layers:
         if not layer.weights:
             continue
-        kernel, bias = model.get_layer(layer.name).get_weights()
-        copies = 1 if layer.name == "head" else NARROW
+        if layer.name == "head":
+            copies, (kernel, bias) = 1, model.get_layer("head").get_weights()
+        else:
+            copies, norm = NARROW, model.get_layer(f"{layer.name}_norm")
+            kernel, bias = folded(model.get_layer(layer.name), norm)
         kernel = np.repeat(np.repeat(kernel / fed, fed, axis=-2), copies, axis=-1)
         kernel += rng.normal(0, 0.02 * kernel.std(), kernel.shape)
         layer.set_weights([kernel, np.repeat(bias, copies)])

@@ -7,7 +7,7 @@ import pytest
 
 from inkling import runtime
 from training import export
-from training.half import LARGEST, halve, pack, round_weights
+from training.half import LARGEST, halve, pack, round_weights, rounded
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,16 @@ def test_half_the_size_and_nearly_the_same_answers(network, pictures, tmp_path):
     assert 0 < np.abs(half(pictures) - whole(pictures)).max() < 5e-3
     rounded = keras.saving.load_model(tmp_path / "half" / "model.keras", safe_mode=True)
     assert half(pictures) == pytest.approx(rounded(pictures).numpy(), abs=1e-5)
+
+
+def test_weights_are_rounded_to_seven_bits_of_mantissa():
+    weights = np.random.default_rng(0).normal(0, 0.05, 5000).astype(np.float32)
+    near = rounded(np.concatenate([weights, [0, -0.0, LARGEST, -LARGEST]]).astype(np.float32))
+    assert near.dtype == np.float16
+    assert not (near.view(np.uint16) & 7).any()
+    normal = np.abs(weights) > np.finfo(np.float16).tiny
+    assert near[:5000][normal].astype(np.float32) == pytest.approx(weights[normal], rel=2**-8 + 2**-11)
+    assert near[5000:].tolist() == [0, 0, LARGEST, -LARGEST]
 
 
 def test_a_packed_file_is_smaller_and_the_same(network, tmp_path):

@@ -1,0 +1,15 @@
+"""Layers that several networks are built from."""
+
+import keras
+from keras import layers
+
+
+def convolution(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.KerasTensor:
+    """3x3 convolution, batch norm, ReLU: [n, h, w, c] -> [n, h / strides, w / strides, filters]."""
+    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def residual(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Two convolutions, added to what goes in (He et al. 2016, https://arxiv.org/abs/1512.03385)."""
+    return layers.Add()([x, convolution(convolution(x, x.shape[-1]), x.shape[-1])])
