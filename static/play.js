@@ -110,7 +110,7 @@ function play() {
     announce();
     // Last, because only what changes in sight is read aloud.
     const outcome = find(".outcome");
-    outcome.classList.toggle("right", right);
+    outcome.classList.toggle("known", right);
     outcome.textContent = comment(outcomes[outcomes.length - 1], latest?.wording === "not sure");
   }
 
@@ -136,7 +136,7 @@ function play() {
     const item = document.createElement("li");
     const title = document.createElement("strong");
     title.textContent = `${outcome.right ? "✓" : "✗"} ${live.shown(outcome.word)}`;
-    item.classList.toggle("right", outcome.right);
+    item.classList.toggle("known", outcome.right);
     item.append(thumbnail(outcome.strokes, 160), title, comment(outcome));
     return item;
   }
