@@ -12,7 +12,10 @@ from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
-from inkling.web import api, compress, errors, guard, history, lab, many, models, ops, pages, play, words
+from inkling.web import (
+    api, compress, errors, guard, history, lab, many, models, ops, pages, play, proxies, rate, watch, words,
+)
+from inkling.web.gate import Gate
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Inkling:
     classifier: Classifier
     store: Store
     batches: Batches
+    gate: Gate
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
@@ -43,14 +47,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False
     store = Store(settings)
     app.extensions["inkling"] = Inkling(
-        settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings))
+        settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings), Gate(settings))
+    watch.init_app(app)  # first, for it times the rest
     guard.init_app(app, settings)
+    rate.init_app(app, settings)
     compress.init_app(app)
     errors.init_app(app)
     words.init_app(app)
     history.init_app(app)
     for room in (pages, play, many, history, models, lab, api, ops, words):
         app.register_blueprint(room.blueprint)
+    proxies.init_app(app, settings.trusted_proxies)  # last, for it goes before the rest
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)
     app.cli.add_command(cli.corrections)

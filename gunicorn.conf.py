@@ -1,9 +1,25 @@
 """gunicorn's settings: `gunicorn app:app` reads this file by itself."""
 
+import logging
 import os
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds it later
+
+from inkling import logs  # noqa: E402
+from inkling.settings import BadSetting, Settings  # noqa: E402
+
+try:
+    # Here, before workers would try again and again.
+    settings = Settings.from_env()
+except BadSetting as error:
+    raise SystemExit(f"Inkling did not start. {error}") from None
 
 PORT = os.environ.get("PORT")
 HOST = os.environ.get("INKLING_HOST") or ("0.0.0.0" if PORT else "127.0.0.1")
+SHARED = "/dev/shm" if os.path.isdir("/dev/shm") else None  # memory that looks like a folder
 
 bind = f"{HOST}:{PORT or 5000}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
@@ -14,27 +30,55 @@ raw_env = [f"WEB_CONCURRENCY={workers}"]
 # Nobody steers a running server: no control socket in the home folder.
 control_socket_disable = True
 worker_class = "gthread"
-threads = 4
+# As many as the gate lets in, and some for pages, health and those that are told `busy`.
+threads = settings.concurrent + settings.queue + 6
 # Models are opened after the fork, by each worker: their threads would not survive one.
 preload_app = False
 timeout = 30
 graceful_timeout = 30
 # A heartbeat on a slow disk would make gunicorn kill a healthy worker.
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+worker_tmp_dir = SHARED
+# inkling/web/proxies.py believes them, and nobody else does.
+forwarded_allow_ips = ""
+logconfig_dict = logs.CONFIG
 
 
 def on_starting(_server):
-    """Stops the start with one sentence when a setting is wrong, before workers would try again and again."""
-    from inkling.settings import BadSetting, Settings
+    """Makes an empty folder in which the workers count."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=SHARED)
 
-    try:
-        Settings.from_env()
-    except BadSetting as error:
-        raise SystemExit(f"Inkling did not start. {error}") from None
+
+def on_exit(_server):
+    """Removes that folder."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+
+def pre_fork(server, worker):
+    """Gives a worker the lowest number that is free: its files go on where a dead worker's end, so none pile up."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def post_fork(_server, worker):
+    """Makes the worker count in files of its number."""
+    from prometheus_client import values
+
+    values.ValueClass = values.MultiProcessValue(lambda: worker.number)
+    logging.captureWarnings(True)
 
 
 def post_worker_init(worker):
     """Opens the models before the first request, and measures them in the background."""
+    from inkling.web import metrics
+
     inkling = worker.app.wsgi().extensions["inkling"]
     inkling.classifier.warm()
+    metrics.models(inkling.classifier)
     inkling.stopwatch.start(inkling.classifier)
+
+
+def child_exit(_server, worker):
+    """Forgets what only a living worker has."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.number)

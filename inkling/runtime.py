@@ -1,6 +1,5 @@
 """Card -> callable batch of probabilities: OpenVINO by default, Keras on request."""
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -81,7 +80,7 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
 
 
 def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Network:
-    """An ONNX file as a function; each thread gets an infer request of its own, the weights are shared."""
+    """An ONNX file as a function; calls at once have a request each, which later ones take, and share the weights."""
     import openvino
 
     core = openvino.Core()
@@ -89,12 +88,15 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(core.read_model(path), "CPU", hints)
-    own = threading.local()
+    free = []  # infer requests that no call uses
 
     def network(batch: np.ndarray) -> list[np.ndarray]:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
-        outputs = own.request.infer({0: batch})
+        try:
+            request = free.pop()
+        except IndexError:
+            request = compiled.create_infer_request()
+        outputs = request.infer({0: batch})  # copies, which the next call leaves alone
+        free.append(request)
         return [outputs[i] for i in range(len(compiled.outputs))]
 
     return network

@@ -1,5 +1,6 @@
 """Every knob, read once from the environment; a wrong value stops the start with a clear sentence."""
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PILLOW_PIXELS = 89_478_485  # beyond this Pillow suspects a decompression bomb, which intake refuses
 EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif", "avif")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class BadSetting(ValueError):
@@ -60,6 +62,21 @@ def key(text: str) -> str:
     return text
 
 
+def networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks, with commas between; none is nobody."""
+    try:
+        return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
+    except ValueError as error:
+        raise ValueError("addresses or networks with commas between, such as 127.0.0.1,10.0.0.0/8") from error
+
+
+def counter(text: str) -> str:
+    """The URL of a Redis, or nothing."""
+    if text and not text.startswith(("redis://", "rediss://", "redis+unix://")):
+        raise ValueError("empty or the URL of a Redis, such as redis://localhost:6379/0")
+    return text
+
+
 def database(text: str) -> str:
     """An SQLAlchemy URL, or nothing."""
     if not text:
@@ -98,6 +115,21 @@ SETTINGS = {
                           whole(1, 10**6)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
                          whole(1, 1000)),
+    "concurrent": Setting("INKLING_CONCURRENT", "2", "requests whose pictures a worker works on at once",
+                          whole(1, 64)),
+    "queue": Setting("INKLING_QUEUE", "8", "requests that wait for that in a worker; what comes beyond is told `busy`",
+                     whole(0, 1000)),
+    "rate_limit": Setting("INKLING_RATE_LIMIT", "600", "posts a minute from one client; 0 is no limit",
+                          whole(0, 10**6)),
+    "rate_storage": Setting(
+        "INKLING_RATE_STORAGE", "", "URL of a Redis that counts them for all workers; empty is each worker's memory",
+        counter),
+    "trusted_proxies": Setting(
+        "INKLING_TRUSTED_PROXIES", "", "addresses or networks of proxies, with commas between, whose "
+        "`X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` are believed", networks),
+    "metrics_from": Setting(
+        "INKLING_METRICS_FROM", "127.0.0.1,::1", "addresses or networks, with commas between, that may read `/metrics`",
+        networks),
 }
 
 
@@ -116,6 +148,12 @@ class Settings:
     max_pixels: int
     max_frames: int
     max_batch: int
+    concurrent: int
+    queue: int
+    rate_limit: int
+    rate_storage: str = field(repr=False)  # it may hold a password
+    trusted_proxies: tuple[Network, ...]
+    metrics_from: tuple[Network, ...]
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":

@@ -19,7 +19,8 @@ PAGES = ("/", "/play", "/help", "/help?reason=truncated", "/models", "/models/<n
          "/compare/<task>", "/lab", "/api/docs", "/results/<id>", "/results/<id>/others", "/batches/<id>",
          "/batches/<id>?sort=sure", "/history")
 OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",
-          "/models/<name>/<file>", "/api/models", "/api/openapi.json", "/healthz", "/readyz", "/static/<path:filename>")
+          "/models/<name>/<file>", "/api/models", "/api/openapi.json", "/healthz", "/metrics", "/readyz",
+          "/static/<path:filename>")
 FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
                 "animated-too-long", "blank")
 NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "rate-limited"}

@@ -1,6 +1,7 @@
 """The real thing: gunicorn as the Procfile starts it, asked over HTTP."""
 
 import http.client
+import json
 import os
 import re
 import runpy
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
@@ -224,6 +226,119 @@ def test_no_worker_maps_a_file_of_tensorflow(server):
         maps = Path(f"/proc/{pid}/maps").read_text().lower()
         assert "numpy" in maps
         assert not re.search(r"site-packages/(tensorflow|keras|sklearn|scipy|matplotlib|skimage|torch)", maps)
+
+
+# ---- Seen from outside ----
+
+
+def api(server, data, model, headers=None):
+    headers = {"Content-Type": "multipart/form-data; boundary=edge"} | (headers or {})
+    return server.ask("POST", f"/api/predict?model={model}", multipart({}, "private-name.png", data), headers)
+
+
+def figures(server):
+    """Every figure of /metrics: name and labels as written -> number."""
+    lines = server.ask("GET", "/metrics")[2].decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def log_lines(server):
+    return [json.loads(line) for line in server.log.splitlines()]
+
+
+def together(count, ask):
+    """The answers to requests sent eight at a time."""
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(lambda _: ask(), range(count)))
+
+
+def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_model):
+    """Whichever worker is asked; a dead worker's counts stay, what only a living one has goes."""
+    sent, answers = 40, f'inkling_answers_total{{label="1",model="{ink_model}"}}'
+    with running(tmp_path) as server:
+        wait_for_workers(server)
+        assert {status for status, *_ in together(sent, lambda: api(server, png, ink_model))} == {200}
+        assert {line["pid"] for line in log_lines(server) if "route" in line} == set(server.workers)
+        assert [figures(server)[answers] for _ in range(3 * WORKERS)] == [sent] * 3 * WORKERS
+        dead = server.workers[0]
+        os.kill(dead, signal.SIGKILL)
+        wait_for_workers(server, without=dead)
+        assert {status for status, *_ in together(sent, lambda: api(server, png, ink_model))} == {200}
+        found = figures(server)
+        assert found[answers] == 2 * sent
+        assert found[f'inkling_model_ready{{model="{ink_model}"}}'] == 1
+        assert found["inkling_waiting_requests"] == 0
+
+
+def wait_for_workers(server, without=None, seconds=60):
+    """Until all serve, and the one that is dead is replaced."""
+    end = time.monotonic() + seconds
+    while len(server.workers) < WORKERS or without in server.workers or not all(
+            "openvino" in Path(f"/proc/{pid}/maps").read_text() for pid in server.workers):
+        assert time.monotonic() < end, server.log[-3000:]
+        time.sleep(0.05)
+
+
+def test_what_is_counted_leaves_nothing_behind(tmp_path):
+    before = set(Path("/dev/shm").glob("inkling-metrics-*"))
+    with running(tmp_path):
+        assert len(set(Path("/dev/shm").glob("inkling-metrics-*")) - before) >= 1
+    assert set(Path("/dev/shm").glob("inkling-metrics-*")) - before == set()
+
+
+def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, png, jpeg, ink_model):
+    with running(tmp_path) as server:
+        answers = [api(server, png, ink_model, {"X-Forwarded-For": "203.0.113.7"}), api(server, jpeg[:99], ink_model),
+                   server.upload(png, "private-name.png", ink_model), server.ask("GET", "/no/private-path")]
+        assert [status for status, *_ in answers] == [200, 415, 303, 404]
+        assert server.ask("GET", answers[2][1]["Location"])[0] == 200
+        assert server.ask("PRIVATE-METHOD", "/")[0] == 405
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(b"private words that are no HTTP\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        lines = log_lines(server)
+    requests = [line for line in lines if line["logger"] == "inkling.requests"]
+    assert [line["request_id"] for line in requests[:4]] == [headers["X-Request-ID"] for _, headers, _ in answers]
+    assert [line.get("reason") for line in requests[:4]] == [None, "mismatch", None, None]
+    assert {"gunicorn.error", "inkling.requests"} == {line["logger"] for line in lines}
+    assert "Invalid request" in [line["message"] for line in lines]
+    result = answers[2][1]["Location"].split("/")[-1]
+    everything = json.dumps([line for line in lines if "Listening at" not in line["message"]]).lower()
+    for private in ("private", "127.0.0.1", "203.0.113.7", result.lower()):
+        assert private not in everything
+
+
+def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path):
+    said = {"X-Request-ID": "0123456789abcdef", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
+    for trusted, scheme in (("", "http"), ("127.0.0.1", "https")):
+        with running(tmp_path, INKLING_TRUSTED_PROXIES=trusted) as server:
+            _, headers, page = server.ask("GET", "/api/docs", headers=said)
+            assert (headers["X-Request-ID"] == said["X-Request-ID"]) == bool(trusted)
+            assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
+            # Whom it stands for may not read the figures.
+            assert server.ask("GET", "/metrics", headers=said)[0] == (403 if trusted else 200)
+
+
+def test_too_many_posts_a_minute_are_told_when_to_come_back(tmp_path, png, ink_model):
+    with running(tmp_path, INKLING_RATE_LIMIT="2", WEB_CONCURRENCY="1") as server:
+        assert [api(server, png, ink_model)[0] for _ in range(2)] == [200, 200]
+        for status, headers, body in (api(server, png, ink_model), server.upload(png, "a.png", ink_model)):
+            assert status == 429
+            assert 1 <= int(headers["Retry-After"]) <= 61
+            assert (b"rate-limited" in body) or (b"Too many requests" in body)
+        assert figures(server)['inkling_rejections_total{reason="rate-limited"}'] == 2
+
+
+def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path, encode, photo, photo_model):
+    large = encode(photo.resize((4000, 3000)), "PNG")
+    with running(tmp_path, INKLING_CONCURRENT="1", INKLING_QUEUE="0", WEB_CONCURRENCY="1") as server:
+        answers = together(24, lambda: api(server, large, photo_model))
+        busy = [(headers["Retry-After"], json.loads(body)["reason"]) for status, headers, body in answers
+                if status == 503]
+        assert {status for status, *_ in answers} == {200, 503}
+        assert set(busy) == {("5", "busy")}
+        assert figures(server)['inkling_rejections_total{reason="busy"}'] == len(busy)
+        assert api(server, large, photo_model)[0] == 200
 
 
 # ---- Start and end ----

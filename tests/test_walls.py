@@ -11,6 +11,7 @@ from inkling.settings import ROOT
 # The design's table: a room of inkling -> the rooms it may import.
 DOORS = {
     "settings": set(),
+    "logs": set(),
     "intake": {"settings"},
     "pixels": set(),
     "catalog": set(),
@@ -27,7 +28,7 @@ DOORS = {
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet",
             "corrections"},
 }
-DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches", "lab"}
+DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches", "lab", "logs"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.
 DOORS["classifier"] |= {"intake", "settings"}
 DOORS["store"] |= {"classifier"}

@@ -9,7 +9,7 @@ from inkling import intake, pixels
 from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
-from inkling.web import allow_batch, errors, inkling, openapi
+from inkling.web import allow_batch, errors, gate, inkling, metrics, openapi
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
@@ -30,12 +30,14 @@ def predict():
         allow_batch()
     card = classifier.card(request.args.get("model", ""))
     top = _top(card)
-    pictures = [_read(reader, card) for reader in _readers()]
-    answers = iter(classifier.answer([seen for seen, _ in pictures if not isinstance(seen, Rejected)], card.name))
+    readers = _readers()
+    with gate.turn():
+        pictures = [_read(reader, card) for reader in readers]
+        answers = iter(classifier.answer([seen for seen, _ in pictures if not isinstance(seen, Rejected)], card.name))
     results = [(seen if isinstance(seen, Rejected) else next(answers), decode) for seen, decode in pictures]
     if len(results) > 1:
         return {"results": [
-            {"error": errors.problem(answer)} if isinstance(answer, Rejected) else _result(answer, decode, top)
+            _failure(answer) if isinstance(answer, Rejected) else _result(answer, decode, top)
             for answer, decode in results]}
     (answer, decode), = results
     if isinstance(answer, Rejected):
@@ -99,7 +101,14 @@ def _top(card: ModelCard) -> int:
     return min(int(text), len(card.labels))
 
 
+def _failure(error: Rejected) -> dict:
+    errors.count(error)
+    return {"error": errors.problem(error)}
+
+
 def _result(answer: Prediction, decode: float, top: int) -> dict:
+    milliseconds = {"decode": decode} | answer.milliseconds
+    metrics.answered(answer, milliseconds)
     ranked = [{"label": label, "probability": round(probability, 6)} for label, probability in answer.ranked(top)]
     return {
         "model": answer.model,
@@ -109,7 +118,7 @@ def _result(answer: Prediction, decode: float, top: int) -> dict:
         "sure": answer.sure,
         "wording": answer.wording,
         "predictions": ranked,
-        "milliseconds": {"decode": decode} | answer.milliseconds,
+        "milliseconds": milliseconds,
     }
 
 

@@ -2,12 +2,15 @@
 
 import re
 
-from flask import Flask, Response, json, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from inkling.intake import REASONS, Rejected
-from inkling.web import inkling
+from inkling.web import inkling, metrics
+
+COME_BACK = ("busy", "rate-limited")  # nothing is wrong with what was sent
+RETRY_AFTER = 5  # seconds
 
 
 def init_app(app: Flask) -> None:
@@ -16,10 +19,14 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, failed)
 
 
-def rejected(error: Rejected):
-    """The API's problem, or 303 to the help page with the reason on top."""
+def rejected(error: Rejected, retry_after: int = RETRY_AFTER):
+    """The API's problem; for pages 303 to the help page with the reason on top, or that page where it may pass."""
+    count(error)
     if for_programs():
-        return respond(problem(error))
+        return respond(problem(error), retry_after)
+    if error.reason in COME_BACK:  # without reading what was sent
+        page = current_app.view_functions["pages.help"](error.reason)
+        return page, REASONS[error.reason].status, {"Retry-After": str(retry_after)}
     field = "draw" if "drawing" in request.form else "photo"
     model = request.form.get("model", "")
     choice = {field: model} if 0 < len(model) <= 64 else {}
@@ -31,10 +38,17 @@ def too_large(_error: RequestEntityTooLarge):
     length = request.content_length or "more"
     error = Rejected(
         "too-large", f"A picture may have {limit} bytes. Received: {length} bytes.", f"{length} bytes")
+    count(error)
     if for_programs():
         return respond(problem(error))
     # The form cannot be read: it is what was too large.
     return redirect(url_for("pages.help", reason=error.reason, got=error.received), 303)
+
+
+def count(error: Rejected) -> None:
+    """Notes a rejection for the metrics and for the request's line in the log."""
+    metrics.of(metrics.REJECTIONS, error.reason).inc()
+    g.reason = error.reason
 
 
 def failed(error: HTTPException):
@@ -58,17 +72,17 @@ def problem(error: Rejected) -> dict:
     return _problem(error.reason, about.title, about.status, str(error), url_for("pages.help", reason=error.reason))
 
 
-def respond(details: dict) -> Response:
+def respond(details: dict, retry_after: int = RETRY_AFTER) -> Response:
     """Problem details as a response."""
     response = Response(json.dumps(details), details["status"], mimetype="application/problem+json")
     if details["status"] in (429, 503):
-        response.headers["Retry-After"] = "5"
+        response.headers["Retry-After"] = str(retry_after)
     return response
 
 
 def for_programs() -> bool:
     """Whether the one who asks is a program."""
-    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz")
+    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz", "/metrics")
 
 
 def _problem(reason: str, title: str, status: int, detail: str, type: str) -> dict:

@@ -10,7 +10,7 @@ from inkling import intake
 from inkling.batches import Batch, Entry
 from inkling.sheet import Sheet
 from inkling.store import Result
-from inkling.web import history, inkling
+from inkling.web import history, inkling, metrics
 
 blueprint = Blueprint("many", __name__)
 
@@ -25,6 +25,11 @@ SORTS = {
 def answer(files: list[FileStorage], model: str) -> Response:
     """Classifies several pictures, keeps them, and answers 303 to the page of them all."""
     sent = inkling().batches.add([(file.filename, file.stream) for file in files], model, inkling().classifier)
+    for entry in sent.entries:
+        if entry.reason:
+            metrics.of(metrics.REJECTIONS, entry.reason).inc()
+    for result in inkling().store.get_all(sent.results):
+        metrics.answered(result, result.milliseconds)
     history.remember(*sent.results)
     return redirect(url_for("many.batch", id=sent.id), 303)
 

@@ -1,8 +1,9 @@
-"""For those who run it: is the process alive, which models serve."""
+"""For those who run it: is the process alive, which models serve, and figures of its work."""
 
-from flask import Blueprint
+from flask import Blueprint, Response, abort, request
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from inkling.web import inkling
+from inkling.web import inkling, metrics, proxies
 
 blueprint = Blueprint("ops", __name__)
 
@@ -22,3 +23,13 @@ def readyz():
         name: f"off: {why}" for name, why in classifier.broken.items()}
     ready = "ready" in states.values()
     return {"status": "ready" if ready else "no model serves", "models": states}, 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+def figures():
+    """Prometheus' text format, of all workers; for those that the settings name."""
+    settings = inkling().settings
+    if not proxies.among(request.remote_addr, settings.metrics_from):
+        abort(403, "INKLING_METRICS_FROM names who may read this.")
+    metrics.models(inkling().classifier)
+    return Response(metrics.text(settings.pictures), content_type=CONTENT_TYPE_PLAIN_0_0_4)

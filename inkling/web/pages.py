@@ -12,7 +12,7 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
 from inkling.store import LARGEST, NONE_OF_THESE, Result
-from inkling.web import allow_batch, history, inkling, many, words
+from inkling.web import allow_batch, gate, history, inkling, many, metrics, words
 
 blueprint = Blueprint("pages", __name__)
 
@@ -37,18 +37,22 @@ def predict():
     allow_batch()
     name = request.form.get("model", "")
     inkling().classifier.card(name)  # before any work is done for an unknown model
-    start = time.perf_counter()
-    if "drawing" in request.form:
-        kind, image = "drawing", intake.read_data_url(request.form["drawing"], inkling().settings, at_least=LARGEST)
-    else:
-        files = request.files.getlist("image")
-        if len(files) > 1:
-            return many.answer(files, name)
-        stream, filename = (files[0].stream, files[0].filename) if files else (None, None)
-        kind, image = "photo", intake.read_stream(stream, filename, inkling().settings, at_least=LARGEST)
-    decode = round((time.perf_counter() - start) * 1e3, 3)
-    prediction = inkling().classifier.classify_one(image, name)
-    id = inkling().store.add(image, prediction, kind, {"decode": decode} | prediction.milliseconds)
+    with gate.turn():
+        start = time.perf_counter()
+        if "drawing" in request.form:
+            kind, drawing = "drawing", request.form["drawing"]
+            image = intake.read_data_url(drawing, inkling().settings, at_least=LARGEST)
+        else:
+            files = request.files.getlist("image")
+            if len(files) > 1:
+                return many.answer(files, name)
+            stream, filename = (files[0].stream, files[0].filename) if files else (None, None)
+            kind, image = "photo", intake.read_stream(stream, filename, inkling().settings, at_least=LARGEST)
+        decode = round((time.perf_counter() - start) * 1e3, 3)
+        prediction = inkling().classifier.classify_one(image, name)
+        milliseconds = {"decode": decode} | prediction.milliseconds
+        id = inkling().store.add(image, prediction, kind, milliseconds)
+    metrics.answered(prediction, milliseconds)
     history.remember(id)
     return redirect(url_for("pages.result", id=id), 303)
 
@@ -74,8 +78,9 @@ def result(id: str):
 def others(id: str):
     """What the other models of the task say of the same picture, computed now; nothing is kept."""
     found = _result(id)
-    image = inkling().store.open(found) or abort(404, "This picture is not here, or no longer.")
-    answers = [(card, _answer(image, card.name)) for card in _others(found)]
+    with gate.turn():
+        image = inkling().store.open(found) or abort(404, "This picture is not here, or no longer.")
+        answers = [(card, _answer(image, card.name)) for card in _others(found)]
     answers = [(card, answer) for card, answer in answers if answer != "model-unavailable"]
     same = sum(getattr(answer, "label", None) == found.label for _, answer in answers)
     return render_template("others.html", result=found, answers=answers, same=same, top=TOP_OTHERS)
@@ -133,9 +138,9 @@ def delete(id: str):
 
 
 @blueprint.get("/help")
-def help():
-    """What is accepted, with the reason of a redirect on top."""
-    settings, reason = inkling().settings, request.args.get("reason")
+def help(reason: str | None = None):
+    """What is accepted, with a reason on top: that of a redirect, or the one given."""
+    settings, reason = inkling().settings, reason or request.args.get("reason")
     reasons = [SimpleNamespace(code=code, title=gettext(about.title), detail=intake.advice(code, settings, gettext))
                for code, about in intake.REASONS.items()]
     problem = next((about for about in reasons if about.code == reason), None)

@@ -1,0 +1,53 @@
+"""How many requests a worker works on at once: some do, a few wait, the rest are told to come back."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from inkling.intake import Rejected
+from inkling.settings import Settings
+from inkling.web import inkling, metrics
+
+PATIENCE = 10.0  # seconds that a request waits for its turn
+
+
+class Gate:
+    """Lets `concurrent` requests through at once, and `queue` more wait."""
+
+    def __init__(self, settings: Settings):
+        self._turns = threading.Semaphore(settings.concurrent)
+        self._places = threading.Semaphore(settings.concurrent + settings.queue)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Waits for a turn and holds it; whoever enters has read the request, which a client may send slowly.
+
+        Raises:
+            Rejected: "busy", when the queue is full or does not move.
+        """
+        if not self._places.acquire(blocking=False):
+            raise _busy()
+        try:
+            self._wait()
+            try:
+                yield
+            finally:
+                self._turns.release()
+        finally:
+            self._places.release()
+
+    def _wait(self) -> None:
+        if self._turns.acquire(blocking=False):
+            return
+        with metrics.WAITING.track_inprogress():
+            if not self._turns.acquire(timeout=PATIENCE):
+                raise _busy()
+
+
+def turn():
+    """A turn at this app's gate."""
+    return inkling().gate.turn()
+
+
+def _busy() -> Rejected:
+    return Rejected("busy", "As many pictures as can be worked on are being worked on. Try again in a few seconds.")

@@ -1,0 +1,70 @@
+"""How many posts a minute one client may send."""
+
+import ipaddress
+import logging
+import time
+
+from flask import Flask, request
+from limits import RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+from inkling.intake import Rejected
+from inkling.settings import Settings
+from inkling.web import errors
+
+log = logging.getLogger("inkling.rate")
+
+HOME = 64  # bits of an IPv6 address that a client is given; the rest are its own to choose
+PATIENCE = 1  # seconds to wait for a Redis
+AWAY = 30  # seconds for which one that did not answer is not asked again
+
+
+class Posts:
+    """Counts posts by client, in a Redis if there is one that answers, else in this worker's memory."""
+
+    def __init__(self, settings: Settings):
+        self._most = RateLimitItemPerMinute(settings.rate_limit)
+        self._memory = FixedWindowRateLimiter(MemoryStorage())
+        self._shared = FixedWindowRateLimiter(storage_from_string(
+            settings.rate_storage, wrap_exceptions=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE,
+        )) if settings.rate_storage else None
+        self._back = 0.0  # when to ask the Redis again
+
+    def wait(self, client: str) -> int | None:
+        """Counts a post; the seconds after which the client may post again, None where it may now."""
+        if self._shared and time.monotonic() >= self._back:
+            try:
+                return self._wait(self._shared, client)
+            except StorageError as error:  # a Redis that is away stops nobody
+                self._back = time.monotonic() + AWAY
+                log.warning("INKLING_RATE_STORAGE does not answer, each worker counts by itself: %s", error)
+        return self._wait(self._memory, client)
+
+    def _wait(self, limiter: FixedWindowRateLimiter, client: str) -> int | None:
+        if limiter.hit(self._most, client):
+            return None
+        return max(1, int(limiter.get_window_stats(self._most, client).reset_time - time.time()) + 1)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    if not settings.rate_limit:
+        return
+    posts = Posts(settings)
+
+    def refuse():
+        """429 beyond the limit, before anything of the post is read."""
+        if request.method in ("GET", "HEAD", "OPTIONS") or (seconds := posts.wait(_client())) is None:
+            return None
+        error = Rejected("rate-limited", f"One client may post {settings.rate_limit} times a minute. "
+                         f"Try again in {seconds} seconds.")
+        return errors.rejected(error, retry_after=seconds)
+
+    app.before_request(refuse)
+
+
+def _client() -> str:
+    """Whom a post is counted for: an IPv4 address, or the network of an IPv6 one."""
+    address = request.remote_addr or ""
+    return str(ipaddress.ip_network((address, HOME), strict=False)) if ":" in address else address
