@@ -1,5 +1,5 @@
 # make run   serve on http://127.0.0.1:5000        make test  run all tests
-# make lint  check style                           make ink   the ink benchmark
+# make lint  style, packages                        make ink   the ink benchmark
 # make notebooks  run all notebooks anew             make folder  how fast a folder is read
 # make photos   the same for photos                make words     bring the translations up to date
 PYTHON ?= python3
@@ -17,6 +17,7 @@ test: .venv/dev.done
 
 lint: .venv/dev.done
 	$(BIN)/ruff check .
+	$(BIN)/python -m tools.audit
 
 ink: .venv/dev.done
 	$(BIN)/python -m benchmarks.ink

@@ -1,0 +1,312 @@
+"""What is shipped to run Inkling for others: each file held to rules, and to the app, by whatever can check it here."""
+
+import http.client
+import io
+import json
+import re
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import yaml
+from werkzeug.serving import make_server
+
+from inkling.settings import ELSEWHERE, ROOT, SETTINGS, Settings
+
+DEPLOY = ROOT / "deploy"
+KNOWN = {setting.variable for setting in SETTINGS.values()} | ELSEWHERE.keys()
+PYTHONS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH"}
+DEFAULTS = Settings.from_env({})
+
+
+def needs(program):
+    return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
+
+
+# ---- Dockerfile, by rules as hadolint has them ----
+
+
+def instructions():
+    """(instruction, arguments) in order, comments out and continued lines joined."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    return [tuple(line.split(None, 1)) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+STEPS = instructions()
+
+
+def arguments(name):
+    return [rest for instruction, rest in STEPS if instruction == name]
+
+
+@pytest.mark.parametrize("base", arguments("FROM"))
+def test_the_base_is_slim_and_pinned_to_a_release(base):
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+( AS [a-z]+)?", base)
+
+
+def test_all_stages_have_one_base():
+    """A package compiled for one Python does not run in another."""
+    assert len({base.split()[0] for base in arguments("FROM")}) == 1
+
+
+def test_nothing_is_fetched_but_the_pinned_packages():
+    assert arguments("ADD") == []
+    for run in arguments("RUN"):
+        assert not re.search(r"\b(curl|wget|git|apt|apt-get|sudo|npm)\b", run)
+        for install in re.findall(r"pip install ([^&]*)", run):
+            assert "--no-cache-dir" in install
+            assert install.split()[-2:] == ["-r", "requirements-serve.txt"]
+
+
+def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
+    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements-serve.txt").read_text().splitlines()]
+    packages = [line for line in lines if line]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\d.]+", package) for package in packages)
+    assert not {"tensorflow", "keras", "tf2onnx", "onnx"} & {package.split("==")[0] for package in packages}
+
+
+def test_it_does_not_run_as_root():
+    user = arguments("USER")[-1]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # numbers, so that a cluster can tell it is not root
+    last = max(i for i, (instruction, _) in enumerate(STEPS) if instruction == "USER")
+    assert not {"RUN", "COPY"} & {instruction for instruction, _ in STEPS[last:]}
+
+
+def test_no_file_of_the_app_belongs_to_who_runs_it():
+    assert not any("--chown" in copied for copied in arguments("COPY"))
+    assert [run for run in arguments("RUN") if "chmod" in run or "chown " in run] == []
+
+
+@pytest.mark.parametrize("name", ["CMD", "HEALTHCHECK"])
+def test_programs_are_started_without_a_shell(name):
+    (given,) = arguments(name)
+    command = json.loads(given[given.index("["):])
+    assert command[0] in ("gunicorn", "python")
+    assert "curl" not in given
+    if name == "HEALTHCHECK":
+        assert "/healthz" in command[-1]
+        compile(command[-1], "HEALTHCHECK", "exec")
+
+
+@pytest.fixture
+def environment():
+    pairs = [word for line in arguments("ENV") for word in shlex.split(line)]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def test_its_variables_are_settings_and_its_port_is_the_exposed_one(environment):
+    assert environment.keys() - KNOWN - PYTHONS == set()
+    Settings.from_env(environment)
+    assert arguments("EXPOSE") == [environment["PORT"]]
+
+
+def test_it_has_two_volumes_pictures_and_models(environment):
+    (volumes,) = arguments("VOLUME")
+    assert json.loads(volumes) == [environment["INKLING_PICTURES"], environment["INKLING_MODELS"]]
+
+
+def test_all_that_is_copied_exists_and_is_sent_to_the_build():
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    for copied in arguments("COPY"):
+        if "--from" not in copied:
+            for source in copied.split()[:-1]:
+                assert (ROOT / source).exists()
+                assert f"!{source}" in rules
+    assert rules[0] == "*"
+    for private in (".git", ".env", "data", "saveimages", "tests"):
+        assert f"!{private}" not in rules
+
+
+# ---- compose ----
+
+
+@pytest.fixture(scope="module")
+def service():
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["inkling"]
+
+
+def test_the_container_can_do_no_more_than_it_needs(service):
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert service["tmpfs"][0].startswith("/tmp:size=")
+    assert {"mem_limit", "pids_limit", "restart"} <= service.keys()
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_the_container_keeps_the_pictures_and_only_reads_the_models(service, environment):
+    places = dict(volume.split(":", 1) for volume in service["volumes"])
+    assert places == {"pictures": environment["INKLING_PICTURES"], "../models": f"{environment['INKLING_MODELS']}:ro"}
+
+
+def test_the_containers_settings_are_settings(service, environment):
+    assert service["environment"].keys() <= KNOWN
+    Settings.from_env(environment | service["environment"])
+    assert service["ports"] == [f"127.0.0.1:8000:{environment['PORT']}"]
+
+
+def test_it_is_given_the_time_that_gunicorn_takes_to_end(service):
+    graceful = re.search(r"^graceful_timeout = (\d+)", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE)[1]
+    assert int(service["stop_grace_period"].rstrip("s")) > int(graceful)
+    stop = re.search(r"^TimeoutStopSec=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
+    assert int(stop) > int(graceful)
+
+
+# ---- systemd ----
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """The unit, with a program that is there: systemd looks for it."""
+    path = tmp_path / "inkling.service"
+    text = (DEPLOY / "inkling.service").read_text()
+    path.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", text, flags=re.MULTILINE))
+    return path
+
+
+@needs("systemd-analyze")
+def test_systemd_takes_the_unit(unit):
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
+
+
+@needs("systemd-analyze")
+def test_systemd_finds_the_unit_little_exposed(unit):
+    """On its scale from 0 to 10, in tenths."""
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_units_settings_are_settings():
+    pairs = re.findall(r"^Environment=(\w+)=(.*)$", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)
+    assert dict(pairs).keys() - KNOWN - PYTHONS == set()
+    Settings.from_env(dict(pairs))
+
+
+# ---- nginx ----
+
+
+SITE = (DEPLOY / "nginx.conf").read_text()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_nginx_lets_through_what_the_app_takes():
+    """Bodies: no more, and no less, lest nginx refuses what the app would take."""
+    one, batch = (int(size) for size in re.findall(r"client_max_body_size (\d+);", SITE))
+    assert one == DEFAULTS.max_bytes * 4 // 3 + 65536
+    assert batch == DEFAULTS.max_batch * DEFAULTS.max_bytes + 65536
+
+
+def test_the_parts_agree_on_a_port(environment):
+    assert "server 127.0.0.1:8000;" in SITE
+    assert "Environment=PORT=8000" in (DEPLOY / "inkling.service").read_text()
+    assert environment["PORT"] == "8000"
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    """Writes a whole configuration around the site, on free ports and with a certificate made for it."""
+    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test",
+                    "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+
+    def write(upstream, plain, tls):
+        site = re.sub(r"listen \[::\].*\n", "", SITE).replace("listen 80;", f"listen 127.0.0.1:{plain};")
+        site = site.replace("listen 443", f"listen 127.0.0.1:{tls}").replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
+        site = re.sub(r"/etc/letsencrypt/\S+fullchain.pem", str(tmp_path / "cert.pem"), site)
+        site = re.sub(r"/etc/letsencrypt/\S+privkey.pem", str(tmp_path / "key.pem"), site)
+        temporary = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in names)
+        path = tmp_path / "nginx.conf"
+        path.write_text(f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n"
+                        f"events {{}}\nhttp {{\n{temporary}{site}}}\n")
+        return ["nginx", "-p", str(tmp_path), "-c", str(path)]
+
+    return write
+
+
+@needs("nginx")
+@needs("openssl")
+def test_nginx_takes_the_site(nginx):
+    done = subprocess.run([*nginx(1, 2, 3), "-t"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr
+
+
+@pytest.fixture
+def ask(nginx, make_app, settings):
+    """Sends a request through nginx to the app; returns (status, headers, body)."""
+    upstream, plain, tls = free_port(), free_port(), free_port()
+    app = make_app(replace(settings, max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
+    server = make_server("127.0.0.1", upstream, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    process = subprocess.Popen(nginx(upstream, plain, tls), stderr=subprocess.DEVNULL)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    def ask(method, path, body=None, headers=None, over_tls=True):
+        connection = (http.client.HTTPSConnection("127.0.0.1", tls, timeout=60, context=trusting) if over_tls
+                      else http.client.HTTPConnection("127.0.0.1", plain, timeout=60))
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                ask("GET", "/healthz")
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield ask
+    finally:
+        process.terminate()
+        process.wait(20)
+        server.shutdown()
+        server.server_close()
+
+
+@needs("nginx")
+@needs("openssl")
+def test_through_nginx(ask, png, ink_model):
+    """One start for all: TLS only, no figures, its own request id, and our errors for what it refuses."""
+    status, headers, _ = ask("GET", "/models", over_tls=False)
+    assert (status, headers["Location"]) == (301, "https://127.0.0.1/models")
+
+    status, headers, page = ask("GET", "/api/docs", headers={"X-Request-ID": "z" * 32, "X-Forwarded-For": "192.0.2.1"})
+    assert status == 200
+    assert b"https://127.0.0.1" in page
+    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-ID"])  # nginx's
+    assert headers["Strict-Transport-Security"]
+    assert headers["Content-Security-Policy"]
+    assert "/" not in headers["Server"]
+
+    assert ask("GET", "/metrics")[0] == 404
+
+    edge = {"Content-Type": "multipart/form-data; boundary=edge"}
+    head = b'--edge\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    status, _, answer = ask("POST", f"/api/predict?model={ink_model}", head + png + b"\r\n--edge--\r\n", edge)
+    assert (status, json.loads(answer)["label"]) == (200, "1")
+
+    status, headers, _ = ask("POST", "/predict", io.BytesIO(bytes(23_000_000)), edge | {"Content-Length": "23000000"})
+    assert (status, headers["Location"].split("://")[-1].split("/", 1)[-1]) == (303, "help?reason=too-large")
+
+    status, headers, answer = ask("POST", "/api/predict", b"", edge | {"Content-Length": "400000000"})
+    assert (status, headers["Content-Type"]) == (413, "application/problem+json")
+    assert json.loads(answer)["reason"] == "too-large"
