@@ -183,7 +183,8 @@ def turn(app):
 def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_model, kept):
     client, before = narrow.test_client(), kept()
     with turn(narrow):
-        answers = [page(client, png, ink_model), client.get(f"{result}/others")]
+        several = {"image": [(io.BytesIO(png), "a.png"), (io.BytesIO(png), "b.png")], "model": ink_model}
+        answers = [page(client, png, ink_model), client.post("/predict", data=several), client.get(f"{result}/others")]
         for answer in answers:
             assert is_help(answer, 503, "Too much to do at the moment")
         answers.append(api(client, png, ink_model))

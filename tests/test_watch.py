@@ -73,6 +73,15 @@ def test_a_bad_picture_among_good_ones_is_counted(client, grown, png, ink_model)
     assert grown("inkling_answers_total", model=ink_model, label="1") == 2
 
 
+def test_several_on_the_page_are_counted_one_by_one(client, grown, png, ink_model):
+    files = [(io.BytesIO(data), f"{i}.png") for i, data in enumerate((png, b"", png))]
+    answer = client.post("/predict", data={"image": files, "model": ink_model})
+    assert answer.location.startswith("/batches/")
+    assert grown("inkling_answers_total", model=ink_model, label="1") == 2
+    assert grown("inkling_stage_seconds_count", stage="decode") == 2
+    assert grown("inkling_rejections_total", reason="empty") == 1
+
+
 def test_every_reason_is_there_before_its_first_event(client):
     assert {dict(key[1:])["reason"] for key in figures(client) if key[0] == "inkling_rejections_total"} == set(REASONS)
 
