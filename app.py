@@ -13,7 +13,21 @@ from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
 from inkling.web import (
-    api, compress, errors, guard, history, lab, many, models, ops, pages, play, proxies, rate, watch, words,
+    api,
+    compress,
+    errors,
+    guard,
+    history,
+    lab,
+    many,
+    models,
+    ops,
+    pages,
+    play,
+    proxies,
+    rate,
+    watch,
+    words,
 )
 from inkling.web.gate import Gate
 

@@ -1,8 +1,11 @@
 """How many requests a worker works on at once: some do, a few wait, the rest are told to come back."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+
+from flask import request
 
 from inkling.intake import Rejected
 from inkling.settings import Settings
@@ -47,6 +50,18 @@ class Gate:
 def turn():
     """A turn at this app's gate."""
     return inkling().gate.turn()
+
+
+def in_turn(view: Callable) -> Callable:
+    """A view that works on a picture, as a whole, once its form is read."""
+
+    @wraps(view)
+    def waiting(*args, **kwargs):
+        request.form  # noqa: B018  it is read here, for a client may send it slowly
+        with turn():
+            return view(*args, **kwargs)
+
+    return waiting
 
 
 def _busy() -> Rejected:

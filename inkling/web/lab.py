@@ -16,7 +16,7 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
 from inkling.settings import EXTENSIONS
-from inkling.web import charts, history, inkling
+from inkling.web import charts, errors, gate, history, inkling, metrics
 from inkling.web.words import translated
 
 blueprint = Blueprint("lab", __name__)
@@ -43,6 +43,7 @@ class Source:
 
 
 @blueprint.get("/lab")
+@gate.in_turn
 def show():
     """The chain in the address, on a result's picture or on the sample."""
     names = request.args.getlist("step") if "step" in request.args else [FIRST]
@@ -51,6 +52,7 @@ def show():
 
 
 @blueprint.post("/lab")
+@gate.in_turn
 def change():
     """The same with another picture or another chain; also saves the result, or asks a model and keeps its answer."""
     steps, problems = lab.read(request.form.getlist("step"), request.form)
@@ -148,7 +150,9 @@ def _classify(source: Source, steps: list[lab.Step]) -> str:
     image = lab.image(lab.apply(source.picture, steps))
     decode = round((time.perf_counter() - start) * 1e3, 3)
     prediction = inkling().classifier.classify_one(image, request.form.get("model", ""))
-    id = inkling().store.add(image, prediction, source.kind, {"decode": decode} | prediction.milliseconds)
+    milliseconds = {"decode": decode} | prediction.milliseconds
+    id = inkling().store.add(image, prediction, source.kind, milliseconds)
+    metrics.answered(prediction, milliseconds)
     history.remember(id)
     return id
 
@@ -218,6 +222,7 @@ def _sentence(problem: lab.Problem) -> str:
 
 
 def _why(error: Rejected) -> str:
-    """A rejection in two sentences, as the help page has it."""
+    """A rejection in two sentences, as the help page has it; it is counted as any other."""
+    errors.count(error)
     about = intake.REASONS[error.reason]
     return f"{translated(about.title)}. {intake.advice(error.reason, inkling().settings, gettext)}"

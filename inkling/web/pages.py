@@ -75,12 +75,12 @@ def result(id: str):
 
 
 @blueprint.get("/results/<id>/others")
+@gate.in_turn
 def others(id: str):
     """What the other models of the task say of the same picture, computed now; nothing is kept."""
     found = _result(id)
-    with gate.turn():
-        image = inkling().store.open(found) or abort(404, "This picture is not here, or no longer.")
-        answers = [(card, _answer(image, card.name)) for card in _others(found)]
+    image = inkling().store.open(found) or abort(404, "This picture is not here, or no longer.")
+    answers = [(card, _answer(image, card.name)) for card in _others(found)]
     answers = [(card, answer) for card, answer in answers if answer != "model-unavailable"]
     same = sum(getattr(answer, "label", None) == found.label for _, answer in answers)
     return render_template("others.html", result=found, answers=answers, same=same, top=TOP_OTHERS)
