@@ -77,7 +77,10 @@ export class Live extends Asker {
       return row;
     }));
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-    for (const row of this.bars.children) glide(row, before.get(row));
+    for (const old of this.bars.getAnimations({ subtree: true })) old.cancel();
+    // Measured all at once, before anything moves: each look after a move costs a layout.
+    const after = [...this.bars.children].map((row) => ({ row, now: place(row) }));
+    for (const { row, now } of after) glide(row, now, before.get(row));
   }
 
   /** An empty bar, as the macro `bars` in macros.html makes it. @param {string} label */
@@ -101,10 +104,9 @@ function place(row) {
   return { top: row.getBoundingClientRect().top, width: getComputedStyle(find(row, "rect")).width };
 }
 
-/** @param {Element} row @param {{ top: number, width: string }} [before] */
-function glide(row, before) {
-  for (const old of row.getAnimations({ subtree: true })) old.cancel();
-  const now = place(row);
+/** @typedef {{ top: number, width: string }} Place */
+/** @param {Element} row @param {Place} now @param {Place} [before] */
+function glide(row, now, before) {
   const timing = { duration: 250, easing: "ease-out" };
   if (before) row.animate({ transform: [`translateY(${before.top - now.top}px)`, "none"] }, timing);
   find(row, "rect").animate({ width: [before?.width ?? "0px", now.width] }, timing);
