@@ -5,7 +5,8 @@
 The folder is made here: JPEG files of 640 x 480, grainy photos for a model that reads photos, drawings for one that
 reads ink. "Alone" is the network on arrays that lie ready, in batches of the size that is fastest for it; "folder" is
 `flask classify DIR --csv` from the first file to the whole table, with the models opened before. The share is the
-median of the rounds' shares, so that what else the machine does hits both sides.
+median of the rounds' shares, so that what else the machine does hits both sides. Processor time, of all threads
+together, depends less on that: where the network keeps all cores busy, the share cannot exceed what its part is there.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -25,13 +27,14 @@ from inkling import folder, pixels, runtime
 from inkling.settings import Settings
 
 SIZE = (640, 480)
+QUALITY, GRAIN = 80, 7  # 45 KB a photo, as real ones of this size and quality have
 BATCHES = (8, 16, 32, 64, 128)
 
 
 def photo(rng: np.random.Generator) -> Image.Image:
     """Soft colours with a camera's grain."""
     soft = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
-    return Image.fromarray(np.clip(np.asarray(soft) + rng.normal(0, 6, (*SIZE[::-1], 3)), 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(np.asarray(soft) + rng.normal(0, GRAIN, (*SIZE[::-1], 3)), 0, 255).astype(np.uint8))
 
 
 def drawing(rng: np.random.Generator) -> Image.Image:
@@ -48,14 +51,22 @@ def make(root: Path, count: int, picture: Callable[[np.random.Generator], Image.
     root.mkdir()
     rng = np.random.default_rng(0)
     for i in range(count):
-        picture(rng).save(root / f"{i:05}.jpg", quality=88)
+        picture(rng).save(root / f"{i:05}.jpg", quality=QUALITY)
     return root
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+class Pace(NamedTuple):
+    """How fast pictures are answered."""
+
+    speed: float  # pictures a second
+    cost: float  # milliseconds of processor time for one, all threads together
+
+
+def pace(count: int, work: Callable[[], object]) -> Pace:
+    """The pace of work that answers `count` pictures."""
+    start, used = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return Pace(count / (time.perf_counter() - start), (time.process_time() - used) / count * 1e3)
 
 
 class Contest:
@@ -74,22 +85,21 @@ class Contest:
         for size in BATCHES:
             self._array = np.repeat(one, size, axis=0)
             self._network(self._array)  # the first one of a size is compiled for it
-            speeds[size] = statistics.median(self.alone(max(BATCHES)) for _ in range(3))
+            speeds[size] = statistics.median(self.alone(max(BATCHES)).speed for _ in range(3))
         self.batch = max(BATCHES, key=speeds.get)
         self._array = np.repeat(one, self.batch, axis=0)
         self.folder()
 
-    def alone(self, count: int = 0) -> float:
-        """Pictures a second of the network on at least `count` pictures that lie ready, as many as files if 0."""
+    def alone(self, count: int = 0) -> Pace:
+        """The network on at least `count` pictures that lie ready, as many as files if 0."""
         turns = -(-(count or self._count) // len(self._array))
-        return turns * len(self._array) / seconds(lambda: [self._network(self._array) for _ in range(turns)])
+        return pace(turns * len(self._array), lambda: [self._network(self._array) for _ in range(turns)])
 
-    def folder(self) -> float:
-        """Pictures a second of `flask classify DIR --csv`."""
+    def folder(self) -> Pace:
+        """`flask classify DIR --csv`."""
         with tempfile.TemporaryDirectory() as out:
             arguments = ["classify", str(self._root), "--model", self._name, "--csv", f"{out}/out.csv"]
-            took = seconds(lambda: self._check(self._runner.invoke(args=arguments)))
-        return self._count / took
+            return pace(self._count, lambda: self._check(self._runner.invoke(args=arguments)))
 
     def _check(self, done) -> None:
         if done.exit_code:
@@ -102,9 +112,10 @@ def report(contest: Contest, name: str, rounds: int) -> None:
     for _ in tqdm(range(rounds), name, leave=False):
         alone.append(contest.alone())
         whole.append(contest.folder())
-    share = statistics.median(one / other for one, other in zip(whole, alone, strict=True))
-    own, kept = statistics.median(alone), statistics.median(whole)
-    print(f"| `{name}` | {own:,.0f} (batches of {contest.batch}) | {kept:,.0f} | {share:.0%} |", flush=True)
+    share = statistics.median(one.speed / other.speed for one, other in zip(whole, alone, strict=True))
+    own, kept = (Pace(*map(statistics.median, zip(*paces, strict=True))) for paces in (alone, whole))
+    print(f"| `{name}` | {own.speed:,.0f} (batches of {contest.batch}) | {kept.speed:,.0f} | {share:.0%} | "
+          f"{own.cost:.2f} ms | {kept.cost:.2f} ms |", flush=True)
 
 
 def main() -> None:
@@ -115,7 +126,8 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{arguments.files} files of {SIZE[0]} x {SIZE[1]}, {os.cpu_count()} cores, batches of {folder.BATCH} "
           f"from the folder, medians of {arguments.rounds} rounds\n")
-    print("| model | alone, pictures/s | folder, pictures/s | share |\n| --- | --- | --- | --- |", flush=True)
+    print("| model | alone, pictures/s | folder, pictures/s | share | processor, alone | processor, folder |\n"
+          "| --- | --- | --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         app = create_app(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch}))
         for name in arguments.models.split(","):

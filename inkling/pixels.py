@@ -68,11 +68,13 @@ def enough(spec: InputLike) -> int:
 
 def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:
     """uint8 pictures [..., height, width, channels] -> float32 in 0..1 ("unit") or -1..1 ("signed")."""
-    if scaling == "unit":
-        return pictures.astype(np.float32) / 255
+    if scaling not in ("unit", "signed"):
+        raise ValueError(f"scaling must be 'unit' or 'signed'. Received: {scaling!r}")
+    scaled = pictures.astype(np.float32)
+    scaled /= 255 if scaling == "unit" else 127.5  # in place: a batch of photos is large
     if scaling == "signed":
-        return pictures.astype(np.float32) / 127.5 - 1
-    raise ValueError(f"scaling must be 'unit' or 'signed'. Received: {scaling!r}")
+        scaled -= 1
+    return scaled
 
 
 def photo(image: Image.Image, width: int, height: int) -> np.ndarray:

@@ -169,13 +169,13 @@ def test_a_table_has_a_row_a_file(runner, album, ink_model, classifier, drawing,
 
 
 def test_a_folder_is_answered_as_its_files_are(runner, tmp_path, ink_model, drawing):
-    """More files than two batches, each turned otherwise: no answer may slip to another file."""
+    """More files than are read ahead, each turned otherwise: no answer may slip to another file."""
     turns = [(i * 37) % 360 for i in range(70)]
     for i, turn in enumerate(turns):
         drawing.rotate(turn, fillcolor="white").save(tmp_path / f"{i:02}.png")
     together = lines(runner.invoke(args=["classify", str(tmp_path), "--model", ink_model, "--json"]).stdout)
     assert len(together) == len(turns)
-    for i in (0, 1, 31, 32, 63, 64, 69):
+    for i in (0, folder.BATCH - 1, folder.BATCH, 63, 64, 69):
         (alone,) = lines(runner.invoke(
             args=["classify", str(tmp_path / f"{i:02}.png"), "--model", ink_model, "--json"]).stdout)
         assert (together[i]["file"], together[i]["label"]) == (alone["file"], alone["label"])
