@@ -14,6 +14,9 @@ const sketch = new Sketch(/** @type {HTMLCanvasElement} */ (form.querySelector("
 
 let newest = 0, timer = 0, request = new AbortController();
 
+/** The page lacks what a model says of the original until an answer with both has come. */
+let lacking = false;
+
 /** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLElement | null} [button] pressed for it */
 async function refresh(button) {
   clearTimeout(timer);
@@ -22,7 +25,7 @@ async function refresh(button) {
   const turn = ++newest;
   const body = new FormData(form, button);
   body.delete("image");
-  body.set("live", "1");
+  body.set("live", lacking ? "both" : "after");
   try {
     const answer = await fetch(form.action, { method: "POST", body, signal: request.signal });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -36,6 +39,7 @@ async function refresh(button) {
 
 /** @param {Document} page @param {HTMLElement | null} [button] */
 function show(page, button) {
+  if (page.querySelector("[data-part=before]")) lacking = false;
   for (const fresh of page.querySelectorAll("[data-part]")) {
     const name = /** @type {HTMLElement} */ (fresh).dataset.part;
     const old = form.querySelector(`[data-part=${name}]`);
@@ -80,6 +84,7 @@ function follow(event) {
   if (!field?.name || ["image", "add"].includes(field.name)) return;
   if (changed !== field) field.value = changed.value;
   const slider = /** @type {HTMLInputElement | null} */ (form.querySelector(`[data-of="${field.id}"]`));
+  if (field.name === "model") lacking = true;
   if (slider && slider !== changed) slider.value = field.value;
   clearTimeout(timer);
   // Half a number is not complained about while it is being typed.
@@ -93,6 +98,25 @@ function send(event) {
   if (!button?.hasAttribute("data-live")) return;
   event.preventDefault();
   refresh(button);
+}
+
+/** Takes a file, chosen, dropped or pasted. @param {FileList | null | undefined} files */
+function take(files) {
+  if (!files?.length) return;
+  if (files[0].size > Number(form.dataset.maxBytes)) {
+    file.value = "";
+    complain(form.dataset.tooLarge ?? "");
+    return;
+  }
+  file.files = files;
+  form.submit();
+}
+
+/** A drop anywhere counts: one that misses the field would otherwise replace the page. @param {DragEvent} event */
+function drop(event) {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  if (event.type === "drop") take(event.dataTransfer.files);
 }
 
 /** @param {MouseEvent} event */
@@ -114,7 +138,9 @@ const actions = {
 
 form.addEventListener("input", follow);
 form.addEventListener("submit", send);
-file.addEventListener("change", () => file.files?.length && form.submit());
+file.addEventListener("change", () => take(file.files));
+document.addEventListener("paste", (event) => take(event.clipboardData?.files));
+for (const type of ["dragover", "drop"]) document.addEventListener(type, (event) => drop(/** @type {DragEvent} */ (event)));
 for (const name in actions) form.querySelector(`[data-sketch=${name}]`)?.addEventListener("click", actions[name]);
 const copier = /** @type {HTMLButtonElement} */ (form.querySelector("[data-copy]"));
 // Browsers give the clipboard to safe pages only.

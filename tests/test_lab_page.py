@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from inkling import lab
+from inkling.web import charts
 
 CHAIN = {"step": ["rotate", "canny"], "1.angle": "30", "2.low": "20"}
 STEPS = [lab.OPERATIONS["rotate"].step(angle=30), lab.OPERATIONS["canny"].step(low=20)]
@@ -244,12 +245,32 @@ def test_a_copy_that_is_larger_than_ours_is_made_small(client, encode, data_url,
 
 def test_a_script_gets_no_picture_back_that_it_has(client, photo, encode):
     fields = Form(post(client, **CHAIN, image=an_upload(photo, encode))).fields
-    answer = post(client, **fields, live="1")
-    assert answer.status_code == 200
-    assert Form(answer).images["before"] is None
-    assert "picture" not in Form(answer).fields
-    address = re.search('data-address="([^"]*)"', post(client, **CHAIN, live="1").text)[1]
+    both, after = (Form(post(client, **fields, live=live)) for live in ("both", "after"))
+    assert both.images["before"] is None
+    assert "before" not in after.images
+    assert both.images["after"] == after.images["after"]
+    assert "picture" not in both.fields | after.fields
+    address = re.search('data-address="([^"]*)"', post(client, **CHAIN, live="after").text)[1]
     assert Form(client.get(unescape(address))).fields["1.angle"] == ["30"]
+
+
+# ---- The histogram ----
+
+
+@pytest.mark.parametrize("shares, top", [([0.5, 0.25, 0.25, 0], "50%"), ([1, 0, 0, 0], "100%"), ([0.01] * 100, "2%")])
+def test_a_histogram_fills_its_frame(shares, top):
+    chart = charts.histogram(shares)
+    left, upper, right, lower = chart.frame
+    assert len(chart.bars) == sum(share > 0 for share in shares)
+    assert [(tick.at, tick.text) for tick in chart.up][::2] == [(lower, "0%"), (upper, top)]
+    for bar in chart.bars:
+        assert left <= bar.x < bar.x + bar.width <= right
+        assert bar.y + bar.height == pytest.approx(lower)
+        assert bar.y >= upper
+
+
+def test_a_single_pixel_is_still_to_be_seen():
+    assert charts.histogram([1 - 1e-6, 1e-6]).bars[1].height == 1
 
 
 # ---- The answers ----

@@ -48,7 +48,7 @@ def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
 
 
 def shoot(base: str) -> None:
-    """Writes the first page and a result, at two widths."""
+    """Writes the first page, a result and the lab, at two widths."""
     with sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -60,6 +60,8 @@ def shoot(base: str) -> None:
             page.click("#draw button[type=submit]")
             page.wait_for_url("**/results/*")
             page.screenshot(path=DOCS / f"result-{name}.png", full_page=True)
+            page.goto(f"{base}/lab?step=rotate&1.angle=20")
+            page.screenshot(path=DOCS / f"lab-{name}.png", full_page=True)
         preview(browser)
         browser.close()
 

@@ -186,26 +186,28 @@ def _page(source: Source, steps: list[lab.Step], sentences: list[str], status: i
     groups = classifier.catalog.by_task(without=classifier.broken)
     chosen = _chosen(groups, source)
     after = lab.apply(source.picture, steps)
-    answers = _answers([source.picture, after], chosen)
+    pictures = [after] if _live() == "after" else [after, source.picture]
+    shown = [_shown(picture, answer) for picture, answer in zip(pictures, _answers(pictures, chosen), strict=True)]
     html = render_template(
         "lab.html", source=source, steps=steps, operations=lab.OPERATIONS, most_steps=lab.MOST_STEPS,
         sentences=sentences[:TOLD], groups=groups, chosen=chosen, top=TOP, code=lab.code(steps), live=_live(),
         address=None if source.copy else _address(source, steps), extensions=EXTENSIONS,
-        before=_shown(source.picture, "" if _live() else source.url, answers[0]),
-        after=_shown(after, lab.data_url(after, MOST_COPY), answers[1]))
+        max_bytes=inkling().settings.max_bytes, too_large=_advice("too-large"),
+        after=shown[0], after_url=lab.data_url(after, MOST_COPY),
+        before=shown[1] if len(shown) > 1 else None, before_url="" if _live() else source.url)
     return html, 400 if sentences and status == 200 else status
 
 
-def _shown(picture, url: str, answer: Prediction | Rejected | None) -> SimpleNamespace:
+def _shown(picture, answer: Prediction | Rejected | None) -> SimpleNamespace:
     histogram = lab.histogram(picture)
     height, width = picture.shape[:2]
-    return SimpleNamespace(url=url, width=width, height=height, histogram=histogram, answer=answer,
+    return SimpleNamespace(width=width, height=height, histogram=histogram, answer=answer,
                            chart=charts.histogram(histogram.shares))
 
 
-def _live() -> bool:
-    """Whether a script asks, which has the picture already."""
-    return "live" in request.form
+def _live() -> str:
+    """What a script that has the page already wants anew: "after", "both" without the original itself; else ""."""
+    return request.form.get("live", "")
 
 
 def _address(source: Source, steps: list[lab.Step]) -> str:
@@ -222,7 +224,11 @@ def _sentence(problem: lab.Problem) -> str:
 
 
 def _why(error: Rejected) -> str:
-    """A rejection in two sentences, as the help page has it; it is counted as any other."""
+    """A rejection in words; it is counted as any other."""
     errors.count(error)
-    about = intake.REASONS[error.reason]
-    return f"{translated(about.title)}. {intake.advice(error.reason, inkling().settings, gettext)}"
+    return _advice(error.reason)
+
+
+def _advice(reason: str) -> str:
+    """Two sentences, as the help page has them."""
+    return f"{translated(intake.REASONS[reason].title)}. {intake.advice(reason, inkling().settings, gettext)}"

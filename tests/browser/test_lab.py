@@ -1,6 +1,7 @@
 """The lab in a browser: live with JavaScript, by a button without it, by keyboard, on a phone and a desktop."""
 
 import ast
+import base64
 import io
 
 import pytest
@@ -174,6 +175,27 @@ def test_a_bad_file_is_told_in_the_lab(lab):
     lab.set_input_files("#image", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no picture\n" * 50})
     expect(lab.get_by_role("alert")).to_contain_text("This is not a picture.")
     expect(lab.get_by_role("img", name="The picture after all steps")).to_be_visible()
+
+
+FILES = """([type, data, size]) => {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt()), files = new DataTransfer();
+    files.items.add(new File([bytes, new Uint8Array(size)], "cat.jpg"));
+    const options = {bubbles: true, cancelable: true};
+    document.body.dispatchEvent(type === "paste" ? new ClipboardEvent(type, {...options, clipboardData: files})
+        : new DragEvent(type, {...options, dataTransfer: files}));
+}"""
+
+
+@pytest.mark.parametrize("way", ["paste", "drop"])
+def test_a_photo_is_pasted_or_dropped_anywhere(lab, cat, way):
+    changed(lab, lambda: lab.evaluate(FILES, [way, base64.b64encode(cat["buffer"]).decode(), 0]))
+    assert lab.locator("[name=picture]").count() == 1
+
+
+def test_a_file_that_is_too_large_is_not_sent(lab, cat):
+    lab.evaluate(FILES, ["drop", base64.b64encode(cat["buffer"]).decode(), 17 * 2**20])
+    expect(lab.get_by_role("alert")).to_contain_text("The limit is 16 MB.")
+    assert lab.locator("[name=picture]").count() == 0
 
 
 def test_the_code_is_copied_and_the_result_saved(open_page):
