@@ -30,8 +30,9 @@ async function refresh(button) {
     const answer = await fetch(form.action, { method: "POST", body, signal: request.signal });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (turn !== newest) return;
-    if (!page.querySelector("form.lab")) throw new Error(`${answer.status}`);
-    show(page, button);
+    // Another page than ours is the help page, which says why: too many visitors at once, for one.
+    if (page.querySelector("form.lab")) show(page, button);
+    else complain(page.querySelector(".problem p")?.textContent ?? form.dataset.lost ?? "");
   } catch {
     if (turn === newest) complain(form.dataset.lost ?? "");
   }

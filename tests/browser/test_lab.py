@@ -101,6 +101,12 @@ def test_a_server_that_is_gone_is_told_and_the_picture_stays(lab):
     expect(lab.get_by_role("alert")).to_be_empty()
 
 
+def test_a_server_that_is_busy_says_so(lab):
+    lab.route("**/lab", lambda route: route.fulfill(status=303, headers={"Location": "/help?reason=busy"}))
+    lab.fill("#s1-low", "7")
+    expect(lab.get_by_role("alert")).to_have_text("Wait a few seconds and send it again.")
+
+
 # ---- The chain ----
 
 
