@@ -68,6 +68,7 @@ class Training(Card):
     dataset: str
     train_size: int
     held_out_size: int
+    corrections: int = 0  # of visitors, learned beside them
     epochs: int
     seconds: float
     seed: int

@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--seeds", type=positive, default=1,
                      help="train so many, from --seed on, and keep the median one on held-out pictures (default: 1)")
     one.add_argument("--weights", help="pretrained weights, where the recipe takes them: imagenet, or a file")
+    one.add_argument("--corrections", type=Path, metavar="DIR",
+                     help="teach the model what visitors corrected, as `flask corrections export DIR` wrote it")
     one.set_defaults(run=train, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
 
@@ -121,20 +123,25 @@ def prepare(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Trains a model by its recipe and replaces its folder, once it is whole."""
-    from training import export, registry, trials
+    from training import corrections, export, registry, trials
     from training.recipe import Run
 
     recipes = registry.recipes()
     check_known(args.name, recipes, "model")
     recipe = recipes[args.name]
     dataset = data.load(recipe.dataset, limit=args.limit, seed=args.seed)
-    print(f"Training {recipe.name} on {len(dataset.train.y):,} pictures of {dataset.name}.", flush=True)
-    run = Run(args.epochs or recipe.epochs, args.seed, args.weights, args.models)
-    trained = trials.train(recipe, dataset, run, args.seeds)
+    lesson = corrections.Lesson(recipe, dataset)
+    if args.corrections:
+        lesson = corrections.lesson(args.corrections, recipe, dataset, args.models, args.seed)
+        print(f"Teaching {lesson.count:,} corrections.", flush=True)
+    print(f"Training {recipe.name} on {len(lesson.dataset.train.y):,} pictures of {dataset.name}.", flush=True)
+    run = Run(args.epochs or lesson.recipe.epochs, args.seed, args.weights, args.models)
+    trained = trials.train(lesson.recipe, lesson.dataset, run, args.seeds)
     kept = trials.median(trained)
     print("Exporting and measuring.", flush=True)
     recorded = tuple(one.trial for one in trained if one.trial)
-    card = export.save(recipe, dataset, kept.fitted, args.models, command_of(args), kept.seed, recorded)
+    card = export.save(recipe, dataset, lesson.learned(kept.fitted), args.models, command_of(args), kept.seed,
+                       recorded)
     print_table(summary(card, args.models / card.name))
     return OK
 
@@ -245,7 +252,7 @@ def load_for(card: ModelCard, limit: int | None = None) -> data.Dataset:
 
 def command_of(args: argparse.Namespace) -> str:
     """What trains the same model again."""
-    given = {name: getattr(args, name) for name in ("epochs", "limit", "weights")}
+    given = {name: getattr(args, name) for name in ("epochs", "limit", "weights", "corrections")}
     given["seeds"] = args.seeds if args.seeds > 1 else None
     options = "".join(f" --{name} {value}" for name, value in given.items() if value)
     return f"python -m training train {args.name} --seed {args.seed}{options}"
@@ -277,6 +284,7 @@ def summary(card: ModelCard, folder: Path) -> Rows:
         ("temperature", f"{card.temperature:.3f}"),
         ("threshold", percent(card.threshold)),
         ("parameters", f"{card.parameters:,}"),
+        *([("corrections learned", f"{card.training.corrections:,}")] if card.training.corrections else []),
         ("trained for", f"{card.training.epochs} epochs, {card.training.seconds:,.0f} s"),
         ("folder", str(folder)),
     ]

@@ -163,6 +163,7 @@ def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtime.
             dataset=dataset.name,
             train_size=len(dataset.train.y),
             held_out_size=len(dataset.held_out.y),
+            corrections=fitted.corrections,
             epochs=fitted.epochs,
             seconds=round(fitted.seconds, 1),
             seed=seed,

@@ -25,6 +25,7 @@ class Fitted:
     history: dict[str, list[float]]  # per epoch: loss, accuracy, val_loss, val_accuracy
     epochs: int
     seconds: float
+    corrections: int = 0  # of visitors, that it learned from
 
 
 class Teacher:

@@ -1,0 +1,110 @@
+"""Does a model learn a habit of drawing from 50 corrections, and does it keep what it knew?
+
+    python -m benchmarks.teach
+
+Each habit is drawn 100 times: 50 drawings are corrected and taught to digits-cnn as `python -m training train
+digits-cnn --corrections DIR` does, starting from the shipped model each time; the other 50 are read before and after,
+and so are MNIST's 10,000 test pictures. Prints a table. Writes no model.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from inkling.catalog import read_card, read_catalog
+from inkling.classifier import Classifier
+from inkling.corrections import folder_of
+from inkling.settings import Settings
+from training import __main__ as training
+
+MODEL = "digits-cnn"
+COUNT = 50  # drawings taught, and as many more to read
+FIELD = 400  # pixels of the canvas, a side
+
+Strokes = list[list[tuple[float, float]]]
+
+
+# ---- Habits: strokes on a field of 400, a little different each time ----
+
+
+def mirrored_three(rng: np.random.Generator) -> Strokes:
+    """As children write it before they are told."""
+    waist = rng.uniform(180, 215)
+    return [[(270, 110), (200, 90), (140, 130), (160, waist - 15), (220, waist), (150, waist + 15), (130, 270),
+             (190, 310), (270, 290)]]
+
+
+def mirrored_seven(rng: np.random.Generator) -> Strokes:
+    return [[(280, 100), (120, 100), (rng.uniform(180, 220), 310)]]
+
+
+def tent_of_one(rng: np.random.Generator) -> Strokes:
+    """A 1 whose flag reaches down to a long foot: almost a triangle."""
+    half = rng.uniform(40, 80)
+    return [[(200 - half, 300), (200, 90), (200 + half, 300), (200 - half, 300)]]
+
+
+HABITS = {
+    "a mirrored 3": ("3", mirrored_three),
+    "a mirrored 7": ("7", mirrored_seven),
+    "a 1 like a tent": ("1", tent_of_one),
+}
+
+
+def drawing(habit: Callable[[np.random.Generator], Strokes], rng: np.random.Generator) -> Image.Image:
+    """One drawing as the canvas sends it, RGB 400 x 400: slant, turn, size, place and pen by lot, and a shaky hand."""
+    image = Image.new("RGB", (FIELD, FIELD), "white")
+    brush, pen = ImageDraw.Draw(image), int(rng.integers(10, 22))
+    turn, slant, size = rng.normal(0, 0.07), rng.normal(0, 0.08), rng.uniform(0.8, 1.15)
+    linear = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [[1, slant], [0, 1]]
+    place = FIELD / 2 + rng.uniform(-25, 25, 2)
+    for stroke in habit(rng):
+        points = (np.array(stroke) - FIELD / 2 + rng.normal(0, 3, (len(stroke), 2))) @ linear.T + place
+        brush.line([tuple(point) for point in points], "black", pen, joint="curve")
+        for x, y in (points[0], points[-1]):
+            brush.ellipse([x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2], "black")
+    return image
+
+
+def share_read(classifier: Classifier, drawings: list[Image.Image], label: str) -> float:
+    return float(np.mean([answer.label == label for answer in classifier.classify(drawings, MODEL)]))
+
+
+# ---- The measurement ----
+
+
+def main() -> None:
+    settings = Settings.from_env()
+    print(f"{'habit':<18} {'read before':>12} {'after':>8} {'MNIST before':>14} {'after':>8} {'seconds':>9}")
+    for name, (label, habit) in HABITS.items():
+        rng = np.random.default_rng(0)
+        drawings = [drawing(habit, rng) for _ in range(2 * COUNT)]
+        with tempfile.TemporaryDirectory() as folder:
+            models, corrections = Path(folder, "models"), Path(folder, "corrections")
+            shutil.copytree(settings.models / MODEL, models / MODEL)
+            before = read_card(models / MODEL)
+            read = share_read(classifier_of(settings, models), drawings[COUNT:], label)
+            place = corrections / "digits" / folder_of(label)
+            place.mkdir(parents=True)
+            for i, image in enumerate(drawings[:COUNT]):
+                image.save(place / f"{i}.png")
+            if training.main(["train", MODEL, "--corrections", str(corrections), "--models", str(models)]):
+                raise SystemExit("The training failed.")
+            after = read_card(models / MODEL)
+            read_after = share_read(classifier_of(settings, models), drawings[COUNT:], label)
+        seconds = after.training.seconds - before.training.seconds
+        print(f"{name:<18} {read:>12.0%} {read_after:>8.0%} {before.metrics.accuracy:>14.2%} "
+              f"{after.metrics.accuracy:>8.2%} {seconds:>9.0f}", flush=True)
+
+
+def classifier_of(settings: Settings, models: Path) -> Classifier:
+    return Classifier(read_catalog(models), replace(settings, models=models))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Corrections join the training part, through the pipeline that serves, and a network goes on from where it was."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from inkling import catalog, pixels
+from inkling.catalog import InputSpec
+from inkling.corrections import folder_of
+from training import __main__ as cli
+from training import augment, corrections, data, fit, registry
+from training.data import Dataset, Split
+from training.recipe import Recipe
+
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
+PHOTO = InputSpec(kind="photo", width=12, height=10, channels=3, scaling="signed", layout="squeeze")
+
+
+def network(labels):
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(inputs))
+    return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
+
+
+TOY = Recipe(
+    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.", limitations="Many.", dataset="mnist",
+    input=INK, build=network, augment=augment.drawings, epochs=2, learning_rate=0.02, average=0.9)
+
+
+def dataset(size=600, shape=(28, 28), labels="0123456789"):
+    rng = np.random.default_rng(0)
+    split = Split(rng.integers(0, 255, (size, *shape), np.uint8), np.arange(size) % len(labels))
+    return Dataset("mnist", tuple(labels), split, split, split, "Ours.")
+
+
+def stroke(width=16):
+    image = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(image).line([(150, 80), (220, 320)], "black", width)
+    return image
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Writes corrections as `flask corrections export` does; returns their folder."""
+
+    def told(*labels, task="digits", picture=None):
+        for i, label in enumerate(labels):
+            folder = tmp_path / "told" / task / folder_of(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            (picture or stroke()).save(folder / f"{i}.png")
+        return tmp_path / "told"
+
+    return told
+
+
+# ---- Reading ----
+
+
+def test_a_drawing_is_read_as_the_model_will_see_it(told):
+    taught = corrections.read(told("1", "7"), TOY, dataset())
+    assert taught.x.dtype == np.uint8
+    assert taught.y.tolist() == [1, 7]
+    assert (taught.x[0] == pixels.ink(stroke(), "mnist")[..., 0]).all()
+
+
+def test_a_photo_gets_the_size_of_the_data_sets(told):
+    recipe = Recipe(**{**vars(TOY), "task": "objects", "input": PHOTO})
+    picture = Image.linear_gradient("L").convert("RGB")
+    taught = corrections.read(told("cat", task="objects", picture=picture), recipe,
+                              dataset(shape=(32, 24, 3), labels=("dog", "cat")))
+    assert taught.x.shape == (1, 32, 24, 3)
+    assert (taught.x[0] == pixels.photo(picture, 24, 32)).all()
+
+
+def test_a_label_may_hold_anything(told):
+    taught = corrections.read(told("a/b", ".."), TOY, dataset(labels=("..", "a/b")))
+    assert sorted(taught.y) == [0, 1]
+
+
+def test_a_blank_drawing_is_left_out_and_named(told, capsys):
+    folder = told("1", "2")
+    Image.new("RGB", (400, 400), "white").save(folder / "digits" / "1" / "0.png")
+    assert corrections.read(folder, TOY, dataset()).y.tolist() == [2]
+    assert "0.png is left out: nothing is drawn in it." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spoil, says", [
+    (lambda folder: None, "Received: no file"),
+    (lambda folder: stroke().save(folder / "digits" / "zero.png"), "Received: no file"),
+    (lambda folder: (folder / "digits" / "zero").mkdir() or stroke().save(folder / "digits" / "zero" / "0.png"),
+     "must be named by a label of mnist: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9. Received: zero"),
+    (lambda folder: (folder / "digits" / "1").mkdir() or (folder / "digits" / "1" / "0.png").write_text("no picture"),
+     "0.png must be a picture. Received: "),
+    (lambda folder: (folder / "digits" / "1").mkdir()
+     or Image.new("RGB", (40, 40)).save(folder / "digits" / "1" / "0.png"), "Received: blank drawings only"),
+], ids=["nothing", "no label", "another label", "no picture", "blank"])
+def test_what_cannot_be_learned_is_told(tmp_path, spoil, says):
+    (tmp_path / "digits").mkdir()
+    spoil(tmp_path)
+    with pytest.raises(ValueError, match=".") as caught:
+        corrections.read(tmp_path, TOY, dataset())
+    assert says in str(caught.value)
+
+
+# ---- Mixing ----
+
+
+@pytest.mark.parametrize("size, count, times", [
+    (600, 1, 31), (600, 5, 6), (600, 200, 1), (20_000, 50, 5), (20_000, 1, 40)])
+def test_corrections_are_repeated_enough_to_matter_and_never_the_most(size, count, times):
+    whole = dataset(size)
+    taught = Split(np.full((count, 28, 28), 7, np.uint8), np.zeros(count, np.int64))
+    mixed = corrections.mixed(TOY, whole, taught, seed=0)
+    ours = (mixed.train.x == 7).all(axis=(1, 2))
+    assert ours.sum() == count * times
+    assert (~ours).sum() == min(size, corrections.REHEARSED)
+    assert (mixed.train.y[ours] == 0).all()
+    assert (mixed.held_out, mixed.test) == (whole.held_out, whole.test)
+
+
+def test_what_is_rehearsed_keeps_rare_labels_as_often_as_the_recipe_does():
+    y = np.repeat([0, 1], [19_900, 100])
+    whole = dataset(20_000, labels="01")
+    rare = Dataset(**{**vars(whole), "train": Split(whole.train.x, y)})
+    taught = Split(np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.int64))
+    mixed = corrections.mixed(Recipe(**{**vars(TOY), "fewest": 5_000}), rare, taught, seed=0)
+    assert np.mean(mixed.train.y == 1) == pytest.approx(0.2, abs=0.01)
+
+
+def test_what_is_fitted_at_once_is_fitted_on_everything(told, tmp_path):
+    recipe = Recipe(**{**vars(TOY), "fit": lambda *_: None})
+    lesson = corrections.lesson(told("1"), recipe, dataset(20_000), tmp_path / "no-models", seed=0)
+    assert len(lesson.dataset.train.y) == 20_000 + corrections.REPEATED
+    assert lesson.recipe is recipe
+
+
+# ---- Going on ----
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in registry.recipes().items() if recipe.fit is None])
+def test_a_shipped_network_is_what_goes_on(models_folder, name):
+    """Before it learns anything, it answers as the model that is served."""
+    model = catalog.read_catalog(models_folder).models.get(name)
+    if model is None or not (model.folder / "model.keras").exists():
+        pytest.skip(f"{name} is not here")
+    from inkling import runtime
+
+    recipe = corrections.going_on(registry.recipes()[name], model)
+    network = recipe.build(len(model.card.labels))
+    spec = model.card.input
+    x = np.random.default_rng(0).random((4, spec.height, spec.width, spec.channels), np.float32)
+    once = runtime.probabilities(network(x, training=False).numpy())
+    if recipe.mirror:
+        once = (once + runtime.probabilities(network(x[:, :, ::-1], training=False).numpy())) / 2
+    assert once == pytest.approx(runtime.open_openvino(model)(x), abs=2e-3)
+    assert network.trainable_weights
+
+
+@pytest.fixture
+def prepared(tmp_path_factory, monkeypatch):
+    """A prepared "MNIST" of bars at ten places, and one recipe that learns it."""
+    folder, arrays = tmp_path_factory.mktemp("data"), {}
+    for part, size in (("train", 300), ("test", 100)):
+        y = np.arange(size) % 10
+        x = np.random.default_rng(size).integers(0, 60, (size, 28, 28), np.uint8)
+        for i, label in enumerate(y):
+            x[i, 2:26, 2 + 2 * label : 5 + 2 * label] = 255
+        arrays |= {f"x_{part}": x, f"y_{part}": y}
+    np.savez(folder / "mnist.npz", **arrays)
+    monkeypatch.setenv("INKLING_DATA", str(folder))
+    monkeypatch.setattr(registry, "recipes", lambda: {"toy": TOY})
+
+
+def test_the_card_says_how_many_were_learned_and_by_which_command(prepared, told, tmp_path, capfd, monkeypatch):
+    models, folder = str(tmp_path / "models"), told("1", "1", "7")
+    assert cli.main(["train", "toy", "--models", models]) == 0
+    before = catalog.read_card(tmp_path / "models" / "toy")
+    assert before.training.corrections == 0
+    seen = []
+    shared = fit.fit
+    monkeypatch.setattr(fit, "fit", lambda recipe, dataset, run: seen.append(dataset) or shared(recipe, dataset, run))
+    assert cli.main(["train", "toy", "--models", models, "--corrections", str(folder)]) == 0
+    after = catalog.read_card(tmp_path / "models" / "toy")
+    assert after.training.corrections == 3
+    assert after.training.command == f"python -m training train toy --seed 0 --corrections {folder}"
+    assert after.training.train_size == before.training.train_size
+    assert after.training.epochs == before.training.epochs + corrections.EPOCHS
+    assert len(after.history["loss"]) == after.training.epochs
+    assert "corrections learned 3" in " ".join(capfd.readouterr().out.split())
+    whole = data.load("mnist")
+    (mixed,) = seen
+    for part in ("held_out", "test"):
+        assert (getattr(mixed, part).x == getattr(whole, part).x).all()
+
+
+def test_without_a_model_there_is_nothing_to_teach(prepared, told, tmp_path, capfd):
+    assert cli.main(["train", "toy", "--models", str(tmp_path / "none"), "--corrections", str(told("1"))]) == 1
+    assert "toy must be there to be taught: card.json cannot be read" in capfd.readouterr().err
+    assert not (tmp_path / "none" / "toy").exists()

@@ -1,0 +1,86 @@
+"""Teach it back, from the first drawing to the new model: 50 corrections of a habit that the shipped model misreads.
+
+The habit is a 3 written in mirror image, each one drawn a little differently. `python -m benchmarks.teach` measures the
+same, and more habits, on all of MNIST.
+"""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from benchmarks.teach import COUNT, HABITS, drawing
+from inkling import catalog, pixels, runtime
+from inkling.classifier import Classifier
+from training import __main__ as cli
+from training import data
+
+MODEL = "digits-cnn"
+TESTED = 500  # of scikit-learn's digits; as many of MNIST's, where they are
+LOSS = 0.002  # of the accuracy on the test pictures
+
+
+def of_sklearn(folder):
+    """scikit-learn's digits as a prepared MNIST: other people's, 8 x 8 pixels, through the pipeline that serves."""
+    digits = load_digits()
+    pictures = (Image.fromarray((255 - 15.9 * image).astype(np.uint8)).convert("RGB") for image in digits.images[:1500])
+    x, y = np.stack([pixels.ink(picture, "mnist")[..., 0] for picture in pictures]), digits.target[:1500]
+    np.savez(folder / "mnist.npz", x_train=x[TESTED:], y_train=y[TESTED:], x_test=x[:TESTED], y_test=y[:TESTED])
+
+
+@pytest.fixture(params=["scikit-learn's digits", "MNIST"])
+def prepared(request, tmp_path, monkeypatch):
+    """Digits to rehearse and to be tested with: scikit-learn's, and the real ones where they are. Returns options:
+    the fewer pictures are rehearsed, the more epochs they take."""
+    if request.param == "MNIST":
+        if not (data.folder() / "mnist.npz").exists():
+            pytest.skip("MNIST is not here")
+        return ["--limit", "3000", "--epochs", "6"]
+    monkeypatch.setenv("INKLING_DATA", str(tmp_path))
+    of_sklearn(tmp_path)
+    return ["--limit", "1500", "--epochs", "16"]
+
+
+@pytest.fixture
+def models(tmp_path, models_folder):
+    """A folder of models with a copy of the shipped one."""
+    shutil.copytree(models_folder / MODEL, tmp_path / "models" / MODEL)
+    return tmp_path / "models"
+
+
+def share_read(models, drawings, label, settings):
+    answers = Classifier(catalog.read_catalog(models), settings).classify(drawings, MODEL)
+    return np.mean([answer.label == label for answer in answers])
+
+
+def accuracy(models, limit):
+    """Of the model in a folder, on the test pictures."""
+    model, test = catalog.read_catalog(models).models[MODEL], data.load("mnist", limit=limit).test
+    x = pixels.scale(test.x[..., None], model.card.input.scaling)
+    return np.mean(runtime.open_openvino(model)(x).argmax(axis=1) == test.y)
+
+
+def test_fifty_corrections_teach_a_habit_and_cost_nothing(client, runner, prepared, models, settings, encode, data_url,
+                                                          tmp_path):
+    label, habit = HABITS["a mirrored 3"]
+    rng = np.random.default_rng(0)
+    taught, others = ([drawing(habit, rng) for _ in range(COUNT)] for _ in range(2))
+    limit = int(prepared[1])
+    before = accuracy(models, limit)
+    assert share_read(models, others, label, settings) < 0.1
+
+    for image in taught:
+        result = client.post("/predict", data={"model": MODEL, "drawing": data_url(encode(image))}).location
+        assert client.post(f"{result}/correction", data={"label": label}).status_code == 303
+    told = tmp_path / "told"
+    assert runner.invoke(args=["corrections", "export", str(told)]).stdout == f"{told}: {COUNT} pictures\n"
+    options = ["--corrections", str(told), "--models", str(models), *prepared]
+    assert cli.main(["train", MODEL, *options]) == 0
+
+    assert catalog.read_card(models / MODEL).training.corrections == COUNT
+    read, after = share_read(models, others, label, settings), accuracy(models, limit)
+    print(f"\nof the habit's other drawings {read:.0%} are read; of the test pictures {before:.2%}, then {after:.2%}")
+    assert read > 0.9
+    assert after >= before - LOSS
