@@ -5,6 +5,9 @@ import { Sketch } from "./canvas.js";
 /** How long a slider may move on before the result is asked for. */
 const PAUSE_MS = 60;
 
+/** Where a button moves its step to. @type {Record<string, number>} */
+const MOVES = { up: -1, down: 1, remove: 0 };
+
 const PEN = { width: 16, colour: "#000000", paper: "#ffffff" };
 
 const form = /** @type {HTMLFormElement} */ (document.querySelector("form.lab"));
@@ -17,7 +20,7 @@ let newest = 0, timer = 0, request = new AbortController();
 /** The page lacks what a model says of the original until an answer with both has come. */
 let lacking = false;
 
-/** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLElement | null} [button] pressed for it */
+/** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLButtonElement | null} [button] pressed for it */
 async function refresh(button) {
   clearTimeout(timer);
   request.abort();
@@ -38,20 +41,20 @@ async function refresh(button) {
   }
 }
 
-/** @param {Document} page @param {HTMLElement | null} [button] */
+/** @param {Document} page @param {HTMLButtonElement | null} [button] */
 function show(page, button) {
   if (page.querySelector("[data-part=before]")) lacking = false;
   for (const fresh of page.querySelectorAll("[data-part]")) {
     const name = /** @type {HTMLElement} */ (fresh).dataset.part;
     const old = form.querySelector(`[data-part=${name}]`);
-    // The steps are left alone while one of their sliders is being moved.
-    if (!old || (name === "steps" && !button)) continue;
+    // The steps are left alone while one of their values is being changed.
+    if (!old || (name === "steps" && !button?.value)) continue;
     if (fresh instanceof HTMLImageElement) picture(/** @type {HTMLImageElement} */ (old), fresh);
     else if (old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
   }
   const address = /** @type {HTMLElement} */ (page.querySelector(".bench")).dataset.address;
   if (address) history.replaceState(history.state, "", address);
-  if (button) place(button);
+  if (button?.value) place(button.value);
 }
 
 /** The picture stays in sight until the next one is there. The original does not come again. @param {HTMLImageElement} old @param {HTMLImageElement} fresh */
@@ -60,14 +63,14 @@ function picture(old, fresh) {
   if (source && source !== old.getAttribute("src")) old.src = source;
 }
 
-/** The focus stays with the step that was moved, or goes to what takes its place. @param {HTMLElement} button */
-function place(button) {
-  const [action, number] = /** @type {HTMLButtonElement} */ (button).value.split(" ");
-  const at = Number(number) + { up: -1, down: 1, remove: 0 }[action];
+/** The focus stays with the step that was moved, or goes to what takes its place. @param {string} done such as "up 2" */
+function place(done) {
+  const [action, number] = done.split(" ");
+  const at = Number(number) + MOVES[action];
   const wanted = action === "add" ? ["fieldset:last-of-type :is(select, [type=number])", "fieldset:last-of-type .moves button:enabled"]
     : [`[value="${action} ${at}"]:enabled`, `[value="up ${at}"]:enabled`, `[value="down ${at}"]:enabled`, "fieldset:last-of-type .moves button:last-child", "#add"];
   const found = wanted.map((selector) => form.querySelector(`.chain ${selector}`)).find(Boolean);
-  if (number || action === "add") /** @type {HTMLElement | undefined} */ (found)?.focus();
+  /** @type {HTMLElement | null | undefined} */ (found)?.focus();
 }
 
 /** @param {string} sentence */
@@ -94,7 +97,7 @@ function follow(event) {
 
 /** @param {SubmitEvent} event */
 function send(event) {
-  const button = event.submitter;
+  const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
   clearTimeout(timer);
   if (!button?.hasAttribute("data-live")) return;
   event.preventDefault();

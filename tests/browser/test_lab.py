@@ -136,6 +136,7 @@ def test_enter_in_a_number_changes_no_order(open_page):
     page.keyboard.press("Enter")
     page.wait_for_load_state("networkidle")
     expect(page.locator("legend")).to_have_text(["1. Canny edges", "2. Rotation"])
+    assert focused(page) == "s2-angle"
 
 
 def test_six_steps_are_the_most(open_page):
