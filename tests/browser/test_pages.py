@@ -15,6 +15,7 @@ PATHS = [
     "/models/cats-dogs-cnn",
     "/compare/digits",
     "/lab?step=canny&step=rotate&step=adaptive",
+    "/lab?step=no-such-step",
     "/api/docs",
     "/history",
     "/results/0",
