@@ -46,10 +46,11 @@ function takeDrops(frame, take) {
 }
 
 /** Why this file would be refused, or "". One of several may be of a wrong kind: the answers' page says so in its place.
+ * But not a folder, which has no type: it cannot be sent, and nothing would be that goes with it.
  * @param {File} file @param {HTMLFormElement} form @param {HTMLInputElement} input @param {number} count */
 function complaint(file, form, input, count) {
   const extensions = input.accept.split(",").filter((kind) => kind.startsWith("."));
-  if (count === 1 && !extensions.some((extension) => file.name.toLowerCase().endsWith(extension)))
+  if ((count === 1 || !file.type) && !extensions.some((extension) => file.name.toLowerCase().endsWith(extension)))
     return fill(form.dataset.sayWrongKind, { name: file.name });
   if (file.size > Number(form.dataset.maxBytes))
     return fill(form.dataset.sayTooLarge, { name: file.name, size: size(file.size) });

@@ -179,6 +179,13 @@ def test_a_name_is_shown_without_harm(client, send, png, name, shown):
     assert "x" * 256 not in text
 
 
+def test_each_is_in_this_browsers_history_until_all_are_deleted(client, batch, cards):
+    ids = [id for id, _ in cards(batch)]
+    assert re.findall(r'href="/results/([\w-]{22})"', client.get("/history").text) == ids[::-1]
+    client.post(f"{batch}/delete")
+    assert client.get_cookie("inkling-history") is None
+
+
 # ---- Deleting ----
 
 

@@ -169,15 +169,18 @@ def test_more_than_twenty_without_javascript_are_told(first_page, cat):
     expect(page.get_by_role("alert")).to_contain_text("At most 20 pictures go together.")
 
 
-def test_one_too_large_is_left_out_at_once(first_page, cat):
+@pytest.mark.parametrize("name, size, says", [
+    ("large.jpg", 17 * 2**20, "large.jpg has 17 MB; at most 16 MB"),
+    ("folder", 4096, "folder is not a kind of picture")])
+def test_what_would_spoil_the_others_is_left_out_at_once(first_page, name, size, says):
     page = first_page()
-    page.evaluate("""() => {
+    page.evaluate("""([name, size]) => {
         const files = new DataTransfer();
-        for (const [name, size] of [["a.jpg", 9], ["large.jpg", 17 * 2 ** 20], ["b.jpg", 9]])
-            files.items.add(new File([new Uint8Array(size)], name));
+        for (const [part, bytes] of [["a.jpg", 9], [name, size], ["b.jpg", 9]])
+            files.items.add(new File([new Uint8Array(bytes)], part));
         document.body.dispatchEvent(new ClipboardEvent("paste", {bubbles: true, clipboardData: files}));
-    }""")
-    expect(page.get_by_role("alert")).to_contain_text("large.jpg has 17 MB; at most 16 MB")
+    }""", [name, size])
+    expect(page.get_by_role("alert")).to_contain_text(says)
     assert names(page) == ["a.jpg", "b.jpg"]
 
 
