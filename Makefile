@@ -2,11 +2,12 @@
 # make lint  style, packages                        make ink   the ink benchmark
 # make notebooks  run all notebooks anew             make folder  how fast a folder is read
 # make photos   the same for photos                make words     bring the translations up to date
+# make explain  does "Why?" point at the right thing?
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink photos folder notebooks screenshots words clean
+.PHONY: run test lint ink photos explain folder notebooks screenshots words clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -27,6 +28,9 @@ photos: .venv/dev.done
 
 folder: .venv/dev.done
 	$(BIN)/python -m benchmarks.folder
+
+explain: .venv/dev.done
+	$(BIN)/python -m benchmarks.explain
 
 notebooks: .venv/dev.done
 	$(BIN)/python -m tools.notebooks

@@ -9,6 +9,7 @@ from inkling import cli
 from inkling.batches import Batches
 from inkling.catalog import read_catalog
 from inkling.classifier import Classifier
+from inkling.explain import Explainer
 from inkling.latency import Stopwatch
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
@@ -27,6 +28,7 @@ from inkling.web import (
     proxies,
     rate,
     watch,
+    why,
     words,
 )
 from inkling.web.gate import Gate
@@ -42,6 +44,7 @@ class Inkling:
     batches: Batches
     gate: Gate
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    explainer: Explainer = field(default_factory=Explainer)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -69,7 +72,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.init_app(app)
     words.init_app(app)
     history.init_app(app)
-    for room in (pages, play, many, history, models, lab, api, ops, words):
+    for room in (pages, why, play, many, history, models, lab, api, ops, words):
         app.register_blueprint(room.blueprint)
     proxies.init_app(app, settings.trusted_proxies)  # last, for it goes before the rest
     app.cli.add_command(cli.classify)

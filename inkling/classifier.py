@@ -78,6 +78,7 @@ class Classifier:
         self.broken = dict(catalog.broken)  # model -> why it cannot be served
         self._settings = settings
         self._opened: dict[str, runtime.Runtime] = {}
+        self._layers: dict[str, runtime.Network | None] = {}
         self._lock = threading.Lock()
 
     def card(self, name: str) -> ModelCard:
@@ -166,6 +167,28 @@ class Classifier:
         except Rejected as error:
             return error
 
+    def layers(self, picture: Prepared, name: str) -> list[np.ndarray]:
+        """What the first layers of a network find in a picture: maps, float32 [maps, h, w], from each of them.
+
+        Compiled when first asked for. Empty where a model has no convolutions, or where Keras serves it, which does
+        not show them.
+
+        Raises:
+            Rejected: "unknown-model" or "model-unavailable".
+        """
+        card = self.card(name)
+        if self._settings.runtime == "keras":
+            return []
+        with self._lock:
+            if name not in self._layers:
+                try:
+                    self._layers[name] = runtime.open_layers(self.catalog.models[name], self._threads)
+                except ValueError as error:
+                    self.broken[name] = str(error)
+                    raise self._unavailable(name) from error
+        network = self._layers[name]
+        return [maps[0] for maps in network(pixels.scale(picture.seen[None], card.input.scaling))] if network else []
+
     def _open(self, name: str) -> runtime.Runtime:
         if name in self._opened:
             return self._opened[name]
@@ -183,8 +206,11 @@ class Classifier:
     def _runtime(self, model: Model) -> runtime.Runtime:
         if self._settings.runtime == "keras":
             return runtime.open_keras(model)
-        threads = self._settings.threads or max(1, (os.cpu_count() or 1) // _workers())
-        return runtime.open_openvino(model, threads, self._settings.precision)
+        return runtime.open_openvino(model, self._threads, self._settings.precision)
+
+    @property
+    def _threads(self) -> int:
+        return self._settings.threads or max(1, (os.cpu_count() or 1) // _workers())
 
     def _unavailable(self, name: str) -> Rejected:
         return Rejected("model-unavailable", f"The model {name!r} is switched off: {self.broken[name]}.", name[:40])

@@ -5,7 +5,7 @@
 """
 
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -88,19 +88,61 @@ def ink(image: Image.Image, layout: str) -> np.ndarray:
     Raises:
         BlankDrawing: no ink was found.
     """
+    return ink_steps(image, layout).seen
+
+
+class InkSteps(NamedTuple):
+    """What becomes of a drawing on its way to an ink model.
+
+    `field` is the square of the picture that `seen` shows: left, top, right and bottom in shares of the picture's
+    width and height. It may reach beyond the picture.
+    """
+
+    found: np.ndarray  # uint8 [h, w], 1 where the ink is, at the working size
+    placed: np.ndarray  # uint8 [280, 280], the same cut out, centred and enlarged or shrunk
+    drawn: np.ndarray  # float32 [280, 280], coverage 0..1, with the width of line that the model knows
+    seen: np.ndarray  # uint8 [28, 28, 1], what the model gets
+    field: tuple[float, float, float, float]
+
+
+def ink_steps(image: Image.Image, layout: str) -> InkSteps:
+    """Does what `ink` does, and tells what was made on the way.
+
+    Raises:
+        BlankDrawing: no ink was found.
+    """
     mask = find_ink(image)
     pen = line_width(mask)
-    mask = without_specks(mask, pen)
+    found = without_specks(mask, pen)
     if layout == "quickdraw":
-        mask, pen = place(mask, pen, QUICKDRAW_EXTENT, QUICKDRAW_PEN)
-        fine = redraw_line(mask, pen, QUICKDRAW_PEN)
+        placed, pen, move = place(found, pen, QUICKDRAW_EXTENT, QUICKDRAW_PEN)
+        drawn = redraw_line(placed, pen, QUICKDRAW_PEN)
     elif layout == "mnist":
-        mask, pen = place(mask, pen, MNIST_EXTENT - MNIST_PEN, MNIST_PEN)
-        fine = centre_by_mass(redraw_line(mask, pen, MNIST_PEN))
+        placed, pen, move = place(found, pen, MNIST_EXTENT - MNIST_PEN, MNIST_PEN)
+        drawn, shift = centre_by_mass(redraw_line(placed, pen, MNIST_PEN))
+        move[:, 2] += shift
     else:
         raise ValueError(f"layout must be 'mnist' or 'quickdraw'. Received: {layout!r}")
-    small = cv2.resize(fine, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
-    return np.rint(small * 255).astype(np.uint8)[..., None]
+    small = cv2.resize(drawn, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
+    seen = np.rint(small * 255).astype(np.uint8)[..., None]
+    return InkSteps(found, placed, drawn, seen, _field(move, found.shape))
+
+
+def field(image: Image.Image, spec: InputLike) -> tuple[float, float, float, float]:
+    """The part of a picture that the model sees, as `InkSteps.field`; a photo is seen whole.
+
+    Raises:
+        BlankDrawing: an ink model was given a picture without ink.
+    """
+    return (0.0, 0.0, 1.0, 1.0) if spec.kind == "photo" else ink_steps(image, spec.layout).field
+
+
+def _field(move: np.ndarray, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Where the fine grid's rim lies in a picture of `shape`, given the move [2, 3] that brought it there."""
+    height, width = shape
+    (zoom, _, x), (_, _, y) = move
+    corners = [(at - offset) / zoom + 0.5 for at in (-0.5, SIDE - 0.5) for offset in (x, y)]
+    return tuple(float(corner / side) for corner, side in zip(corners, (width, height) * 2, strict=True))
 
 
 def find_ink(image: Image.Image) -> np.ndarray:
@@ -214,11 +256,12 @@ def without_specks(mask: np.ndarray, pen: float) -> np.ndarray:
     return keep[spots].astype(np.uint8) if count > 2 else mask
 
 
-def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[np.ndarray, float]:
+def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[np.ndarray, float, np.ndarray]:
     """Moves the ink onto the fine grid: its box in the middle, the middle line's longest side `extent` long.
 
     Returns:
-        the mask, uint8 [280, 280], and the pen's width there.
+        the mask, uint8 [280, 280], the pen's width there, and the move, float64 [2, 3], from (x, y) in the one to
+        the other.
     """
     left, top, width, height = cv2.boundingRect(mask)
     # A dot has no extent: it grows to a few pen widths and no further.
@@ -227,12 +270,14 @@ def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[n
         grow = math.ceil(1 / zoom)
         framed = cv2.copyMakeBorder(mask, grow, grow, grow, grow, cv2.BORDER_CONSTANT, value=0)
         thick = cv2.dilate(framed, np.ones((2 * grow + 1, 2 * grow + 1), np.uint8))
-        return place(thick, pen + 2 * grow, extent, target)
+        placed, pen, move = place(thick, pen + 2 * grow, extent, target)
+        move[:, 2] += move[:, :2].sum(axis=1) * grow
+        return placed, pen, move
     x, y = left + (width - 1) / 2, top + (height - 1) / 2
     middle = (SIDE - 1) / 2
     move = np.array([[zoom, 0, middle - zoom * x], [0, zoom, middle - zoom * y]])
     placed = cv2.warpAffine(mask * 255, move, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
-    return (placed > 127).astype(np.uint8), pen * zoom
+    return (placed > 127).astype(np.uint8), pen * zoom, move
 
 
 def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
@@ -250,8 +295,8 @@ def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
     return np.clip(cover + 0.5, 0, 1, dtype=np.float32)
 
 
-def centre_by_mass(cover: np.ndarray) -> np.ndarray:
-    """The drawing moved so that its centre of mass is where MNIST's digits have it."""
+def centre_by_mass(cover: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """The drawing moved so that its centre of mass is where MNIST's digits have it, and by how much: (x, y)."""
     moments = cv2.moments(cover)
     dx, dy = (MNIST_MIDDLE - moments[axis] / moments["m00"] for axis in ("m10", "m01"))
-    return cv2.warpAffine(cover, np.array([[1, 0, dx], [0, 1, dy]]), (SIDE, SIDE))
+    return cv2.warpAffine(cover, np.array([[1, 0, dx], [0, 1, dy]]), (SIDE, SIDE)), (dx, dy)

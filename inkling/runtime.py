@@ -10,6 +10,7 @@ from inkling.catalog import Model, ModelCard, check_file
 
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 [n, h, w, c] -> each output, float32 [n, ...]
 TINY = np.float32(1e-7)
+MANY_MAPS, FINE_MAP = 16, 14  # what a layer to look at has at least: maps, and pixels a side
 
 
 class Answer(NamedTuple):
@@ -83,11 +84,17 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
     """An ONNX file as a function; calls at once have a request each, which later ones take, and share the weights."""
     import openvino
 
-    core = openvino.Core()
+    return _compiled(openvino.Core().read_model(path), threads, precision)
+
+
+def _compiled(model, threads: int, precision: str) -> Network:
+    """An `openvino.Model` as a function."""
+    import openvino
+
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
-    compiled = core.compile_model(core.read_model(path), "CPU", hints)
+    compiled = openvino.Core().compile_model(model, "CPU", hints)
     free = []  # infer requests that no call uses
 
     def network(batch: np.ndarray) -> list[np.ndarray]:
@@ -100,6 +107,32 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
         return [outputs[i] for i in range(len(compiled.outputs))]
 
     return network
+
+
+def open_layers(model: Model, threads: int = 0) -> Network | None:
+    """The first layers of a model's ONNX file, for a look at what they find; None where it has no such layers.
+
+    Its outputs are those of the first convolution and of the last one whose maps are still `FINE_MAP` pixels large,
+    float32 [n, maps, h, w]. Fixed filters, as HOG's, are fewer than `MANY_MAPS` and no layers to look at. What comes
+    after these layers is not compiled.
+
+    Raises:
+        ValueError: the file is missing, is not the card's, or cannot be compiled.
+    """
+    import openvino
+
+    path = check_file(model, "model.onnx")
+    try:
+        whole = openvino.Core().read_model(path)
+        found = [node.output(0) for node in whole.get_ordered_ops() if node.get_type_name() == "Convolution"]
+        found = [output for output in found if output.partial_shape[1].get_length() >= MANY_MAPS]
+        if not found:
+            return None
+        fine = [output for output in found if output.partial_shape[2].get_length() >= FINE_MAP]
+        ends = list(dict.fromkeys((found[0], (fine or found)[-1])))
+        return _compiled(openvino.Model(ends, whole.get_parameters(), "first layers"), threads, "f32")
+    except RuntimeError as error:
+        raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
 
 
 def open_keras(model: Model) -> Runtime:

@@ -3,7 +3,7 @@
 import io
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -172,6 +172,18 @@ class Store:
         """The file of what the model saw."""
         return self._settings.pictures / f"{id}.seen.png"
 
+    def heatmap(self, id: str) -> Path:
+        """The file of what the answer hangs on, which is there once it was kept."""
+        return self._settings.pictures / f"{id}.heat.png"
+
+    def keep_heatmap(self, id: str, png: bytes) -> bool:
+        """Keeps a result's heat map, whole; False where the result is gone meanwhile, and with it the map."""
+        _replace(self.heatmap(id), lambda part: part.write_bytes(png))
+        if self.get(id) is None:
+            self._remove_files(id)
+            return False
+        return True
+
     def delete(self, *ids: str) -> int:
         """Removes rows and files; returns how many of these results there were."""
         with self.session() as session, session.begin():
@@ -230,10 +242,15 @@ def at_most(image: Image.Image, side: int) -> Image.Image:
 
 
 def _write(path: Path, image: Image.Image) -> None:
-    """Encodes anew, without metadata, under a temporary name that is renamed when whole."""
-    part = path.with_name(f".{path.name}.part")
+    """Encodes anew, without metadata."""
+    _replace(path, lambda part: _save(image, part, _format(path)))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file under a temporary name of its own, which is renamed when whole."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        _save(image, part, _format(path))
+        write(part)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,10 +1,9 @@
 // @ts-check
-/** Turns the link to what the others say into a fold that fetches it when it is first opened. */
+/** Turns a link to what is worked out when asked for into a fold that fetches it when it is first opened. */
 
-const link = document.querySelector("a.others-link");
-if (link instanceof HTMLAnchorElement) link.replaceWith(fold(link));
+for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("a[data-fold]"))) link.replaceWith(fold(link));
 
-/** @param {HTMLAnchorElement} link */
+/** @param {HTMLAnchorElement} link with the part of its page to show in data-fold, and what to say meanwhile in data-wait */
 function fold(link) {
   const details = document.createElement("details");
   const summary = document.createElement("summary");
@@ -21,13 +20,13 @@ function fold(link) {
 /** Asks for the page behind the link and shows what matters of it; the link itself where that fails.
  * @param {HTMLElement} body @param {HTMLAnchorElement} link */
 async function show(body, link) {
-  body.textContent = "Asking the other models …";
+  body.textContent = link.dataset.wait ?? "";
   try {
     const answer = await fetch(link.href);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const others = page.querySelector(".others");
-    if (!answer.ok || !others) throw new Error(`${answer.status}`);
-    body.replaceChildren(document.importNode(others, true));
+    const part = page.querySelector(String(link.dataset.fold));
+    if (!answer.ok || !part) throw new Error(`${answer.status}`);
+    body.replaceChildren(document.importNode(part, true));
   } catch {
     body.replaceChildren(link);
   }

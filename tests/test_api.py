@@ -182,6 +182,72 @@ def test_the_api_keeps_nothing(predict, png, bad_files, kept, settings):
     assert not settings.pictures.exists()
 
 
+# ---- Why ----
+
+
+@pytest.fixture
+def explain(client, ink_model):
+    """Sends files as (name, bytes), or a JSON body, to be explained."""
+
+    def explain(*files, model=ink_model, json=None):
+        if json is not None:
+            return client.post("/api/explain", query_string={"model": model}, json=json)
+        data = MultiDict([("image", (io.BytesIO(content), name)) for name, content in files])
+        return client.post("/api/explain", query_string={"model": model}, data=data)
+
+    return explain
+
+
+def test_an_explanation_is_a_grid_of_drops(explain, predict, png, data_url, holds, kept):
+    answer = explain(("a.png", png))
+    assert holds(answer, "explain")
+    why, said = answer.json, predict(("a.png", png)).json
+    assert (why["model"], why["task"], why["label"]) == (said["model"], said["task"], said["label"])
+    assert why["confidence"] == pytest.approx(said["confidence"], abs=1e-4)
+    assert {len(row) for row in why["drops"]} == {len(why["drops"])}
+    assert max(map(max, why["drops"])) <= why["confidence"] + 1e-4
+    left, top, right, bottom = why["field"]
+    assert left < 0.5 < right
+    assert top < 0.5 < bottom
+    assert explain(json={"image": data_url(png)}).json["label"] == why["label"]
+    assert kept() == []
+
+
+def test_a_photo_is_explained_whole(explain, jpeg, photo_model, holds):
+    answer = explain(("a.jpg", jpeg), model=photo_model)
+    assert holds(answer, "explain")
+    assert answer.json["field"] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("reason", FILE_REASONS)
+def test_what_cannot_be_explained_is_a_problem(explain, bad_files, holds, reason):
+    answer = explain(bad_files[reason])
+    assert is_problem(answer, REASONS[reason].status, reason)
+    assert holds(answer, "explain")
+
+
+def test_one_picture_is_explained_at_a_time(explain, png):
+    answer = explain(("a.png", png), ("b.png", png))
+    assert is_problem(answer, REASONS["too-many"].status, "too-many")
+    assert answer.json["detail"].endswith("Received: 2.")
+
+
+@pytest.mark.parametrize("files, model, reason", [((), None, "missing"), (("png",), "none", "unknown-model")])
+def test_an_explanation_needs_a_picture_and_a_model(explain, png, ink_model, files, model, reason):
+    answer = explain(*[("a.png", png) for _ in files], model=model or ink_model)
+    assert is_problem(answer, REASONS[reason].status, reason)
+
+
+def test_when_others_wait_for_explanations_it_is_busy(app, explain, png, holds):
+    places = app.extensions["inkling"].explainer._places
+    while places.acquire(blocking=False):
+        pass
+    answer = explain(("a.png", png))
+    assert is_problem(answer, 503, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert holds(answer, "explain")
+
+
 # ---- Errors ----
 
 

@@ -16,9 +16,10 @@ from inkling.intake import REASONS, advice
 from inkling.web.guard import HEADERS
 
 PAGES = ("/", "/play", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
-         "/compare/<task>", "/lab", "/api/docs", "/results/<id>", "/results/<id>/others", "/batches/<id>",
-         "/batches/<id>?sort=sure", "/history")
-OTHERS = ("/results/<id>/picture", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",
+         "/compare/<task>", "/lab", "/api/docs", "/results/<id>", "/results/<id>/others", "/results/<id>/why",
+         "/results/<id>/layers", "/batches/<id>", "/batches/<id>?sort=sure", "/history")
+OTHERS = ("/results/<id>/picture", "/results/<id>/heatmap.png", "/results/<id>/steps/<step>.png",
+          "/results/<id>/layers.png", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",
           "/models/<name>/<file>", "/api/models", "/api/openapi.json", "/healthz", "/metrics", "/readyz",
           "/static/<path:filename>")
 FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
@@ -61,7 +62,7 @@ def batch(client, png, ink_model):
 def address(result, batch, ink_model):
     """Fills in a route."""
     parts = {"/results/<id>": result, "/batches/<id>": batch, "<path:filename>": "style.css", "<name>": ink_model,
-             "<file>": "curves.svg", "<task>": "digits"}
+             "<file>": "curves.svg", "<task>": "digits", "<step>": "found"}
 
     def fill(rule):
         for part, text in parts.items():

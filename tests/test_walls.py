@@ -20,6 +20,8 @@ DOORS = {
     "store": {"settings"},
     "corrections": {"store"},
     "secret": {"settings"},
+    "explain": {"intake", "pixels", "catalog", "classifier"},
+    "saw": {"pixels", "catalog", "classifier"},
     "latency": {"intake", "classifier"},
     "batches": {"settings", "intake", "classifier", "store"},
     "lab": set(),
@@ -28,7 +30,7 @@ DOORS = {
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet",
             "corrections"},
 }
-DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches", "lab", "logs"}
+DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches", "lab", "logs", "explain", "saw"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.
 DOORS["classifier"] |= {"intake", "settings"}
 DOORS["store"] |= {"classifier"}

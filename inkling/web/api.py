@@ -45,6 +45,31 @@ def predict():
     return _result(answer, decode, top)
 
 
+@blueprint.post("/explain")
+def explain():
+    """By how much each part of one picture carries its answer."""
+    card = inkling().classifier.card(request.args.get("model", ""))
+    readers = _readers()
+    if len(readers) > 1:
+        raise Rejected("too-many", f"One picture is explained at a time. Received: {len(readers)}.",
+                       f"{len(readers)} pictures")
+    with gate.turn():  # for opening it alone: answers do not wait for explanations, which have places of their own
+        start = time.perf_counter()
+        image = readers[0](inkling().settings, pixels.enough(card.input))
+        decode = round((time.perf_counter() - start) * 1e3, 3)
+    why = inkling().explainer.explain(inkling().classifier, image, card.name)
+    return {
+        "model": why.model,
+        "task": card.task,
+        "label": why.label,
+        "confidence": round(why.confidence, 6),
+        "where": why.where,
+        "drops": why.drops,
+        "field": why.field,
+        "milliseconds": {"decode": decode, "explain": why.milliseconds},
+    }
+
+
 @blueprint.get("/openapi.json")
 def document():
     """OpenAPI 3.1, made from the code."""

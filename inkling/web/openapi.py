@@ -10,12 +10,15 @@ VERSION = "1"
 REF = "#/components/schemas/{model}"
 EXAMPLE = "curl -F image=@cat.jpg '{base_url}/api/predict?model=cats-dogs-cnn'"
 
+MODEL = {"name": "model", "in": "query", "required": True, "schema": {"type": "string"},
+         "description": "a name from /api/models"}
+
 
 def document(settings: Settings) -> dict:
     """The whole document."""
     _, definitions = models_json_schema(
         [(shape, "serialization") for shape in
-         (schemas.Result, schemas.Results, schemas.Problem, schemas.PictureBody, schemas.Models)],
+         (schemas.Result, schemas.Results, schemas.Explanation, schemas.Problem, schemas.PictureBody, schemas.Models)],
         ref_template=REF)
     return {
         "openapi": "3.1.0",
@@ -27,6 +30,7 @@ def document(settings: Settings) -> dict:
         "paths": {
             "/api/models": {"get": _models()},
             "/api/predict": {"post": _predict(settings)},
+            "/api/explain": {"post": _explain(settings)},
         },
         "components": {"schemas": definitions["$defs"]},
     }
@@ -42,32 +46,52 @@ def _models() -> dict:
 
 
 def _predict(settings: Settings) -> dict:
-    size = f"at most {settings.max_bytes} bytes and {settings.max_pixels} pixels"
-    picture = {"type": "string", "format": "binary", "description": f"{', '.join(EXTENSIONS)}; {size}"}
-    pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_batch}
+    pictures = {"type": "array", "items": _picture(settings), "minItems": 1, "maxItems": settings.max_batch}
+    top = {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1, "default": 5},
+           "description": "how many labels to answer, most likely first"}
     return {
         "operationId": "predict",
         "summary": "Says what is in a picture.",
         "description": "One picture answers one object. Several `image` fields answer a list in the same order, "
         "in which a bad picture is an error in its place.",
         "x-example": EXAMPLE,
-        "parameters": [
-            {"name": "model", "in": "query", "required": True, "schema": {"type": "string"},
-             "description": "a name from /api/models"},
-            {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1, "default": 5},
-             "description": "how many labels to answer, most likely first"},
-        ],
-        "requestBody": {"required": True, "content": {
-            "multipart/form-data": {"schema": {
-                "type": "object", "required": ["image"], "properties": {"image": pictures}}},
-            "application/json": {"schema": {"$ref": REF.format(model="PictureBody")}},
-        }},
+        "parameters": [MODEL, top],
+        "requestBody": _body(pictures),
         "responses": {
             "200": {"description": "The answer.", "content": {"application/json": {"schema": {
                 "oneOf": [{"$ref": REF.format(model=name)} for name in ("Result", "Results")]}}}},
-            **{str(status): _problem(status) for status in sorted(_statuses())},
+            **_problems(),
         },
     }
+
+
+def _explain(settings: Settings) -> dict:
+    return {
+        "operationId": "explain",
+        "summary": "Says which parts of a picture its answer hangs on.",
+        "description": "Each part of a grid is hidden in turn, and the drop of the confidence is told. The grid is as "
+        "fine as the model's speed allows.",
+        "x-example": EXAMPLE.replace("predict", "explain"),
+        "parameters": [MODEL],
+        "requestBody": _body(_picture(settings)),
+        "responses": {"200": _answer("The explanation.", "Explanation"), **_problems()},
+    }
+
+
+def _picture(settings: Settings) -> dict:
+    size = f"at most {settings.max_bytes} bytes and {settings.max_pixels} pixels"
+    return {"type": "string", "format": "binary", "description": f"{', '.join(EXTENSIONS)}; {size}"}
+
+
+def _body(image: dict) -> dict:
+    return {"required": True, "content": {
+        "multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {"image": image}}},
+        "application/json": {"schema": {"$ref": REF.format(model="PictureBody")}},
+    }}
+
+
+def _problems() -> dict:
+    return {str(status): _problem(status) for status in sorted(_statuses())}
 
 
 def _statuses() -> set[int]:

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
 from flask_babel import gettext
 
-from inkling import intake
-from inkling.catalog import ModelCard
+from inkling import intake, saw
+from inkling.catalog import Model, ModelCard
 from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
 from inkling.store import LARGEST, NONE_OF_THESE, Result
@@ -69,7 +69,7 @@ def result(id: str):
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"
-    return render_template("result.html", result=shown, card=card and card.card, others=others,
+    return render_template("result.html", result=shown, card=card and card.card, others=others, saw=_saw(card),
                            offered=_offered([label for label, _ in ranked[1:]]),
                            again_url=url_for("pages.index", **{field: found.model}))
 
@@ -154,6 +154,11 @@ def help(reason: str | None = None):
 
 def _result(id: str) -> Result:
     return inkling().store.get(id) or abort(404, "This result is not here, or no longer.")
+
+
+def _saw(model: Model | None) -> SimpleNamespace | None:
+    """What can be shown of what a model saw: the names of the steps, and whether it has layers to look at."""
+    return model and SimpleNamespace(steps=saw.steps(model.card), layers=saw.has_layers(model.card))
 
 
 def _others(result: Result) -> list[ModelCard]:

@@ -37,6 +37,28 @@ class Result(Shape):
     milliseconds: Milliseconds
 
 
+class ExplainMilliseconds(Shape):
+    decode: float
+    explain: float
+
+
+class Explanation(Shape):
+    """Which parts of a picture its answer hangs on: each was hidden in turn (Zeiler and Fergus 2014)."""
+
+    model: str
+    task: str
+    label: str
+    confidence: Annotated[Share, Field(description="calibrated, with nothing hidden")]
+    where: Annotated[str, Field(description="where most of it lies: \"upper-left\", \"middle\", \"several-places\" …")]
+    drops: Annotated[list[list[Annotated[float, Field(ge=-1, le=1)]]], Field(
+        description="row by row, by how much the confidence drops when this part is hidden; below 0 it rises")]
+    field: Annotated[list[float], Field(
+        min_length=4, max_length=4,
+        description="what the grid covers: left, top, right, bottom, in shares of the picture's width and height; "
+        "for a drawing it is the square that the model saw, which may reach beyond the picture")]
+    milliseconds: ExplainMilliseconds
+
+
 class Problem(Shape):
     """RFC 9457 problem details; `reason` is stable and meant for programs."""
 

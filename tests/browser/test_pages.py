@@ -22,6 +22,8 @@ PATHS = [
     "a result",
     "an unsure result",
     "a result/others",
+    "a result/why",
+    "a result/layers",
     "a batch of results",
 ]
 LARGE = "/models/doodles-cnn"  # sixty labels: a table of 3,600 cells, which axe takes long to look at
@@ -43,7 +45,7 @@ def result_paths(browser, base_url, cat):
         page.wait_for_url("**/batches/*" if len(files) > 1 else "**/results/*")
         paths[name] = page.url
         page.close()
-    return paths | {"a result/others": f"{paths['a result']}/others"}
+    return paths | {f"a result/{page}": f"{paths['a result']}/{page}" for page in ("others", "why", "layers")}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Does "Why?" point at what the answer hangs on? Measured by hiding it, on test pictures that are answered right.
+
+    python -m benchmarks.explain [--limit 200] [--model NAME] [--models models]
+
+The hottest tenth of what the model sees is hidden, and for comparison a random tenth: the same shape, moved to a
+random place. Deletion hides ever more, hottest first, and insertion shows ever more of a picture that is hidden whole;
+both give the mean confidence on the way (area under the curve, Petsiuk et al. 2018), lower and higher is better. In
+brackets: the same in the order of the map moved to a random place. Confidence is the calibrated probability of the
+right label. Milliseconds are the median of a whole explanation.
+"""
+
+import argparse
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from inkling.catalog import Catalog, Model, read_catalog
+from inkling.classifier import Classifier, Prepared
+from inkling.explain import SLICE, Explainer, cover, hottest
+from inkling.settings import Settings
+from training import data
+
+TENTH = 0.1
+STEPS = np.linspace(0, 1, 11)  # shares of the picture hidden or shown
+RANDOM = 3  # random tenths of each picture
+
+
+class AsSeen(Classifier):
+    """Takes a test drawing as the input that it is already; photos go the usual way."""
+
+    def prepare(self, image: Image.Image, name: str) -> Prepared:
+        spec = self.card(name).input
+        if spec.kind == "photo":
+            return super().prepare(image, name)
+        return Prepared(np.asarray(image.convert("L"))[..., None], 0.0)
+
+
+def confidence(classifier: Classifier, pictures: list[np.ndarray], name: str, label: int) -> np.ndarray:
+    """The probability of a label in each of some inputs."""
+    pictures = [Prepared(seen, 0.0) for seen in pictures]
+    return np.array([answer.probabilities[label] for start in range(0, len(pictures), SLICE)
+                     for answer in classifier.answer(pictures[start : start + SLICE], name)])
+
+
+def moved(heat: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A map moved to a random place; what leaves on one side comes in on the other."""
+    return np.roll(heat, rng.integers(0, heat.shape), axis=(0, 1))
+
+
+def measure(classifier: Classifier, explainer: Explainer, image: Image.Image, card, rng) -> dict[str, float]:
+    """The figures of one picture."""
+    why = explainer.explain(classifier, image, card.name)
+    seen = classifier.prepare(image, card.name).seen
+    hiding = np.rint(cover(seen, card.input.kind)).astype(np.uint8)
+    hot = why.heat(*seen.shape[:2])
+    elsewhere = [moved(hot, rng) for _ in range(RANDOM)]
+    some = [np.where(hottest(heat, TENTH)[..., None], hiding, seen) for heat in (hot, *elsewhere)]
+    for heat in (hot, elsewhere[0]):
+        masks = [hottest(heat, share)[..., None] for share in STEPS]
+        some += [np.where(mask, hiding, seen) for mask in masks] + [np.where(mask, seen, hiding) for mask in masks]
+    shares = confidence(classifier, some, card.name, card.labels.index(why.label))
+    tenths, curves = shares[: 1 + RANDOM], shares[1 + RANDOM :].reshape(2, 2, len(STEPS))
+    (deletion, insertion), (deletion_moved, insertion_moved) = np.trapezoid(curves, STEPS)
+    return {"hottest": why.confidence - tenths[0], "random": why.confidence - tenths[1:].mean(), "deletion": deletion,
+            "insertion": insertion, "deletion moved": deletion_moved, "insertion moved": insertion_moved,
+            "milliseconds": why.milliseconds, "grid": len(why.drops)}
+
+
+def right(classifier: Classifier, model: Model, limit: int) -> list[Image.Image]:
+    """At most `limit` test pictures that a model answers right."""
+    test = data.load(model.card.training.dataset, limit=2 * limit).test
+    found = []
+    for picture, label in zip(test.x, test.y, strict=True):
+        image = Image.fromarray(picture).convert("RGB")
+        (answer,) = classifier.answer([classifier.prepare(image, model.card.name)], model.card.name)
+        if answer.label == model.card.labels[label]:
+            found.append(image)
+    return [found[i] for i in np.random.default_rng(0).permutation(len(found))[:limit]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--limit", type=int, default=200, help="pictures of each model (default 200)")
+    parser.add_argument("--model", help="one model only (default: all that were trained here)")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
+    arguments = parser.parse_args()
+    found = {name: model for name, model in read_catalog(arguments.models).models.items()
+             if model.card.training and arguments.model in (None, name)}
+    if not found:
+        parser.error(f"there is no trained model of that name in {arguments.models}. Received: {arguments.model}")
+    classifier = AsSeen(Catalog(found), replace(Settings.from_env({}), models=arguments.models))
+    print("| model | pictures | hottest tenth | random tenth | times | deletion | insertion | grid | milliseconds |")
+    print("| --- " * 9 + "|")
+    for name, model in found.items():
+        explainer, rng, rows = Explainer(), np.random.default_rng(0), []
+        for image in tqdm(right(classifier, model, arguments.limit), name, leave=False):
+            rows.append(measure(classifier, explainer, image, model.card, rng))
+        mean = {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
+        took = statistics.median(row["milliseconds"] for row in rows)
+        print(f"| `{name}` | {len(rows)} | {mean['hottest']:.3f} | {mean['random']:.3f} "
+              f"| {mean['hottest'] / mean['random']:.1f} | {mean['deletion']:.2f} ({mean['deletion moved']:.2f}) "
+              f"| {mean['insertion']:.2f} ({mean['insertion moved']:.2f}) | {mean['grid']:.0f} | {took:.0f} |",
+              flush=True)
+
+
+if __name__ == "__main__":
+    main()

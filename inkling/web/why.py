@@ -1,0 +1,101 @@
+"""Why an answer is what it is, and what the model saw on its way there: pages and pictures, made when asked for."""
+
+from pathlib import Path
+
+from flask import Blueprint, Response, abort, render_template, send_file
+from flask_babel import gettext
+
+from inkling import explain, intake, pixels, saw
+from inkling.catalog import ModelCard
+from inkling.store import Result
+from inkling.web import inkling
+
+blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
+
+
+@blueprint.get("/why")
+def page(id: str):
+    """Where the model looked, in words and as an overlay on the picture."""
+    found = _result(id)
+    return render_template("why.html", result=found, why=explain.read(_heatmap(found)))
+
+
+@blueprint.get("/heatmap.png")
+def heatmap(id: str):
+    """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
+    response = send_file(_heatmap(_result(id)), max_age=0)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@blueprint.get("/steps/<step>.png")
+def step(id: str, step: str):
+    """One step from the picture to what the model saw, made anew."""
+    found = _result(id)
+    card = _card(found)
+    if step not in saw.steps(card):
+        abort(404)
+    try:
+        return _png(saw.step(_picture(found), card, step))
+    except pixels.BlankDrawing:
+        abort(404)
+
+
+@blueprint.get("/layers")
+def layers_page(id: str):
+    """What the first layers of the network find, with a word on it."""
+    found = _result(id)
+    if not saw.has_layers(_card(found)):
+        abort(404)
+    _picture(found)
+    return render_template("layers.html", result=found, by_keras=inkling().settings.runtime == "keras")
+
+
+@blueprint.get("/layers.png")
+def layers(id: str):
+    """The same as a picture, computed now."""
+    found = _result(id)
+    try:
+        return _png(saw.layers(inkling().classifier, _picture(found), _card(found).name) or abort(404))
+    except intake.Rejected as error:
+        _abort(error)
+
+
+def _result(id: str) -> Result:
+    return inkling().store.get(id) or abort(404, gettext("This result is not here, or no longer."))
+
+
+def _picture(found: Result):
+    return inkling().store.open(found) or abort(404, gettext("This picture is not here, or no longer."))
+
+
+def _card(found: Result) -> ModelCard:
+    try:
+        return inkling().classifier.card(found.model)
+    except intake.Rejected as error:
+        _abort(error)
+
+
+def _heatmap(found: Result) -> Path:
+    """The file of a result's heat map, computed where there is none yet."""
+    path = inkling().store.heatmap(found.id)
+    if not path.is_file():
+        picture = _picture(found)
+        try:
+            why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label)
+        except intake.Rejected as error:
+            _abort(error)
+        inkling().store.keep_heatmap(found.id, why.png(*picture.size)) or abort(404)
+    return path
+
+
+def _abort(error: intake.Rejected):
+    """An error page in the picture's place: the visitor sent nothing that could be mended."""
+    about = intake.REASONS[error.reason]
+    abort(about.status, gettext(about.title))
+
+
+def _png(data: bytes) -> Response:
+    response = Response(data, mimetype="image/png")
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

@@ -1,0 +1,110 @@
+"""The steps that are shown are those that were taken: the last of them is what the model got."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkling import pixels, saw
+from inkling.classifier import Classifier
+from inkling.settings import Settings
+
+LAYERED = {"digits-cnn", "doodles-cnn", "objects-cnn", "cats-dogs-cnn", "cats-dogs-mobilenet"}
+
+
+def opened(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_every_step_of_every_model_is_a_picture(shipped, drawing):
+    names = saw.steps(shipped.card)
+    assert names
+    for name in names:
+        made = opened(saw.step(drawing, shipped.card, name))
+        assert made.dtype == np.uint8
+        assert max(made.shape[:2]) in (280, 400)
+        assert made.max() > made.min()
+
+
+@pytest.mark.parametrize("name", ["seen", "field", "squeezed", "", "../found"])
+def test_there_is_no_other_step(classifier, ink_model, drawing, name):
+    with pytest.raises(KeyError):
+        saw.step(drawing, classifier.card(ink_model), name)
+
+
+@pytest.mark.parametrize("layout", ["mnist", "quickdraw"])
+def test_the_last_step_shrunk_is_what_the_model_gets(drawing, layout):
+    made = pixels.ink_steps(drawing, layout)
+    assert (made.seen == pixels.ink(drawing, layout)).all()
+    shrunk = made.drawn.reshape(28, 10, 28, 10).mean(axis=(1, 3)) * 255
+    assert np.abs(shrunk - made.seen[..., 0]).max() < 1
+    assert (made.found.dtype, made.placed.shape, made.drawn.shape) == (np.uint8, (280, 280), (280, 280))
+
+
+def test_a_photo_squeezed_and_shrunk_is_what_the_model_gets(classifier, photo, photo_model):
+    card = classifier.card(photo_model)
+    squeezed = Image.fromarray(opened(saw.step(photo.resize((500, 200)), card, "squeezed")))
+    seen = pixels.prepare(photo.resize((500, 200)), card.input)
+    assert squeezed.size[0] == squeezed.size[1]
+    assert np.abs(pixels.prepare(squeezed, card.input).astype(int) - seen).mean() < 3
+
+
+@pytest.mark.parametrize("at", [(0.3, 0.3), (0.75, 0.4)])
+@pytest.mark.parametrize("width", [1, 3, 16])
+@pytest.mark.parametrize("layout", ["mnist", "quickdraw"])
+def test_the_field_is_where_the_model_looks(layout, width, at):
+    """The ink's middle, in shares of the field, is where it is in what the model gets; hairlines too."""
+    from PIL import ImageDraw
+
+    image = Image.new("RGB", (600, 300), "white")
+    x, y = 600 * at[0], 300 * at[1]
+    ImageDraw.Draw(image).line([(x - 60, y - 40), (x + 60, y - 40), (x - 20, y + 50)], "black", width)
+    made = pixels.ink_steps(image, layout)
+    left, top, right, bottom = made.field
+    assert (right - left) * 600 == pytest.approx((bottom - top) * 300, rel=0.01)  # a square of the picture
+    for axis, (first, last) in enumerate(((top, bottom), (left, right))):
+        ink = (made.found.sum(axis=1 - axis) > 0).nonzero()[0]
+        size = made.found.shape[axis]
+        seen = (made.seen[..., 0].max(axis=1 - axis) > 100).nonzero()[0]
+        expected = (np.mean([ink[0], ink[-1] + 1]) / size - first) / (last - first)
+        assert np.mean([seen[0], seen[-1] + 1]) / 28 == pytest.approx(expected, abs=0.04)
+
+
+def test_layers_are_shown_of_networks_that_have_them(shipped, classifier, drawing):
+    sheet = saw.layers(classifier, drawing, shipped.card.name)
+    assert (sheet is not None) == saw.has_layers(shipped.card)
+    if shipped.card.name in LAYERED:
+        assert saw.has_layers(shipped.card)
+    if sheet is not None:
+        made = opened(sheet)
+        assert made.shape == (4 * 60, 8 * 60)  # two layers of sixteen
+        tiles = made[2:-2, 2:-2]
+        assert np.std(tiles) > 10
+
+
+@pytest.mark.parametrize("name", ["digits-logistic", "digits-hog"])
+def test_fixed_filters_are_no_layers_to_look_at(classifier, drawing, name):
+    assert not saw.has_layers(classifier.card(name))
+    assert saw.layers(classifier, drawing, name) is None
+
+
+def test_the_first_layer_is_opened_once_and_only_when_asked_for(monkeypatch, classifier, drawing, ink_model):
+    from inkling import runtime
+
+    opened_now, open_layers = [], runtime.open_layers
+    monkeypatch.setattr(runtime, "open_layers", lambda *args: opened_now.append(1) or open_layers(*args))
+    fresh = Classifier(classifier.catalog, Settings.from_env({"INKLING_THREADS": "1"}))
+    fresh.classify_one(drawing, ink_model)
+    assert opened_now == []
+    for _ in range(2):
+        first, later = fresh.layers(fresh.prepare(drawing, ink_model), ink_model)
+    assert opened_now == [1]
+    assert first.shape[0] >= 16
+    assert first.shape[1:] == (28, 28)
+    assert later.shape[1] <= 28
+
+
+def test_keras_shows_no_layers(classifier, drawing, ink_model):
+    by_keras = Classifier(classifier.catalog, Settings.from_env({"INKLING_RUNTIME": "keras"}))
+    assert saw.layers(by_keras, drawing, ink_model) is None
