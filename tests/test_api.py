@@ -67,6 +67,12 @@ def is_problem(answer, status, reason):
 # ---- The document ----
 
 
+def test_the_document_says_which_answers_tell_when_to_come_back(document):
+    answers = document["paths"]["/api/predict"]["post"]["responses"]
+    assert {status for status, answer in answers.items() if "Retry-After" in answer.get("headers", {})} == {
+        "429", "503"}
+
+
 def test_the_document_is_valid_openapi(document):
     assert document["openapi"].startswith("3.1")
     openapi_spec_validator.validate(document)

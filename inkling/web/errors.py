@@ -10,6 +10,7 @@ from inkling.intake import REASONS, Rejected
 from inkling.web import inkling, metrics
 
 COME_BACK = ("busy", "rate-limited")  # nothing is wrong with what was sent
+RETRIED = (429, 503)  # statuses that say when to come back
 RETRY_AFTER = 5  # seconds
 
 
@@ -75,7 +76,7 @@ def problem(error: Rejected) -> dict:
 def respond(details: dict, retry_after: int = RETRY_AFTER) -> Response:
     """Problem details as a response."""
     response = Response(json.dumps(details), details["status"], mimetype="application/problem+json")
-    if details["status"] in (429, 503):
+    if details["status"] in RETRIED:
         response.headers["Retry-After"] = str(retry_after)
     return response
 

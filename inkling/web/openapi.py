@@ -4,7 +4,7 @@ from pydantic.json_schema import models_json_schema
 
 from inkling import intake
 from inkling.settings import EXTENSIONS, Settings
-from inkling.web import schemas
+from inkling.web import errors, schemas
 
 VERSION = "1"
 REF = "#/components/schemas/{model}"
@@ -100,7 +100,10 @@ def _statuses() -> set[int]:
 
 def _problem(status: int) -> dict:
     reasons = [code for code, reason in intake.REASONS.items() if reason.status == status]
-    return _answer("Reason: " + ", ".join(reasons) + ".", "Problem", "application/problem+json")
+    answer = _answer("Reason: " + ", ".join(reasons) + ".", "Problem", "application/problem+json")
+    if status in errors.RETRIED:
+        answer["headers"] = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
+    return answer
 
 
 def _answer(description: str, model: str, media: str = "application/json") -> dict:
