@@ -77,6 +77,7 @@ def debian(tree: Path, base: str) -> Path:
     made = tree / release
     if not made.exists():
         part = tree / f"{release}.part"
+        shutil.rmtree(part, ignore_errors=True)
         subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(part)], check=True)
         (part / "usr/local/bin/python").symlink_to("/usr/bin/python3")
         for listed in ("var/lib/apt/lists", "var/cache/apt"):
