@@ -186,6 +186,12 @@ def test_several_trainings_are_summed_up(change, visit, ink_model):
         f"/models/{ink_model}")
 
 
+def test_the_page_says_how_many_corrections_were_learned(change, visit, ink_model):
+    assert "Corrections learned" not in visit(f"/models/{ink_model}")
+    change(training={"corrections": 50})
+    assert "Corrections learned50 pictures" in visit(f"/models/{ink_model}")
+
+
 def test_strangers_and_calibration_are_shown_where_they_were_measured(change, visit, restart, ink_model):
     assert "pictures of other things" not in visit("/models/own-digits")
     change(metrics={"strangers": {"doodles": 0.953}, "not_sure": {"doodles": 0.71},
