@@ -13,6 +13,7 @@ import pytest
 from inkling.web import gate, metrics, proxies
 
 MOST = 3
+PARTS = ("others", "why", "heatmap.png", "steps/anything.png", "layers.png")  # of a result, computed when asked for
 PROXY, CLIENT = "10.0.0.1", "203.0.113.7"
 
 
@@ -184,8 +185,8 @@ def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_mode
     client, before = narrow.test_client(), kept()
     with turn(narrow):
         several = {"image": [(io.BytesIO(png), "a.png"), (io.BytesIO(png), "b.png")], "model": ink_model}
-        answers = [page(client, png, ink_model), client.post("/predict", data=several), client.get(f"{result}/others"),
-                   client.get("/lab"), client.post("/lab")]
+        answers = [page(client, png, ink_model), client.post("/predict", data=several), client.get("/lab"),
+                   client.post("/lab"), *(client.get(f"{result}/{part}") for part in PARTS)]
         for answer in answers:
             assert is_help(answer, 503, "Too much to do at the moment")
         answers.append(api(client, png, ink_model))

@@ -1,12 +1,13 @@
 """What may know of what: serving is light, learning stays outside, and no pickle is ever read."""
 
 import ast
+import os
 import subprocess
 import sys
 
 import pytest
 
-from inkling.settings import ROOT
+from inkling.settings import ROOT, Settings
 
 # The design's table: a room of inkling -> the rooms it may import.
 DOORS = {
@@ -104,6 +105,15 @@ def test_tensorflow_is_imported_only_inside_the_keras_runtime():
 @pytest.mark.parametrize("path", [path for path in FILES if room(path) == "web"], ids=lambda path: path.name)
 def test_the_web_touches_no_pixel_and_no_database(path):
     assert packages(path) & {"PIL", "cv2", "numpy", "sqlalchemy", *HEAVY} == set()
+
+
+def test_opening_the_models_tells_nobody(tmp_path):
+    """OpenVINO would send an event with each import, and keep a number for that in the home folder."""
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "INKLING_MODELS": str(Settings.from_env().models)}
+    done = subprocess.run([sys.executable, "-m", "flask", "models"], cwd=ROOT, env=env, capture_output=True, text=True,
+                          check=True)
+    assert "digits-cnn" in done.stdout
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_nothing_but_learning_and_its_friends_imports_training():

@@ -80,8 +80,8 @@ def debian(tree: Path, base: str) -> Path:
         shutil.rmtree(part, ignore_errors=True)
         subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(part)], check=True)
         (part / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-        for listed in ("var/lib/apt/lists", "var/cache/apt"):
-            shutil.rmtree(part / listed)
+        for left_out in ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+            shutil.rmtree(part / left_out)  # as the slim images do
         part.rename(made)
     return made
 

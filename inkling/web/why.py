@@ -8,12 +8,13 @@ from flask_babel import gettext
 from inkling import explain, intake, pixels, saw
 from inkling.catalog import ModelCard
 from inkling.store import Result
-from inkling.web import inkling
+from inkling.web import gate, inkling
 
 blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
 
 
 @blueprint.get("/why")
+@gate.in_turn
 def page(id: str):
     """Where the model looked, in words and as an overlay on the picture."""
     found = _result(id)
@@ -21,6 +22,7 @@ def page(id: str):
 
 
 @blueprint.get("/heatmap.png")
+@gate.in_turn
 def heatmap(id: str):
     """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
     response = send_file(_heatmap(_result(id)), max_age=0)
@@ -29,6 +31,7 @@ def heatmap(id: str):
 
 
 @blueprint.get("/steps/<step>.png")
+@gate.in_turn
 def step(id: str, step: str):
     """One step from the picture to what the model saw, made anew."""
     found = _result(id)
@@ -52,6 +55,7 @@ def layers_page(id: str):
 
 
 @blueprint.get("/layers.png")
+@gate.in_turn
 def layers(id: str):
     """The same as a picture, computed now."""
     found = _result(id)
