@@ -37,11 +37,12 @@ function peek() {
   if (model.value) live.glance(sketch, model.value);
 }
 
-/** A drawing is still there after going back to it or reloading; a fresh visit starts on fresh paper. */
+/** A drawing is still there after going back to it, reloading, or another language; a fresh visit starts on fresh paper. */
 function recall() {
   const [visit] = performance.getEntriesByType("navigation");
+  const fresh = /** @type {PerformanceNavigationTiming} */ (visit).type === "navigate" && document.referrer !== location.href;
   const kept = sessionStorage.getItem(KEPT);
-  if (!kept || /** @type {PerformanceNavigationTiming} */ (visit).type === "navigate") return;
+  if (!kept || fresh) return;
   const drawing = JSON.parse(kept);
   paper.value = drawing.paper;
   if (drawing.strokes.length) sketch.restore(drawing.strokes);

@@ -53,13 +53,13 @@ function complaint(file, form, input, count) {
   if ((count === 1 || !file.type) && !extensions.some((extension) => file.name.toLowerCase().endsWith(extension)))
     return fill(form.dataset.sayWrongKind, { name: file.name });
   if (file.size > Number(form.dataset.maxBytes))
-    return fill(form.dataset.sayTooLarge, { name: file.name, size: size(file.size) });
+    return fill(form.dataset.sayTooLarge, { name: file.name, size: size(file.size, form) });
   return "";
 }
 
-/** @param {number} bytes */
-function size(bytes) {
-  return bytes < 1048576 ? `${Math.ceil(bytes / 1024)} KB` : `${Math.round(bytes / 104857.6) / 10} MB`;
+/** @param {number} bytes @param {HTMLFormElement} form */
+function size(bytes, { dataset }) {
+  return bytes < 1048576 ? fill(dataset.sayKb, { n: Math.ceil(bytes / 1024) }) : fill(dataset.sayMb, { n: Math.round(bytes / 104857.6) / 10 });
 }
 
 /** A sentence of the page with its {names} filled in. @param {string | undefined} sentence @param {Record<string, string | number>} values */
@@ -70,6 +70,7 @@ export function fill(sentence = "", values) {
 class Preview {
   /** @param {HTMLFormElement} form */
   constructor(form) {
+    this.form = form;
     this.empty = find(form, ".empty");
     this.name = find(form, ".name");
     this.note = find(form, "#photo-note");
@@ -84,7 +85,7 @@ class Preview {
   /** @param {File[]} files @param {string} problem */
   show(files, problem) {
     const [file] = files;
-    const bytes = size(files.reduce((sum, { size }) => sum + size, 0));
+    const bytes = size(files.reduce((sum, { size }) => sum + size, 0), this.form);
     const count = fill(this.note.dataset.saySeveral, { count: files.length, size: bytes });
     this.problem.textContent = problem;
     this.problem.hidden = !problem;

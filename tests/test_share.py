@@ -74,8 +74,15 @@ def test_a_link_to_a_page_has_a_title_a_description_and_a_picture(client, addres
 
 
 def test_descriptions_differ(client, address):
-    texts = [meta(client.get(address(rule)))["description"] for rule in (*INDEXED, "/models/<name>")]
+    texts = [meta(client.get(address(rule)))["description"] for rule in (*INDEXED, "/models/<name>", "/results/<id>")]
     assert len(set(texts)) == len(texts)
+
+
+def test_a_link_to_a_result_shows_its_picture_and_answer(client, result):
+    answer = client.get(result)
+    tags = meta(answer)
+    assert tags["og:image"] == f"http://localhost{result}/picture"
+    assert re.search(r"\b1 (>99|\d+)%", tags["og:description"])
 
 
 def test_the_address_of_a_result_goes_to_no_other_site(client, result):
