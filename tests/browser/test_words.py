@@ -52,3 +52,58 @@ def test_paper_is_white_and_holds_what_can_be_read_on_it(open_page, path, scheme
         expect(gone).to_be_hidden()
     for table in page.locator("table:visible").all():
         assert table.bounding_box()["width"] <= 680
+
+
+@pytest.fixture
+def result(open_page, cat):
+    """Opens the result of a photo."""
+
+    def send(**options):
+        page = open_page("/?photo=cats-dogs-cnn", **options)
+        page.set_input_files("#image", cat)
+        page.locator("#photo button[type=submit]").click()
+        page.wait_for_url("**/results/*")
+        return page
+
+    return send
+
+
+def test_a_printed_result_holds_picture_answer_and_model(result):
+    page = result(viewport={"width": 680, "height": 900}, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for shown in (".picture", "h1", ".wording", ".bars >> nth=0", "time"):
+        expect(page.locator(shown)).to_be_visible()
+    for gone in page.locator("nav, footer, form, button, .primary, .second, .danger, .fold-link, .others-link").all():
+        expect(gone).to_be_hidden()
+
+
+def test_the_address_of_a_result_can_be_copied(result):
+    page = result(locale="ru-RU")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("summary", has_text="Поделиться").click()
+    expect(page.get_by_label("Адрес этой страницы")).to_have_value(page.url)
+    page.get_by_role("button", name="Скопировать").click()
+    expect(page.locator("#shared")).to_have_text("Скопировано.")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_without_javascript_the_address_is_there_to_copy(result):
+    page = result(java_script_enabled=False)
+    page.locator("summary", has_text="Share").click()
+    expect(page.get_by_label("Address of this page")).to_have_value(page.url)
+    expect(page.get_by_role("button", name="Copy")).to_be_hidden()
+
+
+def test_a_drawing_survives_the_switch(open_page):
+    page = open_page("/?draw=digits-cnn")
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 100, box["y"] + 200, steps=5)
+    page.mouse.up()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Русский").click()
+    expect(page.locator(".live .sentence")).to_contain_text("1")
+    page.goto("/")
+    expect(page.locator(".live .sentence")).to_have_text("")
