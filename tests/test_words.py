@@ -1,6 +1,7 @@
 """Two languages: which one a page is in, how the visitor changes it, and that nothing is left in the other."""
 
 import ast
+import io
 import re
 from html.parser import HTMLParser
 
@@ -8,7 +9,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 from inkling.settings import EXTENSIONS, ROOT
-from inkling.web.words import LANGUAGES, label, named, translated
+from inkling.web.words import LANGUAGES, label, named, received, translated
 from tools import words as words_tool
 
 RUSSIAN = {"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"}
@@ -93,9 +94,8 @@ SPOKEN = {"alt", "title", "placeholder", "aria-label", "aria-description", "aria
 VERBATIM = {"code", "kbd", "pre", "script", "style"}  # the same in every language
 NAMES = {"Inkling", "API", "jpg", "png", "webp", "heic"}
 GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
-WAITING = {"result.html", "result.js"}  # not settled
-TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html") if path.name not in WAITING)
-SCRIPTS = sorted(path for path in (ROOT / "static").rglob("*.js") if path.name not in WAITING)
+TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html"))
+SCRIPTS = sorted(path for path in (ROOT / "static").rglob("*.js"))
 SENTENCE = re.compile(r"[A-Z][a-z]|[a-z] [a-z]")
 
 
@@ -185,14 +185,17 @@ def test_no_string_of_a_template_escapes(path):
 def pages(client, data_url, png, ink_model):
     """Addresses of every kind of page."""
     result = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}).location
+    batch = client.post("/predict", data={"model": ink_model, "image": [
+        (io.BytesIO(data), name) for data, name in ((png, "a.png"), (b"", "b.png"))]}).location
     return {"first": "/", "play": "/play", "lab": "/lab", "history": "/history",
             "help": "/help?reason=blank&got=a.png", "models": "/models", "compare": "/compare/digits",
-            "API": "/api/docs", "result": result, "others": f"{result}/others", "error": "/results/0"} | {
+            "API": "/api/docs", "result": result, "others": f"{result}/others", "why": f"{result}/why",
+            "layers": f"{result}/layers", "batch": batch, "error": "/results/0"} | {
         f"model {name}": f"/models/{name}" for name in ("digits-cnn", "doodles-cnn", "cats-dogs-mobilenet")}
 
 
 KINDS = ("first", "play", "lab", "history", "help", "models", "model digits-cnn", "model doodles-cnn",
-         "model cats-dogs-mobilenet", "compare", "API", "others", "error")
+         "model cats-dogs-mobilenet", "compare", "API", "result", "others", "why", "layers", "batch", "error")
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +289,16 @@ def test_a_label_and_a_card_of_ones_own_stay_as_they_are(app):
         assert (translated("letters"), translated("my thing"), translated("")) == ("буквы", "my thing", "")
     with app.test_request_context():
         assert (label("cat"), translated("letters")) == ("cat", "letters")
+
+
+@pytest.mark.parametrize("value, russian", [
+    ("17 bytes", "17 байт"), ("6 or more frames", "6 и более кадров"), ("2000 x 1000", "2000 x 1000"),
+    ("my pixels.png", "my pixels.png"), ("", "")])
+def test_what_was_received_has_its_unit_translated(app, value, russian):
+    with app.test_request_context():
+        assert received(value) == value
+    with app.test_request_context(headers=RUSSIAN):
+        assert received(value) == russian
 
 
 @pytest.mark.parametrize("name, english, russian", [

@@ -16,7 +16,7 @@ from werkzeug.exceptions import default_exceptions
 from inkling import intake, lab
 from inkling.catalog import TASKS, ModelCard, read_catalog
 from inkling.settings import ROOT
-from inkling.web.words import CATALOGUES
+from inkling.web.words import CATALOGUES, UNITS
 
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
 FOR_PROGRAMS = ("api.py", "openapi.py")  # what they say stays English
@@ -79,6 +79,8 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
         yield "inkling/catalog.py", title, None
     for wording in ("sure", "probably", "not sure"):
         yield "inkling/classifier.py", wording, None
+    for unit in UNITS:
+        yield "inkling/intake.py", unit, None
     for reason in intake.REASONS.values():
         yield "inkling/intake.py", reason.title, None
         yield "inkling/intake.py", reason.advice, None

@@ -146,7 +146,7 @@ def help(reason: str | None = None):
     problem = next((about for about in reasons if about.code == reason), None)
     got = request.args.get("got", "")
     if problem and HARMLESS.fullmatch(got):
-        received = gettext("Received: %(got)s.", got=got)
+        received = gettext("Received: %(got)s.", got=words.received(got))
         problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
     back_url = url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
     return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back_url)

@@ -16,6 +16,7 @@ blueprint = Blueprint("words", __name__)
 
 LANGUAGES = {"en": "English", "ru": "Русский"}  # the first where nothing is asked for
 CATALOGUES = ROOT / "inkling" / "translations"
+UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of what was received
 COOKIE = "inkling-language"
 YEAR = 365 * 24 * 3600
 
@@ -34,7 +35,7 @@ class Words(Babel):
 def init_app(app: Flask) -> None:
     Words(app, locale_selector=wanted)
     app.jinja_env.globals.update(languages=LANGUAGES, language=language)
-    app.jinja_env.filters.update(label=label, named=named, translated=translated)
+    app.jinja_env.filters.update(label=label, named=named, received=received, translated=translated)
     app.after_request(add_headers)
 
 
@@ -82,6 +83,12 @@ def named(name: str) -> str:
 def translated(text: str) -> str:
     """A sentence that came as data, such as a card's summary; one that is not in the catalogue stays as it is."""
     return gettext(text) if text else ""  # the catalogue's own head is filed under ""
+
+
+def received(value: str) -> str:
+    """What `intake.Rejected` says was received: the unit of a number in the visitor's language, all else as it is."""
+    number, _, unit = value.partition(" ")
+    return f"{number} {translated(unit)}" if number.isdecimal() and unit in UNITS else value
 
 
 def add_headers(response: Response) -> Response:
