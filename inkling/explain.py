@@ -23,7 +23,7 @@ from inkling.classifier import Classifier, Prediction, Prepared
 from inkling.intake import Rejected
 
 GRIDS = (10, 7, 5, 4)  # parts a side, the finest that is fast enough
-ENOUGH = {"ink": 50.0, "photo": 500.0}  # milliseconds that the network may take: half of what may pass, or less
+ENOUGH = {"ink": 50.0, "photo": 400.0}  # milliseconds that the network may take, less than may pass
 TRIALS = 4  # runs that tell how fast a model is, the first of which are slow
 SLICE = 16  # pictures that the network holds at once: more are hardly faster, and a worker keeps their memory
 PLACES = 2  # explanations under way in a process: one is computed, one waits

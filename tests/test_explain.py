@@ -131,7 +131,7 @@ def test_the_network_runs_in_batches_not_once_a_part():
     assert len(sizes) == -(-pictures // SLICE)
 
 
-@pytest.mark.parametrize("milliseconds, parts", [(0.1, 10), (9.0, 7), (19.0, 5), (67.0, 4), (900.0, 4)])
+@pytest.mark.parametrize("milliseconds, parts", [(0.1, 10), (8.0, 7), (15.0, 5), (67.0, 4), (900.0, 4)])
 def test_a_slow_model_gets_a_coarse_grid(monkeypatch, milliseconds, parts):
     answer = Classifier.answer
 
