@@ -22,9 +22,9 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Classifier, Prediction, Prepared
 from inkling.intake import Rejected
 
-GRIDS = (10, 7, 5, 4)  # parts a side, the finest that is fast enough
+GRIDS = {"ink": (10, 7), "photo": (10, 7, 5, 4)}  # parts a side, the finest that is fast enough
 ENOUGH = {"ink": 50.0, "photo": 400.0}  # milliseconds that the network may take, less than may pass
-TRIALS = 4  # runs that tell how fast a model is, the first of which are slow
+TRIALS = 6  # runs that tell how fast a model is, the first of which are slow
 SLICE = 16  # pictures that the network holds at once: more are hardly faster, and a worker keeps their memory
 PLACES = 2  # explanations under way in a process: one is computed, one waits
 BLUR = 0.1  # of the side: what is hidden in a photo is blurred by so much, its colours stay
@@ -161,8 +161,9 @@ class Explainer:
         """
         if card.name not in self._fastest:
             self._note(card.name, [classifier.answer([picture], card.name)[0] for _ in range(TRIALS)])
-        fast = (parts for parts in GRIDS if parts**2 * self._fastest[card.name] <= ENOUGH[card.input.kind])
-        return next(fast, GRIDS[-1])
+        kind = card.input.kind
+        fast = (parts for parts in GRIDS[kind] if parts**2 * self._fastest[card.name] <= ENOUGH[kind])
+        return next(fast, GRIDS[kind][-1])
 
     def _note(self, name: str, answers: Sequence[Prediction]) -> None:
         fastest = min(answer.milliseconds["infer"] for answer in answers)

@@ -98,7 +98,7 @@ def test_every_shipped_model_is_explained(shipped, classifier, drawing):
     assert why.confidence == pytest.approx(answer.confidence, abs=1e-4)
     drops = np.asarray(why.drops)
     assert drops.shape == (len(drops), len(drops))
-    assert len(drops) in GRIDS
+    assert len(drops) in GRIDS[shipped.card.input.kind]
     assert np.isfinite(drops).all()
     assert (drops <= why.confidence + 1e-4).all()
     assert (drops >= why.confidence - 1 - 1e-4).all()
@@ -131,15 +131,17 @@ def test_the_network_runs_in_batches_not_once_a_part():
     assert len(sizes) == -(-pictures // SLICE)
 
 
-@pytest.mark.parametrize("milliseconds, parts", [(0.1, 10), (8.0, 7), (15.0, 5), (67.0, 4), (900.0, 4)])
-def test_a_slow_model_gets_a_coarse_grid(monkeypatch, milliseconds, parts):
+@pytest.mark.parametrize("spec, milliseconds, parts", [
+    (PHOTO, 0.1, 10), (PHOTO, 8.0, 7), (PHOTO, 15.0, 5), (PHOTO, 67.0, 4), (PHOTO, 900.0, 4),
+    (INK, 0.1, 10), (INK, 0.9, 7), (INK, 900.0, 7)])
+def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts):
     answer = Classifier.answer
 
     def slow(self, pictures, name):
         return [replace(one, milliseconds={"infer": milliseconds}) for one in answer(self, pictures, name)]
 
     monkeypatch.setattr(Classifier, "answer", slow)
-    why = Explainer().explain(toy(PHOTO, by_corner(0, 0)), busy_picture(), "toy")
+    why = Explainer().explain(toy(spec, by_corner(0, 0)), busy_picture(), "toy")
     assert len(why.drops) == parts
 
 
@@ -195,7 +197,7 @@ def test_a_failure_frees_the_place(paper):
 # ---- The parts of it ----
 
 
-@pytest.mark.parametrize("parts", GRIDS)
+@pytest.mark.parametrize("parts", GRIDS["photo"])
 @pytest.mark.parametrize("side", [28, 32, 150])
 def test_windows_hide_their_own_part_wholly_and_cover_all_evenly(parts, side):
     rows = explain.windows(parts, side)
