@@ -14,7 +14,7 @@ run: .venv/serve.done
 	@$(BIN)/gunicorn app:app
 
 test: .venv/dev.done
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/dev.done
 	$(BIN)/ruff check .
