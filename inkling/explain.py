@@ -34,6 +34,7 @@ SMOOTH = 0.35  # of a part: by how much the overlay is blurred, so that the grid
 VEIL, MOST = 0.25, 0.85  # how opaque the overlay is where nothing, and where most hangs on the picture
 TENTH = 0.1  # the hottest share of the picture, which is looked at to say where it is
 SPREAD = 0.3  # of the side: a hottest tenth that lies further apart is in several places
+FAINT = 0.05  # a smaller loss of confidence hardly changes the answer: no place is named as if it did
 NOTE = "explanation"  # the key in the PNG file under which the numbers stand
 
 
@@ -52,6 +53,11 @@ class Explanation:
     def largest(self) -> float:
         """What is lost when the most important part is hidden; 0 where nothing is."""
         return max(0.0, *map(max, self.drops))
+
+    @property
+    def decides(self) -> bool:
+        """Whether hiding any one part changes the answer."""
+        return self.largest >= FAINT
 
     @property
     def where(self) -> str:

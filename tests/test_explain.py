@@ -67,7 +67,7 @@ def test_it_points_at_the_corner_that_the_answer_hangs_on(spec, corner):
     row, column = CORNERS[corner]
     why = Explainer().explain(toy(spec, by_corner(row, column)), busy_picture(), "toy", "yes")
     assert why.where == corner
-    assert why.largest > 0.05
+    assert why.decides
     far = np.rot90(np.asarray(why.drops), 2)  # the corner opposite
     place = np.unravel_index(np.asarray(why.drops).argmax(), far.shape)
     assert abs(far[place]) < 1e-6
@@ -80,6 +80,7 @@ def test_a_model_that_does_not_look_hangs_on_nothing(spec):
 
     why = Explainer().explain(toy(spec, network), busy_picture(), "toy")
     assert np.abs(why.drops).max() < 1e-6
+    assert not why.decides
     assert np.isfinite(np.asarray(why.overlay(30, 20))).all()
 
 
@@ -87,7 +88,7 @@ def test_a_model_that_does_not_look_hangs_on_nothing(spec):
 def test_it_explains_the_label_that_is_asked_for_or_its_own(label, explained):
     why = Explainer().explain(toy(PHOTO, by_corner(0, 0)), busy_picture(), "toy", label)
     assert why.label == explained
-    assert (why.largest > 0.05) == (explained == "yes")  # for "no" the confidence rises
+    assert why.decides == (explained == "yes")  # for "no" the confidence rises
     assert (why.confidence > 0.5) == (explained == "yes")
 
 

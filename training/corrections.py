@@ -20,7 +20,7 @@ from training.data import Dataset, Split, stratified
 from training.fit import Fitted, balanced
 from training.recipe import Recipe
 
-# By the loss on MNIST's held-out digits after 50 mirrored 3s: shorter, gentler or with more repetitions it was higher.
+# By the loss on MNIST's held-out digits after 50 mirrored 3s: shorter or gentler it was higher.
 REHEARSED = 5_000  # pictures of the training part that are seen again
 SHARE = 0.05  # of what is seen is corrections: each is repeated,
 REPEATED = 40  # so many times an epoch at most
