@@ -12,7 +12,8 @@ RUN cd /opt/venv/lib/python3.11/site-packages \
  && find openvino/libs -name 'libopenvino_*_frontend.so*' ! -name '*_onnx_*' ! -name '*_ir_*' -delete \
  && find openvino/libs -name cache.json -delete \
  && find babel/locale-data -name '*.dat' ! -name root.dat ! -name 'en*.dat' ! -name 'ru*.dat' -delete \
- && find . -type d -name tests -prune -exec rm -r {} +
+ && find . -type d '(' -name tests -o -name include ')' -prune -exec rm -r {} + \
+ && find . -name '*.py[ix]' -delete -o -name '*.pxd' -delete
 
 FROM python:3.11.13-slim-bookworm
 LABEL org.opencontainers.image.title="Inkling" \
