@@ -9,7 +9,7 @@ const GLANCE_MS = 400;
 
 /** @typedef {{ label: string, probability: number }} Guess */
 /** @typedef {{ label: string, wording: "sure" | "probably" | "not sure", predictions: Guess[] }} Answer */
-/** @typedef {{ label?: undefined, reason?: string, detail?: string }} Problem empty where the server cannot be reached */
+/** @typedef {{ label?: undefined, reason?: string }} Problem empty where the server cannot be reached */
 /** @typedef {import("./canvas.js").Sketch} Sketch */
 
 export class Asker {

@@ -44,7 +44,7 @@ export class Live extends Asker {
 
   /** @param {Answer | Problem} answer */
   #tell(answer) {
-    if (answer.label === undefined) return this.say(answer.reason === "blank" ? "" : answer.detail ?? this.words.lost);
+    if (answer.label === undefined) return this.say(answer.reason === "blank" ? "" : answer.reason ? this.words.failed : this.words.lost);
     this.#show(this.#sentence(answer), answer.predictions, REST_MS);
     this.then?.(answer);
   }
