@@ -184,8 +184,7 @@ class Classifier:
                 try:
                     self._layers[name] = runtime.open_layers(self.catalog.models[name], self._threads)
                 except ValueError as error:
-                    self.broken[name] = str(error)
-                    raise self._unavailable(name) from error
+                    raise self._switched_off(name, error) from error
         network = self._layers[name]
         return [maps[0] for maps in network(pixels.scale(picture.seen[None], card.input.scaling))] if network else []
 
@@ -199,8 +198,7 @@ class Classifier:
                 try:
                     self._opened[name] = self._runtime(self.catalog.models[name])
                 except ValueError as error:
-                    self.broken[name] = str(error)
-                    raise self._unavailable(name) from error
+                    raise self._switched_off(name, error) from error
             return self._opened[name]
 
     def _runtime(self, model: Model) -> runtime.Runtime:
@@ -211,6 +209,11 @@ class Classifier:
     @property
     def _threads(self) -> int:
         return self._settings.threads or max(1, (os.cpu_count() or 1) // _workers())
+
+    def _switched_off(self, name: str, error: ValueError) -> Rejected:
+        """Notes why a model cannot be served."""
+        self.broken[name] = str(error)
+        return self._unavailable(name)
 
     def _unavailable(self, name: str) -> Rejected:
         return Rejected("model-unavailable", f"The model {name!r} is switched off: {self.broken[name]}.", name[:40])

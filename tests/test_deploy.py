@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from werkzeug.serving import make_server
 
 from app import app as real_app
 from inkling.settings import ELSEWHERE, ROOT, SETTINGS, Settings
+from tests import net
 
 DEPLOY = ROOT / "deploy"
 KNOWN = {setting.variable for setting in SETTINGS.values()} | ELSEWHERE.keys()
@@ -197,12 +197,6 @@ def test_the_units_settings_are_settings():
 SITE = (DEPLOY / "nginx.conf").read_text()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_nginx_lets_through_what_the_app_takes():
     """Bodies: no more, and no less, lest nginx refuses what the app would take."""
     one, *several = (int(size) for size in re.findall(r"client_max_body_size (\d+);", SITE))
@@ -250,7 +244,7 @@ def test_nginx_takes_the_site(nginx):
 @pytest.fixture
 def ask(nginx, make_app, settings):
     """Sends a request through nginx to the app; returns (status, headers, body)."""
-    upstream, plain, tls = free_port(), free_port(), free_port()
+    upstream, plain, tls = net.free_port(), net.free_port(), net.free_port()
     app = make_app(replace(settings, max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
     server = make_server("127.0.0.1", upstream, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -261,12 +255,7 @@ def ask(nginx, make_app, settings):
     def ask(method, path, body=None, headers=None, over_tls=True):
         connection = (http.client.HTTPSConnection("127.0.0.1", tls, timeout=60, context=trusting) if over_tls
                       else http.client.HTTPConnection("127.0.0.1", plain, timeout=60))
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
+        return net.ask(connection, method, path, body, headers)
 
     try:
         end = time.monotonic() + 30

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import pytest
 
 from inkling.settings import ROOT
+from tests.net import ask, free_port
 
 WORKERS = 2
 START = [sys.executable, "-m", "gunicorn", "app:app"]
@@ -42,12 +43,7 @@ class Server:
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, body) of one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
+        return ask(connection, method, path, body, headers)
 
     def upload(self, data, name, model):
         """Sends the photo form, as a browser does."""
@@ -67,12 +63,6 @@ def environment(pictures, **changes):
     env = {name: value for name, value in os.environ.items()
            if name == "INKLING_MODELS" or not name.startswith(("INKLING_", "WEB_CONCURRENCY", "PORT", "GUNICORN"))}
     return env | {"INKLING_PICTURES": str(pictures)} | changes
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for_answer(server, path="/healthz", seconds=60):

@@ -67,11 +67,11 @@ class Batches(keras.utils.PyDataset):
         return math.ceil(len(self.indices) / self.recipe.batch)
 
     def __getitem__(self, step: int):
-        picked = self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
         if self.teacher:
             views, y = self.lesson[step]
             pictures = resized(views, self.side)
         else:
+            picked = self.picked(step)
             pictures = self.recipe.augment(self.drawn(picked), self.rng, self.side)
             y = targets(self.y[picked], self.labels)
         x = pixels.scale(pictures, self.recipe.input.scaling)
@@ -79,6 +79,10 @@ class Batches(keras.utils.PyDataset):
             share = np.float32(self.rng.beta(self.recipe.mixup, self.recipe.mixup))
             x, y = (share * part + (1 - share) * np.roll(part, 1, axis=0) for part in (x, y))
         return x, y
+
+    def picked(self, step: int) -> np.ndarray:
+        """The places of a batch's pictures."""
+        return self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
 
     def drawn(self, picked: np.ndarray) -> np.ndarray:
         """The pictures at these places, each in one of its forms, half of them mirrored."""
@@ -100,8 +104,7 @@ class Batches(keras.utils.PyDataset):
 
     def taught(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """A batch's views, uint8 at the teacher's size, and what the teacher says of them."""
-        picked = self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
-        views = self.recipe.augment(self.drawn(picked), self.rng, self.teacher.side)
+        views = self.recipe.augment(self.drawn(self.picked(step)), self.rng, self.teacher.side)
         return views, self.teacher(views)
 
 

@@ -16,7 +16,7 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
 from inkling.settings import EXTENSIONS
-from inkling.web import charts, errors, gate, history, inkling, metrics
+from inkling.web import charts, errors, gate, inkling, kept
 from inkling.web.words import translated
 
 blueprint = Blueprint("lab", __name__)
@@ -148,13 +148,7 @@ def _classify(source: Source, steps: list[lab.Step]) -> str:
     """
     start = time.perf_counter()
     image = lab.image(lab.apply(source.picture, steps))
-    decode = round((time.perf_counter() - start) * 1e3, 3)
-    prediction = inkling().classifier.classify_one(image, request.form.get("model", ""))
-    milliseconds = {"decode": decode} | prediction.milliseconds
-    id = inkling().store.add(image, prediction, source.kind, milliseconds)
-    metrics.answered(prediction, milliseconds)
-    history.remember(id)
-    return id
+    return kept.keep(image, request.form.get("model", ""), source.kind, start)
 
 
 def _answers(pictures: list, model: str | None) -> list[Prediction | Rejected | None]:

@@ -10,7 +10,7 @@ from inkling import intake
 from inkling.batches import Batch, Entry
 from inkling.sheet import Sheet
 from inkling.store import Result
-from inkling.web import history, inkling, metrics
+from inkling.web import history, inkling, kept, metrics
 
 blueprint = Blueprint("many", __name__)
 
@@ -64,8 +64,7 @@ def table(id: str):
     # The mark at the start tells spreadsheets that the letters are UTF-8.
     response = Response(file.getvalue().encode("utf-8-sig"), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="inkling.csv"'
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+    return kept.private(response)
 
 
 @blueprint.post("/batches/<id>/delete")

@@ -12,7 +12,7 @@ from inkling.catalog import Model, ModelCard
 from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
 from inkling.store import LARGEST, NONE_OF_THESE, Result
-from inkling.web import allow_batch, gate, history, inkling, many, metrics, words
+from inkling.web import allow_batch, gate, history, inkling, kept, many, words
 
 blueprint = Blueprint("pages", __name__)
 
@@ -48,19 +48,14 @@ def predict():
                 return many.answer(files, name)
             stream, filename = (files[0].stream, files[0].filename) if files else (None, None)
             kind, image = "photo", intake.read_stream(stream, filename, inkling().settings, at_least=LARGEST)
-        decode = round((time.perf_counter() - start) * 1e3, 3)
-        prediction = inkling().classifier.classify_one(image, name)
-        milliseconds = {"decode": decode} | prediction.milliseconds
-        id = inkling().store.add(image, prediction, kind, milliseconds)
-    metrics.answered(prediction, milliseconds)
-    history.remember(id)
+        id = kept.keep(image, name, kind, start)
     return redirect(url_for("pages.result", id=id), 303)
 
 
 @blueprint.get("/results/<id>")
 def result(id: str):
     """The answer."""
-    found = _result(id)
+    found = kept.result(id)
     ranked = found.predictions
     shown = SimpleNamespace(
         id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
@@ -78,8 +73,8 @@ def result(id: str):
 @gate.in_turn
 def others(id: str):
     """What the other models of the task say of the same picture, computed now; nothing is kept."""
-    found = _result(id)
-    image = inkling().store.open(found) or abort(404, "This picture is not here, or no longer.")
+    found = kept.result(id)
+    image = kept.picture(found)
     answers = [(card, _answer(image, card.name)) for card in _others(found)]
     answers = [(card, answer) for card, answer in answers if answer != "model-unavailable"]
     same = sum(getattr(answer, "label", None) == found.label for _, answer in answers)
@@ -89,15 +84,14 @@ def others(id: str):
 @blueprint.get("/results/<id>/picture")
 def picture(id: str):
     """The picture as it was kept."""
-    return _image(inkling().store.picture(_result(id)))
+    return _image(inkling().store.picture(kept.result(id)))
 
 
 @blueprint.get("/results/<id>/thumbnail")
 def thumbnail(id: str):
     """The picture at 256 pixels, for a list of them."""
-    found = _result(id)
-    response = Response(mimetype="image/jpeg" if found.kind == "photo" else "image/png")
-    response.headers["Cache-Control"] = "private, no-cache"
+    found = kept.result(id)
+    response = kept.private(Response(mimetype="image/jpeg" if found.kind == "photo" else "image/png"))
     response.set_etag(found.id)  # it never changes: a browser that has it need not be sent it again
     if not request.if_none_match.contains(found.id):
         response.data = inkling().store.thumbnail(found) or abort(404, "This picture is not here, or no longer.")
@@ -107,13 +101,13 @@ def thumbnail(id: str):
 @blueprint.get("/results/<id>/seen.png")
 def seen(id: str):
     """What the model saw."""
-    return _image(inkling().store.seen(_result(id).id))
+    return _image(inkling().store.seen(kept.result(id).id))
 
 
 @blueprint.post("/results/<id>/correction")
 def correct(id: str):
     """Notes what the visitor says it is: `label`, or nothing where none of the labels fits."""
-    found = _result(id)
+    found = kept.result(id)
     label = request.form.get("label")
     if label not in (NONE_OF_THESE, *dict(found.predictions)):
         abort(400, gettext("Choose one of the labels of this answer."))
@@ -124,7 +118,7 @@ def correct(id: str):
 @blueprint.post("/results/<id>/correction/undo")
 def undo_correction(id: str):
     """Takes it back."""
-    inkling().store.correct(_result(id).id, None)
+    inkling().store.correct(kept.result(id).id, None)
     return redirect(url_for("pages.result", id=id, _anchor="right"), 303)
 
 
@@ -150,10 +144,6 @@ def help(reason: str | None = None):
         problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
     back_url = url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
     return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back_url)
-
-
-def _result(id: str) -> Result:
-    return inkling().store.get(id) or abort(404, "This result is not here, or no longer.")
 
 
 def _saw(model: Model | None) -> SimpleNamespace | None:
@@ -184,9 +174,7 @@ def _answer(image, name: str) -> Prediction | str:
 def _image(path):
     if not path.is_file():
         abort(404, "This picture is not here, or no longer.")
-    response = send_file(path, max_age=0)
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+    return kept.private(send_file(path, max_age=0))
 
 
 def _groups(kind: str | None = None) -> list[tuple[str, list[ModelCard]]]:

@@ -8,7 +8,7 @@ from flask_babel import gettext
 from inkling import explain, intake, pixels, saw
 from inkling.catalog import ModelCard
 from inkling.store import Result
-from inkling.web import gate, inkling
+from inkling.web import gate, inkling, kept
 
 blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
 
@@ -17,7 +17,7 @@ blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
 @gate.in_turn
 def page(id: str):
     """Where the model looked, in words and as an overlay on the picture."""
-    found = _result(id)
+    found = kept.result(id)
     return render_template("why.html", result=found, why=explain.read(_heatmap(found)))
 
 
@@ -25,21 +25,19 @@ def page(id: str):
 @gate.in_turn
 def heatmap(id: str):
     """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
-    response = send_file(_heatmap(_result(id)), max_age=0)
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+    return kept.private(send_file(_heatmap(kept.result(id)), max_age=0))
 
 
 @blueprint.get("/steps/<step>.png")
 @gate.in_turn
 def step(id: str, step: str):
     """One step from the picture to what the model saw, made anew."""
-    found = _result(id)
+    found = kept.result(id)
     card = _card(found)
     if step not in saw.steps(card):
         abort(404)
     try:
-        return _png(saw.step(_picture(found), card, step))
+        return _png(saw.step(kept.picture(found), card, step))
     except pixels.BlankDrawing:
         abort(404)
 
@@ -47,10 +45,10 @@ def step(id: str, step: str):
 @blueprint.get("/layers")
 def layers_page(id: str):
     """What the first layers of the network find, with a word on it."""
-    found = _result(id)
+    found = kept.result(id)
     if not saw.has_layers(_card(found)):
         abort(404)
-    _picture(found)
+    kept.picture(found)
     return render_template("layers.html", result=found, by_keras=inkling().settings.runtime == "keras")
 
 
@@ -58,19 +56,11 @@ def layers_page(id: str):
 @gate.in_turn
 def layers(id: str):
     """The same as a picture, computed now."""
-    found = _result(id)
+    found = kept.result(id)
     try:
-        return _png(saw.layers(inkling().classifier, _picture(found), _card(found).name) or abort(404))
+        return _png(saw.layers(inkling().classifier, kept.picture(found), _card(found).name) or abort(404))
     except intake.Rejected as error:
         _abort(error)
-
-
-def _result(id: str) -> Result:
-    return inkling().store.get(id) or abort(404, gettext("This result is not here, or no longer."))
-
-
-def _picture(found: Result):
-    return inkling().store.open(found) or abort(404, gettext("This picture is not here, or no longer."))
 
 
 def _card(found: Result) -> ModelCard:
@@ -84,7 +74,7 @@ def _heatmap(found: Result) -> Path:
     """The file of a result's heat map, computed where there is none yet."""
     path = inkling().store.heatmap(found.id)
     if not path.is_file():
-        picture = _picture(found)
+        picture = kept.picture(found)
         try:
             why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label)
         except intake.Rejected as error:
@@ -100,6 +90,4 @@ def _abort(error: intake.Rejected):
 
 
 def _png(data: bytes) -> Response:
-    response = Response(data, mimetype="image/png")
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+    return kept.private(Response(data, mimetype="image/png"))

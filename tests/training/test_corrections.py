@@ -158,18 +158,8 @@ def test_a_shipped_network_is_what_goes_on(models_folder, name):
 
 
 @pytest.fixture
-def prepared(tmp_path_factory, monkeypatch):
-    """A prepared "MNIST" of bars at ten places, and one recipe that learns it."""
-    folder, arrays = tmp_path_factory.mktemp("data"), {}
-    for part, size in (("train", 300), ("test", 100)):
-        y = np.arange(size) % 10
-        x = np.random.default_rng(size).integers(0, 60, (size, 28, 28), np.uint8)
-        for i, label in enumerate(y):
-            x[i, 2:26, 2 + 2 * label : 5 + 2 * label] = 255
-        arrays |= {f"x_{part}": x, f"y_{part}": y}
-    np.savez(folder / "mnist.npz", **arrays)
-    monkeypatch.setenv("INKLING_DATA", str(folder))
-    monkeypatch.setattr(registry, "recipes", lambda: {"toy": TOY})
+def prepared(prepare_bars):
+    prepare_bars(TOY)
 
 
 def test_the_card_says_how_many_were_learned_and_by_which_command(prepared, told, tmp_path, capfd, monkeypatch):

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 from inkling import catalog
@@ -43,19 +42,8 @@ TOY = Recipe(
 
 
 @pytest.fixture(autouse=True)
-def prepared(tmp_path_factory, monkeypatch):
-    """A prepared "MNIST" of bars at ten places, and one recipe that learns it."""
-    folder = tmp_path_factory.mktemp("data")
-    arrays = {}
-    for part, size in (("train", 300), ("test", 100)):
-        y = np.arange(size) % 10
-        x = np.random.default_rng(size).integers(0, 60, (size, 28, 28), np.uint8)
-        for i, label in enumerate(y):
-            x[i, 2:26, 2 + 2 * label : 5 + 2 * label] = 255
-        arrays |= {f"x_{part}": x, f"y_{part}": y}
-    np.savez(folder / "mnist.npz", **arrays)
-    monkeypatch.setenv("INKLING_DATA", str(folder))
-    monkeypatch.setattr(registry, "recipes", lambda: {"toy": TOY})
+def prepared(prepare_bars):
+    prepare_bars(TOY)
 
 
 @pytest.fixture

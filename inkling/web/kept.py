@@ -1,0 +1,43 @@
+"""Results as the pages take and make them."""
+
+import time
+
+from flask import Response, abort
+from flask_babel import gettext
+
+from inkling.store import Result
+from inkling.web import history, inkling, metrics
+
+
+def keep(image, model: str, kind: str, start: float) -> str:
+    """Asks a model of an upright RGB picture, keeps both, and gives the id.
+
+    Args:
+        start: when its reading began, by `time.perf_counter`.
+
+    Raises:
+        Rejected: "blank", "unknown-model" or "model-unavailable".
+    """
+    decode = round((time.perf_counter() - start) * 1e3, 3)
+    prediction = inkling().classifier.classify_one(image, model)
+    milliseconds = {"decode": decode} | prediction.milliseconds
+    id = inkling().store.add(image, prediction, kind, milliseconds)
+    metrics.answered(prediction, milliseconds)
+    history.remember(id)
+    return id
+
+
+def result(id: str) -> Result:
+    """A kept result, or 404."""
+    return inkling().store.get(id) or abort(404, gettext("This result is not here, or no longer."))
+
+
+def picture(found: Result):
+    """A result's picture as a PIL image, or 404."""
+    return inkling().store.open(found) or abort(404, gettext("This picture is not here, or no longer."))
+
+
+def private(response: Response) -> Response:
+    """For this browser alone, which asks each time whether it is still there."""
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

@@ -1,0 +1,25 @@
+"""What tests of the command line share."""
+
+import numpy as np
+import pytest
+
+from training import registry
+
+
+@pytest.fixture
+def prepare_bars(tmp_path_factory, monkeypatch):
+    """Prepares an "MNIST" of bars at ten places, which the one recipe given learns."""
+
+    def prepare_bars(recipe):
+        folder, arrays = tmp_path_factory.mktemp("data"), {}
+        for part, size in (("train", 300), ("test", 100)):
+            y = np.arange(size) % 10
+            x = np.random.default_rng(size).integers(0, 60, (size, 28, 28), np.uint8)
+            for i, label in enumerate(y):
+                x[i, 2:26, 2 + 2 * label : 5 + 2 * label] = 255
+            arrays |= {f"x_{part}": x, f"y_{part}": y}
+        np.savez(folder / "mnist.npz", **arrays)
+        monkeypatch.setenv("INKLING_DATA", str(folder))
+        monkeypatch.setattr(registry, "recipes", lambda: {"toy": recipe})
+
+    return prepare_bars
