@@ -2,12 +2,14 @@
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from inkling import catalog, pixels, runtime
@@ -15,6 +17,8 @@ from inkling.catalog import InputSpec
 from training.data import Dataset, Split, folder
 from training.recipe import Recipe, Run
 from training.redraw import through_canvas
+
+AHEAD = 8  # batches that are made while others are trained on
 
 
 @dataclass(frozen=True)
@@ -43,36 +47,41 @@ class Teacher:
         return runtime.tempered(self._network(pixels.scale(pictures, self._scaling)), self._temperature)
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Shuffled, augmented batches of (float32 pictures, targets); each epoch draws anew.
 
     Args:
         sources: uint8 arrays of the same pictures, each in another form; a batch takes each picture from
             the first, or from the second with the recipe's chance.
-        teacher: gives the targets, where there is one, from the very views that the student sees. An epoch's are
-            drawn ahead: a teacher that answers while TensorFlow trains crashes both.
+        teacher: gives the targets, where there is one, from the very views that the student sees. These are drawn
+            ahead, once for each of the recipe's sides: a teacher that answers while TensorFlow trains crashes both.
     """
 
     def __init__(self, recipe: Recipe, sources: list[np.ndarray], y: np.ndarray, labels: int, seed: int,
                  teacher: Teacher | None = None):
-        super().__init__(workers=1, max_queue_size=8)
         self.recipe, self.sources, self.y, self.labels, self.teacher = recipe, sources, y, labels, teacher
         self.rng = np.random.default_rng(seed)
         self.indices = balanced(y, recipe.fewest)
         self.mirrored = self.rng.random(len(y)) < 0.5
-        self.side = recipe.input.width  # of the pictures it gives
-        self.on_epoch_end()
+        self.side, self.lesson = recipe.input.width, None
+        self.shuffle()
 
     def __len__(self) -> int:
         return math.ceil(len(self.indices) / self.recipe.batch)
 
-    def __getitem__(self, step: int):
-        if self.teacher:
-            views, y = self.lesson[step]
-            pictures = resized(views, self.side)
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """An epoch."""
+        for step in range(len(self)):
+            yield self[step]
+        self.shuffle()
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        picked = self.picked(step)
+        if self.lesson:
+            pictures, y = (part[picked] for part in self.lesson)
+            pictures = self.turned(pictures, picked)
         else:
-            picked = self.picked(step)
-            pictures = self.recipe.augment(self.drawn(picked), self.rng, self.side)
+            pictures = self.recipe.augment(self.turned(self.drawn(picked), picked), self.rng, self.side)
             y = targets(self.y[picked], self.labels)
         x = pixels.scale(pictures, self.recipe.input.scaling)
         if self.recipe.mixup:  # Zhang et al. 2018
@@ -85,27 +94,49 @@ class Batches(keras.utils.PyDataset):
         return self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
 
     def drawn(self, picked: np.ndarray) -> np.ndarray:
-        """The pictures at these places, each in one of its forms, half of them mirrored."""
+        """The pictures at these places, each in one of its forms."""
         pictures = self.sources[0][picked]
         if len(self.sources) > 1:
             swap = self.rng.random(len(picked)) < self.recipe.redrawn
             pictures[swap] = self.sources[1][picked[swap]]
+        return pictures
+
+    def turned(self, pictures: np.ndarray, picked: np.ndarray) -> np.ndarray:
+        """The pictures at these places, half of them mirrored."""
         if self.recipe.flip:
             flip = self.mirrored[picked]
             pictures[flip] = pictures[flip, :, ::-1]
         return pictures
 
-    def on_epoch_end(self) -> None:
+    def shuffle(self) -> None:
+        """Makes ready for the next epoch."""
         self.rng.shuffle(self.indices)
         # The other half's turn: each picture is seen both ways in two epochs (alternating flip, Jordan 2024).
         self.mirrored = ~self.mirrored
-        if self.teacher:
-            self.lesson = [self.taught(step) for step in range(len(self))]
 
-    def taught(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """A batch's views, uint8 at the teacher's size, and what the teacher says of them."""
-        views = self.recipe.augment(self.drawn(self.picked(step)), self.rng, self.teacher.side)
-        return views, self.teacher(views)
+    def begin(self, side: int) -> None:
+        """Goes on with pictures of this side; a teacher looks at a new view of each."""
+        self.side, self.lesson = side, None
+        if self.teacher:
+            parts = np.array_split(np.arange(len(self.y)), len(self))
+            self.lesson = tuple(np.concatenate(part) for part in zip(*map(self.taught, parts), strict=True))
+
+    def taught(self, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Views of the pictures at these places, uint8 [n, side, side, 3], and what the teacher says of them."""
+        views = self.recipe.augment(self.drawn(picked), self.rng, self.teacher.side)
+        return resized(views, self.side), self.teacher(views)
+
+    def stream(self) -> tf.data.Dataset:
+        """Epochs as TensorFlow takes them, some batches ahead.
+
+        Without autotune, whose thread keeps each epoch's end waiting for up to a minute.
+        """
+        x, y = self[0]
+        kinds = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in (x, y))
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        epochs = tf.data.Dataset.from_generator(lambda: self, output_signature=kinds)
+        return epochs.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(AHEAD).with_options(options)
 
 
 def resized(pictures: np.ndarray, side: int) -> np.ndarray:
@@ -186,12 +217,13 @@ def grow(model: keras.Model, batches: Batches, held_out: tuple, recipe: Recipe, 
     """Trains a compiled model on pictures of the recipe's sides, one after the other; returns its history."""
     callbacks = [keras.callbacks.SwapEMAWeights()] if recipe.average is not None else []
     history, sides = {}, recipe.sides or (recipe.input.width,)
-    for i, batches.side in enumerate(sides):
+    for i, side in enumerate(sides):
         first, last = (epochs * part // len(sides) for part in (i, i + 1))
         if first == last:
             continue
-        done = model.fit(batches, validation_data=held_out, initial_epoch=first, epochs=last, callbacks=callbacks,
-                         verbose=2)
+        batches.begin(side)
+        done = model.fit(batches.stream(), validation_data=held_out, initial_epoch=first, epochs=last,
+                         callbacks=callbacks, shuffle=False, verbose=2)
         for key, values in done.history.items():
             history.setdefault(key, []).extend(values)
     return history

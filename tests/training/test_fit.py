@@ -93,8 +93,7 @@ def test_a_seed_repeats_every_batch_of_every_epoch():
     def two_epochs(seed):
         batches, drawn = batches_of(TOY, seed), []
         for _ in range(2):
-            drawn += [batches[step] for step in range(len(batches))]
-            batches.on_epoch_end()
+            drawn += batches
         return [np.concatenate(parts) for parts in zip(*drawn, strict=True)]
 
     (x, y), (same_x, same_y), (other_x, _) = two_epochs(3), two_epochs(3), two_epochs(4)
@@ -108,7 +107,7 @@ def test_an_epoch_shows_every_picture_once():
     split = Split(np.arange(40, dtype=np.uint8)[:, None, None] + np.zeros((40, 28, 28), np.uint8), bars(40).y)
     recipe = replace(TOY, augment=plain)
     batches = batches_of(recipe, 0, split)
-    x, y = (np.concatenate(parts) for parts in zip(*(batches[i] for i in range(3)), strict=True))
+    x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert len(batches) == 3  # 16 + 16 + 8
     assert (x.dtype, x.shape, y.shape) == (np.float32, (40, 28, 28, 1), (40, 3))
     seen = np.rint(x[:, 0, 0, 0] * 255).astype(int)
@@ -147,7 +146,7 @@ def test_each_picture_is_mirrored_in_every_other_epoch():
         pictures = np.rint(batches[0][0][..., 0] * 255).astype(int)
         left, right = pictures[:, 0, 0], pictures[:, 0, -1]
         assert sorted(left + right) == list(range(1, 41))
-        batches.on_epoch_end()
+        batches.shuffle()
         return set(left[left > 0])
 
     first, second, third = seen(), seen(), seen()
@@ -166,10 +165,14 @@ def test_mixup_mixes_targets_as_it_mixes_pictures():
 
 
 def test_a_teacher_labels_the_very_views_and_students_see_them_smaller():
+    heard = 0
+
     class Teacher:
         side = 56
 
         def __call__(self, pictures):
+            nonlocal heard
+            heard += len(pictures)
             assert pictures.shape[1:] == (56, 56, 3)
             return np.repeat(pictures[:, :1, 0, 0] / np.float32(255), 3, axis=1)
 
@@ -178,16 +181,21 @@ def test_a_teacher_labels_the_very_views_and_students_see_them_smaller():
 
     x = np.arange(16, dtype=np.uint8)[:, None, None] * np.full((16, 28, 28), 10, np.uint8)
     batches = fit.Batches(replace(TOY, augment=enlarged), [x], bars(16).y, 3, 0, Teacher())
-    pictures, y = batches[0]
-    assert pictures.shape == (16, 28, 28, 3)
-    assert pictures[:, 0, 0, 0] == pytest.approx(y[:, 0], abs=1e-6)
+    for side in (28, 14):
+        batches.begin(side)
+        pictures, y = batches[0]
+        assert pictures.shape == (16, side, side, 3)
+        assert pictures[:, 0, 0, 0] == pytest.approx(y[:, 0], abs=1e-6)
+    before = heard
+    assert len([*batches, *batches]) == 2
+    assert heard == before == 32  # once for each side
 
 
 def test_pictures_grow_through_the_recipes_sides_in_equal_parts():
     sizes = []
 
     class Model:
-        def fit(self, batches, initial_epoch, epochs, **kwargs):
+        def fit(self, stream, initial_epoch, epochs, **kwargs):
             sizes.extend([batches.side] * (epochs - initial_epoch))
             return type("Done", (), {"history": {"loss": [0.5] * (epochs - initial_epoch)}})
 
