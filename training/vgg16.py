@@ -61,8 +61,9 @@ def grown(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
     first = fit.fit(narrow, dataset, run)
     kept = stratified(dataset.train.y, LAST, run.seed)
     last = replace(dataset, train=Split(dataset.train.x[kept], dataset.train.y[kept]))
+    # Gently: copies of a channel learn alike at first, so that each step counts many times.
     wide = replace(recipe, build=lambda labels: widened(first.model, labels), sides=recipe.sides[-1:], batch=32,
-                   learning_rate=recipe.learning_rate / 20, average=None)
+                   learning_rate=recipe.learning_rate / 200, average=None)
     return joined(first, fit.fit(wide, last, replace(run, epochs=1)))
 
 
