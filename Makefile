@@ -3,11 +3,12 @@
 # make notebooks  run all notebooks anew             make folder  how fast a folder is read
 # make photos   the same for photos                make words     bring the translations up to date
 # make explain  does "Why?" point at the right thing?
+# make bench    how fast, beside others            make load    does it hold under load? ten minutes
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink photos explain folder notebooks screenshots words clean
+.PHONY: run test lint ink photos explain folder bench load notebooks screenshots words clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -32,6 +33,12 @@ folder: .venv/dev.done
 explain: .venv/dev.done
 	$(BIN)/python -m benchmarks.explain
 
+bench: .venv/dev.done .venv-bench/done
+	$(BIN)/python -m benchmarks.bench
+
+load: .venv/dev.done
+	$(BIN)/python -m benchmarks.load
+
 notebooks: .venv/dev.done
 	$(BIN)/python -m tools.notebooks
 
@@ -54,5 +61,11 @@ words: .venv/dev.done
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/serve.done
 
+# Apart, for what is compared with must not be what serves.
+.venv-bench/done: requirements-bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .pytest_cache .ruff_cache

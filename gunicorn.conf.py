@@ -36,6 +36,8 @@ threads = settings.concurrent + settings.queue + 6
 preload_app = False
 timeout = 30
 graceful_timeout = 30
+# What little a worker may leak ends with it; not all at once. It answers what it has, while the others go on.
+max_requests, max_requests_jitter = 50_000, 5_000
 # A heartbeat on a slow disk would make gunicorn kill a healthy worker.
 worker_tmp_dir = SHARED
 # inkling/web/proxies.py believes them, and nobody else does.

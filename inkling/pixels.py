@@ -155,18 +155,39 @@ def find_ink(image: Image.Image) -> np.ndarray:
         BlankDrawing: nothing differs from the paper.
     """
     pixels = working_size(image)
-    rim = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3),
-                          pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
+    paper = even_paper(pixels)
+    if paper is None:
+        return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
+    apart = cv2.absdiff(pixels, (*paper, 0))
+    # Yellow beside black on white is ink too, but not the soft flanks of the lines of an enlarged picture.
+    return marks(apart, PLAIN if max(image.size) > SMALL and is_sharp(apart) else 255)
+
+
+def even_paper(pixels: np.ndarray) -> tuple[int, int, int] | None:
+    """The colour of a picture's rim, uint8 [h, w, 3], if that is even."""
+    rims, corner = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]), tuple(pixels[0, 0].tolist())
+    if not any(cv2.absdiff(rim, (*corner, 0)).any() for rim in rims):  # most canvases; what follows takes longer
+        return corner
+    rim = np.concatenate([part.reshape(-1, 3) for part in rims])
     paper = np.median(rim, axis=0)
     off = np.abs(rim - paper).max(axis=1)
     # A canvas has paper of exactly one colour: what else there is at its rim is ink, in a snapshot a shadow.
-    if np.mean(off <= EVEN) > (0.6 if np.median(off) == 0 else 0.95):
-        apart = cv2.absdiff(pixels, np.broadcast_to(paper.astype(np.uint8), pixels.shape))
-        steepest = cv2.morphologyEx(apart, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max()
-        sharp = max(image.size) > SMALL and steepest > apart.max() / 2
-        # Yellow beside black on white is ink too, but not the soft flanks of the lines of an enlarged picture.
-        return marks(apart, PLAIN if sharp else 255)
-    return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
+    even = np.mean(off <= EVEN) > (0.6 if np.median(off) == 0 else 0.95)
+    return tuple(paper.astype(np.uint8).tolist()) if even else None
+
+
+def is_sharp(apart: np.ndarray) -> bool:
+    """Whether some edge in uint8 [h, w, 3] is no softer than half of the strongest difference."""
+    edges = apart[box(apart, 1)]
+    return cv2.morphologyEx(edges, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max() > edges.max() / 2
+
+
+def box(array: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns of uint8 [h, w] or [h, w, c] that hold all that is not 0, and a margin around it."""
+    depth = array[0, 0].size
+    left, top, width, height = cv2.boundingRect(array.reshape(len(array), -1))
+    return (slice(max(0, top - margin), top + height + margin),
+            slice(max(0, left // depth - margin), (left + width - 1) // depth + 1 + margin))
 
 
 def ink_on_uneven(pixels: np.ndarray) -> np.ndarray:
@@ -200,10 +221,11 @@ def marks(apart: np.ndarray, plain: int = 255) -> np.ndarray:
     Raises:
         BlankDrawing: none differs.
     """
-    red, green, blue = cv2.split(apart)
-    difference = cv2.max(cv2.max(red, green), blue)
-    if difference.max() < FAINTEST:
+    if apart.max() < FAINTEST:
         raise BlankDrawing("nothing differs from the paper")
+    difference, part = np.zeros(apart.shape[:2], np.uint8), box(apart)
+    red, green, blue = cv2.split(apart[part])
+    difference[part] = cv2.max(cv2.max(red, green), blue)
     threshold, _ = cv2.threshold(difference, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return (difference > max(min(threshold, plain), FAINTEST / 2)).astype(np.uint8)
 
@@ -232,7 +254,7 @@ def working_size(image: Image.Image) -> np.ndarray:
 
 def line_width(mask: np.ndarray) -> float:
     """Width of the lines of a mask in pixels: the median over the ridge of its distance transform."""
-    distance = distance_inside(mask)
+    distance = distance_inside(mask[box(mask)])
     return max(1.0, 2 * float(np.median(distance[ridge(distance)])) - 1)
 
 
@@ -249,11 +271,16 @@ def ridge(distance: np.ndarray) -> np.ndarray:
 
 def without_specks(mask: np.ndarray, pen: float) -> np.ndarray:
     """The mask without spots much smaller than a dot of the pen: dust, or a camera's noise."""
-    count, spots, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    area = stats[:, cv2.CC_STAT_AREA]
+    part = box(mask)
+    count, spots = cv2.connectedComponents(mask[part], connectivity=8)
+    if count <= 2:
+        return mask
+    area = np.bincount(spots.ravel())
     keep = area >= min(0.3 * pen**2, area[1:].max())
     keep[0] = False
-    return keep[spots].astype(np.uint8) if count > 2 else mask
+    clean = np.zeros_like(mask)
+    clean[part] = keep[spots]
+    return clean
 
 
 def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[np.ndarray, float, np.ndarray]:
@@ -286,13 +313,18 @@ def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
     Lines grow or shrink by the same amount everywhere, so that what is thicker stays thicker; the middle of
     each line is kept, so that none breaks.
     """
-    inside = distance_inside(mask)
-    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
-    cover = inside - outside + (target - pen) / 2
+    part = box(mask, math.ceil(target / 2) + 1)
+    ink = mask[part]
+    inside, grow = distance_inside(ink), (target - pen) / 2
+    # No pixel outside is nearer than 1, which growing by half a pixel does not reach.
+    outside = cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5) if grow > 0.5 else 1 - ink
+    cover = inside - outside + grow
     if pen > target:
         from_middle = cv2.distanceTransform(1 - ridge(inside).astype(np.uint8), cv2.DIST_L2, 5)
         cover = np.maximum(cover, target / 2 - from_middle)
-    return np.clip(cover + 0.5, 0, 1, dtype=np.float32)
+    drawn = np.zeros(mask.shape, np.float32)
+    drawn[part] = np.clip(cover + 0.5, 0, 1, dtype=np.float32)
+    return drawn
 
 
 def centre_by_mass(cover: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:

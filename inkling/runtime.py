@@ -11,6 +11,7 @@ from inkling.catalog import Model, ModelCard, check_file
 
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 [n, h, w, c] -> each output, float32 [n, ...]
 TINY = np.float32(1e-7)
+HINT = "LATENCY"  # what OpenVINO arranges its threads for: `python -m benchmarks.workers` compares
 MANY_MAPS, FINE_MAP = 16, 14  # what a layer to look at has at least: maps, and pixels a side
 
 
@@ -96,7 +97,7 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
 
 def _compiled(model, threads: int, precision: str) -> Network:
     """An `openvino.Model` as a function."""
-    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
     compiled = _openvino().Core().compile_model(model, "CPU", hints)

@@ -271,6 +271,28 @@ def wait_for_workers(server, without=None, seconds=60):
         time.sleep(0.05)
 
 
+def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
+    """Also over connections that stay open, while the fresh one opens its models."""
+    with running(tmp_path, GUNICORN_CMD_ARGS="--max-requests 30 --max-requests-jitter 10") as server:
+        wait_for_workers(server)
+        old, end = set(server.workers), time.monotonic() + 60
+
+        def keep_asking(_):
+            connection, found = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60), []
+            while set(server.workers) & old and time.monotonic() < end:
+                connection.request("GET", "/healthz")  # anew where the last answer said that it closes
+                found.append(connection.getresponse())
+                found[-1].read()
+            connection.close()
+            return [answer.status for answer in found]
+
+        with ThreadPoolExecutor(4) as threads:
+            statuses = [status for found in threads.map(keep_asking, range(4)) for status in found]
+        assert set(server.workers) & old == set()
+        assert set(statuses) == {200}
+        assert server.ask("GET", "/healthz")[0] == 200
+
+
 def test_what_is_counted_leaves_nothing_behind(tmp_path):
     before = set(Path("/dev/shm").glob("inkling-metrics-*"))
     with running(tmp_path):

@@ -2,12 +2,14 @@
 
 import ipaddress
 import logging
+import threading
 import time
+from collections import Counter
 
 from flask import Flask, request
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from inkling.intake import Rejected
@@ -21,12 +23,34 @@ PATIENCE = 1  # seconds to wait for a Redis
 AWAY = 30  # seconds for which one that did not answer is not asked again
 
 
+MINUTE = 60.0
+
+
+class Memory:
+    """Counts posts by client in minutes that are the same for all, so that each is forgotten as a whole.
+
+    The memory of `limits` starts a thread a hundred times a second to forget clients one by one.
+    """
+
+    def __init__(self, most: int):
+        self._most, self._posts, self._end, self._lock = most, Counter(), 0.0, threading.Lock()
+
+    def wait(self, client: str) -> int | None:
+        """As `Posts.wait`."""
+        now = time.monotonic()
+        with self._lock:
+            if now >= self._end:
+                self._posts, self._end = Counter(), now + MINUTE
+            self._posts[client] += 1
+            return None if self._posts[client] <= self._most else int(self._end - now) + 1
+
+
 class Posts:
     """Counts posts by client, in a Redis if there is one that answers, else in this worker's memory."""
 
     def __init__(self, settings: Settings):
         self._most = RateLimitItemPerMinute(settings.rate_limit)
-        self._memory = FixedWindowRateLimiter(MemoryStorage())
+        self._memory = Memory(settings.rate_limit)
         self._shared = FixedWindowRateLimiter(storage_from_string(
             settings.rate_storage, wrap_exceptions=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE,
         )) if settings.rate_storage else None
@@ -36,13 +60,13 @@ class Posts:
         """Counts a post; the seconds after which the client may post again, None where it may now."""
         if self._shared and time.monotonic() >= self._back:
             try:
-                return self._wait(self._shared, client)
+                return self._ask(self._shared, client)
             except StorageError as error:  # a Redis that is away stops nobody
                 self._back = time.monotonic() + AWAY
                 log.warning("INKLING_RATE_STORAGE does not answer, each worker counts by itself: %s", error)
-        return self._wait(self._memory, client)
+        return self._memory.wait(client)
 
-    def _wait(self, limiter: FixedWindowRateLimiter, client: str) -> int | None:
+    def _ask(self, limiter: FixedWindowRateLimiter, client: str) -> int | None:
         if limiter.hit(self._most, client):
             return None
         return max(1, int(limiter.get_window_stats(self._most, client).reset_time - time.time()) + 1)

@@ -1,0 +1,86 @@
+"""A client that keeps a server busy: so many connections, each asking again as soon as it is answered.
+
+    python -m benchmarks.client PORT CONNECTIONS SECONDS < REQUEST
+
+It runs in a process of its own, one thread on raw sockets that stay open, so that it takes little of the processor.
+Prints JSON: seconds, the processor's seconds it took itself, the number of answers by status, and the milliseconds of
+each answer.
+"""
+
+import json
+import selectors
+import socket
+import sys
+import time
+from collections import Counter
+
+
+class Connection:
+    """Asks one request after the other."""
+
+    def __init__(self, port: int, request: bytes):
+        self._port, self._request = port, request
+        self.socket = self._connect()
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def ask(self) -> None:
+        self._answer, self._length = b"", None
+        self._began = time.perf_counter()
+        self.socket.sendall(self._request)
+
+    def read(self) -> tuple[int, float] | None:
+        """Reads what has come; (status, milliseconds) once the answer is complete.
+
+        Raises:
+            ConnectionError: the server ended the connection within an answer.
+        """
+        chunk = self.socket.recv(2**16)
+        if not chunk:
+            raise ConnectionError(f"the server closed a connection. Received: {self._answer[:200]!r}")
+        self._answer += chunk
+        if self._length is None and (end := self._answer.find(b"\r\n\r\n")) >= 0:
+            self._head = self._answer[:end].lower()
+            self._length = end + 4 + int(self._head.partition(b"\r\ncontent-length:")[2].split(b"\r\n")[0])
+        if self._length is None or len(self._answer) < self._length:
+            return None
+        return int(self._head[9:12]), (time.perf_counter() - self._began) * 1e3
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server said that this was the last answer."""
+        return b"\r\nconnection: close" in self._head
+
+    def again(self, selector: selectors.BaseSelector) -> None:
+        """Asks again, over a new socket where the server closes this one."""
+        if self.closing:
+            selector.unregister(self.socket)
+            self.socket.close()
+            self.socket = self._connect()
+            selector.register(self.socket, selectors.EVENT_READ, self)
+        self.ask()
+
+
+def drive(port: int, connections: int, seconds: float, request: bytes) -> dict:
+    """Asks for so many seconds; what `__doc__` says is printed."""
+    selector, milliseconds, statuses = selectors.DefaultSelector(), [], Counter()
+    start, used = time.perf_counter(), time.process_time()
+    for _ in range(connections):
+        connection = Connection(port, request)
+        selector.register(connection.socket, selectors.EVENT_READ, connection)
+        connection.ask()
+    while time.perf_counter() - start < seconds:
+        for key, _ in selector.select(1):
+            if answer := key.data.read():
+                statuses[answer[0]] += 1
+                milliseconds.append(round(answer[1], 3))
+                key.data.again(selector)
+    return {"seconds": time.perf_counter() - start, "own": time.process_time() - used, "statuses": statuses,
+            "milliseconds": milliseconds}
+
+
+if __name__ == "__main__":
+    print(json.dumps(drive(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.stdin.buffer.read())))

@@ -1,0 +1,235 @@
+"""Does it hold under load? So many clients at once on a real server; fails where a promise is broken.
+
+    python -m benchmarks.load [--minutes 10] [--clients 64] [--pause 2]
+
+Each client has an address of its own and does one thing after the other, with pauses that are as random as visitors':
+drawings, photos of 12 megapixels, bad files, pages, results with their heat maps. One client in sixteen never pauses,
+and so posts more than its limit a minute. The server is gunicorn as the Procfile starts it, but that it recycles no
+worker, behind which a leak could hide. Promised are: only the statuses that each request may get, 429 and 503 always
+with Retry-After; no worker that ends; memory of its own that grows by less than 1 MB a minute in each worker (helpers
+that it started included) and as many open files as before, both from a fifth of the time on; and small drawings
+answered 99 times in 100 within 10 times what they take, in the median, when nobody else asks.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks import pictures, servers
+
+LIMIT = 120  # posts a minute that a client may send to a worker
+GREEDY = 16  # one client in so many never pauses
+SETTLED = 0.2  # of the time passes before growth counts
+GROWTH, FILES, SLOWER = 1.0, 5, 10  # MB a minute, open files, times the unloaded median
+ALONE = 100  # drawings that are timed before the load
+EVERY = 1.0  # seconds between two looks at the workers
+LATER = {429, 503}  # promised to anybody at any time, with Retry-After
+DIGITS = "/api/predict?model=digits-cnn"
+PHOTOS = "/api/predict?model=cats-dogs-mobilenet"
+PAGES = ("/", "/help", "/models", "/models/digits-cnn", "/compare/digits", "/api/models", "/static/style.css")
+BAD = {  # name -> bytes
+    "empty.png": b"", "notes.txt": b"hello", "text.jpg": b"hello, this is a text", "renamed.jpg": pictures.digit(),
+    "cut.png": pictures.digit()[:500],
+}
+
+
+class Answer(NamedTuple):
+    """What came back for a request."""
+
+    kind: str
+    status: int
+    milliseconds: float
+    location: str
+    broken: str  # the promise that it breaks, or ""
+
+
+class Client:
+    """One visitor or program, by its address."""
+
+    def __init__(self, server: servers.Server, address: str, rng: random.Random):
+        self._server, self._rng = server, rng
+        self._headers = f"X-Forwarded-For: {address}\r\nConnection: close\r\n"
+
+    def ask(self, kind: str, request: bytes, expected: set[int]) -> Answer:
+        """Sends a request; `expected` are the statuses that it may get beside `LATER`."""
+        line, _, rest = request.partition(b"\r\n")
+        start = time.perf_counter()
+        try:
+            status, headers, _ = self._server.send(line + b"\r\n" + self._headers.encode() + rest)
+        except Exception as error:  # whatever it is, no answer came
+            return Answer(kind, 0, 0.0, "", f"no answer: {type(error).__name__}")
+        took = (time.perf_counter() - start) * 1e3
+        broken = ""
+        if status in LATER and not headers["Retry-After"]:
+            broken = f"{status} without Retry-After"
+        elif status not in expected | LATER:
+            broken = f"status {status}"
+        return Answer(kind, status, took, headers["Location"] or "", broken)
+
+    def drawing(self) -> Answer:
+        return self.ask("drawing", servers.post(DIGITS, *pictures.form(pictures.digit())), {200})
+
+    def act(self) -> Iterator[Answer]:
+        """One thing that a visitor does."""
+        (what,) = self._rng.choices((self.draw, self.send_photo, self.send_rubbish, self.look, self.ask_why),
+                                    (50, 5, 15, 25, 5))
+        yield from what()
+
+    def draw(self) -> Iterator[Answer]:
+        yield self.drawing()
+
+    def send_photo(self) -> Iterator[Answer]:
+        yield self.ask("photo", servers.post(PHOTOS, *pictures.form(pictures.photo(), "photo.jpg")), {200})
+
+    def send_rubbish(self) -> Iterator[Answer]:
+        name = self._rng.choice(list(BAD))
+        yield self.ask("bad file", servers.post(DIGITS, *pictures.form(BAD[name], name)), {400, 415, 422})
+
+    def look(self) -> Iterator[Answer]:
+        yield self.ask("page", servers.get(self._rng.choice(PAGES)), {200})
+
+    def ask_why(self) -> Iterator[Answer]:
+        form = pictures.form(pictures.digit(), model="digits-cnn")
+        kept = self.ask("kept drawing", servers.post("/predict", *form), {303})
+        yield kept
+        if kept.location.startswith("/results/"):
+            yield self.ask("result", servers.get(kept.location), {200})
+            yield self.ask("heat map", servers.get(f"{kept.location}/heatmap.png"), {200})
+
+
+class Sample(NamedTuple):
+    """A worker at one time, with the helpers that it started."""
+
+    minute: float
+    megabytes: float  # of its own
+    files: int
+
+
+def look(pid: int, minute: float) -> Sample:
+    """A sample of now."""
+    status = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
+    own = sum(int(text.partition("RssAnon:")[2].split()[0]) for text in status) * 1024 / 1e6
+    return Sample(minute, own, len(os.listdir(f"/proc/{pid}/fd")))
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started, by any of its threads."""
+    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir()
+                for child in (task / "children").read_text().split()]
+    return [pid, *(one for child in children for one in family(child))]
+
+
+def growth(samples: list[Sample]) -> tuple[float, float]:
+    """(MB a minute, open files more at the end) since a worker has settled."""
+    settled = [sample for sample in samples if sample.minute >= SETTLED * samples[-1].minute]
+    slope = float(np.polyfit([one.minute for one in settled], [one.megabytes for one in settled], 1)[0])
+    part = max(1, len(settled) // 4)
+    return slope, (statistics.median(one.files for one in settled[-part:])
+                   - statistics.median(one.files for one in settled[:part]))
+
+
+def run(server: servers.Server, clients: int, seconds: float, pause: float) -> tuple[list[Answer], dict]:
+    """(all answers, samples of each worker) of so many clients for so long."""
+    answers, samples, end = [], defaultdict(list), time.monotonic() + seconds
+
+    def visit(number: int) -> None:
+        rng = random.Random(number)
+        client = Client(server, f"203.0.113.{number % 250 + 1}", rng)
+        while time.monotonic() < end:
+            answers.extend(client.act())
+            if number % GREEDY:
+                time.sleep(min(rng.expovariate(1 / pause), max(0.0, end - time.monotonic())))
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    with tqdm(total=round(seconds), unit="s", leave=False) as bar:
+        while (left := end - time.monotonic()) > 0:
+            for pid in server.workers:
+                with suppress(OSError):  # it has just ended, which `check` tells
+                    samples[pid].append(look(pid, (seconds - left) / 60))
+            bar.update(round(seconds - left) - bar.n)
+            time.sleep(min(EVERY, left))
+    for thread in threads:
+        thread.join()
+    return answers, samples
+
+
+def print_answers(answers: list[Answer]) -> None:
+    print("| request | answers | by status | p50, ms | p99, ms |\n| --- | --- | --- | --- | --- |")
+    for kind in dict.fromkeys(answer.kind for answer in answers):
+        of_kind = [answer for answer in answers if answer.kind == kind]
+        statuses = Counter(answer.status for answer in of_kind)
+        took = served(of_kind) or [float("nan")]
+        print(f"| {kind} | {len(of_kind)} | {', '.join(f'{count} x {one}' for one, count in sorted(statuses.items()))} "
+              f"| {np.percentile(took, 50):.1f} | {np.percentile(took, 99):.1f} |")
+    print()
+
+
+def served(answers: list[Answer]) -> list[float]:
+    """Milliseconds of those that were not told to come back later."""
+    return [answer.milliseconds for answer in answers if answer.status not in LATER | {0}]
+
+
+def check(answers: list[Answer], samples: dict[int, list[Sample]], alone: float) -> bool:
+    """Prints the promises; whether all are kept."""
+    broken = Counter(f"{answer.kind}: {answer.broken}" for answer in answers if answer.broken)
+    drawings = served([answer for answer in answers if answer.kind == "drawing"])
+    times = float(np.percentile(drawings, 99)) / alone
+    whole = max(len(one) for one in samples.values())
+    grown = [growth(one) for one in samples.values() if len(one) == whole]
+    ended = len(samples) - len(grown)
+    rows = [
+        ("answers that were not promised", ", ".join(f"{n} x {what}" for what, n in broken.items()) or "0", "0",
+         not broken),
+        ("workers that ended or began meanwhile", f"{ended}", "0", not ended),
+        ("memory of a worker, MB a minute", ", ".join(f"{slope:.2f}" for slope, _ in grown), f"< {GROWTH:g}",
+         all(slope < GROWTH for slope, _ in grown)),
+        ("open files of a worker, more at the end", ", ".join(f"{more:g}" for _, more in grown), f"<= {FILES}",
+         all(more <= FILES for _, more in grown)),
+        (f"p99 of small drawings, times the {alone:.1f} ms alone", f"{times:.1f}", f"< {SLOWER}", times < SLOWER),
+    ]
+    print("| promise | measured | aim | kept |\n| --- | --- | --- | --- |")
+    for what, measured, aim, kept in rows:
+        print(f"| {what} | {measured} | {aim} | {'yes' if kept else 'NO'} |")
+    return all(kept for *_, kept in rows)
+
+
+def times_alone(client: Client) -> float:
+    """Median milliseconds of a drawing when nobody else asks."""
+    return statistics.median(client.drawing().milliseconds for _ in range(ALONE))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10, help="of load (default 10)")
+    parser.add_argument("--clients", type=int, default=64, help="at once (default 64)")
+    parser.add_argument("--pause", type=float, default=2, help="mean seconds between a client's acts (default 2)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, servers.running(
+            servers.INKLING, Path(scratch), servers.get("/readyz"), INKLING_RATE_LIMIT=str(LIMIT),
+            INKLING_TRUSTED_PROXIES="127.0.0.1", GUNICORN_CMD_ARGS="--max-requests 0") as server:
+        pictures.photo()  # made before the clock runs
+        alone = times_alone(Client(server, "198.51.100.1", random.Random(0)))
+        answers, samples = run(server, arguments.clients, arguments.minutes * 60, arguments.pause)
+    print(f"{arguments.clients} clients, {arguments.minutes:g} minutes, pauses of {arguments.pause:g} s, "
+          f"{len(samples)} workers, {len(answers) / arguments.minutes / 60:.0f} answers a second\n")
+    print_answers(answers)
+    return 0 if check(answers, samples, alone) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""Flask with `model.predict`; every request loads the model."""
+
+import keras
+from flask import Flask, request
+
+from benchmarks.peers import digit
+
+app = Flask(__name__)
+
+
+@app.post("/predict")
+def predict():
+    model = keras.saving.load_model(f"{digit.FOLDER}/model.keras", compile=False)
+    probabilities = model.predict(digit.read(request.files["image"].stream), verbose=0)[0][0]
+    return {"label": int(probabilities.argmax()), "probabilities": probabilities.tolist()}

@@ -1,0 +1,143 @@
+"""Where does the processor time of one `POST /api/predict` go? A 280 x 280 drawing, stage by stage.
+
+    python -m benchmarks.profile [--requests 1000] [--model digits-cnn]
+
+The app is called in this process as gunicorn calls it, and each stage counts the processor time of its thread, less
+that of the stages within it: what else the machine does hardly matters. Medians, so the parts add up to about the
+whole. What gunicorn and the kernel add is not in it: `make bench` compares whole servers.
+"""
+
+import argparse
+import io
+import os
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import wraps
+
+from flask import Flask
+from flask.json.provider import DefaultJSONProvider
+from tqdm import tqdm
+from werkzeug.formparser import FormDataParser
+
+from app import create_app
+from benchmarks.pictures import digit, form
+from inkling import intake, pixels, runtime
+from inkling.settings import Settings
+
+WARM = 50  # requests before the first that counts
+STAGES = {  # stage -> where the functions that do it stand
+    "read the form": [(FormDataParser, "parse")],
+    "decode the picture": [(intake, "read_stream")],
+    "ink: find it": [(pixels, "find_ink")],
+    "ink: measure the line": [(pixels, "line_width")],
+    "ink: remove specks": [(pixels, "without_specks")],
+    "ink: place": [(pixels, "place")],
+    "ink: redraw the line": [(pixels, "redraw_line")],
+    "ink: centre": [(pixels, "centre_by_mass")],
+    "ink: the rest": [(pixels, "ink_steps")],
+    "network": [(runtime.Answering, "answer")],
+    "write the answer": [(DefaultJSONProvider, "response")],
+}
+
+
+class Stopwatch:
+    """Processor time by stage, of one request after the other."""
+
+    def __init__(self):
+        self.stages: dict[str, list[float]] = defaultdict(list)  # stage -> microseconds of each request
+        self._now: dict[str, float] = defaultdict(float)
+        self._within = [0]  # what the stages within each open stage took, innermost last
+
+    def times(self, stage: str, function: Callable) -> Callable:
+        """The function, with its time counted."""
+
+        @wraps(function)
+        def timed(*args, **kwargs):
+            self._within.append(0)
+            start = time.thread_time_ns()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                took = time.thread_time_ns() - start
+                self._now[stage] += (took - self._within.pop()) / 1e3
+                self._within[-1] += took
+
+        return timed
+
+    def lap(self) -> None:
+        """Ends a request."""
+        for stage, took in self._now.items():
+            self.stages[stage].append(took)
+        self._now.clear()
+
+
+def watch(app: Flask, stopwatch: Stopwatch) -> Callable:
+    """Has every stage timed; the app to call."""
+    for stage, places in STAGES.items():
+        for owner, name in places:
+            setattr(owner, name, stopwatch.times(stage, getattr(owner, name)))
+    for hooks, when in ((app.before_request_funcs, "before"), (app.after_request_funcs, "after")):
+        hooks[None] = [stopwatch.times(f"{when}: {hook.__module__.split('.')[-1]}.{hook.__name__}", hook)
+                       for hook in hooks[None]]
+    app.view_functions["api.predict"] = stopwatch.times("the view: the rest", app.view_functions["api.predict"])
+    return stopwatch.times("Flask, Werkzeug: the rest", app)
+
+
+def environ(body: bytes, kind: str, query: str) -> dict:
+    """What gunicorn passes on for a post."""
+    return {
+        "REQUEST_METHOD": "POST", "SCRIPT_NAME": "", "PATH_INFO": "/api/predict", "QUERY_STRING": query,
+        "RAW_URI": f"/api/predict?{query}", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "5000",
+        "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:5000",
+        "CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body),
+        "wsgi.url_scheme": "http", "wsgi.version": (1, 0), "wsgi.errors": io.StringIO(), "wsgi.multithread": True,
+        "wsgi.multiprocess": True, "wsgi.run_once": False,
+    }
+
+
+def ask(app: Callable, model: str) -> None:
+    """One request."""
+    body, kind = form(digit())
+    told = []
+    answer = app(environ(body, kind, f"model={model}"), lambda status, headers, error=None: told.append(status))
+    text = b"".join(answer)
+    if told != ["200 OK"]:
+        raise RuntimeError(f"{told}: {text.decode()}")
+
+
+def report(stopwatch: Stopwatch) -> None:
+    """Prints the table, in the order in which stages ended first."""
+    medians = {stage: statistics.median(took) for stage, took in stopwatch.stages.items()}
+    whole = sum(medians.values())
+    print("| stage | processor time, µs | share |\n| --- | --- | --- |")
+    for stage, took in medians.items():
+        print(f"| {stage} | {took:.0f} | {took / whole:.0%} |")
+    print(f"| all | {whole:.0f} | |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=1000, help="requests that are measured (default 1000)")
+    parser.add_argument("--model", default="digits-cnn", help="an ink model (default digits-cnn)")
+    arguments = parser.parse_args()
+    os.environ.setdefault("WEB_CONCURRENCY", str(os.cpu_count()))  # threads as a worker has them
+    with tempfile.TemporaryDirectory() as scratch:
+        app = create_app(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch, "INKLING_RATE_LIMIT":
+                                                              "1000000"}))
+        stopwatch = Stopwatch()
+        watched = watch(app, stopwatch)
+        for _ in range(WARM):
+            ask(watched, arguments.model)
+            stopwatch.lap()
+        stopwatch.stages.clear()
+        for _ in tqdm(range(arguments.requests), leave=False):
+            ask(watched, arguments.model)
+            stopwatch.lap()
+    report(stopwatch)
+
+
+if __name__ == "__main__":
+    main()

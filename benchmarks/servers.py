@@ -1,0 +1,102 @@
+"""Servers to measure: started as their users would, asked until they answer, ended whatever happens."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inkling.settings import ROOT
+
+PATIENCE = 120  # seconds until a server must have answered
+INKLING = [sys.executable, "-m", "gunicorn", "app:app"]
+
+
+class Server:
+    """A running server.
+
+    Attributes:
+        seconds: from its start to its first good answer.
+    """
+
+    def __init__(self, process: subprocess.Popen, port: int):
+        self.process, self.port, self.seconds = process, port, 0.0
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that it started."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def send(self, request: bytes) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """(status, headers, body) of a request as it goes over the wire, on a connection of its own."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+            connection.sendall(request)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return answer.status, answer.headers, answer.read()
+
+    def wait(self, request: bytes) -> None:
+        """Asks until the answer is 200."""
+        start = time.perf_counter()
+        while True:
+            try:
+                if self.send(request)[0] == 200:
+                    break
+            except (OSError, http.client.HTTPException):
+                pass
+            if self.process.poll() is not None or time.perf_counter() - start > PATIENCE:
+                raise RuntimeError(f"{self.process.args} does not answer")
+            time.sleep(0.01)
+        self.seconds = time.perf_counter() - start
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def post(path: str, body: bytes, kind: str) -> bytes:
+    """A post as it goes over the wire."""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def get(path: str) -> bytes:
+    """The same of a page that is asked for."""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
+@contextmanager
+def running(command: list[str], folder: Path, first: bytes, **settings: str) -> Iterator[Server]:
+    """A server at a free port, once it has answered `first` with 200; what it writes goes to `folder`."""
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("INKLING_")}
+    env |= {"PORT": str(port), "INKLING_HOST": "127.0.0.1", "INKLING_PICTURES": str(folder / "pictures"),
+            "INKLING_RATE_LIMIT": "0", "WEB_CONCURRENCY": str(os.cpu_count())} | settings
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+    try:
+        server = Server(process, port)
+        server.wait(first)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def memory(pid: int) -> dict[str, float]:
+    """MB of a process by kind of `/proc/PID/smaps_rollup`: Pss has its share of what others use too."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    return {line.split(":")[0]: int(line.split()[1]) * 1024 / 1e6 for line in lines}
