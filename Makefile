@@ -4,11 +4,12 @@
 # make photos   the same for photos                make words     bring the translations up to date
 # make explain  does "Why?" point at the right thing?
 # make bench    how fast, beside others            make load    does it hold under load? ten minutes
+# make decode   decoding here, or in a process of its own
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink photos explain folder bench load notebooks screenshots words clean
+.PHONY: run test lint ink photos explain folder decode bench load notebooks screenshots words clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -26,6 +27,9 @@ ink: .venv/dev.done
 
 photos: .venv/dev.done
 	$(BIN)/python -m benchmarks.photos
+
+decode: .venv/dev.done
+	$(BIN)/python -m benchmarks.decode
 
 folder: .venv/dev.done
 	$(BIN)/python -m benchmarks.folder

@@ -4,16 +4,16 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
-from pillow_heif import register_heif_opener
 
+from inkling import helper
 from inkling.settings import EXTENSIONS, Settings
 
-register_heif_opener()
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
@@ -21,6 +21,8 @@ SHOWN = 40  # characters of a received value that a message repeats
 CHUNKS = 2**16  # of a PNG, or segments of a JPEG: encoders stay far below, each costs time in Python
 SCANS = 50  # of a progressive JPEG: encoders write about ten, each is a pass over all pixels
 RLE_BYTES = 2**20  # of a run-length coded BMP, which Pillow decodes in Python
+LARGE = 2**22  # pixels beyond which a picture is no longer decoded in this process, and read smaller
+BAND = 64  # lines of a picture that are made smaller together
 
 FORMATS = {"jpg": "JPEG", "heic": "HEIF", "heif": "HEIF"}
 MEDIA_TYPES = {f"image/{name}": FORMATS.get(name, name.upper()) for name in EXTENSIONS}
@@ -49,6 +51,33 @@ class Rejected(Exception):
         self.reason = reason
         self.message = message
         self.received = shorten(received)
+
+
+class Still(NamedTuple):
+    """A file without all that decoding its still picture does not need.
+
+    Attributes:
+        frames: as many as the file has, as far as they were counted.
+        plain: whether decoding it takes so little that it may be done in this process.
+    """
+
+    data: bytes
+    frames: int = 1
+    plain: bool = False
+
+
+class Job(NamedTuple):
+    """What to decode bytes as, and the limits; it goes to a helper process as JSON.
+
+    Attributes:
+        frames: as `Still` has them; None where decoding is to count them.
+    """
+
+    kind: str
+    frames: int | None
+    at_least: int
+    max_pixels: int
+    max_frames: int
 
 
 @dataclass(frozen=True)
@@ -124,7 +153,7 @@ def read_file(data: bytes | None, filename: str | None, settings: Settings,
         data: the file's contents.
         filename: the name it came with; only its extension counts.
         settings: holds the limits.
-        at_least: a large JPEG may be read smaller, with a longer side of no less than this.
+        at_least: a large picture may be read smaller, with a longer side of no less than this.
 
     Returns:
         An upright RGB picture without metadata.
@@ -222,32 +251,68 @@ def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_le
                                        f"They begin with: {data[:8].hex(' ')}")
     if kind not in accepted:
         raise Rejected("mismatch", f"The {claim}, but the contents are {kind}. They must agree.", kind)
+    with _reasons(kind, settings.max_pixels):
+        still = STILLS[kind](data, settings.max_frames) if kind in STILLS else Still(data, None)
+        job = Job(kind, still.frames, at_least, settings.max_pixels, settings.max_frames)
+        return decode(still.data, job) if still.plain else _decode_elsewhere(still.data, job, settings)
+
+
+@contextmanager
+def _reasons(kind: str, max_pixels: int) -> Iterator[None]:
+    """Makes `Rejected` of whatever decoders raise."""
     try:
-        return _picture(data, kind, settings, at_least)
+        yield
     except Rejected:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_many_pixels(re.search(r"\d+ pixels", str(error))[0], settings) from error
+        raise _too_many_pixels(re.search(r"\d+ pixels", str(error))[0], max_pixels) from error
+    except MemoryError as error:
+        raise _too_costly(kind) from error
     except Exception as error:  # decoders raise whatever they like on hostile bytes
         raise _damaged(kind) from error
 
 
-def _picture(data: bytes, kind: str, settings: Settings, at_least: int) -> Image.Image:
-    frames = None
-    if kind in STILLS:
-        data, frames = STILLS[kind](data, settings.max_frames)
-    with Image.open(io.BytesIO(data), formats=[kind]) as image:
-        _check_pixels(image.size, settings)
-        _check_frames(frames or getattr(image, "n_frames", 1), settings)
-        if kind == "JPEG":
-            image.draft(None, _draft_size(image.size, at_least))
+def decode(data: bytes, job: Job) -> Image.Image:
+    """Decodes in this process.
+
+    Returns:
+        An upright RGB picture without metadata.
+
+    Raises:
+        Rejected: it is damaged, or beyond a limit.
+    """
+    with _reasons(job.kind, job.max_pixels), Image.open(io.BytesIO(data), formats=[job.kind]) as image:
+        _check_pixels(image.size, job)
+        _check_frames(job.frames or getattr(image, "n_frames", 1), job)
+        if job.kind == "JPEG":
+            image.draft(None, _draft_size(image.size, job.at_least))
         image.load()
-        _check_pixels(image.size, settings)
+        _check_pixels(image.size, job)
         turn = UPRIGHT.get(_orientation(image))
-        result = _to_rgb(image)
-    result = result.transpose(turn) if turn is not None else result
-    result.info = {}
-    return result
+        result = _small_rgb(image, job.at_least)
+        result = result.transpose(turn) if turn is not None else result
+        result.info = {}
+        return result
+
+
+def _decode_elsewhere(data: bytes, job: Job, settings: Settings) -> Image.Image:
+    """`decode` in a helper process, which may be killed or crash."""
+    try:
+        answer, pixels = helper.pool(settings.decode_seconds, settings.decode_memory).ask(job._asdict(), data)
+    except helper.Ended as error:
+        raise _too_costly(job.kind) if error.overrun else _damaged(job.kind) from error
+    return picture_of(answer, pixels)
+
+
+def picture_of(answer: dict, pixels: bytes | memoryview) -> Image.Image:
+    """The picture that a helper process has answered.
+
+    Raises:
+        Rejected: it has answered why not.
+    """
+    if "rejected" in answer:
+        raise Rejected(*answer["rejected"])
+    return Image.frombytes("RGB", answer["size"], pixels)
 
 
 def _megabytes(count: int) -> str:
@@ -261,25 +326,30 @@ def _check_bytes(count: int, settings: Settings) -> None:
                        f"{count} bytes")
 
 
-def _too_many_pixels(received: str, settings: Settings) -> Rejected:
-    return Rejected("too-many-pixels", f"A picture may have {settings.max_pixels} pixels, width times "
-                                       f"height. Received: {received}", received)
+def _too_many_pixels(received: str, most: int) -> Rejected:
+    return Rejected("too-many-pixels", f"A picture may have {most} pixels, width times height. "
+                                       f"Received: {received}", received)
 
 
-def _check_pixels(size: tuple[int, int], settings: Settings) -> None:
+def _check_pixels(size: tuple[int, int], job: Job) -> None:
     width, height = size
-    if width * height > settings.max_pixels:
-        raise _too_many_pixels(f"{width} x {height}", settings)
+    if width * height > job.max_pixels:
+        raise _too_many_pixels(f"{width} x {height}", job.max_pixels)
 
 
-def _check_frames(frames: int, settings: Settings) -> None:
-    if frames > settings.max_frames:
-        raise Rejected("animated-too-long", f"An animation may have {settings.max_frames} frames. "
+def _check_frames(frames: int, job: Job) -> None:
+    if frames > job.max_frames:
+        raise Rejected("animated-too-long", f"An animation may have {job.max_frames} frames. "
                                             f"Received: {frames} or more", f"{frames} or more frames")
 
 
 def _damaged(kind: str) -> Rejected:
     return Rejected("truncated", f"The {kind} picture is cut off or damaged; a complete one is needed.", kind)
+
+
+def _too_costly(kind: str) -> Rejected:
+    return Rejected("too-large", "Decoding this picture takes more time or memory than one may take; a smaller one is "
+                                 f"needed, or one saved as JPEG. Received: {kind}", kind)
 
 
 def _sniff(data: bytes) -> str | None:
@@ -313,6 +383,18 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _small_rgb(image: Image.Image, at_least: int) -> Image.Image:
+    """The picture in RGB; one beyond `LARGE` smaller, band by band, for a copy of the whole takes much memory."""
+    factor = max(image.size) // at_least if image.width * image.height > LARGE else 1
+    if factor <= 1:
+        return _to_rgb(image)
+    small = Image.new("RGB", tuple(-(-side // factor) for side in image.size))
+    for line in range(0, small.height, BAND):
+        top, bottom = line * factor, min((line + BAND) * factor, image.height)
+        small.paste(_to_rgb(image.crop((0, top, image.width, bottom))).reduce(factor), (0, line))
+    return small
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I;16":
         # Pillow's own conversion clips at 255 instead of keeping the high byte.
@@ -325,8 +407,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return white
 
 
-def _still_gif(data: bytes, most: int) -> tuple[bytes, int]:
-    """A GIF of the first frame alone, and the number of frames, counted up to most + 1.
+def _still_gif(data: bytes, most: int) -> Still:
+    """A GIF of the first frame alone; frames are counted up to most + 1.
 
     Pillow joins comments in quadratic time and takes a file without its end; this does neither.
 
@@ -360,15 +442,15 @@ def _still_gif(data: bytes, most: int) -> tuple[bytes, int]:
             control = data[start:at]
     if not frames:
         raise _damaged("GIF")
-    return data[:head] + control + first + b";", frames
+    return Still(data[:head] + control + first + b";", frames)
 
 
 def _gif_colours(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _still_png(data: bytes, most: int) -> tuple[bytes, int]:
-    """A PNG of the still picture alone, and the number of frames it announces.
+def _still_png(data: bytes, most: int) -> Still:
+    """A PNG of the still picture alone; frames are as many as it announces.
 
     Raises:
         Rejected: the chunks do not reach the end, or are too many.
@@ -384,26 +466,28 @@ def _still_png(data: bytes, most: int) -> tuple[bytes, int]:
         elif name == b"acTL":
             frames = int.from_bytes(data[at + 8 : at + 12], "big")
         if name == b"IEND" and has_data:
-            return b"".join(kept), frames
+            pixels = int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big")
+            return Still(b"".join(kept), frames, pixels <= LARGE)
         at = end
     raise _damaged("PNG")
 
 
-def _still_jpeg(data: bytes, most: int) -> tuple[bytes, int]:
+def _still_jpeg(data: bytes, most: int) -> Still:
     """The first JPEG of the file without comments and makers' segments, which Pillow reads in Python.
 
     Raises:
         Rejected: the markers do not reach the end, or are too many.
     """
-    at, scans, kept = 2, 0, [data[:2]]
+    at, scans, sequential, kept = 2, 0, False, [data[:2]]
     for _ in range(CHUNKS):
         marker = JPEG_MARKER.search(data, at)
         if marker is None:
             break
         start, code = marker.start(), data[marker.start() + 1]
         if code == 0xD9:
-            return b"".join(kept) + data[at : start + 2], 1
+            return Still(b"".join(kept) + data[at : start + 2], plain=scans == 1 and sequential)
         scans += code == 0xDA
+        sequential = sequential or code in JPEG_SEQUENTIAL
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
         if scans:
             kept.append(data[at:end])
@@ -415,7 +499,7 @@ def _still_jpeg(data: bytes, most: int) -> tuple[bytes, int]:
     raise _damaged("JPEG")
 
 
-def _still_bmp(data: bytes, most: int) -> tuple[bytes, int]:
+def _still_bmp(data: bytes, most: int) -> Still:
     """The file as it is, if it is not run-length coded and large.
 
     Raises:
@@ -424,12 +508,13 @@ def _still_bmp(data: bytes, most: int) -> tuple[bytes, int]:
     if len(data) > RLE_BYTES and data[14] >= 40 and int.from_bytes(data[30:34], "little") in (1, 2):
         raise Rejected("too-large", f"A run-length coded BMP may have {RLE_BYTES} bytes; save it as PNG. "
                                     f"Received: {len(data)} bytes", f"{len(data)} bytes")
-    return data, 1
+    return Still(data)
 
 
 PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
 JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+JPEG_SEQUENTIAL = {0xC0, 0xC1}  # Huffman codes, in one pass: all cameras
 JPEG_DROPPED = {*range(0xE2, 0xEE), 0xEF, 0xFE}  # keeps JFIF, EXIF and Adobe's colour model
-STILLS: dict[str, Callable[[bytes, int], tuple[bytes, int]]] = {
+STILLS: dict[str, Callable[[bytes, int], Still]] = {
     "GIF": _still_gif, "PNG": _still_png, "JPEG": _still_jpeg, "BMP": _still_bmp,
 }

@@ -113,8 +113,16 @@ SETTINGS = {
                           whole(1024, PILLOW_PIXELS)),
     "max_frames": Setting("INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read",
                           whole(1, 10**6)),
+    "decode_seconds": Setting(
+        "INKLING_DECODE_SECONDS", "4", "processor seconds that a helper process may take to decode one picture",
+        whole(1, 60)),
+    "decode_memory": Setting(
+        "INKLING_DECODE_MEMORY", "1024", "megabytes that it may take; what takes more of either is `too-large`",
+        whole(128, 65536)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
                          whole(1, 1000)),
+    "body_seconds": Setting(
+        "INKLING_BODY_SECONDS", "60", "seconds that the body of a request may take to arrive", whole(1, 3600)),
     "concurrent": Setting("INKLING_CONCURRENT", "2", "requests whose pictures a worker works on at once",
                           whole(1, 64)),
     "queue": Setting("INKLING_QUEUE", "8", "requests that wait for that in a worker; what comes beyond is told `busy`",
@@ -147,7 +155,10 @@ class Settings:
     max_bytes: int
     max_pixels: int
     max_frames: int
+    decode_seconds: int
+    decode_memory: int
     max_batch: int
+    body_seconds: int
     concurrent: int
     queue: int
     rate_limit: int

@@ -13,7 +13,9 @@ from inkling.settings import ROOT, Settings
 DOORS = {
     "settings": set(),
     "logs": set(),
-    "intake": {"settings"},
+    "intake": {"settings", "helper"},
+    "helper": {"settings"},
+    "decoder": {"intake", "helper"},
     "pixels": set(),
     "catalog": set(),
     "runtime": {"catalog"},

@@ -1,0 +1,143 @@
+"""Is a picture decoded in the worker, or in a helper process that can be killed? Both ways in turns, in one run.
+
+    python -m benchmarks.decode [--rounds 15] [--megapixels 12]
+
+The pictures are made here: a drawing as the canvas sends it, and a photo of 12 megapixels in each format. "Worker" is
+`intake.decode` in this process, "helper" the same in a process of `inkling.helper`, which is running; both get the file
+as `intake` hands it on and return a picture of at least 1024 pixels. Memory is the most that a process of its own held
+while it decoded that one picture in this way, less what it held before: the worker's, which all requests share.
+"""
+
+import argparse
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from pillow_heif import register_heif_opener
+from tqdm import tqdm
+
+from inkling import helper, intake
+from inkling.intake import Job
+from inkling.settings import ROOT, Settings
+
+register_heif_opener()
+AT_LEAST = 1024
+ROWS = {  # what it is -> Pillow's format, how it is saved, and whether it is a drawing
+    "drawing, PNG": ("PNG", {}, True),
+    "photo, JPEG": ("JPEG", {"quality": 90}, False),
+    "photo, progressive JPEG": ("JPEG", {"quality": 90, "progressive": True}, False),
+    "photo, PNG": ("PNG", {"compress_level": 1}, False),
+    "photo, WebP": ("WEBP", {"quality": 80, "method": 0}, False),
+    "photo, HEIC": ("HEIF", {"quality": 50}, False),
+    "photo, AVIF": ("AVIF", {"quality": 60, "speed": 10}, False),
+}
+
+
+def drawing() -> Image.Image:
+    """A stroke on a canvas of 400 pixels."""
+    image = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(image).line([(200, 80), (120, 200), (260, 320)], "black", 16, joint="curve")
+    return image
+
+
+def photo(megapixels: float) -> Image.Image:
+    """Soft colours with a camera's grain, four to three."""
+    rng = np.random.default_rng(0)
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    size = (height * 4 // 3, height)
+    soft = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    grain = rng.normal(0, 3, (height, size[0], 1)).astype(np.float32)
+    return Image.fromarray(np.clip(np.asarray(soft) + grain, 0, 255).astype(np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, options: dict) -> bytes:
+    """The picture as a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool]:
+    """What `intake` makes of a file: the job, the bytes that go with it, and whether it is plain."""
+    still = intake.STILLS[kind](data, settings.max_frames) if kind in intake.STILLS else intake.Still(data, None)
+    return Job(kind, still.frames, AT_LEAST, settings.max_pixels, settings.max_frames), still.data, still.plain
+
+
+def ways(settings: Settings) -> dict[str, Callable[[bytes, Job], object]]:
+    """Both ways to decode."""
+    pool = helper.Pool(settings.decode_seconds * 10, settings.decode_memory)  # on a busy machine, too
+    return {"worker": intake.decode, "helper": lambda data, job: intake.picture_of(*pool.ask(job._asdict(), data))}
+
+
+def peak(way: str, path: Path, kind: str) -> float:
+    """Megabytes by which decoding a file in this way makes a process grow."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.decode", "--one", way, kind, str(path)], cwd=ROOT,
+                          capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def one(way: str, kind: str, path: str) -> None:
+    """Prints by how many megabytes this process grows while it decodes a file."""
+    settings = Settings.from_env({})
+    job, data, _ = job_of(Path(path).read_bytes(), kind, settings)
+    warm, small, _ = job_of(encoded(drawing(), kind, {}), kind, settings)
+    decode = ways(settings)[way]
+    decode(small, warm)  # loads what the format needs
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = held()
+    decode(data, job)
+    print(held() - before)
+
+
+def held() -> float:
+    """Megabytes that this process held at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def milliseconds(decode: Callable[[bytes, Job], object], data: bytes, job: Job) -> float:
+    start = time.perf_counter()
+    decode(data, job)
+    return (time.perf_counter() - start) * 1e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each way (default 15)")
+    parser.add_argument("--megapixels", type=float, default=12, help="of the photo (default 12)")
+    parser.add_argument("--one", nargs=3, metavar=("WAY", "KIND", "FILE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        one(*arguments.one)
+        return
+    settings = Settings.from_env({})
+    pictures = {True: drawing(), False: photo(arguments.megapixels)}
+    print(f"{arguments.megapixels:g} megapixels a photo, {os.cpu_count()} cores, medians of {arguments.rounds} turns\n")
+    print("| picture | bytes | worker, ms | helper, ms | more | worker grows, MB | with a helper, MB | decoded in |\n"
+          "| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    both = ways(settings)
+    with tempfile.TemporaryDirectory() as scratch:
+        for what, (kind, options, is_drawing) in ROWS.items():
+            path = Path(scratch, "picture")
+            path.write_bytes(encoded(pictures[is_drawing], kind, options))
+            job, data, plain = job_of(path.read_bytes(), kind, settings)
+            times = {way: [] for way in both}
+            for _ in tqdm(range(arguments.rounds + 1), what, leave=False):
+                for way, decode in both.items():
+                    times[way].append(milliseconds(decode, data, job))
+            worker, other = (statistics.median(times[way][1:]) for way in both)  # the first one starts the helper
+            grown = [peak(way, path, kind) for way in both]
+            print(f"| {what} | {path.stat().st_size:,} | {worker:.2f} | {other:.2f} | {other / worker - 1:+.0%} | "
+                  f"{grown[0]:.0f} | {grown[1]:.0f} | {'worker' if plain else 'helper'} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Processes that decode for this one: started when needed, held to a memory limit, killed when one takes too long."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from functools import cache
+from multiprocessing.connection import Connection, Pipe
+
+from inkling.settings import ROOT
+
+PATIENCE = 3  # times the processor time that a picture may take, on the clock: other processes need theirs
+OVERRUN = (-signal.SIGPROF, -signal.SIGKILL)  # by the kernel for its time; by us, or where memory is short
+LOG = logging.getLogger(__name__)
+
+
+class Ended(Exception):
+    """The process has ended without an answer.
+
+    Attributes:
+        status: 0 when it went because it had nothing to do, else its exit status, or minus the signal that ended it.
+        overrun: whether it took too much.
+    """
+
+    def __init__(self, status: int):
+        super().__init__(f"the process has ended with status {status}")
+        self.status = status
+        self.overrun = status in OVERRUN
+
+
+def send(line: Connection, words: dict, data: bytes) -> None:
+    """One message: words as JSON, and bytes."""
+    line.send_bytes(json.dumps(words).encode() + b"\n" + data)
+
+
+def receive(line: Connection) -> tuple[dict, memoryview]:
+    """The next message's words and bytes.
+
+    Raises:
+        EOFError: the line's other end is closed.
+    """
+    message = line.recv_bytes()
+    end = message.index(b"\n")
+    return json.loads(message[:end]), memoryview(message)[end + 1 :]
+
+
+class Helper:
+    """A process that runs `inkling.decoder`, with a line to it."""
+
+    def __init__(self, seconds: int, megabytes: int):
+        self._seconds = seconds
+        self._line, theirs = Pipe()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "inkling.decoder", str(theirs.fileno()), str(seconds), str(megabytes)],
+                cwd=ROOT, env=_environment(), pass_fds=[theirs.fileno()], process_group=0,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def lives(self) -> bool:
+        return self.process.poll() is None
+
+    def ask(self, job: dict, data: bytes) -> tuple[dict, memoryview]:
+        """What it answers: words and bytes.
+
+        Raises:
+            Ended: it took more time or memory than it may, or has crashed.
+        """
+        watch = threading.Timer(self._seconds * PATIENCE, self.process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            send(self._line, job, data)
+            return receive(self._line)
+        except (EOFError, OSError, ValueError) as error:  # the last where what came is no message
+            self._line.close()  # so that it goes if it is still there
+            raise Ended(self.process.wait()) from error
+        finally:
+            watch.cancel()
+
+
+class Pool:
+    """As many helpers as there are requests at once, kept for the next ones; each goes when it has had none for long.
+
+    Args:
+        seconds: processor time that one may take for a picture.
+        megabytes: memory that one may take.
+    """
+
+    def __init__(self, seconds: int, megabytes: int):
+        self._limits = seconds, megabytes
+        self._idle: list[Helper] = []
+        self._lock = threading.Lock()
+
+    def ask(self, job: dict, data: bytes) -> tuple[dict, memoryview]:
+        """A helper's answer.
+
+        Raises:
+            Ended: it took more time or memory than it may, or has crashed.
+        """
+        while (waiting := self._waiting()) is not None:
+            try:
+                return self._ask(waiting, job, data)
+            except Ended as error:
+                if error.status:  # else it went while it was asked
+                    raise
+        return self._ask(Helper(*self._limits), job, data)
+
+    def _waiting(self) -> Helper | None:
+        """One that has nothing to do and is still there."""
+        with self._lock:
+            while self._idle:
+                if (waiting := self._idle.pop()).lives():
+                    return waiting
+        return None
+
+    def _ask(self, helper: Helper, job: dict, data: bytes) -> tuple[dict, memoryview]:
+        try:
+            answer = helper.ask(job, data)
+        except Ended as error:
+            if error.status:
+                LOG.warning("A decoder of %s has ended with status %d.", job["kind"], error.status)
+            raise
+        self._idle.append(helper)
+        return answer
+
+
+@cache
+def pool(seconds: int, megabytes: int) -> Pool:
+    """This process's helpers of these limits; none is started before it is asked, which is after a fork."""
+    return Pool(seconds, megabytes)
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the settings, some of which are secret; with one heap for all threads, which saves memory."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("INKLING_")} | {
+        "MALLOC_ARENA_MAX": "1"}
+

@@ -1,0 +1,181 @@
+"""Pictures that are not plain are decoded in a process that can be killed, and that can do nothing else."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from inkling import helper, intake
+from inkling.settings import ROOT, Settings
+from tests.hostile.build import bmp, chunk, encode, png, scene
+from tests.hostile.files import one_bit
+
+SETTINGS = Settings.from_env({})
+GIF = encode(scene(), "GIF")
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    """A pool of the test's own."""
+    pool = helper.Pool(SETTINGS.decode_seconds, SETTINGS.decode_memory)
+    monkeypatch.setattr(helper, "pool", lambda *limits: pool)
+    return pool
+
+
+def read(data, name="a.gif", settings=SETTINGS):
+    return intake.read_file(data, name, settings)
+
+
+def reason(data, name):
+    with pytest.raises(intake.Rejected) as caught:
+        read(data, name)
+    return caught.value.reason
+
+
+def slow():
+    """A PNG that takes a second or more of any processor: fifty million lines."""
+    return png(1, 50_000_000, one_bit(1, 50_000_000), bits=1)
+
+
+def wide():
+    """A PNG of 25 million bytes."""
+    return png(5000, 5000, chunk(b"IDAT", zlib.compress(bytes(5001 * 5000), 1)))
+
+
+def status(pid, word):
+    return re.search(rf"^{word}:?\s+(.*)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)[1].split()[0]
+
+
+# ---- Who decodes what ----
+
+
+@pytest.mark.parametrize(("name", "kind", "size", "options", "elsewhere"), [
+    ("a.png", "PNG", (400, 400), {}, False), ("a.jpg", "JPEG", (4000, 3000), {}, False),
+    ("a.png", "PNG", (3000, 2000), {"compress_level": 1}, True),
+    ("a.jpg", "JPEG", (40, 30), {"progressive": True}, True),
+    ("a.gif", "GIF", (40, 30), {}, True), ("a.bmp", "BMP", (40, 30), {}, True), ("a.webp", "WEBP", (40, 30), {}, True),
+    ("a.heic", "HEIF", (40, 30), {}, True), ("a.avif", "AVIF", (40, 30), {}, True)])
+def test_only_plain_pictures_are_decoded_here(pool, monkeypatch, name, kind, size, options, elsewhere):
+    here, real = [], intake.decode
+    monkeypatch.setattr(intake, "decode", lambda *given: here.append(given) or real(*given))
+    image = read(encode(scene(*size), kind, **options), name)
+    assert (bool(here), bool(pool._idle)) == (not elsewhere, elsewhere)
+    assert image.width / image.height == pytest.approx(size[0] / size[1], rel=0.01)
+
+
+def test_one_process_decodes_many_pictures(pool):
+    pids = set()
+    for _ in range(3):
+        assert read(GIF).size == (120, 80)
+        (waiting,) = pool._idle
+        pids.add(waiting.process.pid)
+    assert len(pids) == 1
+
+
+def test_pictures_that_come_together_are_decoded_together(pool):
+    threads = [threading.Thread(target=read, args=(GIF,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= len(pool._idle) <= 3
+
+
+# ---- When it ends ----
+
+
+@pytest.mark.parametrize(("limits", "make"), [((1, 1024), slow), ((4, 40), wide)], ids=["time", "memory"])
+def test_what_takes_too_much_is_too_large(pool, limits, make):
+    assert read(GIF).size == (120, 80)
+    pool._limits, pool._idle = limits, []
+    assert reason(make(), "a.png") == "too-large"
+    pool._limits = helper.Pool(4, 1024)._limits
+    assert read(GIF).size == (120, 80), "the next one is decoded"
+
+
+@pytest.mark.parametrize(("status", "expected"), [
+    (-signal.SIGSEGV, "truncated"), (-signal.SIGABRT, "truncated"), (1, "truncated"), (-signal.SIGPROF, "too-large"),
+    (-signal.SIGKILL, "too-large")])
+def test_the_reason_tells_a_crash_from_an_overrun(pool, monkeypatch, status, expected):
+    def end(*_):
+        raise helper.Ended(status)
+
+    monkeypatch.setattr(pool, "ask", end)
+    assert reason(GIF, "a.gif") == expected
+
+
+def test_a_crash_in_the_middle_is_an_end():
+    one = helper.Helper(4, 1024)
+    job = intake.Job("PNG", 1, 1024, SETTINGS.max_pixels, 1)
+    threading.Timer(0.2, one.process.send_signal, (signal.SIGSEGV,)).start()
+    with pytest.raises(helper.Ended) as caught:
+        one.ask(job._asdict(), slow())
+    assert (caught.value.status, caught.value.overrun) == (-signal.SIGSEGV, False)
+
+
+def test_one_that_hangs_is_killed(monkeypatch):
+    monkeypatch.setattr(helper, "PATIENCE", 0.2)
+    one = helper.Helper(1, 1024)
+    one.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(helper.Ended) as caught:
+        one.ask(intake.Job("GIF", 1, 1024, 10**6, 1)._asdict(), GIF)
+    assert caught.value.overrun
+
+
+def test_one_that_is_gone_is_replaced(pool):
+    read(GIF)
+    (gone,) = pool._idle
+    gone.process.kill()
+    gone.process.wait()
+    assert read(GIF).size == (120, 80)
+    assert gone not in pool._idle
+
+
+def test_it_goes_when_nobody_is_there_to_ask(pool):
+    read(GIF)
+    (one,) = pool._idle
+    one._line.close()
+    assert one.process.wait(20) == 0
+
+
+def test_it_goes_when_it_has_nothing_to_do():
+    code = ("import sys; from multiprocessing.connection import Pipe; from inkling import decoder; "
+            "decoder.IDLE = 0.01; ours, theirs = Pipe(); decoder.main(theirs, 4, 1024)")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0
+
+
+# ---- What it can do ----
+
+
+def test_it_can_do_nothing_else(pool, monkeypatch):
+    monkeypatch.setenv("INKLING_SECRET_KEY", "a key that only we know")
+    read(GIF)
+    (one,) = pool._idle
+    proc = Path(f"/proc/{one.process.pid}")
+    assert b"INKLING" not in (proc / "environ").read_bytes()
+    assert (proc / "oom_score_adj").read_text() == "1000\n"
+    assert status(one.process.pid, "Max file size") == "0"
+    assert status(one.process.pid, "Max data size") == str(SETTINGS.decode_memory * 2**20)
+    assert os.getpgid(one.process.pid) != os.getpgid(0), "Ctrl-C is for us alone"
+    open_files = {os.readlink(file) for file in (proc / "fd").iterdir()}
+    assert {re.sub(r"\d+", "", name) for name in open_files} == {"/dev/null", "socket:[]"}
+
+
+def test_the_settings_are_the_limits(monkeypatch):
+    asked = []
+    monkeypatch.setattr(helper, "pool", lambda *limits: asked.append(limits) or helper.Pool(*limits))
+    read(GIF, settings=replace(SETTINGS, decode_seconds=7, decode_memory=700))
+    assert asked == [(7, 700)]
+
+
+def test_what_it_sends_is_not_trusted(pool, monkeypatch):
+    for answer in (({"size": [9, 9]}, b"short"), ({"size": [-1, 0]}, b""), ({"rejected": 7}, b""), ({}, b"")):
+        monkeypatch.setattr(pool, "ask", lambda *_, answer=answer: answer)
+        assert reason(bmp(9, 9, data=bytes(108)), "a.bmp") == "truncated"
