@@ -15,6 +15,7 @@ from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
 from inkling.web import (
     api,
+    bodies,
     compress,
     errors,
     guard,
@@ -66,7 +67,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["inkling"] = Inkling(
         settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings), Gate(settings))
     watch.init_app(app)  # first, for it times the rest
-    guard.init_app(app, settings)
+    guard.init_app(app)
+    bodies.init_app(app, settings)
     rate.init_app(app, settings)
     compress.init_app(app)
     errors.init_app(app)

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from app import create_app
-from inkling import secret
 from inkling.catalog import read_catalog
 from inkling.classifier import Classifier
 from inkling.latency import Stopwatch
 from inkling.settings import Settings
+from tests.kept import kept as kept_in
 
 INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"
 # Small, so that pictures beyond them are small too.
@@ -108,22 +108,8 @@ def app_without_models(settings, tmp_path):
 
 @pytest.fixture
 def kept(settings):
-    """Tells what is kept: the files in the pictures' folder, less database and cookies' key, and the rows in it."""
-    import sqlite3
-
-    def look():
-        database = settings.pictures / "inkling.sqlite3"
-        files = [path.name for path in settings.pictures.glob("*")
-                 if not path.name.startswith(database.name) and path.name != secret.NAME]
-        if not database.exists():
-            return files
-        connection = sqlite3.connect(database)
-        try:
-            return sorted(files) + [row[0] for row in connection.execute("SELECT id FROM predictions")]
-        finally:
-            connection.close()
-
-    return look
+    """Tells what is kept."""
+    return lambda: kept_in(settings.pictures)
 
 
 # ---- Pictures ----

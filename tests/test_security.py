@@ -15,7 +15,7 @@ ROWS = [line for line in THREATS.splitlines() if line.startswith("| ") and not l
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[2].strip()[:40])
 def test_each_threat_names_tests_that_are_there(row):
     assert len(row.split(" | ")) == 4
-    named = re.findall(r"`(test_\w+)::(test_\w+)`", row)
+    named = re.findall(r"`((?:\w+/)?test_\w+)::(test_\w+)`", row)
     assert named
     for file, name in named:
         tree = ast.parse((ROOT / "tests" / f"{file}.py").read_text("utf-8"))

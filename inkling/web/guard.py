@@ -1,18 +1,12 @@
 """What every answer carries and every post must pass."""
 
-from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 from flask_babel import gettext
-from werkzeug.exceptions import ClientDisconnected
-from werkzeug.wsgi import LimitedStream
-
-from inkling.settings import Settings
 
 # What search engines may list; every other page is for the one who has its address.
 INDEXED = {"pages.index", "pages.help", "models.overview", "models.compare"}
-DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
 HEADERS = {
     # Previews of a chosen photo are blob: addresses; all else is ours.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -25,8 +19,7 @@ HEADERS = {
 }
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    app.wsgi_app = Drained(app.wsgi_app, (DRAINED + settings.max_batch) * settings.max_bytes)
+def init_app(app: Flask) -> None:
     app.before_request(refuse_cross_site)
     app.after_request(add_headers)
     app.jinja_env.globals["indexed"] = indexed
@@ -65,27 +58,3 @@ def add_headers(response: Response) -> Response:
     if not indexed(response.status_code):
         response.headers["X-Robots-Tag"] = "noindex"
     return response
-
-
-class Drained:
-    """WSGI middleware that reads what an app has left of a body, up to `most` bytes, before its answer goes out.
-
-    A client that is still sending when the connection closes would see a reset, not the answer.
-    """
-
-    def __init__(self, app: Callable, most: int):
-        self._app, self._most = app, most
-
-    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        length = environ.get("CONTENT_LENGTH", "")
-        if not length.isdecimal():
-            return self._app(environ, start_response)
-        body = environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], int(length))
-        answer = self._app(environ, start_response)
-        left = self._most
-        try:
-            while left > 0 and (chunk := body.read(2**16)):
-                left -= len(chunk)
-        except ClientDisconnected:
-            pass
-        return answer

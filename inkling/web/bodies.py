@@ -1,0 +1,161 @@
+"""What a request's body may be: it arrives in time, and as text it takes little memory."""
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from flask import Flask, Request, g, request
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge, RequestTimeout
+from werkzeug.formparser import FormDataParser
+from werkzeug.wsgi import LimitedStream
+
+from inkling.intake import Rejected
+from inkling.settings import Settings
+
+DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
+LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
+ESCAPES = 2**20  # of a form: base64 of the largest picture has 700,000
+OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.request_class = FormRequest
+    places = threading.BoundedSemaphore(settings.concurrent)
+    app.before_request(lambda: take(places))
+    app.teardown_request(give_back)
+    drained = Drained(app.wsgi_app, (DRAINED + settings.max_batch) * settings.max_bytes)
+    app.wsgi_app = Awaited(drained, settings.body_seconds)
+
+
+def take(places: threading.Semaphore) -> None:
+    """Takes one of the places for large bodies that are held in memory.
+
+    Raises:
+        Rejected: "busy", when all are taken.
+    """
+    if request.mimetype == "multipart/form-data" or (request.content_length or 0) <= LARGE:
+        return
+    if not places.acquire(blocking=False):
+        raise Rejected("busy", "As many large bodies as can be read are being read. Try again in a few seconds.")
+    g.place = places
+
+
+def give_back(_error: BaseException | None) -> None:
+    if "place" in g:
+        g.pop("place").release()
+
+
+class FormParser(FormDataParser):
+    """Holds forms that are no multipart to limits: ten million fields or escapes would take gigabytes as objects."""
+
+    def parse(self, stream, mimetype, content_length, options=None):
+        if mimetype == "application/x-www-form-urlencoded":
+            buffered = io.BufferedReader(stream)
+            text = buffered.read(self.max_form_memory_size + 1)
+            buffered.detach()  # or it would close the stream
+            if (len(text) > self.max_form_memory_size or text.count(b"&") >= self.max_form_parts
+                    or text.count(b"%") > ESCAPES):
+                raise RequestEntityTooLarge
+            stream = io.BytesIO(text)
+        return super().parse(stream, mimetype, content_length, options)
+
+
+class FormRequest(Request):
+    form_data_parser_class = FormParser
+
+
+class Body(LimitedStream):
+    """A body of a known length."""
+
+    def __init__(self, environ: dict, length: int):
+        super().__init__(environ["wsgi.input"], length)
+        self._environ = environ
+
+    def on_disconnect(self, error: Exception | None = None) -> None:
+        raise _gone(self._environ)
+
+
+class Pieces:
+    """A body that comes in pieces of lengths that the client tells; a piece that is none ends the request."""
+
+    def __init__(self, environ: dict):
+        self._input, self._environ = environ["wsgi.input"], environ
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._input.read(size)
+        except Exception as error:  # gunicorn's have nothing in common
+            raise _gone(self._environ) from error
+
+
+def _gone(environ: dict) -> HTTPException:
+    """What is said where a body ends early: 400, or 408 where it was not waited for."""
+    return RequestTimeout() if OVERDUE in environ else ClientDisconnected()
+
+
+class Drained:
+    """WSGI middleware that reads what an app has left of a body, up to `most` bytes, before its answer goes out.
+
+    A client that is still sending when the connection closes would see a reset, not the answer.
+    """
+
+    def __init__(self, app: Callable, most: int):
+        self._app, self._most = app, most
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        length = environ.get("CONTENT_LENGTH", "")
+        if not length.isdecimal():
+            environ["wsgi.input"] = Pieces(environ)
+            return self._app(environ, start_response)
+        body = environ["wsgi.input"] = Body(environ, int(length))
+        answer = self._app(environ, start_response)
+        left = self._most
+        try:
+            while left > 0 and (chunk := body.read(2**16)):
+                left -= len(chunk)
+        except (ClientDisconnected, RequestTimeout):
+            pass
+        return answer
+
+
+class Awaited:
+    """WSGI middleware that stops to listen to a client whose body has not arrived after `seconds`.
+
+    One thread looks after all requests; reads that wait find the body ended. It needs gunicorn's socket.
+    """
+
+    def __init__(self, app: Callable, seconds: float):
+        self._app, self._seconds = app, seconds
+        self._due: dict[int, tuple[float, dict]] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD") or "gunicorn.socket" not in environ:
+            return self._app(environ, start_response)
+        self._watch()
+        self._due[id(environ)] = time.monotonic() + self._seconds, environ
+        try:
+            return self._app(environ, start_response)
+        finally:
+            del self._due[id(environ)]
+
+    def _watch(self) -> None:
+        """Starts the thread, in the process that serves."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="bodies", daemon=True)
+                self._thread.start()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(min(1, self._seconds / 4))
+            for due, environ in list(self._due.values()):
+                if due < time.monotonic() and OVERDUE not in environ:
+                    environ[OVERDUE] = True
+                    try:
+                        environ["gunicorn.socket"].shutdown(socket.SHUT_RD)
+                    except OSError:  # it is gone
+                        continue

@@ -1,0 +1,31 @@
+"""The app with the limits that it is shipped with."""
+
+from dataclasses import replace
+
+import pytest
+
+from app import create_app
+from inkling.settings import Settings
+from tests.kept import kept
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, models_folder, classifier):
+    app = create_app(Settings.from_env({
+        "INKLING_MODELS": str(models_folder), "INKLING_PICTURES": str(tmp_path_factory.mktemp("hostile") / "pictures"),
+        "INKLING_RATE_LIMIT": "0"}))
+    app.extensions["inkling"] = replace(app.extensions["inkling"], classifier=classifier)
+    return app
+
+
+@pytest.fixture(scope="module")
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture
+def left(app):
+    """Tells what is left behind: files and rows. What a test that fails leaves is no other test's."""
+    inkling = app.extensions["inkling"]
+    yield lambda: kept(inkling.settings.pictures)
+    inkling.store.delete(*{name.partition(".")[0] for name in kept(inkling.settings.pictures)})

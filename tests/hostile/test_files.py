@@ -1,0 +1,50 @@
+"""Each bad file gets its reason from the API and from the page, and leaves nothing behind."""
+
+import io
+import re
+import time
+
+import pytest
+
+from inkling.intake import REASONS
+from tests.hostile.files import FILES
+
+SECONDS = 5  # of this process's time, which no picture may take; a helper's is limited by a setting
+REFUSED = [title for title, file in FILES.items() if file.reason]
+READ = [title for title, file in FILES.items() if not file.reason]
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # about the EXIF that it cannot read
+
+
+def field(title):
+    file = FILES[title]
+    return io.BytesIO(file.make()), file.name
+
+
+@pytest.mark.parametrize("title", FILES)
+def test_the_api_says_what_is_wrong(client, photo_model, left, title):
+    reason, image = FILES[title].reason, field(title)
+    start = time.process_time()
+    answer = client.post(f"/api/predict?model={photo_model}", data={"image": image})
+    assert time.process_time() - start < SECONDS
+    assert (answer.status_code, answer.json.get("reason")) == (REASONS[reason].status if reason else 200, reason)
+    assert left() == []
+
+
+@pytest.mark.parametrize("title", REFUSED)
+def test_the_page_says_what_is_wrong(client, photo_model, left, title):
+    answer = client.post("/predict", data={"image": field(title), "model": photo_model})
+    assert answer.status_code == 303
+    assert re.match(rf"/help\?reason={FILES[title].reason}(&|$)", answer.location)
+    assert client.get(answer.location).status_code == 200
+    assert left() == []
+
+
+@pytest.mark.parametrize("title", [title for title in READ if "and" in title.split()])
+def test_of_a_file_that_is_also_something_else_only_pixels_are_kept(client, photo_model, app, left, title):
+    where = client.post("/predict", data={"image": field(title), "model": photo_model}).location
+    for part in ("picture", "thumbnail", "seen.png"):
+        answer = client.get(f"{where}/{part}")
+        assert answer.mimetype in ("image/jpeg", "image/png")
+        assert not re.search(rb"alert|<\?php|PK\x03\x04", answer.data)
+    client.post(f"{where}/delete")
+    assert left() == []

@@ -1,0 +1,115 @@
+"""Requests that are not what a form or a program sends: bad names, bad bodies, bad JSON."""
+
+import base64
+import json
+
+import pytest
+
+from tests.hostile.files import good
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=edge"
+
+
+def part(data, head):
+    return b"--edge\r\nContent-Disposition: form-data; " + head + b"\r\n\r\n" + data + b"\r\n"
+
+
+def image(data=None, name=b"a.png"):
+    return part(good("png") if data is None else data, b'name="image"; filename="' + name + b'"')
+
+
+END = b"--edge--\r\n"
+PICTURE = base64.b64encode(good("png")).decode()
+
+NAMES = {
+    "above": (b"../../../etc/passwd.png", 200),
+    "absolute": (b"/etc/cron.d/a.png", 200),
+    "Windows": (b"C:\\fakepath\\..\\a.png", 200),
+    "encoded": (b"%2e%2e%2fa.png", 200),
+    "NUL": (b"a.php\0.png", 200),
+    "escapes": (b"\x1b[2J\x07a.png", 200),
+    "right to left": ("a\u202egnp.png".encode(), 200),
+    "no UTF-8": (b"\xff\xfe.png", 400),
+    "shell": (b"$(id)`id`|id;.png", 200),
+    "4 KB": (b"x" * 4096 + b".png", 200),
+    "4 KB of folders": (b"../" * 1365 + b"a.png", 200),
+    "device": (b"CON.png", 200),
+    "only an extension": (b".png", 200),
+    "script": (b"<script>alert(1)</script>.png", 200),
+    "line": (b"a.png\nSet-Cookie: a=b", 400),
+    "ends in NUL": (b"a.png\0", 415),
+    "ends in a dot": (b"a.png.", 415),
+    "a stream": (b"a.png::$DATA", 415),
+}
+
+
+WHERE = {200: "/results/", 400: "/help?reason=", 415: "/help?reason=extension"}
+
+
+@pytest.mark.parametrize("title", NAMES)
+def test_a_name_is_never_a_path(client, photo_model, left, title):
+    name, status = NAMES[title]
+    body = image(name=name) + part(photo_model.encode(), b'name="model"') + END
+    assert client.post(f"/api/predict?model={photo_model}", data=body, content_type=MULTIPART).status_code == status
+    assert left() == []
+    where = client.post("/predict", data=body, content_type=MULTIPART).location
+    assert where.startswith(WHERE[status])
+    assert len(left()) == (3 if status == 200 else 0)  # picture, what the model saw, row
+    client.post(f"{where}/delete")
+    assert left() == []
+
+
+BODIES = {
+    "no boundary": (image() + END, "multipart/form-data", 400, "missing"),
+    "an empty boundary": (image() + END, "multipart/form-data; boundary=", 400, "missing"),
+    "a boundary of 10 KB": (image() + END, MULTIPART + "e" * 10_000, 400, "missing"),
+    "another boundary": (image() + END, "multipart/form-data; boundary=other", 400, "missing"),
+    "nothing": (b"", MULTIPART, 400, "missing"),
+    "cut in the head": (image()[:30], MULTIPART, 400, "missing"),
+    "cut in the file": (image()[:-9], MULTIPART, 400, "missing"),
+    "no end": (image(), MULTIPART, 400, "missing"),
+    "a text in the file's place": (part(b"a.png", b'name="image"') + END, MULTIPART, 400, "missing"),
+    "a file without a name": (image(name=b"") + END, MULTIPART, 400, "missing"),
+    "a field of another name": (part(b"x", b'name="picture"; filename="a.png"') + END, MULTIPART, 400, "missing"),
+    "a head of 1 MB": (part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 2**20) + END,
+                    MULTIPART, 415, "not-an-image"),
+    "10,000 parts": (part(b"x", b'name="a"') * 10_000 + END, MULTIPART, 413, "too-large"),
+    "21 files": (image() * 21 + END, MULTIPART, 413, "too-many"),
+    "a text of 30 MB": (part(bytes(30 * 2**20), b'name="drawing"') + END, MULTIPART, 413, "too-large"),
+    "a form of five million fields": (b"a&" * 5_000_000, FORM, 413, "too-large"),
+    "a form of 30 MB": (b"drawing=" + b"A" * (30 * 2**20), FORM, 413, "too-large"),
+    "XML": (b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><a>&a;</a>",
+            "text/xml", 400, "missing"),
+}
+"""What is sent, as what, and the status and reason that the API answers."""
+
+
+@pytest.mark.parametrize("title", BODIES)
+def test_a_bad_body_gets_its_reason(client, photo_model, left, title):
+    body, content_type, status, reason = BODIES[title]
+    answer = client.post(f"/api/predict?model={photo_model}", data=body, content_type=content_type)
+    assert (answer.status_code, answer.json["reason"]) == (status, reason)
+    assert client.post("/predict", data=body, content_type=content_type).status_code < 500
+    assert left() == []
+
+
+TEXTS = {
+    "ten thousand deep": (b'{"image": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 400, "bad-request"),
+    "seven million lists": (b'{"image": [' + b"[]," * 7_000_000 + b"[]]}", 400, "bad-request"),
+    "a million names": (b"{" + b",".join(b'"%d":1' % i for i in range(10**6)) + b"}", 400, "bad-request"),
+    "a number of a million digits": (b'{"image": ' + b"9" * 10**6 + b"}", 400, "bad-request"),
+    "a number beyond all": (b'{"image": 1e999999}', 400, "missing"),
+    "half a letter": (b'{"image": "\\ud800"}', 415, "not-an-image"),
+    "UTF-16": (json.dumps({"image": PICTURE}).encode("utf-16"), 200, None),
+    "a name twice": (b'{"image": "' + PICTURE.encode() + b'", "image": 7}', 400, "missing"),
+    "spaces": (b" " * 10**6, 400, "bad-request"),
+}
+
+
+@pytest.mark.parametrize("title", TEXTS)
+def test_bad_json_is_told_so(client, photo_model, left, title):
+    body, status, reason = TEXTS[title]
+    answer = client.post(f"/api/predict?model={photo_model}", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json.get("reason")) == (status, reason)
+    assert left() == []

@@ -1,0 +1,151 @@
+"""What a real server makes of bodies that lie about themselves, and what a worker's memory is after all of it."""
+
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.files import FILES, good
+from tests.kept import kept
+from tests.test_server import multipart, running
+
+MEGABYTES = 600  # what a worker's memory stays below
+PHOTO = "/api/predict?model=cats-dogs-cnn"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("wire")
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with running(folder, WEB_CONCURRENCY="1", INKLING_BODY_SECONDS="2", INKLING_RATE_LIMIT="0") as server:
+        yield server
+
+
+@pytest.fixture
+def left(folder):
+    return lambda: kept(folder / "pictures")
+
+
+def head(path, *lines):
+    """A request's first lines; the API's where nothing else is said."""
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
+FORM = "Content-Type: multipart/form-data; boundary=edge"
+BODY = multipart({"model": "cats-dogs-cnn"}, "a.png", good("png"))
+HALF = BODY[: len(BODY) // 2]
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+def chunked(*pieces):
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+
+
+def length(number):
+    return f"Content-Length: {number}"
+
+
+# What is sent, and the statuses that the API and the page answer.
+SENT = {
+    "a body cut in the middle": (head("{path}", FORM, length(len(BODY))) + HALF, 400, 400),
+    "a body longer than announced": (head("{path}", FORM, length(len(HALF))) + BODY, 400, 303),
+    "a body shorter than announced": (head("{path}", FORM, length(len(BODY) + 9)) + BODY, 400, 400),
+    "no length": (head("{path}", FORM) + BODY, 400, 303),
+    "a length of 0": (head("{path}", FORM, length(0)) + BODY, 400, 303),
+    "a negative length": (head("{path}", FORM, length(-1)) + BODY, 400, 400),
+    "a length that is no number": (head("{path}", FORM, length("0x10")) + BODY, 400, 400),
+    "two lengths": (head("{path}", FORM, length(len(BODY)), length(len(HALF))) + BODY, 400, 400),
+    "an exabyte": (head("{path}", FORM, length(10**18)) + HALF, 413, 303),
+    "a length of 5,000 digits": (head("{path}", FORM, length("9" * 5000)) + HALF, 400, 400),
+    "pieces and a length": (head("{path}", FORM, CHUNKED, length(len(BODY))) + chunked(BODY, b""), 400, 400),
+    "pieces without an end": (head("{path}", FORM, CHUNKED) + chunked(BODY), 400, 400),
+    "pieces of no size": (head("{path}", FORM, CHUNKED) + b"zz\r\n" + BODY, 400, 400),
+    "a piece larger than all": (head("{path}", FORM, CHUNKED) + b"f" * 15 + b"\r\n" + BODY, 400, 400),
+    "pieces of pieces": (head("{path}", FORM, "Transfer-Encoding: chunked, chunked") + chunked(BODY, b""), 400, 400),
+    "a coding that nobody knows": (head("{path}", FORM, "Transfer-Encoding: gzip") + BODY, 400, 400),
+}
+
+
+def exchange(server, data, end=True):
+    """The status that comes back when `data` is sent, and nothing after it if `end`."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(data)
+        if end:
+            connection.shutdown(socket.SHUT_WR)
+        line = connection.makefile("rb").readline()
+    return int(line.split()[1]) if line else None
+
+
+@pytest.mark.parametrize("title", SENT)
+def test_a_body_that_lies_about_itself(server, left, title):
+    data, *statuses = SENT[title]
+    assert [exchange(server, data.replace(b"{path}", path)) for path in (PHOTO.encode(), b"/predict")] == statuses
+    assert left() == []
+
+
+def test_a_body_may_come_in_pieces(server):
+    """Or the above would prove nothing."""
+    assert exchange(server, head(PHOTO, FORM, CHUNKED) + chunked(HALF, BODY[len(HALF) :], b"")) == 200
+
+
+def drip(server):
+    """The status that one gets who sends ten bytes a second."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head(PHOTO, FORM, length(len(BODY))))
+        connection.settimeout(0.1)
+        for byte in BODY:
+            connection.sendall(bytes([byte]))
+            with suppress(TimeoutError):
+                return int(connection.recv(99).split()[1])
+
+
+def test_nobody_waits_for_ever_for_a_body(server, left):
+    """Of more clients than a worker has threads, some send nothing more, some slowly; pages are answered after it."""
+    silent = {PHOTO: 408, "/predict": 408, "/no-such-page": 404}
+    with ThreadPoolExecutor(20) as threads:
+        slow = [threads.submit(drip, server) for _ in range(17)]
+        answers = {path: threads.submit(exchange, server, head(path, FORM, length(len(BODY))) + HALF, end=False)
+                   for path in silent}
+        assert {one.result() for one in slow} == {408}
+        assert {path: answer.result() for path, answer in answers.items()} == silent
+    assert server.ask("GET", "/healthz")[0] == 200
+    assert left() == []
+
+
+LETTERS = b"A" * 22_000_000
+FORM_TYPE = "application/x-www-form-urlencoded"
+# Path, type and body of what takes much memory as objects.
+LARGE = {
+    "a drawing of 16 MB": ("/predict", FORM_TYPE, b"model=digits-cnn&drawing=data:image/png;base64," + LETTERS),
+    "escapes": ("/predict", FORM_TYPE, b"model=digits-cnn&drawing=" + b"%41" * 7_000_000),
+    "fields": ("/predict", FORM_TYPE, b"a&" * 11_000_000),
+    "a picture of 16 MB in JSON": (PHOTO, "application/json", b'{"image": "' + LETTERS + b'"}'),
+    "wide letters": (PHOTO, "application/json", b'{"image": "\\ud83d\\ude00' + LETTERS + b'"}'),
+    "lists": (PHOTO, "application/json", b'{"image": [' + b"[]," * 7_000_000 + b"[]]}"),
+}
+
+
+def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
+    """Large texts two by two, as many as are read at once, and all together; and the files that unpack to most."""
+    def send(what):
+        path, kind, body = what
+        try:
+            return server.ask("POST", path, body, {"Content-Type": kind})[0]
+        except OSError:  # a busy machine: it did not arrive in time
+            return 408
+
+    files = [("/predict", FORM.partition(": ")[2], multipart({"model": "cats-dogs-cnn"}, file.name, file.make()))
+             for title, file in FILES.items() if "50 million" in title or "a million" in title]
+    for together, bodies in ((2, [*LARGE.values(), *files]), (12, list(LARGE.values()) * 2)):
+        with ThreadPoolExecutor(together) as threads:
+            assert set(threads.map(send, bodies)) <= {303, 400, 408, 413, 415, 503}
+    (pid,) = server.workers
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
+    print(f"\na worker's memory was at most {peak} MB")
+    assert peak < MEGABYTES
