@@ -5,11 +5,12 @@
 # make explain  does "Why?" point at the right thing?
 # make bench    how fast, beside others            make load    does it hold under load? ten minutes
 # make decode   decoding here, or in a process of its own
+# make fuzz     five minutes of inputs that nobody would send; FUZZ_SECONDS=3600 for an hour
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink photos explain folder decode bench load notebooks screenshots words clean
+.PHONY: run test lint ink photos explain folder decode bench load fuzz notebooks screenshots words clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -43,6 +44,9 @@ bench: .venv/dev.done .venv-bench/done
 load: .venv/dev.done
 	$(BIN)/python -m benchmarks.load
 
+fuzz: .venv/fuzz.done
+	$(BIN)/python -m tools.fuzz --seconds $(or $(FUZZ_SECONDS),300)
+
 notebooks: .venv/dev.done
 	$(BIN)/python -m tools.notebooks
 
@@ -66,6 +70,10 @@ words: .venv/dev.done
 	@touch $@ .venv/serve.done
 
 # Apart, for what is compared with must not be what serves.
+.venv/fuzz.done: requirements-fuzz.txt .venv/dev.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	@touch $@
+
 .venv-bench/done: requirements-bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements-bench.txt

@@ -301,6 +301,8 @@ def _decode_elsewhere(data: bytes, job: Job, settings: Settings) -> Image.Image:
         answer, pixels = helper.pool(settings.decode_seconds, settings.decode_memory).ask(job._asdict(), data)
     except helper.Ended as error:
         raise _too_costly(job.kind) if error.overrun else _damaged(job.kind) from error
+    except OSError as error:
+        raise Rejected("busy", "The machine has no room for another decoder. Try again in a few seconds.") from error
     return picture_of(answer, pixels)
 
 

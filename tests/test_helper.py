@@ -111,6 +111,14 @@ def test_the_reason_tells_a_crash_from_an_overrun(pool, monkeypatch, status, exp
     assert reason(GIF, "a.gif") == expected
 
 
+def test_where_none_can_be_started_it_is_busy(pool, monkeypatch):
+    def fail(*_, **__):
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    assert reason(GIF, "a.gif") == "busy"
+
+
 def test_a_crash_in_the_middle_is_an_end():
     one = helper.Helper(4, 1024)
     job = intake.Job("PNG", 1, 1024, SETTINGS.max_pixels, 1)

@@ -21,7 +21,7 @@ from inkling.web.words import CATALOGUES, UNITS
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
 FOR_PROGRAMS = ("api.py", "openapi.py")  # what they say stays English
 KEYWORDS = DEFAULT_KEYWORDS | {"abort": (2,)}  # an error's page translates what it is told
-SHOWN = (400, 403, 404, 405, 413, 414, 415, 429, 500, 503)  # errors that a visitor may meet
+SHOWN = (400, 403, 404, 405, 408, 413, 414, 415, 429, 500, 503)  # errors that a visitor may meet
 WIDTH = 120
 
 

@@ -1,6 +1,7 @@
 """What a request's body may be: it arrives in time, and as text it takes little memory."""
 
 import io
+import math
 import socket
 import threading
 import time
@@ -35,7 +36,8 @@ def take(places: threading.Semaphore) -> None:
     Raises:
         Rejected: "busy", when all are taken.
     """
-    if request.mimetype == "multipart/form-data" or (request.content_length or 0) <= LARGE:
+    size = math.inf if "Transfer-Encoding" in request.headers else request.content_length or 0
+    if request.mimetype == "multipart/form-data" or size <= LARGE:
         return
     if not places.acquire(blocking=False):
         raise Rejected("busy", "As many large bodies as can be read are being read. Try again in a few seconds.")

@@ -2,9 +2,12 @@
 
 import base64
 import json
+import threading
 
 import pytest
 
+from inkling.intake import Rejected
+from inkling.web import bodies
 from tests.hostile.files import good
 
 FORM = "application/x-www-form-urlencoded"
@@ -92,6 +95,24 @@ def test_a_bad_body_gets_its_reason(client, photo_model, left, title):
     assert (answer.status_code, answer.json["reason"]) == (status, reason)
     assert client.post("/predict", data=body, content_type=content_type).status_code < 500
     assert left() == []
+
+
+@pytest.mark.parametrize("content_type, size, headers, refused", [
+    ("application/json", 2 * bodies.LARGE, {}, True), (FORM, 2 * bodies.LARGE, {}, True),
+    ("text/plain", 2 * bodies.LARGE, {}, True), ("application/json", 9, {"Transfer-Encoding": "chunked"}, True),
+    ("application/json", bodies.LARGE, {}, False), (MULTIPART, 2 * bodies.LARGE, {}, False)], ids=str)
+def test_few_large_texts_are_read_at_once(app, content_type, size, headers, refused):
+    places = threading.BoundedSemaphore(1)
+    with app.test_request_context("/api/predict", method="POST", data=bytes(size), content_type=content_type,
+                                  headers=headers):
+        bodies.take(places)
+        if refused:
+            with pytest.raises(Rejected, match="Try again"):
+                bodies.take(places)
+        bodies.give_back(None)
+        bodies.take(places)
+        bodies.give_back(None)
+    assert places.acquire(blocking=False), "all are given back"
 
 
 TEXTS = {

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.hostile.files import FILES, good
 from tests.kept import kept
@@ -115,6 +117,29 @@ def test_nobody_waits_for_ever_for_a_body(server, left):
         assert {one.result() for one in slow} == {408}
         assert {path: answer.result() for path, answer in answers.items()} == silent
     assert server.ask("GET", "/healthz")[0] == 200
+    assert left() == []
+
+
+@pytest.mark.parametrize("operation", ["GET /api/models", "POST /api/predict", "POST /api/explain"])
+def test_the_document_promises_every_answer(server, left, operation):
+    """Schemathesis makes requests of the live document, right and wrong ones, and holds every answer to it."""
+    import schemathesis
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/api/openapi.json")
+    found = {one.ok().label: one.ok() for one in schema.get_all_operations()}
+    assert len(found) == 3
+
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None,
+              suppress_health_check=list(HealthCheck))
+    @given(case=found[operation].as_strategy(), model=st.sampled_from([None, "digits-logistic", "cats-dogs-cnn"]))
+    def holds(case, model):
+        if model and "model" in (case.query or {}):
+            case.query["model"] = model  # or nothing but 404 would be answered
+        # A file may be a picture by its schema and not by its bytes: then it is refused.
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+    holds()
     assert left() == []
 
 

@@ -1,0 +1,175 @@
+"""Sends what nobody would to whatever reads from strangers, and counts how much of it: `make fuzz`.
+
+    python -m tools.fuzz [--seconds 300] [--targets files,texts,cards,api] [--corpus FOLDER]
+
+Atheris, a libFuzzer for Python, mutates inputs towards lines of `inkling` that none has reached yet. Each target gets
+its share of the time in a process of its own. What a target may answer stands in its docstring; anything else, a crash,
+more than ten seconds or 2 GB is a find: it is kept as a file, its folder is named, and the command fails. A find then
+becomes a case in tests/hostile. With the corpus kept in a folder, the next run begins where this one ends.
+"""
+
+import argparse
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import atheris
+
+with atheris.instrument_imports(include=["inkling"]):
+    from app import create_app
+    from inkling import catalog, intake
+    from inkling.settings import EXTENSIONS, ROOT, Settings
+
+SETTINGS = replace(Settings.from_env({}), max_bytes=200_000, max_pixels=250_000, max_frames=5, rate_limit=0)
+SLOW, MEGABYTES, LONGEST = 10, 2048, 8192  # of one input: seconds, of the process, bytes
+DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
+SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def files():
+    """A file with a name: an RGB picture within the limits, or `Rejected` with a known reason."""
+    def one(data: bytes) -> None:
+        name = f"a.{EXTENSIONS[data[0] % len(EXTENSIONS)]}" if data else ""
+        _picture(lambda: intake.read_file(data[1:], name, SETTINGS))
+
+    return one
+
+
+def texts():
+    """A data URL or base64: the same."""
+    def one(data: bytes) -> None:
+        text = data.decode("utf-8", "surrogateescape")
+        _picture(lambda: intake.read_data_url(text, SETTINGS))
+        _picture(lambda: intake.read_base64(text, SETTINGS))
+
+    return one
+
+
+def cards():
+    """A model's card.json: a card, or a ValueError of one short line."""
+    folder = Path(tempfile.mkdtemp(dir=SHARED), "digits-cnn")
+    folder.mkdir()
+
+    def one(data: bytes) -> None:
+        (folder / "card.json").write_bytes(data)
+        try:
+            card = catalog.read_card(folder)
+        except ValueError as error:
+            expect(len(str(error)) < 1000, error)
+        else:
+            expect(len(card.labels) >= 2, card)
+
+    return one
+
+
+def api():
+    """A request to the app: any answer but 5xx; 503 where it says when to come back."""
+    app = create_app(replace(SETTINGS, pictures=Path(tempfile.mkdtemp(dir=SHARED))))
+    client = app.test_client()
+    rules = sorted((method, one.rule) for one in app.url_map.iter_rules() for method in one.methods & {"GET", "POST"})
+    types = ["multipart/form-data; boundary=edge", "application/json", "application/x-www-form-urlencoded", "text/css"]
+
+    def one(data: bytes) -> None:
+        source = atheris.FuzzedDataProvider(data)
+        method, rule = source.PickValueInList(rules)
+        path = re.sub(r"<[^>]+>", lambda _: quote(source.ConsumeUnicodeNoSurrogates(22), safe="") or "a", rule)
+        query = {"model": source.PickValueInList(["digits-logistic", "cats-dogs-cnn", "none"]),
+                 source.PickValueInList(["top", "step", "photo", "reason", "1.low"]): source.ConsumeUnicode(20)}
+        answer = client.open(path, method=method, query_string=query, content_type=source.PickValueInList(types),
+                             data=source.ConsumeBytes(LONGEST))
+        expect(answer.status_code < 500 or "Retry-After" in answer.headers, (method, path, answer.status))
+
+    return one
+
+
+def _picture(read) -> None:
+    try:
+        image = read()
+    except intake.Rejected as error:
+        expect(error.reason in intake.REASONS, error.reason)
+        expect(error.received.isprintable(), error.received)
+    else:
+        expect(image.mode == "RGB", image.mode)
+        expect(image.width * image.height <= SETTINGS.max_pixels, image.size)
+
+
+def expect(holds: bool, what: object) -> None:
+    """A find, where what was expected does not hold."""
+    if not holds:
+        raise AssertionError(what)
+
+
+def _form(data: bytes) -> bytes:
+    head = b'--edge\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    return head + data + b"\r\n--edge--\r\n"
+
+
+def seeds(target: str) -> list[bytes]:
+    """Good inputs to begin with."""
+    from PIL import Image
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    pictures = []
+    for extension in EXTENSIONS:
+        file = io.BytesIO()
+        Image.linear_gradient("L").resize((24, 16)).convert("RGB").save(file, intake.MEDIA_TYPES[f"image/{extension}"])
+        pictures.append(file.getvalue())
+    encoded = [base64.b64encode(data) for data in pictures]
+    return {
+        "files": [bytes([i]) + data for i, data in enumerate(pictures)],
+        "texts": encoded + [f"data:image/{name};base64,".encode() + text
+                            for name, text in zip(EXTENSIONS, encoded, strict=True)],
+        "cards": [path.read_bytes() for path in (ROOT / "models").glob("*/card.json")],
+        "api": [_form(data) for data in pictures] + [json.dumps({"image": text.decode()}).encode() for text in encoded],
+    }[target]
+
+
+TARGETS = {"files": files, "texts": texts, "cards": cards, "api": api}
+
+
+def fuzz(target: str, seconds: int, corpus: Path) -> None:
+    """Runs one target in this process, which libFuzzer ends."""
+    for i, seed in enumerate(seeds(target)):
+        (corpus / f"seed-{i}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", f"-timeout={SLOW}", f"-rss_limit_mb={MEGABYTES}",
+                   f"-max_len={LONGEST}", f"-artifact_prefix={corpus.parent}/{target}-", "-verbosity=1", str(corpus)],
+                  TARGETS[target]())
+    atheris.Fuzz()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=300, help="for all targets together (default 300)")
+    parser.add_argument("--targets", default=",".join(TARGETS), help=f"of {', '.join(TARGETS)}; all by default")
+    parser.add_argument("--corpus", type=Path, help="folder of the inputs that reached something new, and of finds")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        fuzz(arguments.one, arguments.seconds, arguments.corpus)
+    root = arguments.corpus or Path(tempfile.mkdtemp(prefix="inkling-fuzz-"))
+    targets, failed = arguments.targets.split(","), []
+    for target in targets:
+        (root / target).mkdir(parents=True, exist_ok=True)
+        share = max(1, arguments.seconds // len(targets))
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.fuzz", "--one", target, "--seconds", str(share), "--corpus", root / target],
+            cwd=ROOT, stderr=subprocess.PIPE, text=True, errors="replace")
+        count = DONE.search(done.stderr)
+        if done.returncode or not count:
+            failed.append(target)
+            print(done.stderr[-5000:], file=sys.stderr)
+        tried = f"{int(count[1]):,} inputs in {count[2]} s" if count else f"a find, see {root}"
+        print(f"{target}: {tried}", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
