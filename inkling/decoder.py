@@ -32,11 +32,12 @@ def main(line: Connection, seconds: int, megabytes: int) -> None:
 
 
 def _confine(megabytes: int) -> None:
-    first = Path("/proc/self/oom_score_adj")
-    if first.exists():
-        first.write_text("1000")
+    with suppress(OSError):  # where there is no such file, or it may not be written
+        Path("/proc/self/oom_score_adj").write_text("1000")
     for limit, most in ((resource.RLIMIT_DATA, megabytes * 2**20), (resource.RLIMIT_FSIZE, 0),
                         (resource.RLIMIT_CORE, 0)):
+        allowed = resource.getrlimit(limit)[1]
+        most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
         resource.setrlimit(limit, (most, most))
     AvifImagePlugin.DEFAULT_MAX_THREADS = options.DECODE_THREADS = THREADS
     register_heif_opener()
