@@ -45,6 +45,7 @@ PHOTO_MODEL = "cats-dogs-mobilenet"
 NOT_LOADED = "cats-dogs-vgg16"  # the memory of a worker is measured without it
 EACH = 60  # drawings, and photos, that a worker has answered when its memory is measured
 TIMED = 15  # photos of a phone, in turns with the bare decoding
+STARTS = 5  # of one worker
 
 
 class Contender(NamedTuple):
@@ -125,7 +126,7 @@ def ratio(found: dict[str, list[Round]], one: str, other: str) -> float:
 def first_answer(scratch: Path) -> float:
     """Median seconds from the start of one worker to its first answer."""
     seconds = []
-    for _ in range(5):
+    for _ in range(STARTS):
         with servers.running(servers.INKLING, scratch, DRAWING, WEB_CONCURRENCY="1") as server:
             seconds.append(server.seconds)
     return statistics.median(seconds)
@@ -140,8 +141,8 @@ def worker_memory(scratch: Path) -> tuple[float, float]:
     photo = servers.post(f"/api/predict?model={PHOTO_MODEL}", *pictures.form(pictures.photo(), "photo.jpg"))
     with servers.running(servers.INKLING, scratch, DRAWING, INKLING_MODELS=str(models)) as server:
         for _ in range(EACH * len(server.workers)):
-            server.send(DRAWING)
-            server.send(photo)
+            server.answer(DRAWING)
+            server.answer(photo)
         each = [servers.memory(pid) for pid in server.workers]
     return (statistics.mean(one["Private_Clean"] + one["Private_Dirty"] for one in each),
             statistics.mean(one["Pss"] for one in each))
@@ -163,7 +164,7 @@ def phone_photo(scratch: Path) -> tuple[float, float]:
     ours, alone = [], []
     with servers.running(servers.INKLING, scratch, request, WEB_CONCURRENCY="1") as server:
         for _ in range(TIMED):
-            ours.append(timed(lambda: server.send(request)))
+            ours.append(timed(lambda: server.answer(request)))
             alone.append(timed(bare))
     return statistics.median(ours), statistics.median(alone)
 

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inkling.settings import ROOT
 
-PATIENCE = 120  # seconds until a server must have answered
+PATIENCE = 300  # seconds until a server must have answered
 INKLING = [sys.executable, "-m", "gunicorn", "app:app"]
 
 
@@ -24,8 +24,8 @@ class Server:
         seconds: from its start to its first good answer.
     """
 
-    def __init__(self, process: subprocess.Popen, port: int):
-        self.process, self.port, self.seconds = process, port, 0.0
+    def __init__(self, process: subprocess.Popen, port: int, log: Path):
+        self.process, self.port, self.seconds, self._log = process, port, 0.0, log
 
     @property
     def workers(self) -> list[int]:
@@ -41,6 +41,16 @@ class Server:
             answer.begin()
             return answer.status, answer.headers, answer.read()
 
+    def answer(self, request: bytes) -> None:
+        """Sends a request that must be answered with 200.
+
+        Raises:
+            RuntimeError: it was not.
+        """
+        status, _, body = self.send(request)
+        if status != 200:
+            raise RuntimeError(f"the answer must be 200. Received: {status}, {body[:200]!r}")
+
     def wait(self, request: bytes) -> None:
         """Asks until the answer is 200."""
         start = time.perf_counter()
@@ -51,7 +61,7 @@ class Server:
             except (OSError, http.client.HTTPException):
                 pass
             if self.process.poll() is not None or time.perf_counter() - start > PATIENCE:
-                raise RuntimeError(f"{self.process.args} does not answer")
+                raise RuntimeError(f"{self.process.args} does not answer:\n{self._log.read_text()[-3000:]}")
             time.sleep(0.01)
         self.seconds = time.perf_counter() - start
 
@@ -84,16 +94,16 @@ def running(command: list[str], folder: Path, first: bytes, **settings: str) -> 
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
-        server = Server(process, port)
+        server = Server(process, port, folder / "log")
         server.wait(first)
         yield server
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(40)
-        except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):  # of a server that leaves its workers behind
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
 
 
 def memory(pid: int) -> dict[str, float]:

@@ -108,7 +108,7 @@ def _compiled(model, threads: int, precision: str) -> Network:
             request = free.pop()
         except IndexError:
             request = compiled.create_infer_request()
-        outputs = request.infer({0: batch})  # copies, which the next call leaves alone
+        outputs = request.infer({0: batch}, share_inputs=True)  # copies, which the next call leaves alone
         free.append(request)
         return [outputs[i] for i in range(len(compiled.outputs))]
 

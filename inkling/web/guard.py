@@ -53,8 +53,7 @@ def indexed(status: int = 200) -> bool:
 
 
 def add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    response.headers.extend(HEADERS)  # which no view sets
     if not indexed(response.status_code):
-        response.headers["X-Robots-Tag"] = "noindex"
+        response.headers.add("X-Robots-Tag", "noindex")
     return response
