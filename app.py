@@ -11,6 +11,7 @@ from inkling.catalog import read_catalog
 from inkling.classifier import Classifier
 from inkling.explain import Explainer
 from inkling.latency import Stopwatch
+from inkling.prune import Housekeeper
 from inkling.settings import ROOT, BadSetting, Settings
 from inkling.store import Store
 from inkling.web import (
@@ -43,6 +44,7 @@ class Inkling:
     classifier: Classifier
     store: Store
     batches: Batches
+    housekeeper: Housekeeper
     gate: Gate
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     explainer: Explainer = field(default_factory=Explainer)
@@ -65,7 +67,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False
     store = Store(settings)
     app.extensions["inkling"] = Inkling(
-        settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings), Gate(settings))
+        settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings),
+        Housekeeper(store, settings), Gate(settings))
     watch.init_app(app)  # first, for it times the rest
     guard.init_app(app)
     bodies.init_app(app, settings)
@@ -80,6 +83,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.cli.add_command(cli.classify)
     app.cli.add_command(cli.models)
     app.cli.add_command(cli.corrections)
+    app.cli.add_command(cli.prune)
     return app
 
 

@@ -70,13 +70,14 @@ def post_fork(_server, worker):
 
 
 def post_worker_init(worker):
-    """Opens the models before the first request, and measures them in the background."""
+    """Opens the models before the first request; in the background they are measured, and what is kept is pruned."""
     from inkling.web import metrics
 
     inkling = worker.app.wsgi().extensions["inkling"]
     inkling.classifier.warm()
     metrics.models(inkling.classifier)
     inkling.stopwatch.start(inkling.classifier)
+    inkling.housekeeper.start()
 
 
 def child_exit(_server, worker):

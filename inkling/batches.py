@@ -94,7 +94,7 @@ class Batches:
                 answer = next(answers)
                 milliseconds = {"decode": picture.decode} | answer.milliseconds
                 entries.append(Entry(_plain(name), self._store.add(picture.kept, answer, "photo", milliseconds)))
-            with self._store.session() as session, session.begin():
+            with self._store.session() as session:
                 session.add(BatchRow(id=batch.id, created=batch.created.replace(tzinfo=None), model=model,
                                      entries=[asdict(entry) for entry in entries]))
         except BaseException:
@@ -112,7 +112,7 @@ class Batches:
     def delete(self, batch: Batch) -> None:
         """Removes a batch and all its results."""
         self._store.delete(*batch.results)
-        with self._store.session() as session, session.begin():
+        with self._store.session() as session:
             session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
 
     def _read(self, name: str, file: BinaryIO, model: str, classifier: Classifier) -> Picture | Rejected:

@@ -1,4 +1,4 @@
-"""`flask classify`, `flask models` and `flask corrections`."""
+"""`flask classify`, `flask models`, `flask corrections` and `flask prune`."""
 
 import json
 import os
@@ -18,7 +18,9 @@ from inkling import folder
 from inkling.classifier import Classifier, Prediction
 from inkling.folder import Answered
 from inkling.intake import Rejected
+from inkling.prune import prune as clear
 from inkling.sheet import Sheet
+from inkling.store import StoreError
 
 
 @click.command()
@@ -88,6 +90,27 @@ def export(folder: Path) -> None:
     click.echo(f"{folder}: {count} pictures")
     if left:
         click.echo(f"{left} left out, where none of the labels fits or the picture is gone", err=True)
+
+
+@click.command()
+@with_appcontext
+def prune() -> None:
+    """Remove results beyond INKLING_RETENTION_DAYS and INKLING_QUOTA_MB, and what a crash left behind."""
+    inkling = current_app.extensions["inkling"]
+    try:
+        done = clear(inkling.store, inkling.settings)
+    except StoreError as error:
+        raise click.ClickException(f"{error}.") from error
+    if done is None:
+        raise click.ClickException("another process is pruning just now.")
+    for count, what in (
+            (done.old, f"results older than {inkling.settings.retention_days} days"),
+            (done.crowded, f"oldest results beyond {inkling.settings.quota_mb} MiB"),
+            (done.lost, "results whose picture was gone"), (done.strays, "files without a result"),
+            (done.empty, "pages of several without a picture left")):
+        if count:
+            click.echo(f"removed: {count} {what}")
+    click.echo(f"kept: {done.results} results, {done.bytes / 2**20:.1f} MiB")
 
 
 def _first_for_photos(classifier: Classifier) -> str:

@@ -100,6 +100,10 @@ SETTINGS = {
     "secret_key": Setting(
         "INKLING_SECRET_KEY", "", "signs the history's cookie; empty is a key made once, in a file beside the pictures",
         key),
+    "quota_mb": Setting("INKLING_QUOTA_MB", "2048", "MiB that pictures and database may take together; the oldest "
+                        "results go first; 0 is no limit", whole(0, 10**8)),
+    "retention_days": Setting("INKLING_RETENTION_DAYS", "30", "days for which a result is kept, longer if a visitor "
+                              "said what is right; 0 is until it is deleted", whole(0, 36500)),
     "runtime": Setting(
         "INKLING_RUNTIME", "openvino", "`openvino`, or `keras` to serve the .keras files with TensorFlow",
         one_of("openvino", "keras")),
@@ -149,6 +153,8 @@ class Settings:
     pictures: Path
     database_url: str
     secret_key: str = field(repr=False)
+    quota_mb: int
+    retention_days: int
     runtime: str
     precision: str
     threads: int

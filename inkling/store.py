@@ -3,9 +3,11 @@
 import io
 import os
 import secrets
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +24,12 @@ THUMBNAIL = 256  # of one in a list
 JPEG_QUALITY = 88
 ID_BYTES = 16  # 128 bits: a result's address cannot be guessed
 NONE_OF_THESE = ""  # the correction that says: no label fits
+PATIENCE = 3000  # milliseconds to wait for another writer of an SQLite database
+SPARE = 2**20  # bytes, and a quarter of the database: what it may hold free before it is made smaller
+
+
+class StoreError(Exception):
+    """The database or the pictures' folder cannot be used; the message says why, without names of visitors' files."""
 
 
 class Base(DeclarativeBase):
@@ -74,6 +82,7 @@ class Store:
 
     def __init__(self, settings: Settings):
         self._settings = settings
+        self.written = 0  # bytes of pictures, so far
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -88,9 +97,15 @@ class Store:
         _add_columns(engine)
         return engine
 
-    def session(self) -> Session:
-        """A session on the database, for a room that keeps a table of its own."""
-        return Session(self._engine)
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A transaction on the database, also for a room that keeps a table of its own.
+
+        Raises:
+            StoreError: the database cannot be opened, read or written.
+        """
+        with _told(), Session(self._engine) as session, session.begin():
+            yield session
 
     def add(self, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> str:
         """Keeps a picture and its answer; returns the result's id.
@@ -99,38 +114,43 @@ class Store:
 
         Args:
             kind: "photo" (kept as JPEG) or "drawing" (kept as PNG).
+
+        Raises:
+            StoreError: they cannot be kept; nothing is left of them.
         """
         id = secrets.token_urlsafe(ID_BYTES)
         row = Row(
             id=id, created=datetime.now(UTC).replace(tzinfo=None), kind=kind, model=prediction.model,
             task=prediction.task, sure=prediction.sure, wording=prediction.wording, milliseconds=milliseconds,
             predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()])
-        engine = self._engine
-        try:
-            _write(self._file(id, kind), at_most(image, LARGEST))
-            _write(self.seen(id), Image.fromarray(prediction.seen.squeeze()))
-            with Session(engine) as session, session.begin():
-                session.add(row)
-        except BaseException:
-            self._remove_files(id)
-            raise
+        with _told():
+            self._engine  # noqa: B018  the folder is made with it
+            try:
+                self.written += _write(self._file(id, kind), at_most(image, LARGEST))
+                self.written += _write(self.seen(id), Image.fromarray(prediction.seen.squeeze()))
+                with self.session() as session:
+                    session.add(row)
+            except BaseException:
+                self._remove_files(id)
+                raise
         return id
 
     def get(self, id: str) -> Result | None:
-        """A kept result, or None."""
+        """A kept result, or None; one whose picture is gone is gone."""
         with self.session() as session:
             row = session.get(Row, id)
-            return row and _result(row)
+            found = row and _result(row)
+        return found if found and _filled(self.picture(found)) else None
 
     def get_all(self, ids: Sequence[str]) -> list[Result]:
         """The kept results among `ids`, in their order; those that are gone are left out."""
         with self.session() as session:
             found = {row.id: _result(row) for row in session.scalars(sa.select(Row).where(Row.id.in_(ids)))}
-        return [found[id] for id in ids if id in found]
+        return [found[id] for id in ids if id in found and _filled(self.picture(found[id]))]
 
     def correct(self, id: str, label: str | None) -> bool:
         """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. False: no such result."""
-        with self.session() as session, session.begin():
+        with self.session() as session:
             return session.execute(sa.update(Row).where(Row.id == id).values(correction=label)).rowcount > 0
 
     def corrected(self) -> list[Result]:
@@ -138,6 +158,11 @@ class Store:
         with self.session() as session:
             rows = session.scalars(sa.select(Row).where(Row.correction.is_not(None)).order_by(Row.created, Row.id))
             return [_result(row) for row in rows]
+
+    def expires(self, result: Result) -> datetime | None:
+        """When a result goes by itself at the latest; None where it does not."""
+        days = self._settings.retention_days
+        return result.created + timedelta(days=days) if days and result.correction is None else None
 
     def picture(self, result: Result) -> Path:
         """The file of a result's picture."""
@@ -177,8 +202,13 @@ class Store:
         return self._settings.pictures / f"{id}.heat.png"
 
     def keep_heatmap(self, id: str, png: bytes) -> bool:
-        """Keeps a result's heat map, whole; False where the result is gone meanwhile, and with it the map."""
-        _replace(self.heatmap(id), lambda part: part.write_bytes(png))
+        """Keeps a result's heat map, whole; False where the result is gone meanwhile, and with it the map.
+
+        Raises:
+            StoreError: it cannot be kept.
+        """
+        with _told():
+            self.written += _replace(self.heatmap(id), lambda part: part.write_bytes(png))
         if self.get(id) is None:
             self._remove_files(id)
             return False
@@ -186,19 +216,58 @@ class Store:
 
     def delete(self, *ids: str) -> int:
         """Removes rows and files; returns how many of these results there were."""
-        with self.session() as session, session.begin():
+        with self.session() as session:
             count = session.execute(sa.delete(Row).where(Row.id.in_(ids))).rowcount
-        self._remove_files(*ids)
+        with _told():
+            self._remove_files(*ids)
         return count
+
+    def database_bytes(self) -> int:
+        """What an SQLite database holds, less what is free in it; 0 for another one, whose room is its own affair."""
+        if not self._settings.sqlalchemy_url.startswith("sqlite"):
+            return 0
+        with self.session() as session:
+            pages, free, size = self._pages(session)
+        return (pages - free) * size
+
+    def shrink(self) -> None:
+        """Gives the disk back what an SQLite database holds free, where that is much."""
+        if not self._settings.sqlalchemy_url.startswith("sqlite"):
+            return
+        with self.session() as session:
+            pages, free, size = self._pages(session)
+        if free * size > max(SPARE, pages * size / 4):
+            with _told(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _pages(self, session: Session) -> list[int]:
+        """All pages, free pages, and bytes of one."""
+        return [session.scalar(sa.text(f"PRAGMA {name}")) for name in ("page_count", "freelist_count", "page_size")]
 
     def _file(self, id: str, kind: str) -> Path:
         return self._settings.pictures / (f"{id}.jpg" if kind == "photo" else f"{id}.png")
 
     def _remove_files(self, *ids: str) -> None:
         """Whatever is named by these ids, in one look at the folder."""
+        ids = set(ids)
         for path in self._settings.pictures.iterdir():
             if path.name.partition(".")[0] in ids:
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What database and disk fail with, as `StoreError`."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        # What a server says may name machines and users.
+        cause = getattr(error, "orig", None) or error
+        why = cause if isinstance(cause, sqlite3.Error) else type(cause).__name__
+        raise StoreError(f"the database cannot be used: {why}") from error
+    except OSError as error:
+        raise StoreError(f"the pictures' folder cannot be used: {error.strerror or type(error).__name__}") from error
 
 
 def _result(row: Row) -> Result:
@@ -227,9 +296,13 @@ def _add_columns(engine: sa.Engine) -> None:
 
 
 def _sqlite_pragmas(connection, _record) -> None:
-    """Write-ahead log: readers and a writer do not wait for each other; others wait up to 10 s for the writer."""
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
-        connection.execute(f"PRAGMA {pragma}")
+    """Write-ahead log: readers and a writer do not wait for each other, others wait a little for the writer."""
+    for pragma in (f"busy_timeout={PATIENCE}", "journal_mode=WAL", "synchronous=NORMAL"):
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:  # what is there can still be read
+                raise
 
 
 def at_most(image: Image.Image, side: int) -> Image.Image:
@@ -241,17 +314,19 @@ def at_most(image: Image.Image, side: int) -> Image.Image:
     return smaller
 
 
-def _write(path: Path, image: Image.Image) -> None:
-    """Encodes anew, without metadata."""
-    _replace(path, lambda part: _save(image, part, _format(path)))
+def _write(path: Path, image: Image.Image) -> int:
+    """Encodes anew, without metadata; returns the bytes."""
+    return _replace(path, lambda part: _save(image, part, _format(path)))
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file under a temporary name of its own, which is renamed when whole."""
+def _replace(path: Path, write: Callable[[Path], object]) -> int:
+    """Writes a file under a temporary name of its own, which is renamed when whole; returns its bytes."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         write(part)
+        size = part.stat().st_size
         os.replace(part, path)
+        return size
     finally:
         part.unlink(missing_ok=True)
 
@@ -260,6 +335,14 @@ def _save(image: Image.Image, file: Path | BinaryIO, format: str) -> None:
     bare = image.copy()
     bare.info = {}  # Pillow would write comments and profiles from it
     bare.save(file, format, quality=JPEG_QUALITY)
+
+
+def _filled(path: Path) -> bool:
+    """Whether a file is there, and is not what a power cut left of one."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _format(path: Path) -> str:

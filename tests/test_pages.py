@@ -279,12 +279,12 @@ def test_deleting_leaves_nothing(client, result, kept):
     assert client.post(f"{result}/delete").status_code == 404
 
 
-def test_a_picture_that_is_gone_is_not_found(client, result, settings):
+def test_without_its_picture_a_result_is_gone(client, result, settings):
     for path in settings.pictures.glob("*.png"):
         path.unlink()
-    assert client.get(result).status_code == 200
-    for path in (f"{result}/picture", f"{result}/others", f"{result}/thumbnail"):
+    for path in (result, f"{result}/picture", f"{result}/others", f"{result}/thumbnail"):
         assert client.get(path).status_code == 404
+    assert client.post(f"{result}/delete").status_code == 303
 
 
 # ---- What goes wrong ----

@@ -18,6 +18,8 @@ BAD = {
     "INKLING_DECODE_MEMORY": ["127", "1 GB", ""],
     "INKLING_BODY_SECONDS": ["0", "3601", ""],
     "INKLING_MAX_BATCH": ["0", "1001", ""],
+    "INKLING_QUOTA_MB": ["-1", "2 GB", ""],
+    "INKLING_RETENTION_DAYS": ["-1", "36501", "1.5", ""],
     "INKLING_CONCURRENT": ["0", "65", ""],
     "INKLING_QUEUE": ["-1", "1001", ""],
     "INKLING_RATE_LIMIT": ["-1", "10/s", ""],

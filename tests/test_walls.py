@@ -30,8 +30,9 @@ DOORS = {
     "lab": set(),
     "sheet": set(),
     "folder": {"settings", "intake", "pixels", "classifier"},
+    "prune": {"settings", "store", "batches"},
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet",
-            "corrections"},
+            "corrections", "prune"},
 }
 DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches", "lab", "logs", "explain", "saw"}
 # Cut since: the classifier speaks intake's `Rejected`, and takes its knobs; the store takes a `Prediction`.

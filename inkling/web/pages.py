@@ -60,7 +60,8 @@ def result(id: str):
     shown = SimpleNamespace(
         id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
         wording=found.wording, predictions=ranked[:TOP], rest=ranked[TOP:],
-        created=found.created, milliseconds=found.milliseconds, model=found.model, correction=found.correction)
+        created=found.created, milliseconds=found.milliseconds, model=found.model, correction=found.correction,
+        expires=inkling().store.expires(found))
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"

@@ -1,0 +1,219 @@
+"""What is kept stays within its age and its room: by `flask prune`, and by a thread of each worker.
+
+Results older than the retention go, but for those of which a visitor said what is right: that says, keep it. Beyond
+the quota the oldest results go, whatever was said of them: else whoever corrects enough would leave no room for others.
+What a crash left behind goes too: files without a row, and rows whose picture is gone.
+"""
+
+import fcntl
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from inkling.batches import BatchRow
+from inkling.settings import Settings
+from inkling.store import Row, Store, StoreError
+
+log = logging.getLogger("inkling.prune")
+
+ROOMY = 0.9  # of the quota, what is left once it was exceeded: else each save would have to clear up
+WRITTEN = 60.0  # seconds after which a file without a row is not one that is being written
+EMPTY = timedelta(hours=1)  # that the page of several stays when none of its pictures is left: it says why
+SKEW = timedelta(minutes=1)  # that clocks may differ
+AT_ONCE = 500  # results removed in one transaction
+LOOK = 2.0  # seconds between two looks of a worker at what it has written
+EVERY = 600.0  # seconds between two prunings of a worker
+SHARE = 50  # of the quota, a fiftieth: what a worker may write before it prunes earlier
+
+# Our files only: an operator may keep others there.
+PICTURE = re.compile(r"([\w-]{22})\.(?:jpg|png|seen\.png|heat\.png)", re.ASCII)
+DRAFT = re.compile(r"\.(?:[\w-]{22}\.(?:jpg|png|seen\.png|heat\.png)\.[0-9a-f]{8}\.part|secret-key\.[0-9a-f]{16})",
+                   re.ASCII)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed, and what is left."""
+
+    old: int  # results beyond the retention
+    crowded: int  # results beyond the quota
+    lost: int  # results whose picture was gone
+    strays: int  # files without a result
+    empty: int  # pages of several that have no picture left
+    results: int  # left
+    bytes: int  # left, database included
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of ours in the pictures' folder; `id` is None for one that was never finished."""
+
+    path: Path
+    id: str | None
+    bytes: int
+    written: float  # by the clock on the wall, as everything in a file system
+
+
+def prune(store: Store, settings: Settings, careful: bool = False) -> Pruned | None:
+    """Removes what is too old, too much, or left behind by a crash; None where another process is just doing that.
+
+    Args:
+        careful: lost results and stray files stay where no file has a row and no row a file: then it is more likely
+            that the folder, or the database, is not the right one.
+
+    Raises:
+        StoreError: the database or the folder cannot be used.
+    """
+    store.database_bytes()  # opens the database, and makes the folder
+    with _alone(settings.pictures) as alone:
+        return _prune(store, settings, careful) if alone else None
+
+
+def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    _mend_dates(store, now)
+    with store.session() as session:  # before the folder: a row's files are there before it is
+        rows = session.execute(sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said"))
+                               .order_by(Row.created, Row.id)).all()
+    files = list(_files(settings.pictures))
+    pictured = {file.id for file in files if file.path.stem == file.id and file.bytes}  # none after a power cut
+    known = {row.id for row in rows}
+    tidy = bool(known & pictured) or not careful
+    lost = [row.id for row in rows if row.id not in pictured] if tidy else []
+    strays = [file for file in files if file.id not in known and abs(time.time() - file.written) > WRITTEN
+              ] if tidy else []
+    oldest = now - timedelta(days=settings.retention_days) if settings.retention_days else datetime.min
+    old = [row.id for row in rows if row.created < oldest and not row.said and row.id in pictured]
+
+    gone = {*lost, *old}
+    _remove(store, [*lost, *old])
+    for file in strays:
+        file.path.unlink(missing_ok=True)
+    sizes = {row.id: 0 for row in rows if row.id not in gone}
+    for file in files:
+        if file.id in sizes:
+            sizes[file.id] += file.bytes
+    crowded = _beyond(sizes, store.database_bytes(), settings.quota_mb * 2**20)
+    _remove(store, crowded)
+    empty = _empty(store, now)
+    store.shrink()
+    left = store.database_bytes() + sum(sizes.values()) - sum(sizes[id] for id in crowded)
+    return Pruned(len(old), len(crowded), len(lost), len(strays), empty, len(sizes) - len(crowded), left)
+
+
+def _mend_dates(store: Store, now: datetime) -> None:
+    """Where the clock was set back, what is dated after now is moved before it, by as much as the newest is off: its
+    order and its ages stay."""
+    with store.session() as session:
+        for table in (Row, BatchRow):
+            ahead = session.scalars(sa.select(table).where(table.created > now + SKEW)).all()
+            if ahead:
+                shift = max(row.created for row in ahead) - now
+                for row in ahead:
+                    row.created -= shift
+
+
+def _files(folder: Path) -> Iterator[File]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            picture = PICTURE.fullmatch(entry.name)
+            if picture or DRAFT.fullmatch(entry.name):
+                try:
+                    stat = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+                yield File(Path(entry.path), picture and picture[1], stat.st_size, stat.st_mtime)
+
+
+def _beyond(sizes: dict[str, int], database: int, quota: int) -> list[str]:
+    """The results to remove, of `sizes` from the oldest on, so that all that is left is `ROOMY`."""
+    total, ids = database + sum(sizes.values()), []
+    if not quota or total <= quota:
+        return ids
+    for id, size in sizes.items():
+        if total <= ROOMY * quota:
+            break
+        total -= size
+        ids.append(id)
+    return ids
+
+
+def _remove(store: Store, ids: Sequence[str]) -> None:
+    for start in range(0, len(ids), AT_ONCE):
+        store.delete(*ids[start:start + AT_ONCE])
+
+
+def _empty(store: Store, now: datetime) -> int:
+    """Removes the pages of several that have no result left; returns how many."""
+    with store.session() as session:
+        kept = set(session.scalars(sa.select(Row.id)))
+        pages = session.execute(sa.select(BatchRow.id, BatchRow.entries).where(BatchRow.created < now - EMPTY))
+        empty = [page.id for page in pages if not kept & {entry["result"] for entry in page.entries}]
+        for start in range(0, len(empty), AT_ONCE):
+            session.execute(sa.delete(BatchRow).where(BatchRow.id.in_(empty[start:start + AT_ONCE])))
+    return len(empty)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process prunes this folder meanwhile. The folder itself is locked, which a full disk allows."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"the pictures' folder cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+class Housekeeper:
+    """Prunes in the background, never in a request's way: every ten minutes, and when this worker has written much."""
+
+    def __init__(self, store: Store, settings: Settings):
+        self._store, self._settings = store, settings
+        self._pruned_at = 0.0
+        self._pruned_when_written = 0
+
+    def start(self) -> None:
+        """Looks every `LOOK` seconds from now on."""
+        threading.Thread(target=self._run, name="housekeeper", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.look()
+            except Exception:  # it must go on: nobody would start it again
+                log.exception("housekeeping failed")
+            time.sleep(LOOK)
+
+    def look(self) -> None:
+        """Prunes if it is time."""
+        if not self._due():
+            return
+        self._pruned_at, self._pruned_when_written = time.monotonic(), self._store.written
+        try:
+            done = prune(self._store, self._settings, careful=True)
+        except StoreError as error:
+            log.warning("not pruned: %s", error)
+            return
+        if done and done.old + done.crowded + done.lost + done.strays + done.empty:
+            log.info("pruned: %s", done)
+
+    def _due(self) -> bool:
+        if not self._pruned_at or time.monotonic() - self._pruned_at >= EVERY:
+            return True
+        written = self._store.written - self._pruned_when_written
+        return self._settings.quota_mb > 0 and written > self._settings.quota_mb * 2**20 / SHARE
