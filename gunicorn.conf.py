@@ -77,7 +77,7 @@ def post_worker_init(worker):
     inkling.classifier.warm()
     metrics.models(inkling.classifier)
     inkling.stopwatch.start(inkling.classifier)
-    inkling.housekeeper.start()
+    inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store))
 
 
 def child_exit(_server, worker):

@@ -3,8 +3,9 @@
 import re
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -13,10 +14,10 @@ from PIL import Image
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inkling import intake
-from inkling.classifier import Classifier, Prepared
+from inkling.classifier import Classifier, Prediction, Prepared
 from inkling.intake import Rejected
 from inkling.settings import Settings
-from inkling.store import ID_BYTES, LARGEST, Base, Store, at_most
+from inkling.store import ID_BYTES, LARGEST, Base, Store, StoreError, at_most, now
 
 LONGEST = 255  # letters of a file's name
 
@@ -66,14 +67,30 @@ class Picture:
     decode: float  # milliseconds
 
 
+@dataclass(frozen=True)
+class Answered:
+    """One of the pictures sent, with what the model says of it, or why it says nothing."""
+
+    name: str  # of the file
+    answer: Prediction | Rejected
+    kept: Image.Image | None = None
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def entry(self) -> Entry:
+        """It as long as it has no result."""
+        problem = self.answer if isinstance(self.answer, Rejected) else None
+        return Entry(self.name, reason=problem and problem.reason, received=problem.received if problem else "")
+
+
 class Batches:
     """Reads, answers and keeps several pictures at once."""
 
     def __init__(self, store: Store, settings: Settings):
         self._store, self._settings = store, settings
 
-    def add(self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier) -> Batch:
-        """Answers (name, open file) pairs in one run, and keeps all or, where that fails, none.
+    def answer(self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier) -> list[Answered]:
+        """Answers (name, open file) pairs in one run.
 
         Files are read one after the other, so that no two large pictures are in memory at once.
 
@@ -85,20 +102,25 @@ class Batches:
                                        f"Received: {len(files)}.", f"{len(files)} pictures")
         pictures = [self._read(name, file, model, classifier) for name, file in files]
         answers = iter(classifier.answer([each.prepared for each in pictures if isinstance(each, Picture)], model))
-        batch = Batch(secrets.token_urlsafe(ID_BYTES), datetime.now(UTC), model, entries := [])
+        return [_answered(_plain(name), picture, answers) for (name, _), picture in zip(files, pictures, strict=True)]
+
+    def keep(self, pictures: Sequence[Answered], model: str) -> Batch:
+        """Keeps all or, where that fails, none.
+
+        Raises:
+            StoreError: they cannot be kept.
+        """
+        batch = Batch(secrets.token_urlsafe(ID_BYTES), now().replace(tzinfo=UTC), model, entries := [])
         try:
-            for (name, _), picture in zip(files, pictures, strict=True):
-                if isinstance(picture, Rejected):
-                    entries.append(Entry(_plain(name), reason=picture.reason, received=picture.received))
-                    continue
-                answer = next(answers)
-                milliseconds = {"decode": picture.decode} | answer.milliseconds
-                entries.append(Entry(_plain(name), self._store.add(picture.kept, answer, "photo", milliseconds)))
+            for each in pictures:
+                entries.append(each.entry if each.kept is None else replace(
+                    each.entry, result=self._store.add(each.kept, each.answer, "photo", each.milliseconds)))
             with self._store.session() as session:
                 session.add(BatchRow(id=batch.id, created=batch.created.replace(tzinfo=None), model=model,
                                      entries=[asdict(entry) for entry in entries]))
         except BaseException:
-            self._store.delete(*batch.results)
+            with suppress(StoreError):  # what cannot be removed now goes with its age
+                self._store.delete(*batch.results)
             raise
         return batch
 
@@ -123,6 +145,13 @@ class Batches:
             return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)
         except Rejected as error:
             return error
+
+
+def _answered(name: str, picture: Picture | Rejected, answers: Iterator[Prediction]) -> Answered:
+    if isinstance(picture, Rejected):
+        return Answered(name, picture)
+    answer = next(answers)
+    return Answered(name, answer, picture.kept, {"decode": picture.decode} | answer.milliseconds)
 
 
 def _plain(name: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -111,13 +112,13 @@ PLACE_NAMES = (("upper-left", "top", "upper-right"), ("left", "middle", "right")
                ("lower-left", "bottom", "lower-right"))
 
 
-def read(path: Path) -> Explanation:
+def read(file: Path | BinaryIO) -> Explanation:
     """What `Explanation.png` wrote.
 
     Raises:
         OSError: there is no such file.
     """
-    with Image.open(path) as image:
+    with Image.open(file) as image:
         return Explanation(**json.loads(image.text[NOTE]))
 
 

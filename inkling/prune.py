@@ -11,17 +11,17 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from inkling.batches import BatchRow
 from inkling.settings import Settings
-from inkling.store import Row, Store, StoreError
+from inkling.store import Row, Store, StoreError, now
 
 log = logging.getLogger("inkling.prune")
 
@@ -79,8 +79,8 @@ def prune(store: Store, settings: Settings, careful: bool = False) -> Pruned | N
 
 
 def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
-    now = datetime.now(UTC).replace(tzinfo=None)
-    _mend_dates(store, now)
+    today = now()
+    _mend_dates(store, today)
     with store.session() as session:  # before the folder: a row's files are there before it is
         rows = session.execute(sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said"))
                                .order_by(Row.created, Row.id)).all()
@@ -91,7 +91,7 @@ def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
     lost = [row.id for row in rows if row.id not in pictured] if tidy else []
     strays = [file for file in files if file.id not in known and abs(time.time() - file.written) > WRITTEN
               ] if tidy else []
-    oldest = now - timedelta(days=settings.retention_days) if settings.retention_days else datetime.min
+    oldest = today - timedelta(days=settings.retention_days) if settings.retention_days else datetime.min
     old = [row.id for row in rows if row.created < oldest and not row.said and row.id in pictured]
 
     gone = {*lost, *old}
@@ -104,20 +104,21 @@ def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
             sizes[file.id] += file.bytes
     crowded = _beyond(sizes, store.database_bytes(), settings.quota_mb * 2**20)
     _remove(store, crowded)
-    empty = _empty(store, now)
-    store.shrink()
+    empty = _empty(store, today)
+    with suppress(StoreError):  # it takes a moment without writers, and room
+        store.shrink()
     left = store.database_bytes() + sum(sizes.values()) - sum(sizes[id] for id in crowded)
     return Pruned(len(old), len(crowded), len(lost), len(strays), empty, len(sizes) - len(crowded), left)
 
 
-def _mend_dates(store: Store, now: datetime) -> None:
-    """Where the clock was set back, what is dated after now is moved before it, by as much as the newest is off: its
+def _mend_dates(store: Store, today: datetime) -> None:
+    """Where the clock was set back, what is dated after today is moved before it, by as much as the newest is off: its
     order and its ages stay."""
     with store.session() as session:
         for table in (Row, BatchRow):
-            ahead = session.scalars(sa.select(table).where(table.created > now + SKEW)).all()
+            ahead = session.scalars(sa.select(table).where(table.created > today + SKEW)).all()
             if ahead:
-                shift = max(row.created for row in ahead) - now
+                shift = max(row.created for row in ahead) - today
                 for row in ahead:
                     row.created -= shift
 
@@ -152,11 +153,11 @@ def _remove(store: Store, ids: Sequence[str]) -> None:
         store.delete(*ids[start:start + AT_ONCE])
 
 
-def _empty(store: Store, now: datetime) -> int:
+def _empty(store: Store, today: datetime) -> int:
     """Removes the pages of several that have no result left; returns how many."""
     with store.session() as session:
         kept = set(session.scalars(sa.select(Row.id)))
-        pages = session.execute(sa.select(BatchRow.id, BatchRow.entries).where(BatchRow.created < now - EMPTY))
+        pages = session.execute(sa.select(BatchRow.id, BatchRow.entries).where(BatchRow.created < today - EMPTY))
         empty = [page.id for page in pages if not kept & {entry["result"] for entry in page.entries}]
         for start in range(0, len(empty), AT_ONCE):
             session.execute(sa.delete(BatchRow).where(BatchRow.id.in_(empty[start:start + AT_ONCE])))
@@ -187,20 +188,23 @@ class Housekeeper:
         self._pruned_at = 0.0
         self._pruned_when_written = 0
 
-    def start(self) -> None:
-        """Looks every `LOOK` seconds from now on."""
-        threading.Thread(target=self._run, name="housekeeper", daemon=True).start()
+    def start(self, after: Callable[[], None]) -> None:
+        """Looks every `LOOK` seconds from now on, and calls `after` each time."""
+        threading.Thread(target=self._run, args=(after,), name="housekeeper", daemon=True).start()
 
-    def _run(self) -> None:
+    def _run(self, after: Callable[[], None]) -> None:
         while True:
             try:
                 self.look()
+                after()
             except Exception:  # it must go on: nobody would start it again
                 log.exception("housekeeping failed")
             time.sleep(LOOK)
 
     def look(self) -> None:
-        """Prunes if it is time."""
+        """Finds out whether anything can be kept, so that no visitor waits for that; prunes if it is time."""
+        with suppress(StoreError):  # which is noted
+            self._store.check()
         if not self._due():
             return
         self._pruned_at, self._pruned_when_written = time.monotonic(), self._store.written

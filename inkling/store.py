@@ -1,9 +1,12 @@
 """Pictures on disk and predictions in the database; a result outlives a restart."""
 
+import base64
+import errno
 import io
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from PIL import Image
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from inkling.classifier import Prediction, wording
+from inkling.pause import Pause
 from inkling.settings import Settings
 
 LARGEST = 1024  # pixels, longest side of a kept picture
@@ -25,6 +29,8 @@ JPEG_QUALITY = 88
 ID_BYTES = 16  # 128 bits: a result's address cannot be guessed
 NONE_OF_THESE = ""  # the correction that says: no label fits
 PATIENCE = 3000  # milliseconds to wait for another writer of an SQLite database
+LEAST_FREE = 2**24  # bytes of the disk that are left to the database, to deleting, and to the log
+SAMPLE = 2**16  # bytes, about a picture
 SPARE = 2**20  # bytes, and a quarter of the database: what it may hold free before it is made smaller
 
 
@@ -55,9 +61,9 @@ class Row(Base):
 
 @dataclass(frozen=True)
 class Result:
-    """A kept answer."""
+    """An answer."""
 
-    id: str
+    id: str  # empty where it could not be kept
     created: datetime  # UTC
     kind: str
     model: str
@@ -82,6 +88,7 @@ class Store:
 
     def __init__(self, settings: Settings):
         self._settings = settings
+        self._pause = Pause("saving", StoreError)
         self.written = 0  # bytes of pictures, so far
 
     @cached_property
@@ -90,12 +97,61 @@ class Store:
         engine = sa.create_engine(self._settings.sqlalchemy_url)
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _sqlite_pragmas)
-        with engine.begin() as connection:
-            # Workers start together: creating a table must not fail when another has just done it.
-            for table in Base.metadata.sorted_tables:
-                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-        _add_columns(engine)
+        try:
+            with engine.begin() as connection:
+                # Workers start together: creating a table must not fail when another has just done it.
+                for table in Base.metadata.sorted_tables:
+                    connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            _add_columns(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         return engine
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is kept now, as the last try said; None where it is."""
+        return self._pause.why
+
+    def check(self) -> None:
+        """Finds out whether something could be kept now.
+
+        Raises:
+            StoreError: it could not; the message says why.
+        """
+        with self._keeping():
+            if self.problem:  # only a file shows that it is over
+                path = self._file(secrets.token_urlsafe(ID_BYTES), "drawing")
+                with _told():
+                    _replace(path, lambda part: part.write_bytes(bytes(SAMPLE)))
+                    path.unlink()
+            with self.session() as session:  # changes nothing, but asks for all that a change takes
+                session.execute(sa.update(Row).where(Row.id == "").values(sure=Row.sure))
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Around all that keeps something: refused where there is no room, and for a while after a failure."""
+        with self._pause.trial():
+            try:
+                self._look_for_room()
+                yield
+            except StoreError:
+                # Opened anew at the next try: the file may be another one by then.
+                if engine := self.__dict__.pop("_engine", None):
+                    engine.dispose()
+                raise
+
+    def _look_for_room(self) -> None:
+        folder = self._settings.pictures
+        with _told():
+            folder.mkdir(parents=True, exist_ok=True)
+            disk = os.statvfs(folder)
+            if disk.f_flag & os.ST_RDONLY:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < LEAST_FREE:  # some file systems tell nothing
+            raise StoreError(f"the disk is full: less than {LEAST_FREE >> 20} MiB are free")
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -119,17 +175,12 @@ class Store:
             StoreError: they cannot be kept; nothing is left of them.
         """
         id = secrets.token_urlsafe(ID_BYTES)
-        row = Row(
-            id=id, created=datetime.now(UTC).replace(tzinfo=None), kind=kind, model=prediction.model,
-            task=prediction.task, sure=prediction.sure, wording=prediction.wording, milliseconds=milliseconds,
-            predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()])
-        with _told():
-            self._engine  # noqa: B018  the folder is made with it
+        with self._keeping(), _told():
             try:
                 self.written += _write(self._file(id, kind), at_most(image, LARGEST))
                 self.written += _write(self.seen(id), Image.fromarray(prediction.seen.squeeze()))
                 with self.session() as session:
-                    session.add(row)
+                    session.add(_row(id, prediction, kind, milliseconds))
             except BaseException:
                 self._remove_files(id)
                 raise
@@ -186,12 +237,9 @@ class Store:
         try:
             with Image.open(path) as image:
                 image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-                small = at_most(image.convert("RGB"), THUMBNAIL)
+                return _encoded(image.convert("RGB"), THUMBNAIL, _format(path))
         except OSError:
             return None
-        file = io.BytesIO()
-        _save(small, file, _format(path))
-        return file.getvalue()
 
     def seen(self, id: str) -> Path:
         """The file of what the model saw."""
@@ -207,7 +255,7 @@ class Store:
         Raises:
             StoreError: it cannot be kept.
         """
-        with _told():
+        with self._keeping(), _told():
             self.written += _replace(self.heatmap(id), lambda part: part.write_bytes(png))
         if self.get(id) is None:
             self._remove_files(id)
@@ -256,6 +304,11 @@ class Store:
                 path.unlink(missing_ok=True)
 
 
+def now() -> datetime:
+    """By the clock on the wall, in UTC, as the database has it."""
+    return datetime.fromtimestamp(time.time(), UTC).replace(tzinfo=None)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """What database and disk fail with, as `StoreError`."""
@@ -268,6 +321,25 @@ def _told() -> Iterator[None]:
         raise StoreError(f"the database cannot be used: {why}") from error
     except OSError as error:
         raise StoreError(f"the pictures' folder cannot be used: {error.strerror or type(error).__name__}") from error
+
+
+def unkept(prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> Result:
+    """An answer that could not be kept, as a result whose id is empty."""
+    return _result(_row("", prediction, kind, milliseconds))
+
+
+def data_url(image: Image.Image, kind: str, side: int = LARGEST) -> str:
+    """A picture as it would have been kept, in the page itself, where that could not be done."""
+    format = "JPEG" if kind == "photo" else "PNG"
+    data = base64.b64encode(_encoded(image, side, format)).decode("ascii")
+    return f"data:image/{format.lower()};base64,{data}"
+
+
+def _row(id: str, prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> Row:
+    return Row(
+        id=id, created=now(), kind=kind, model=prediction.model,
+        task=prediction.task, sure=prediction.sure, wording=prediction.wording, milliseconds=milliseconds,
+        predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()])
 
 
 def _result(row: Row) -> Result:
@@ -329,6 +401,12 @@ def _replace(path: Path, write: Callable[[Path], object]) -> int:
         return size
     finally:
         part.unlink(missing_ok=True)
+
+
+def _encoded(image: Image.Image, side: int, format: str) -> bytes:
+    file = io.BytesIO()
+    _save(at_most(image, side), file, format)
+    return file.getvalue()
 
 
 def _save(image: Image.Image, file: Path | BinaryIO, format: str) -> None:

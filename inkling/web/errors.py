@@ -1,5 +1,6 @@
 """One place for what goes wrong: pages get a page, the API gets RFC 9457 problem details."""
 
+import logging
 import re
 
 from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
@@ -7,16 +8,21 @@ from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from inkling.intake import REASONS, Rejected
+from inkling.store import StoreError
 from inkling.web import inkling, metrics
+
+log = logging.getLogger("inkling.errors")
 
 COME_BACK = ("busy", "rate-limited")  # nothing is wrong with what was sent
 RETRIED = (429, 503)  # statuses that say when to come back
 RETRY_AFTER = 5  # seconds
+MINUTE = 60
 
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(Rejected, rejected)
     app.register_error_handler(RequestEntityTooLarge, too_large)
+    app.register_error_handler(StoreError, unreachable)
     app.register_error_handler(HTTPException, failed)
 
 
@@ -44,6 +50,14 @@ def too_large(_error: RequestEntityTooLarge):
         return respond(problem(error))
     # The form cannot be read: it is what was too large.
     return redirect(url_for("pages.help", reason=error.reason, got=error.received), 303)
+
+
+def unreachable(error: StoreError):
+    """503: what was asked for cannot be read, or cannot be changed."""
+    log.warning("%s", error)
+    page = render_template("error.html", status=503, title=gettext("Not now"), detail=gettext(
+        "What Inkling keeps cannot be read or changed at the moment. Try again in a minute."))
+    return page, 503, {"Retry-After": str(MINUTE)}
 
 
 def count(error: Rejected) -> None:

@@ -1,13 +1,16 @@
 """This browser's last results, known by a signed cookie and nowhere else."""
 
+import logging
 from datetime import timedelta
 
-from flask import Blueprint, Flask, Request, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Request, Response, redirect, render_template, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import BadSignature
 
 from inkling.secret import signing_key
 from inkling.web import inkling
 
+log = logging.getLogger("inkling.history")
 blueprint = Blueprint("history", __name__)
 
 LAST = 50  # results remembered: 1.7 kB of the 4 kB that a cookie may have
@@ -15,16 +18,31 @@ KEPT = timedelta(days=365)
 
 
 class Cookie(SecureCookieSessionInterface):
-    """Flask's signed cookie, whose key is made when the first one is written; sent by HTTPS alone where it came so."""
+    """Flask's signed cookie, whose key is made when the first one is written; sent by HTTPS alone where it came so.
+
+    Its age is the browser's affair: a server whose clock was set back must not take a cookie for one of the future.
+    """
 
     def get_signing_serializer(self, app: Flask):
-        app.secret_key = app.secret_key or signing_key(app.extensions["inkling"].settings)
+        """None where the key cannot be had: then nothing is remembered."""
+        try:
+            app.secret_key = app.secret_key or signing_key(app.extensions["inkling"].settings)
+        except OSError as error:
+            log.warning("no key to sign the history with: %s", error.strerror)
+            return None
         return super().get_signing_serializer(app)
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
-        if self.get_cookie_name(app) not in request.cookies:
+        said = request.cookies.get(self.get_cookie_name(app))
+        serializer = said and self.get_signing_serializer(app)
+        try:
+            return self.session_class(serializer.loads(said)) if serializer else self.session_class()
+        except BadSignature:
             return self.session_class()
-        return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SecureCookieSession, response: Response) -> None:
+        if not session.modified or self.get_signing_serializer(app):
+            super().save_session(app, session, response)
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure

@@ -1,16 +1,21 @@
 """Results as the pages take and make them."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 from flask import Response, abort
 from flask_babel import gettext
 
-from inkling.store import Result
+from inkling.store import Result, StoreError, unkept
 from inkling.web import history, inkling, metrics
 
+Kept = TypeVar("Kept")
 
-def keep(image, model: str, kind: str, start: float) -> str:
-    """Asks a model of an upright RGB picture, keeps both, and gives the id.
+
+def keep(image, model: str, kind: str, start: float) -> Result:
+    """Asks a model of an upright RGB picture, and keeps both; where that cannot be done, the result has no id.
 
     Args:
         start: when its reading began, by `time.perf_counter`.
@@ -21,10 +26,23 @@ def keep(image, model: str, kind: str, start: float) -> str:
     decode = round((time.perf_counter() - start) * 1e3, 3)
     prediction = inkling().classifier.classify_one(image, model)
     milliseconds = {"decode": decode} | prediction.milliseconds
-    id = inkling().store.add(image, prediction, kind, milliseconds)
     metrics.answered(prediction, milliseconds)
+    answer = unkept(prediction, kind, milliseconds)
+    id = attempt(lambda: inkling().store.add(image, prediction, kind, milliseconds))
+    if not id:
+        return answer
     history.remember(id)
-    return id
+    return replace(answer, id=id)
+
+
+def attempt(keep: Callable[[], Kept]) -> Kept | None:
+    """What `keep` gives, or None where nothing can be kept: answers go on."""
+    try:
+        return keep()
+    except StoreError:
+        return None
+    finally:
+        metrics.saving(inkling().store)
 
 
 def result(id: str) -> Result:

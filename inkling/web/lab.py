@@ -16,7 +16,7 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
 from inkling.settings import EXTENSIONS
-from inkling.web import charts, errors, gate, inkling, kept
+from inkling.web import charts, errors, gate, inkling, pages
 from inkling.web.words import translated
 
 blueprint = Blueprint("lab", __name__)
@@ -64,7 +64,7 @@ def change():
         return _page(_fallback(), steps, [*sentences, _why(error)], intake.REASONS[error.reason].status)
     if do == "classify" and not problems:
         try:
-            return redirect(url_for("pages.result", id=_classify(source, steps)), 303)
+            return _classify(source, steps)
         except Rejected as error:
             return _page(source, steps, [_why(error)], intake.REASONS[error.reason].status)
     if do == "save" and not problems:
@@ -140,15 +140,15 @@ def _of_result(id: str | None) -> Source:
 # ---- The answer ----
 
 
-def _classify(source: Source, steps: list[lab.Step]) -> str:
-    """Asks the model chosen of the result, keeps both as of any upload, and gives the id.
+def _classify(source: Source, steps: list[lab.Step]) -> Response | str:
+    """Asks the model chosen of the result, and answers as for any upload.
 
     Raises:
         Rejected: "blank", "unknown-model" or "model-unavailable".
     """
     start = time.perf_counter()
     image = lab.image(lab.apply(source.picture, steps))
-    return kept.keep(image, request.form.get("model", ""), source.kind, start)
+    return pages.answer(image, request.form.get("model", ""), source.kind, start)
 
 
 def _answers(pictures: list, model: str | None) -> list[Prediction | Rejected | None]:

@@ -1,6 +1,7 @@
 """Several pictures sent at once: a page with all their answers, and the same as a table."""
 
 import io
+from datetime import UTC, datetime
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask_babel import gettext
@@ -9,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 from inkling import intake
 from inkling.batches import Batch, Entry
 from inkling.sheet import Sheet
-from inkling.store import Result
+from inkling.store import THUMBNAIL, Result, data_url, unkept
 from inkling.web import history, inkling, kept, metrics
 
 blueprint = Blueprint("many", __name__)
@@ -22,14 +23,20 @@ SORTS = {
 }
 
 
-def answer(files: list[FileStorage], model: str) -> Response:
-    """Classifies several pictures, keeps them, and answers 303 to the page of them all."""
-    sent = inkling().batches.add([(file.filename, file.stream) for file in files], model, inkling().classifier)
-    for entry in sent.entries:
-        if entry.reason:
-            metrics.of(metrics.REJECTIONS, entry.reason).inc()
-    for result in inkling().store.get_all(sent.results):
-        metrics.answered(result, result.milliseconds)
+def answer(files: list[FileStorage], model: str) -> Response | str:
+    """Classifies several pictures, keeps them, and answers 303 to the page of them all; or with that page itself,
+    where nothing can be kept."""
+    answered = inkling().batches.answer([(file.filename, file.stream) for file in files], model, inkling().classifier)
+    for each in answered:
+        if isinstance(each.answer, intake.Rejected):
+            metrics.of(metrics.REJECTIONS, each.answer.reason).inc()
+        else:
+            metrics.answered(each.answer, each.milliseconds)
+    sent = kept.attempt(lambda: inkling().batches.keep(answered, model))
+    if not sent:
+        return _page(Batch("", datetime.now(UTC), model, [each.entry for each in answered]), [
+            (each.entry, each.kept and unkept(each.answer, "photo", each.milliseconds)) for each in answered],
+            thumbnails=[each.kept and data_url(each.kept, "photo", THUMBNAIL) for each in answered])
     history.remember(*sent.results)
     return redirect(url_for("many.batch", id=sent.id), 303)
 
@@ -41,12 +48,7 @@ def batch(id: str):
     sort = request.args.get("sort", "sent")
     if sort not in SORTS:
         abort(400, gettext("The order must be one of %(orders)s.", orders=", ".join(SORTS)))
-    card = inkling().classifier.catalog.models.get(found.model)
-    problems = {entry.reason: (gettext(intake.REASONS[entry.reason].title),
-                               intake.advice(entry.reason, inkling().settings, gettext))
-                for entry in found.entries if entry.reason}
-    return render_template("batch.html", batch=found, entries=_sorted(_entries(found), sort), sort=sort,
-                           problems=problems, card=card and card.card)
+    return _page(found, _sorted(_entries(found), sort), sort)
 
 
 @blueprint.get("/batches/<id>.csv")
@@ -74,6 +76,17 @@ def delete(id: str):
     inkling().batches.delete(found)
     history.forget(*found.results)
     return redirect(url_for("pages.index"), 303)
+
+
+def _page(batch: Batch, entries: list[tuple[Entry, Result | None]], sort: str = "sent",
+          thumbnails: list[str | None] | None = None) -> str:
+    """The page of a batch; `thumbnails` are those of pictures that could not be kept."""
+    card = inkling().classifier.catalog.models.get(batch.model)
+    problems = {entry.reason: (gettext(intake.REASONS[entry.reason].title),
+                               intake.advice(entry.reason, inkling().settings, gettext))
+                for entry, _ in entries if entry.reason}
+    return render_template("batch.html", batch=batch, entries=entries, sort=sort, problems=problems,
+                           thumbnails=thumbnails, card=card and card.card)
 
 
 def _batch(id: str) -> Batch:

@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from inkling.classifier import Classifier, Prediction
 from inkling.intake import REASONS
-from inkling.store import Result
+from inkling.settings import Settings
+from inkling.store import Store
 
 REGISTRY = CollectorRegistry()
 STAGES = ("decode", "prepare", "infer")
@@ -29,7 +30,8 @@ WAITING = Gauge("inkling_waiting_requests", "Requests that wait for their turn",
                 registry=REGISTRY)
 READY = Gauge("inkling_model_ready", "1 where every worker serves the model, 0 where one has it switched off",
               ["model"], multiprocess_mode="livemin", registry=REGISTRY)
-
+SAVING = Gauge("inkling_saving", "1 where every worker keeps what visitors send, 0 where one cannot",
+               multiprocess_mode="livemin", registry=REGISTRY)
 
 
 @cache
@@ -45,26 +47,28 @@ for reason in REASONS:  # from 0: what appears with its first event has no incre
 
 
 class Saved(Collector):
-    """The size of the pictures' folder, database included, looked up when asked."""
+    """The size of the pictures' folder, database included, looked up when asked; and the quota."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, settings: Settings):
+        self._settings = settings
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        yield GaugeMetricFamily("inkling_saved_bytes", "Size of the pictures' folder", _size(self._folder))
+        yield GaugeMetricFamily("inkling_saved_bytes", "Size of the pictures' folder", _size(self._settings.pictures))
+        yield GaugeMetricFamily("inkling_quota_bytes", "What it may grow to; 0 is no limit",
+                                self._settings.quota_mb * 2**20)
 
 
-def text(pictures: Path) -> bytes:
+def text(settings: Settings) -> bytes:
     """All of it, in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(Saved(pictures))
+    registry.register(Saved(settings))
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)
         return generate_latest(registry)
     return generate_latest(registry) + generate_latest(REGISTRY)
 
 
-def answered(answer: Prediction | Result, milliseconds: Mapping[str, float]) -> None:
+def answered(answer: Prediction, milliseconds: Mapping[str, float]) -> None:
     """Counts an answer, and the time of its stages."""
     of(ANSWERS, answer.model, answer.label).inc()
     for stage in STAGES:
@@ -75,6 +79,11 @@ def models(classifier: Classifier) -> None:
     """Notes which models this worker serves."""
     for name in classifier.catalog.models.keys() | classifier.broken.keys():
         of(READY, name).set(name not in classifier.broken)
+
+
+def saving(store: Store) -> None:
+    """Notes whether this worker keeps what visitors send."""
+    SAVING.set(store.problem is None)
 
 
 def _size(folder: Path) -> int:

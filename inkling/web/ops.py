@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, abort, request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from inkling.store import StoreError
 from inkling.web import inkling, metrics, proxies
 
 blueprint = Blueprint("ops", __name__)
@@ -16,13 +17,14 @@ def healthz():
 
 @blueprint.get("/readyz")
 def readyz():
-    """Each model's state; 503 when none serves."""
+    """Each model's state, and whether anything can be kept; 503 when no model serves."""
     classifier = inkling().classifier
     classifier.warm()
     states = {name: "ready" for name in classifier.catalog.models} | {
         name: f"off: {why}" for name, why in classifier.broken.items()}
     ready = "ready" in states.values()
-    return {"status": "ready" if ready else "no model serves", "models": states}, 200 if ready else 503
+    return {"status": "ready" if ready else "no model serves", "saving": _saving(), "models": states
+            }, 200 if ready else 503
 
 
 @blueprint.get("/metrics")
@@ -32,4 +34,15 @@ def figures():
     if not proxies.among(request.remote_addr, settings.metrics_from):
         abort(403, "INKLING_METRICS_FROM names who may read this.")
     metrics.models(inkling().classifier)
-    return Response(metrics.text(settings.pictures), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    metrics.saving(inkling().store)
+    return Response(metrics.text(settings), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _saving() -> str:
+    try:
+        inkling().store.check()
+        return "on"
+    except StoreError as error:
+        return f"off: {error}"
+    finally:
+        metrics.saving(inkling().store)

@@ -11,7 +11,7 @@ from inkling import intake, saw
 from inkling.catalog import Model, ModelCard
 from inkling.classifier import Prediction
 from inkling.settings import EXTENSIONS, Settings
-from inkling.store import LARGEST, NONE_OF_THESE, Result
+from inkling.store import LARGEST, NONE_OF_THESE, Result, data_url
 from inkling.web import allow_batch, gate, history, inkling, kept, many, words
 
 blueprint = Blueprint("pages", __name__)
@@ -33,7 +33,8 @@ def index():
 
 @blueprint.post("/predict")
 def predict():
-    """Classifies the photos or the drawing sent, keeps all, and answers 303 to the result or to the page of several."""
+    """Classifies the photos or the drawing sent, keeps all, and answers 303 to the result or to the page of several;
+    or with that page itself, where nothing can be kept."""
     allow_batch()
     name = request.form.get("model", "")
     inkling().classifier.card(name)  # before any work is done for an unknown model
@@ -48,20 +49,30 @@ def predict():
                 return many.answer(files, name)
             stream, filename = (files[0].stream, files[0].filename) if files else (None, None)
             kind, image = "photo", intake.read_stream(stream, filename, inkling().settings, at_least=LARGEST)
-        id = kept.keep(image, name, kind, start)
-    return redirect(url_for("pages.result", id=id), 303)
+        return answer(image, name, kind, start)
+
+
+def answer(image, model: str, kind: str, start: float) -> Response | str:
+    """Asks a model of a picture as `kept.keep` does; 303 to the result, or its page where it could not be kept."""
+    found = kept.keep(image, model, kind, start)
+    if found.id:
+        return redirect(url_for("pages.result", id=found.id), 303)
+    return _page(found, data_url(image, kind))
 
 
 @blueprint.get("/results/<id>")
 def result(id: str):
     """The answer."""
-    found = kept.result(id)
+    return _page(kept.result(id), url_for("pages.picture", id=id))
+
+
+def _page(found: Result, picture_url: str) -> str:
     ranked = found.predictions
     shown = SimpleNamespace(
         id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
         wording=found.wording, predictions=ranked[:TOP], rest=ranked[TOP:],
         created=found.created, milliseconds=found.milliseconds, model=found.model, correction=found.correction,
-        expires=inkling().store.expires(found))
+        expires=inkling().store.expires(found), picture_url=picture_url)
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"

@@ -1,5 +1,6 @@
 """Why an answer is what it is, and what the model saw on its way there: pages and pictures, made when asked for."""
 
+from io import BytesIO
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, render_template, send_file
@@ -7,7 +8,7 @@ from flask_babel import gettext
 
 from inkling import explain, intake, pixels, saw
 from inkling.catalog import ModelCard
-from inkling.store import Result
+from inkling.store import Result, StoreError
 from inkling.web import gate, inkling, kept
 
 blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
@@ -25,7 +26,7 @@ def page(id: str):
 @gate.in_turn
 def heatmap(id: str):
     """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
-    return kept.private(send_file(_heatmap(kept.result(id)), max_age=0))
+    return kept.private(send_file(_heatmap(kept.result(id)), "image/png", max_age=0))
 
 
 @blueprint.get("/steps/<step>.png")
@@ -70,8 +71,8 @@ def _card(found: Result) -> ModelCard:
         _abort(error)
 
 
-def _heatmap(found: Result) -> Path:
-    """The file of a result's heat map, computed where there is none yet."""
+def _heatmap(found: Result) -> Path | BytesIO:
+    """The file of a result's heat map, computed where there is none yet, and kept if that can be done."""
     path = inkling().store.heatmap(found.id)
     if not path.is_file():
         picture = kept.picture(found)
@@ -79,7 +80,11 @@ def _heatmap(found: Result) -> Path:
             why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label)
         except intake.Rejected as error:
             _abort(error)
-        inkling().store.keep_heatmap(found.id, why.png(*picture.size)) or abort(404)
+        png = why.png(*picture.size)
+        try:
+            inkling().store.keep_heatmap(found.id, png) or abort(404)
+        except StoreError:
+            return BytesIO(png)
     return path
 
 

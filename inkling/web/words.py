@@ -2,11 +2,12 @@
 
 import io
 from functools import cache
+from urllib.parse import urlsplit
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
-from flask import Blueprint, Flask, Response, abort, redirect, request
+from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
 from flask_babel import Babel, Domain, get_locale, gettext, pgettext
 
 from inkling.settings import ROOT
@@ -100,10 +101,13 @@ def add_headers(response: Response) -> Response:
 
 
 def _back() -> str:
-    """The page that the post came from, without its host, or the first page where that is not one of ours."""
+    """The page that the post came from, without its host, or the first page where that is not one of ours, or was the
+    answer to a post."""
     host, _, page = (request.referrer or "").partition("://")[2].partition("/")
     # Two slashes at the start would lead to another host.
-    return "/" + page.lstrip("/\\") if host == request.host else "/"
+    back = "/" + page.lstrip("/\\") if host == request.host else "/"
+    methods = current_app.create_url_adapter(request).allowed_methods(urlsplit(back).path)
+    return back if "GET" in methods or not methods else "/"
 
 
 @cache
