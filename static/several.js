@@ -99,10 +99,18 @@ export class Several {
       this.bar.removeAttribute("value");
     });
     request.addEventListener("error", () => this.#stop(sayLost));
-    // The address that the form's answer led to: the pictures' page, or the help page.
-    request.addEventListener("load", () => (request.status < 400 ? location.assign(request.responseURL) : this.#stop(sayFailed)));
+    request.addEventListener("load", () => (request.status < 400 ? this.#show(request) : this.#stop(sayFailed)));
     request.open("POST", this.form.action);
     request.send(new FormData(this.form));
+  }
+
+  /** The page that the form's answer led to: the pictures' or the help page; or the answer itself, which could not be kept.
+   * @param {XMLHttpRequest} request */
+  #show(request) {
+    if (request.responseURL !== this.form.action) return location.assign(request.responseURL);
+    document.open();
+    document.write(request.responseText);
+    document.close();
   }
 
   #stop(problem = "") {

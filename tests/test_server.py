@@ -11,92 +11,25 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from inkling.settings import ROOT
-from tests.net import ask, free_port
-
-WORKERS = 2
-START = [sys.executable, "-m", "gunicorn", "app:app"]
-
-
-class Server:
-    """A running gunicorn and what it has written."""
-
-    def __init__(self, process, port, log):
-        self.process, self.port, self._log = process, port, log
-
-    @property
-    def log(self):
-        return self._log.read_text()
-
-    @property
-    def workers(self):
-        """Process ids of the workers."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    def ask(self, method, path, body=None, headers=None):
-        """(status, headers, body) of one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        return ask(connection, method, path, body, headers)
-
-    def upload(self, data, name, model):
-        """Sends the photo form, as a browser does."""
-        body = multipart({"model": model}, name, data)
-        return self.ask("POST", "/predict", body, {"Content-Type": "multipart/form-data; boundary=edge"})
-
-
-def multipart(fields, name, data):
-    parts = [f'--edge\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
-             for key, value in fields.items()]
-    head = f'--edge\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'.encode()
-    return b"".join([*parts, head, data, b"\r\n--edge--\r\n"])
-
-
-def environment(pictures, **changes):
-    """The caller's environment with none of our variables but the models' folder."""
-    env = {name: value for name, value in os.environ.items()
-           if name == "INKLING_MODELS" or not name.startswith(("INKLING_", "WEB_CONCURRENCY", "PORT", "GUNICORN"))}
-    return env | {"INKLING_PICTURES": str(pictures)} | changes
-
-
-def wait_for_answer(server, path="/healthz", seconds=60):
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return server.ask("GET", path)
-        except OSError:
-            if server.process.poll() is not None or time.monotonic() > end:
-                pytest.fail(f"gunicorn does not answer:\n{server.log[-3000:]}")
-            time.sleep(0.02)
-
-
-@contextmanager
-def running(folder, **changes):
-    """Starts gunicorn, waits for its first answer, and ends it however the test goes."""
-    port = free_port()
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(START, cwd=ROOT, stdout=output, stderr=output, env=environment(
-            folder / "pictures", **{"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)} | changes))
-    try:
-        server = Server(process, port, log)
-        start = time.monotonic()
-        wait_for_answer(server)
-        server.seconds = time.monotonic() - start
-        yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+from tests.net import free_port
+from tests.served import (
+    START,
+    WORKERS,
+    api,
+    environment,
+    figures,
+    log_lines,
+    multipart,
+    running,
+    together,
+    wait_for_workers,
+)
 
 
 @pytest.fixture(scope="module")
@@ -221,27 +154,6 @@ def test_no_worker_maps_a_file_of_tensorflow(server):
 # ---- Seen from outside ----
 
 
-def api(server, data, model, headers=None):
-    headers = {"Content-Type": "multipart/form-data; boundary=edge"} | (headers or {})
-    return server.ask("POST", f"/api/predict?model={model}", multipart({}, "private-name.png", data), headers)
-
-
-def figures(server):
-    """Every figure of /metrics: name and labels as written -> number."""
-    lines = server.ask("GET", "/metrics")[2].decode().splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
-
-
-def log_lines(server):
-    return [json.loads(line) for line in server.log.splitlines()]
-
-
-def together(count, ask):
-    """The answers to requests sent eight at a time."""
-    with ThreadPoolExecutor(8) as threads:
-        return list(threads.map(lambda _: ask(), range(count)))
-
-
 def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_model):
     """Whichever worker is asked; a dead worker's counts stay, what only a living one has goes."""
     sent, answers = 0, f'inkling_answers_total{{label="1",model="{ink_model}"}}'
@@ -254,21 +166,12 @@ def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_mo
         assert [figures(server)[answers] for _ in range(3 * WORKERS)] == [sent] * 3 * WORKERS
         dead = server.workers[0]
         os.kill(dead, signal.SIGKILL)
-        wait_for_workers(server, without=dead)
+        wait_for_workers(server, without=[dead])
         assert {status for status, *_ in together(40, lambda: api(server, png, ink_model))} == {200}
         found = figures(server)
         assert found[answers] == sent + 40
         assert found[f'inkling_model_ready{{model="{ink_model}"}}'] == 1
         assert found["inkling_waiting_requests"] == 0
-
-
-def wait_for_workers(server, without=None, seconds=60):
-    """Until all serve, and the one that is dead is replaced."""
-    end = time.monotonic() + seconds
-    while len(server.workers) < WORKERS or without in server.workers or not all(
-            "openvino" in Path(f"/proc/{pid}/maps").read_text() for pid in server.workers):
-        assert time.monotonic() < end, server.log[-3000:]
-        time.sleep(0.05)
 
 
 def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
@@ -370,25 +273,6 @@ def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
             server.ask("GET", "/healthz")
     with running(tmp_path) as server:  # a result survives a restart
         assert server.ask("GET", where)[0] == 200
-
-
-def test_sigterm_finishes_what_is_in_flight(tmp_path, png, ink_model):
-    with running(tmp_path, WEB_CONCURRENCY="1") as server:
-        body = multipart({"model": ink_model}, "a.png", png)
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        connection.putrequest("POST", "/predict")
-        connection.putheader("Content-Type", "multipart/form-data; boundary=edge")
-        connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body[:100])
-        time.sleep(0.5)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        connection.send(body[100:])
-        answer = connection.getresponse()
-        assert answer.status == 303
-        assert answer.headers["Location"].startswith("/results/")
-        connection.close()
-        assert server.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("variable, value, says", [

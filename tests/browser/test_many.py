@@ -67,6 +67,16 @@ def test_several_get_one_page_and_a_bad_one_its_place(first_page, cat, width, sc
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
 
 
+def test_answers_that_could_not_be_kept_are_shown_in_place(first_page, cat):
+    """No address leads to them: the post itself brings the page."""
+    page = first_page()
+    page.route("**/predict", lambda route: route.fulfill(content_type="text/html", body="<h1>Not kept</h1>"))
+    choose(page, *several(cat, 2))
+    send(page)
+    expect(page.get_by_role("heading", name="Not kept")).to_be_visible()
+    expect(page.locator("#image")).to_have_count(0)
+
+
 def test_the_table_downloads(first_page, cat):
     page = first_page()
     choose(page, cat, NOT_A_PICTURE)

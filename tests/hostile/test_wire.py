@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.hostile.files import FILES, good
 from tests.kept import kept
-from tests.test_server import multipart, running
+from tests.served import multipart, running
 
 MEGABYTES = 600  # what a worker's memory stays below
 PHOTO = "/api/predict?model=cats-dogs-cnn"

@@ -1,0 +1,384 @@
+"""What breaks while it runs, on real servers: a worker, a model's file, the database, the disk, the clock."""
+
+import http.client
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from app import create_app
+from inkling.settings import ROOT, Settings
+from tests.served import WORKERS, api, figures, multipart, running, wait_for_workers
+
+MODEL = "digits-logistic"  # the smallest
+EDGE = {"Content-Type": "multipart/form-data; boundary=edge"}
+NOT_KEPT = b"Inkling cannot keep pictures at the moment"
+MANY = 3 * WORKERS  # requests, so that each worker has likely answered one
+DISK = 24 * 2**20  # bytes of a small one; below 16 MiB it counts as full
+LIMIT = 20  # posts a minute and worker
+
+
+# ---- The servers, and what is asked of them ----
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, models_folder):
+    """One whole model, and one for each thing that may happen to a file."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def copy(name):
+        (folder / name).mkdir()
+        card = json.loads((models_folder / MODEL / "card.json").read_text())
+        (folder / name / "card.json").write_text(json.dumps(card | {"name": name}))
+        return shutil.copy(models_folder / MODEL / "model.onnx", folder / name)
+
+    copy(MODEL)
+    os.unlink(copy("removed"))
+    os.truncate(copy("truncated"), 9999)
+    with open(copy("changed"), "r+b") as file:
+        file.seek(5000)
+        file.write(b"\xff\x00\xff")
+    return folder
+
+
+@contextmanager
+def serving(folder, models, **changes):
+    """A server that believes who its clients say they are."""
+    changes = {"INKLING_MODELS": str(models), "INKLING_TRUSTED_PROXIES": "127.0.0.1"} | changes
+    with running(folder, **changes) as server:
+        wait_for_workers(server)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def server(folder, models):
+    with serving(folder, models) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def frail(tmp_path_factory, models):
+    """A server on a small disk, if there may be one, with a clock that can be set."""
+    folder = tmp_path_factory.mktemp("frail")
+    with ExitStack() as stack:
+        problem = stack.enter_context(mounted(folder / "pictures"))
+        server = stack.enter_context(serving(
+            folder, models, INKLING_RATE_LIMIT=str(LIMIT), PYTHONPATH=str(ROOT / "tests" / "clock"),
+            CLOCK=str(folder / "clock")))
+        server.pictures, server.clock, server.problem = folder / "pictures", folder / "clock", problem
+        yield server
+
+
+@contextmanager
+def mounted(place, options=""):
+    """A small disk at a place, and nothing; or why that cannot be."""
+    place.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}{options}", "none", place],
+                          capture_output=True, text=True)
+    try:
+        yield f"this machine lets nobody mount: {done.stderr.strip()}" if done.returncode else None
+    finally:
+        if not done.returncode:
+            subprocess.run(["umount", "-l", place], check=True)
+
+
+addresses = itertools.count(1)
+
+
+def somebody():
+    """A client that nobody has seen."""
+    number = next(addresses)
+    return {"X-Forwarded-For": f"198.18.{number // 250}.{number % 250}"}
+
+
+def upload(server, data, model=MODEL, headers=None):
+    """A picture sent as a browser does, by somebody new."""
+    return server.ask("POST", "/predict", multipart({"model": model}, "a.png", data), EDGE | (headers or somebody()))
+
+
+def is_kept(answer):
+    status, headers, _ = answer
+    return status == 303 and headers["Location"].startswith("/results/")
+
+
+def is_shown(answer):
+    """It is answered all the same."""
+    status, _, page = answer
+    return status == 200 and NOT_KEPT in page and b"data:image/jpeg;base64," in page
+
+
+def until(found, seconds=120):
+    """Asks until there is something."""
+    end = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return answer
+
+
+def saving(server):
+    """What /readyz says, of as many workers as answer."""
+    return {json.loads(server.ask("GET", "/readyz")[2])["saving"] for _ in range(MANY)}
+
+
+def all_say(server, words):
+    """Waits until every worker says so."""
+    until(lambda: all(words in said for said in saving(server)))
+
+
+def comes_back(server):
+    """Waits until no worker is left that keeps nothing."""
+    until(lambda: figures(server)["inkling_saving"] == 1)
+
+
+def shown_by_all(server, png):
+    return all(is_shown(upload(server, png)) for _ in range(MANY))
+
+
+# ---- Workers ----
+
+
+def test_a_killed_worker_loses_no_more_than_it_held_and_is_replaced(server, png):
+    """The time until it is back is printed, for it depends on the machine."""
+    stop, killed, clients = threading.Event(), [], 6
+
+    def send():
+        """When each request of one client began, and what came of it."""
+        found = []
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                found.append((began, api(server, png, MODEL, somebody())[0]))
+            except (OSError, http.client.HTTPException) as error:
+                found.append((began, error))
+        return found
+
+    with ThreadPoolExecutor(clients) as threads:
+        sent = [threads.submit(send) for _ in range(clients)]
+        time.sleep(0.5)
+        for dead in server.workers[:1]:
+            os.kill(dead, signal.SIGKILL)
+            killed.append(time.monotonic())
+            wait_for_workers(server, without=[dead])
+            print(f"\nback after {time.monotonic() - killed[0]:.2f} s")
+        time.sleep(0.5)
+        stop.set()
+    answers = [answer for one in sent for answer in one.result()]
+    lost = [(began, answer) for began, answer in answers if answer != 200]
+    assert len(answers) > 2 * clients
+    assert len(lost) <= clients
+    assert all(isinstance(answer, Exception) and began <= killed[0] for began, answer in lost)
+
+
+def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_path, models, png):
+    pictures = {"INKLING_PICTURES": str(tmp_path / "pictures")}
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    with ExitStack() as stack:
+        with ThreadPoolExecutor(2) as threads:
+            one, other = threads.map(lambda name: stack.enter_context(serving(tmp_path / name, models, **pictures)),
+                                     "ab")
+        kept = [upload(server, png) for server in (one, other) * WORKERS]
+        assert all(map(is_kept, kept))
+        for server in (one, other):
+            assert {server.ask("GET", headers["Location"])[0] for _, headers, _ in kept} == {200}
+            assert "Traceback" not in server.log
+
+        body = multipart({"model": MODEL}, "a.png", png)
+        uploads = [http.client.HTTPConnection("127.0.0.1", one.port, timeout=60) for _ in range(2 * WORKERS)]
+        for connection in uploads:
+            connection.putrequest("POST", "/predict")
+            for name, value in {**EDGE, **somebody(), "Content-Length": str(len(body))}.items():
+                connection.putheader(name, value)
+            connection.endheaders(body[:100])
+        time.sleep(0.5)
+        one.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        for connection in uploads:
+            connection.send(body[100:])
+        answers = [connection.getresponse() for connection in uploads]
+        finished = [(answer.status, answer.headers, answer.read()) for answer in answers]
+        for connection in uploads:
+            connection.close()
+        assert all(map(is_kept, finished))
+        assert one.process.wait(30) == 0
+        assert {other.ask("GET", headers["Location"])[0] for _, headers, _ in finished} == {200}
+
+
+# ---- Models ----
+
+
+def test_a_model_whose_file_is_damaged_is_off_and_the_others_serve(server, png):
+    for _ in range(MANY):
+        status, _, body = server.ask("GET", "/readyz")
+        said = json.loads(body)["models"]
+        assert (status, said[MODEL], said["removed"]) == (200, "ready", "off: model.onnx is missing")
+        for name in ("truncated", "changed"):
+            assert said[name].startswith("off: model.onnx is not the file that the card describes")
+        assert api(server, png, MODEL, somebody())[0] == 200
+    for name in ("removed", "truncated", "changed"):
+        status, _, body = api(server, png, name, somebody())
+        assert (status, json.loads(body)["reason"]) == (503, "model-unavailable")
+        assert figures(server)[f'inkling_model_ready{{model="{name}"}}'] == 0
+        assert upload(server, png, name)[1]["Location"].startswith("/help?reason=model-unavailable")
+
+
+def test_a_model_that_is_open_outlives_its_file(server, models, png):
+    file = models / MODEL / "model.onnx"
+    file.rename(models / "elsewhere")
+    try:
+        assert {api(server, png, MODEL, somebody())[0] for _ in range(MANY)} == {200}
+    finally:
+        (models / "elsewhere").rename(file)
+
+
+# ---- The database ----
+
+
+def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, folder, png):
+    """The lock holds the row back, so that killed workers leave pictures without one, and the next start under it."""
+    kept = upload(server, png)[1]["Location"]
+    pictures = folder / "pictures"
+    before = {path.name for path in pictures.glob("*.jpg")}
+    with closing(sqlite3.connect(pictures / "inkling.sqlite3", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as threads:
+            upload_ = threads.submit(upload, server, png)
+            strays = until(lambda: {path.name for path in pictures.glob("*.jpg")} - before)
+            dead = server.workers
+            for pid in dead:
+                os.kill(pid, signal.SIGKILL)
+            assert isinstance(upload_.exception(), (OSError, http.client.HTTPException))
+        assert {path.name for path in pictures.glob("*.jpg")} - before == strays
+        for name in strays:
+            assert server.ask("GET", f"/results/{name[:22]}")[0] == 404
+        wait_for_workers(server, without=dead)
+        assert is_shown(upload(server, png))
+        all_say(server, "off: the database cannot be used: database is locked")
+        assert server.ask("GET", kept)[0] == 200
+        assert api(server, png, MODEL, somebody())[0] == 200
+        assert figures(server)["inkling_saving"] == 0
+        holder.execute("ROLLBACK")
+    comes_back(server)
+    assert is_kept(upload(server, png))
+
+    for path in pictures.iterdir():
+        os.utime(path, (time.time() - 3600,) * 2)
+    settings = Settings.from_env({"INKLING_PICTURES": str(pictures), "INKLING_MODELS": str(ROOT / "models")})
+    done = create_app(settings).test_cli_runner().invoke(args=["prune"])
+    assert done.exit_code == 0
+    left = {path.name for path in pictures.glob("*.*g")}
+    assert left & strays == set()
+    with closing(sqlite3.connect(pictures / "inkling.sqlite3")) as connection:
+        assert {name[:22] for name in left} == {id for (id,) in connection.execute("SELECT id FROM predictions")}
+    assert server.ask("GET", kept)[0] == 200
+
+
+def test_a_file_that_is_no_database_at_the_start(frail, png):
+    """It is left as it is; once it is moved away, a new one is made, without a restart."""
+    file = frail.pictures / "inkling.sqlite3"
+    for path in frail.pictures.glob("inkling.sqlite3*"):
+        path.unlink()
+    file.write_bytes(b"this is no database" * 99)
+    start_anew(frail)
+    assert shown_by_all(frail, png)
+    all_say(frail, "off: the database cannot be used: file is not a database")
+    assert frail.ask("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
+    assert file.read_bytes() == b"this is no database" * 99
+    file.rename(frail.pictures / "aside")
+    comes_back(frail)
+    assert is_kept(upload(frail, png))
+
+
+def start_anew(server):
+    before = server.workers
+    server.process.send_signal(signal.SIGHUP)
+    wait_for_workers(server, without=before)
+
+
+# ---- The disk ----
+
+
+@pytest.fixture
+def disk(frail):
+    """The folder of pictures, which is on a small disk."""
+    if frail.problem:
+        pytest.skip(frail.problem)
+    comes_back(frail)
+    return frail.pictures
+
+
+def test_a_disk_that_fills_and_is_cleared(frail, disk, png):
+    kept = upload(frail, png)
+    assert is_kept(kept)
+    with (disk / "film.mp4").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, DISK - 2**24)
+    assert shown_by_all(frail, png)
+    all_say(frail, "off: the disk is full: less than 16 MiB are free")
+    until(lambda: figures(frail)["inkling_saving"] == 0)
+    assert frail.ask("GET", kept[1]["Location"])[0] == 200
+    assert frail.ask("POST", f"{kept[1]['Location']}/delete", headers=somebody())[1]["Location"] == "/"
+    assert list(disk.glob(f"{kept[1]['Location'][-22:]}*")) == []
+    (disk / "film.mp4").unlink()
+    comes_back(frail)
+    assert is_kept(upload(frail, png))
+
+
+def test_a_disk_that_takes_no_more_files_although_it_has_room(frail, disk, png):
+    """No space left on device, between the two files of a result."""
+    with mounted(disk, ",nr_inodes=2"):
+        assert shown_by_all(frail, png)
+        assert list(disk.iterdir()) == []
+        assert "on" not in saving(frail)
+        assert api(frail, png, MODEL, somebody())[0] == 200
+    comes_back(frail)
+
+
+def test_a_disk_that_is_read_only_also_at_the_start_of_workers(frail, disk, png):
+    with mounted(disk, ",ro"):
+        assert shown_by_all(frail, png)
+        all_say(frail, "off: the pictures' folder cannot be used: Read-only file system")
+        start_anew(frail)
+        assert shown_by_all(frail, png)
+        assert frail.ask("GET", "/readyz")[0] == 200
+        assert frail.ask("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
+    comes_back(frail)
+
+
+# ---- The clock ----
+
+
+def test_a_clock_that_is_set_back_an_hour(frail, png):
+    """Nobody waits an hour for the next post, and a browser's history is not of the future."""
+    comes_back(frail)
+    frail.clock.write_text("3600")
+    _, headers, _ = kept = upload(frail, png)
+    cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+    eager = somebody()
+    until(lambda: frail.ask("POST", "/language", headers=eager)[0] == 429)
+    frail.clock.write_text("0")
+    told = [frail.ask("POST", "/language", headers=eager)[:2] for _ in range(MANY)]
+    assert {status for status, _ in told} <= {400, 429}
+    assert all(int(headers["Retry-After"]) <= 61 for status, headers in told if status == 429)
+    status, headers, _ = later = upload(frail, png, headers=cookie | somebody())
+    assert is_kept(later)
+    cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+    page = frail.ask("GET", "/history", headers=cookie)[2].decode()
+    listed = [f"/results/{id}" for id in re.findall(r'href="/results/([\w-]{22})"', page)]
+    assert listed == [later[1]["Location"], kept[1]["Location"]]
+    assert {frail.ask("GET", address)[0] for address in listed} == {200}
