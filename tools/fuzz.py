@@ -4,12 +4,14 @@
 
 Atheris, a libFuzzer for Python, mutates inputs towards lines of `inkling` that none has reached yet. Each target gets
 its share of the time in a process of its own. What a target may answer stands in its docstring; anything else, a crash,
-more than ten seconds or 2 GB is a find: it is kept as a file, its folder is named, and the command fails. A find then
-becomes a case in tests/hostile. With the corpus kept in a folder, the next run begins where this one ends.
+more than ten seconds or 2 GB is a find: it is kept as a file, its folder is named, and the command fails; `--again
+TARGET FILE` shows it again. A find becomes a case in tests/hostile. With the corpus kept in a folder, the next run
+begins where this one ends.
 """
 
 import argparse
 import base64
+import hashlib
 import io
 import json
 import re
@@ -30,6 +32,8 @@ with atheris.instrument_imports(include=["inkling"]):
 SETTINGS = replace(Settings.from_env({}), max_bytes=200_000, max_pixels=250_000, max_frames=5, rate_limit=0)
 SLOW, MEGABYTES, LONGEST = 10, 2048, 8192  # of one input: seconds, of the process, bytes
 DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
+MODELS = ["digits-logistic", "cats-dogs-cnn", "none"]
+FIELDS = ["top", "step", "photo", "reason", "1.low", "result"]
 SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
@@ -79,11 +83,11 @@ def api():
     def one(data: bytes) -> None:
         source = atheris.FuzzedDataProvider(data)
         method, rule = source.PickValueInList(rules)
-        path = re.sub(r"<[^>]+>", lambda _: quote(source.ConsumeUnicodeNoSurrogates(22), safe="") or "a", rule)
-        query = {"model": source.PickValueInList(["digits-logistic", "cats-dogs-cnn", "none"]),
-                 source.PickValueInList(["top", "step", "photo", "reason", "1.low"]): source.ConsumeUnicode(20)}
-        answer = client.open(path, method=method, query_string=query, content_type=source.PickValueInList(types),
-                             data=source.ConsumeBytes(LONGEST))
+        path = re.sub(r"<[^>]+>", lambda _: quote(source.ConsumeBytes(22), safe="") or "a", rule)
+        model, field = source.PickValueInList(MODELS), source.PickValueInList(FIELDS)
+        answer = client.open(
+            path, method=method, query_string=f"model={model}&{field}={quote(source.ConsumeBytes(20))}",
+            content_type=source.PickValueInList(types), data=source.ConsumeBytes(LONGEST))
         expect(answer.status_code < 500 or "Retry-After" in answer.headers, (method, path, answer.status))
 
     return one
@@ -137,11 +141,19 @@ TARGETS = {"files": files, "texts": texts, "cards": cards, "api": api}
 
 def fuzz(target: str, seconds: int, corpus: Path) -> None:
     """Runs one target in this process, which libFuzzer ends."""
+    one = TARGETS[target]()
+
+    def keep(data: bytes) -> None:
+        try:
+            one(data)
+        except BaseException:
+            Path(corpus.parent, f"{target}-find-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
+            raise
+
     for i, seed in enumerate(seeds(target)):
         (corpus / f"seed-{i}").write_bytes(seed)
     atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", f"-timeout={SLOW}", f"-rss_limit_mb={MEGABYTES}",
-                   f"-max_len={LONGEST}", f"-artifact_prefix={corpus.parent}/{target}-", "-verbosity=1", str(corpus)],
-                  TARGETS[target]())
+                   f"-max_len={LONGEST}", f"-artifact_prefix={corpus.parent}/{target}-", str(corpus)], keep)
     atheris.Fuzz()
 
 
@@ -150,8 +162,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=300, help="for all targets together (default 300)")
     parser.add_argument("--targets", default=",".join(TARGETS), help=f"of {', '.join(TARGETS)}; all by default")
     parser.add_argument("--corpus", type=Path, help="folder of the inputs that reached something new, and of finds")
+    parser.add_argument("--again", nargs=2, metavar=("TARGET", "FILE"), help="send one input, such as a find")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.again:
+        target, file = arguments.again
+        TARGETS[target]()(Path(file).read_bytes())
+        return
     if arguments.one:
         fuzz(arguments.one, arguments.seconds, arguments.corpus)
     root = arguments.corpus or Path(tempfile.mkdtemp(prefix="inkling-fuzz-"))
