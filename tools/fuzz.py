@@ -14,6 +14,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def texts():
 
 def cards():
     """A model's card.json: a card, or a ValueError of one short line."""
-    folder = Path(tempfile.mkdtemp(dir=SHARED), "digits-cnn")
+    folder = Path(tempfile.mkdtemp(), "digits-cnn")
     folder.mkdir()
 
     def one(data: bytes) -> None:
@@ -75,7 +76,7 @@ def cards():
 
 def api():
     """A request to the app: any answer but 5xx; 503 where it says when to come back."""
-    app = create_app(replace(SETTINGS, pictures=Path(tempfile.mkdtemp(dir=SHARED))))
+    app = create_app(replace(SETTINGS, pictures=Path(tempfile.mkdtemp())))
     client = app.test_client()
     rules = sorted((method, one.rule) for one in app.url_map.iter_rules() for method in one.methods & {"GET", "POST"})
     types = ["multipart/form-data; boundary=edge", "application/json", "application/x-www-form-urlencoded", "text/css"]
@@ -176,9 +177,11 @@ def main() -> None:
     for target in targets:
         (root / target).mkdir(parents=True, exist_ok=True)
         share = max(1, arguments.seconds // len(targets))
-        done = subprocess.run(
-            [sys.executable, "-m", "tools.fuzz", "--one", target, "--seconds", str(share), "--corpus", root / target],
-            cwd=ROOT, stderr=subprocess.PIPE, text=True, errors="replace")
+        command = [sys.executable, "-m", "tools.fuzz", "--one", target, "--seconds", str(share),
+                   "--corpus", root / target]
+        with tempfile.TemporaryDirectory(dir=SHARED) as scratch:  # libFuzzer ends its process without tidying up
+            done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TMPDIR": scratch}, stderr=subprocess.PIPE,
+                                  text=True, errors="replace")
         count = DONE.search(done.stderr)
         if done.returncode or not count:
             failed.append(target)
