@@ -15,6 +15,8 @@ def kept(pictures: Path) -> list[str]:
         return files
     connection = sqlite3.connect(database)
     try:
-        return sorted(files) + [row[0] for row in connection.execute("SELECT id FROM predictions")]
+        made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone()
+        rows = connection.execute("SELECT id FROM predictions") if made else ()  # a worker is just starting
+        return sorted(files) + [row[0] for row in rows]
     finally:
         connection.close()
