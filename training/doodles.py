@@ -7,14 +7,18 @@ from keras import layers
 
 from inkling.catalog import InputSpec
 from training import augment
-from training.digits import blocks
+from training.blocks import convolution, residual
 from training.recipe import Recipe
 
 
 def network(labels: int) -> keras.Model:
-    """Three blocks on 28, 14 and 7 pixels a side, then a dense layer."""
+    """Convolutions and residual blocks on 28, 14 and 7 pixels a side, then a dense layer."""
     inputs = keras.Input((28, 28, 1))
-    x = blocks(inputs, (32, 64, 128), drop=0.15)
+    x = convolution(convolution(inputs, 32), 32)
+    for width in (64, 128):
+        x = residual(convolution(layers.MaxPooling2D()(x), width))
+        x = layers.Dropout(0.1)(x)
+    x = layers.MaxPooling2D()(convolution(x, 160))
     x = layers.Flatten()(x)
     x = layers.Dense(256, activation="relu")(x)
     x = layers.Dropout(0.4)(x)
@@ -33,12 +37,13 @@ RECIPES = (
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw"),
         build=network,
         augment=partial(augment.drawings, turn=6, bend=0.4),
-        epochs=9,
+        epochs=16,
         learning_rate=3e-3,
         weight_decay=1e-3,
         label_smoothing=0.05,
         average=0.998,
         flip=True,
+        mirror=True,
         redrawn=0.35,
         fewest=800,
         groups={"six animals": 6},
