@@ -16,8 +16,9 @@ run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
 	@$(BIN)/gunicorn app:app
 
+# With more threads for each worker's linear algebra than cores, they would wait for each other.
 test: .venv/dev.done
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/dev.done
 	$(BIN)/ruff check .

@@ -39,6 +39,11 @@ def limit(default: int | None = None) -> int | None:
     return min(int(given), default or int(given))
 
 
+def epochs(default: int) -> int:
+    """Epochs of a training: two where `NOTEBOOK_LIMIT` says that the notebook is only tried."""
+    return 2 if limit() else default
+
+
 def models(task: str) -> dict[str, Model]:
     """The shipped models of a task by name; says which are not there yet, for the notebook goes on without."""
     found = read_catalog(MODELS).models
