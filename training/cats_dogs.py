@@ -32,10 +32,10 @@ def network(labels: int) -> keras.Model:
     """A small residual network: any multiple of 32 pixels a side -> probabilities."""
     inputs = keras.Input((None, None, 3))
     x = convolution(inputs, 24, strides=2)
-    for width in (48, 96, 160, 256):
+    for width in (48, 96, 160, 160):
         x = residual(layers.MaxPooling2D()(convolution(x, width)))
     x = layers.GlobalAveragePooling2D(name="features")(x)
-    x = layers.Dropout(0.3)(x)
+    x = layers.Dropout(0.1)(x)
     return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="cats_dogs_cnn")
 
 
@@ -44,17 +44,23 @@ RECIPES = (
         name="cats-dogs-cnn",
         task="cats-dogs",
         title="Cat or dog, CNN",
-        summary="Three blocks of convolution and pooling, trained from scratch on 21,000 photos.",
-        strengths="Small and quick; has seen nothing but these photos.",
-        limitations="Takes small, dark or unusual animals for the other one more often than the fine-tuned models do.",
+        summary="A small residual network of our own, trained from scratch: besides 21,000 photos it learned from the "
+        "answers of the fine-tuned MobileNetV2.",
+        strengths="Small and quick; never saw another picture than these photos, and yet is seldom wrong.",
+        limitations="Unusual breeds, small and half-hidden animals mislead it more often than its teacher.",
         dataset="cats-dogs",
-        input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze"),
-        build=classic,
+        input=InputSpec(kind="photo", width=128, height=128, channels=3, scaling="signed", layout="squeeze"),
+        build=network,
+        teacher="cats-dogs-mobilenet",
+        softness=2.0,
         augment=augment.photos,
         flip=True,
-        epochs=20,
+        epochs=25,
+        # Smaller than what is served: augmented photos are zoomed into (FixRes, Touvron et al. 2019).
+        sides=(48, 64, 64, 96, 112),
         batch=64,
-        weight_decay=1e-3,
+        learning_rate=2e-3,
+        weight_decay=1e-2,
         average=0.998,
     ),
     Recipe(
