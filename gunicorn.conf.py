@@ -1,10 +1,12 @@
 """gunicorn's settings: `gunicorn app:app` reads this file by itself."""
 
+import ctypes
 import logging
 import os
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds it later
 
@@ -61,10 +63,19 @@ def pre_fork(server, worker):
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
 
 
+M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 8 * 2**20  # of mallopt(3); bytes
+
+
 def post_fork(_server, worker):
-    """Makes the worker count in files of its number."""
+    """Makes the worker count in files of its number, and give large blocks of memory back as soon as they are free.
+
+    By itself, glibc comes to keep blocks of up to 32 MB, in each thread: 20 clients that send 22 MB of text each left a
+    worker at 835 MB, and so at 305.
+    """
     from prometheus_client import values
 
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
     values.ValueClass = values.MultiProcessValue(lambda: worker.number)
     logging.captureWarnings(True)
 

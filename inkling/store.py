@@ -272,26 +272,24 @@ class Store:
 
     def database_bytes(self) -> int:
         """What an SQLite database holds, less what is free in it; 0 for another one, whose room is its own affair."""
-        if not self._settings.sqlalchemy_url.startswith("sqlite"):
-            return 0
-        with self.session() as session:
-            pages, free, size = self._pages(session)
+        pages, free, size = self._pages()
         return (pages - free) * size
 
     def shrink(self) -> None:
         """Gives the disk back what an SQLite database holds free, where that is much."""
-        if not self._settings.sqlalchemy_url.startswith("sqlite"):
-            return
-        with self.session() as session:
-            pages, free, size = self._pages(session)
+        pages, free, size = self._pages()
         if free * size > max(SPARE, pages * size / 4):
             with _told(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql("VACUUM")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _pages(self, session: Session) -> list[int]:
-        """All pages, free pages, and bytes of one."""
-        return [session.scalar(sa.text(f"PRAGMA {name}")) for name in ("page_count", "freelist_count", "page_size")]
+    def _pages(self) -> list[int]:
+        """All pages of an SQLite database, free pages, and bytes of one; zeros for another one."""
+        if not self._settings.sqlalchemy_url.startswith("sqlite"):
+            return [0, 0, 0]
+        with self.session() as session:
+            return [session.scalar(sa.text(f"PRAGMA {name}"))
+                    for name in ("page_count", "freelist_count", "page_size")]
 
     def _file(self, id: str, kind: str) -> Path:
         return self._settings.pictures / (f"{id}.jpg" if kind == "photo" else f"{id}.png")

@@ -1,13 +1,5 @@
 """Talking to a real server."""
 
-import socket
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
 
 def ask(connection, method, path, body=None, headers=None):
     """(status, headers, body) of one request on a connection of its own."""

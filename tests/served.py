@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,28 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import servers
+from benchmarks.pictures import form
+from benchmarks.servers import INKLING as START
+from benchmarks.servers import free_port
 from inkling.settings import ROOT
-from tests.net import ask, free_port
+from tests.net import ask
 
 WORKERS = 2
-START = [sys.executable, "-m", "gunicorn", "app:app"]
 
 
-class Server:
+class Server(servers.Server):
     """A running gunicorn and what it has written."""
-
-    def __init__(self, process, port, log):
-        self.process, self.port, self._log = process, port, log
 
     @property
     def log(self):
         return self._log.read_text()
-
-    @property
-    def workers(self):
-        """Process ids of the workers."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, body) of one request on a connection of its own."""
@@ -42,15 +35,8 @@ class Server:
 
     def upload(self, data, name, model):
         """Sends the photo form, as a browser does."""
-        body = multipart({"model": model}, name, data)
-        return self.ask("POST", "/predict", body, {"Content-Type": "multipart/form-data; boundary=edge"})
-
-
-def multipart(fields, name, data):
-    parts = [f'--edge\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
-             for key, value in fields.items()]
-    head = f'--edge\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'.encode()
-    return b"".join([*parts, head, data, b"\r\n--edge--\r\n"])
+        body, kind = form(data, name, model=model)
+        return self.ask("POST", "/predict", body, {"Content-Type": kind})
 
 
 def environment(pictures, **changes):
@@ -110,8 +96,8 @@ def _serves(pid):
 
 
 def api(server, data, model, headers=None):
-    headers = {"Content-Type": "multipart/form-data; boundary=edge"} | (headers or {})
-    return server.ask("POST", f"/api/predict?model={model}", multipart({}, "private-name.png", data), headers)
+    body, kind = form(data, "private-name.png")
+    return server.ask("POST", f"/api/predict?model={model}", body, {"Content-Type": kind} | (headers or {}))
 
 
 def figures(server):

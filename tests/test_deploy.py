@@ -16,6 +16,7 @@ import yaml
 from werkzeug.serving import make_server
 
 from app import app as real_app
+from benchmarks.servers import free_port
 from inkling.settings import ELSEWHERE, ROOT, SETTINGS, Settings
 from tests import net
 
@@ -244,7 +245,7 @@ def test_nginx_takes_the_site(nginx):
 @pytest.fixture
 def ask(nginx, make_app, settings):
     """Sends a request through nginx to the app; returns (status, headers, body)."""
-    upstream, plain, tls = net.free_port(), net.free_port(), net.free_port()
+    upstream, plain, tls = free_port(), free_port(), free_port()
     app = make_app(replace(settings, max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
     server = make_server("127.0.0.1", upstream, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from benchmarks.pictures import form
+from benchmarks.servers import free_port
 from inkling.settings import ROOT
-from tests.net import free_port
 from tests.served import (
     START,
     WORKERS,
@@ -25,7 +26,6 @@ from tests.served import (
     environment,
     figures,
     log_lines,
-    multipart,
     running,
     together,
     wait_for_workers,
@@ -61,9 +61,8 @@ def test_an_uploaded_photo_is_answered(server, jpeg, photo_model):
 
 
 def test_the_api_answers(server, jpeg, photo_model):
-    body = multipart({}, "cat.jpg", jpeg)
-    status, headers, answer = server.ask(
-        "POST", f"/api/predict?model={photo_model}", body, {"Content-Type": "multipart/form-data; boundary=edge"})
+    body, kind = form(jpeg, "cat.jpg")
+    status, headers, answer = server.ask("POST", f"/api/predict?model={photo_model}", body, {"Content-Type": kind})
     assert (status, headers["Content-Type"]) == (200, "application/json")
     assert b'"label"' in answer
 
@@ -95,9 +94,8 @@ def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, 
     ("/predict", {"Sec-Fetch-Site": "cross-site"}, 403), ("/help", {}, 405), ("/no-such-page", {}, 404)], ids=str)
 def test_an_early_answer_reaches_a_client_that_still_sends(server, path, headers, status):
     """Within the limits: a photo as a phone takes it, with something else wrong."""
-    body = multipart({}, "a.jpg", bytes(12 * 2**20))
-    headers = headers | {"Content-Type": "multipart/form-data; boundary=edge"}
-    assert server.ask("POST", path, body, headers)[0] == status
+    body, kind = form(bytes(12 * 2**20), "a.jpg")
+    assert server.ask("POST", path, body, headers | {"Content-Type": kind})[0] == status
 
 
 def test_a_request_line_of_any_length_does_not_break_it(server):

@@ -10,8 +10,10 @@ from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
 from inkling.web import allow_batch, errors, gate, inkling, metrics, openapi
+from inkling.web.bodies import LARGE
 
 VALUES = 100  # of a JSON body, which holds one picture: how deep it may be, too
+WIDE = re.compile(rb"\\u(?!00)")  # an escape for a letter beyond Latin
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 
@@ -103,6 +105,8 @@ def _json_reader():
     values = sum(map(text.count, b"[{,"))
     if values > VALUES:  # as objects, they would take twenty times the memory that they take as text
         abort(400, f'The JSON must be {{"image": "<data URL or base64>"}}. Received: {values} values or more.')
+    if len(text) > LARGE and (not text.isascii() or WIDE.search(text)):  # it makes all others take four bytes each
+        abort(400, 'The JSON must be {"image": "<data URL or base64>"}. Received: letters that base64 has not.')
     body = request.get_json()
     if not isinstance(body, dict) or not isinstance(body.get("image"), str):
         got = ", ".join(map(repr, body))[:40] or "{}" if isinstance(body, dict) else type(body).__name__

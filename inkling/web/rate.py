@@ -21,9 +21,7 @@ log = logging.getLogger("inkling.rate")
 HOME = 64  # bits of an IPv6 address that a client is given; the rest are its own to choose
 PATIENCE = 1  # seconds to wait for a Redis
 AWAY = 30  # seconds for which one that did not answer is not asked again
-
-
-MINUTE = 60.0
+MINUTE = 60.0  # in seconds
 
 
 class Memory:

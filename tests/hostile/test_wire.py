@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.pictures import form
 from tests.hostile.files import FILES, good
 from tests.kept import kept
-from tests.served import multipart, running
+from tests.served import running
 
 MEGABYTES = 600  # what a worker's memory stays below
 PHOTO = "/api/predict?model=cats-dogs-cnn"
@@ -39,8 +40,8 @@ def head(path, *lines):
     return "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
-FORM = "Content-Type: multipart/form-data; boundary=edge"
-BODY = multipart({"model": "cats-dogs-cnn"}, "a.png", good("png"))
+BODY, KIND = form(good("png"), "a.png", model="cats-dogs-cnn")
+FORM = f"Content-Type: {KIND}"
 HALF = BODY[: len(BODY) // 2]
 CHUNKED = "Transfer-Encoding: chunked"
 
@@ -153,11 +154,13 @@ LARGE = {
     "a picture of 16 MB in JSON": (PHOTO, "application/json", b'{"image": "' + LETTERS + b'"}'),
     "wide letters": (PHOTO, "application/json", b'{"image": "\\ud83d\\ude00' + LETTERS + b'"}'),
     "lists": (PHOTO, "application/json", b'{"image": [' + b"[]," * 7_000_000 + b"[]]}"),
+    "a drawing beside files": ("/predict", KIND, form(b"", model="digits-cnn", drawing=LETTERS.decode())[0]),
 }
 
 
 def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
-    """Large texts two by two, as many as are read at once, and all together; and the files that unpack to most."""
+    """Large texts two by two, as many as are read at once, and more together than a worker has threads; and the files
+    that unpack to most."""
     def send(what):
         path, kind, body = what
         try:
@@ -165,9 +168,9 @@ def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
         except OSError:  # a busy machine: it did not arrive in time
             return 408
 
-    files = [("/predict", FORM.partition(": ")[2], multipart({"model": "cats-dogs-cnn"}, file.name, file.make()))
+    files = [("/predict", KIND, form(file.make(), file.name, model="cats-dogs-cnn")[0])
              for title, file in FILES.items() if "50 million" in title or "a million" in title]
-    for together, bodies in ((2, [*LARGE.values(), *files]), (12, list(LARGE.values()) * 2)):
+    for together, bodies in ((2, [*LARGE.values(), *files]), (20, list(LARGE.values()) * 6)):
         with ThreadPoolExecutor(together) as threads:
             assert set(threads.map(send, bodies)) <= {303, 400, 408, 413, 415, 503}
     (pid,) = server.workers
