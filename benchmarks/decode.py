@@ -9,7 +9,6 @@ while it decoded that one picture in this way, less what it held before: the wor
 """
 
 import argparse
-import io
 import os
 import statistics
 import subprocess
@@ -19,11 +18,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw
 from pillow_heif import register_heif_opener
 from tqdm import tqdm
 
+from benchmarks.pictures import encoded, scene, three
 from inkling import helper, intake
 from inkling.intake import Job
 from inkling.settings import ROOT, Settings
@@ -39,30 +37,6 @@ ROWS = {  # what it is -> Pillow's format, how it is saved, and whether it is a 
     "photo, HEIC": ("HEIF", {"quality": 50}, False),
     "photo, AVIF": ("AVIF", {"quality": 60, "speed": 10}, False),
 }
-
-
-def drawing() -> Image.Image:
-    """A stroke on a canvas of 400 pixels."""
-    image = Image.new("RGB", (400, 400), "white")
-    ImageDraw.Draw(image).line([(200, 80), (120, 200), (260, 320)], "black", 16, joint="curve")
-    return image
-
-
-def photo(megapixels: float) -> Image.Image:
-    """Soft colours with a camera's grain, four to three."""
-    rng = np.random.default_rng(0)
-    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
-    size = (height * 4 // 3, height)
-    soft = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
-    grain = rng.normal(0, 3, (height, size[0], 1)).astype(np.float32)
-    return Image.fromarray(np.clip(np.asarray(soft) + grain, 0, 255).astype(np.uint8))
-
-
-def encoded(image: Image.Image, kind: str, options: dict) -> bytes:
-    """The picture as a file."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool]:
@@ -88,7 +62,7 @@ def one(way: str, kind: str, path: str) -> None:
     """Prints by how many megabytes this process grows while it decodes a file."""
     settings = Settings.from_env({})
     job, data, _ = job_of(Path(path).read_bytes(), kind, settings)
-    warm, small, _ = job_of(encoded(drawing(), kind, {}), kind, settings)
+    warm, small, _ = job_of(encoded(three(), kind), kind, settings)
     decode = ways(settings)[way]
     decode(small, warm)  # loads what the format needs
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
@@ -119,7 +93,8 @@ def main() -> None:
         one(*arguments.one)
         return
     settings = Settings.from_env({})
-    pictures = {True: drawing(), False: photo(arguments.megapixels)}
+    height = round((arguments.megapixels * 1e6 * 3 / 4) ** 0.5)
+    pictures = {True: three(), False: scene(height * 4 // 3, height)}
     print(f"{arguments.megapixels:g} megapixels a photo, {os.cpu_count()} cores, medians of {arguments.rounds} turns\n")
     print("| picture | bytes | worker, ms | helper, ms | more | worker grows, MB | with a helper, MB | decoded in |\n"
           "| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
@@ -127,7 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for what, (kind, options, is_drawing) in ROWS.items():
             path = Path(scratch, "picture")
-            path.write_bytes(encoded(pictures[is_drawing], kind, options))
+            path.write_bytes(encoded(pictures[is_drawing], kind, **options))
             job, data, plain = job_of(path.read_bytes(), kind, settings)
             times = {way: [] for way in both}
             for _ in tqdm(range(arguments.rounds + 1), what, leave=False):

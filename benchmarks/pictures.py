@@ -13,21 +13,38 @@ EDGE = "benchmark-edge"
 
 @cache
 def digit() -> bytes:
-    """A 3 drawn on a canvas of 280 x 280: a PNG."""
-    image = Image.new("RGB", (280, 280), "white")
-    ImageDraw.Draw(image).line(THREE, "black", 16, joint="curve")
-    return _file(image, "PNG")
+    """The 3 as the canvas sends it: a PNG."""
+    return encoded(three(), "PNG")
 
 
 @cache
 def photo(width: int = 4000, height: int = 3000) -> bytes:
-    """A photo, by default of a phone's 12 megapixels, soft colours with a camera's grain: a JPEG."""
+    """The scene as a phone sends it, by default of 12 megapixels: a JPEG."""
+    return encoded(scene(width, height), "JPEG", quality=QUALITY)
+
+
+def three() -> Image.Image:
+    """A 3 drawn on a canvas of 280 x 280."""
+    image = Image.new("RGB", (280, 280), "white")
+    ImageDraw.Draw(image).line(THREE, "black", 16, joint="curve")
+    return image
+
+
+def scene(width: int, height: int) -> Image.Image:
+    """Soft colours with a camera's grain."""
     rng = np.random.default_rng(0)
     small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     soft = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC), np.int16)
     grain = rng.normal(0, GRAIN, (TILE, TILE, 3)).astype(np.int16)
     grainy = soft + np.tile(grain, (-(-height // TILE), -(-width // TILE), 1))[:height, :width]
-    return _file(Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)), "JPEG", quality=QUALITY)
+    return Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    """A picture as a file of one of Pillow's formats, with its options."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
 
 
 def form(data: bytes, name: str = "drawing.png", **fields: str) -> tuple[bytes, str]:
@@ -37,9 +54,3 @@ def form(data: bytes, name: str = "drawing.png", **fields: str) -> tuple[bytes, 
     head = f'--{EDGE}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
     body = "".join(parts).encode() + head.encode() + data + f"\r\n--{EDGE}--\r\n".encode()
     return body, f"multipart/form-data; boundary={EDGE}"
-
-
-def _file(image: Image.Image, kind: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()

@@ -58,16 +58,17 @@ class Posts:
         """Counts a post; the seconds after which the client may post again, None where it may now."""
         if self._shared and time.monotonic() >= self._back:
             try:
-                return self._ask(self._shared, client)
+                return self._ask(client)
             except StorageError as error:  # a Redis that is away stops nobody
                 self._back = time.monotonic() + AWAY
                 log.warning("INKLING_RATE_STORAGE does not answer, each worker counts by itself: %s", error)
         return self._memory.wait(client)
 
-    def _ask(self, limiter: FixedWindowRateLimiter, client: str) -> int | None:
-        if limiter.hit(self._most, client):
+    def _ask(self, client: str) -> int | None:
+        """As `wait`, of the Redis."""
+        if self._shared.hit(self._most, client):
             return None
-        return max(1, int(limiter.get_window_stats(self._most, client).reset_time - time.time()) + 1)
+        return max(1, int(self._shared.get_window_stats(self._most, client).reset_time - time.time()) + 1)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
