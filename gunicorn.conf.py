@@ -1,6 +1,8 @@
 """gunicorn's settings: `gunicorn app:app` reads this file by itself."""
 
 import ctypes
+import gc
+import importlib
 import logging
 import os
 import shutil
@@ -10,7 +12,7 @@ from contextlib import suppress
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds it later
 
-from inkling import logs  # noqa: E402
+from inkling import logs, runtime  # noqa: E402
 from inkling.settings import BadSetting, Settings  # noqa: E402
 
 try:
@@ -36,6 +38,8 @@ worker_class = "gthread"
 threads = settings.concurrent + settings.queue + 6
 # Models are opened after the fork, by each worker: their threads would not survive one.
 preload_app = False
+# These are loaded before, with OpenVINO: 35 MB that a worker shares with the others, and starts the sooner.
+LIBRARIES = ("cv2", "flask", "flask_babel", "limits", "pillow_heif", "pydantic", "sqlalchemy.orm")
 timeout = 30
 graceful_timeout = 30
 # What little a worker may leak ends with it; not all at once. It answers what it has, while the others go on.
@@ -48,8 +52,12 @@ logconfig_dict = logs.CONFIG
 
 
 def on_starting(_server):
-    """Makes an empty folder in which the workers count."""
+    """Makes an empty folder in which the workers count, and loads what they share."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=SHARED)
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    runtime.openvino()
+    gc.freeze()  # or a look for garbage would write to all of it, and nothing be shared any longer
 
 
 def on_exit(_server):

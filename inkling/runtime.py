@@ -1,5 +1,6 @@
 """Card -> callable batch of probabilities: OpenVINO by default, Keras on request."""
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,17 +83,15 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
     return Runtime(network, model.card)
 
 
-def _openvino():
+def openvino():
     """The module; without its helper that tells its maker of each import, and keeps a number for that at home."""
     sys.modules.setdefault("openvino_telemetry", None)  # an import of it fails, which OpenVINO expects
-    import openvino
-
-    return openvino
+    return importlib.import_module("openvino")
 
 
 def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Network:
     """An ONNX file as a function; calls at once have a request each, which later ones take, and share the weights."""
-    return _compiled(_openvino().Core().read_model(path), threads, precision)
+    return _compiled(openvino().Core().read_model(path), threads, precision)
 
 
 def _compiled(model, threads: int, precision: str) -> Network:
@@ -100,7 +99,7 @@ def _compiled(model, threads: int, precision: str) -> Network:
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
-    compiled = _openvino().Core().compile_model(model, "CPU", hints)
+    compiled = openvino().Core().compile_model(model, "CPU", hints)
     free = []  # infer requests that no call uses
 
     def network(batch: np.ndarray) -> list[np.ndarray]:
@@ -127,14 +126,14 @@ def open_layers(model: Model, threads: int = 0) -> Network | None:
     """
     path = check_file(model, "model.onnx")
     try:
-        whole = _openvino().Core().read_model(path)
+        whole = openvino().Core().read_model(path)
         found = [node.output(0) for node in whole.get_ordered_ops() if node.get_type_name() == "Convolution"]
         found = [output for output in found if output.partial_shape[1].get_length() >= MANY_MAPS]
         if not found:
             return None
         fine = [output for output in found if output.partial_shape[2].get_length() >= FINE_MAP]
         ends = list(dict.fromkeys((found[0], (fine or found)[-1])))
-        return _compiled(_openvino().Model(ends, whole.get_parameters(), "first layers"), threads, "f32")
+        return _compiled(openvino().Model(ends, whole.get_parameters(), "first layers"), threads, "f32")
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
 

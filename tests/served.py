@@ -19,6 +19,7 @@ from inkling.settings import ROOT
 from tests.net import ask
 
 WORKERS = 2
+PLUGIN = "openvino_intel_cpu_plugin"  # of OpenVINO, which is loaded to open a model
 
 
 class Server(servers.Server):
@@ -90,7 +91,7 @@ def wait_for_workers(server, without=(), seconds=120):
 
 def _serves(pid):
     try:
-        return "openvino" in Path(f"/proc/{pid}/maps").read_text()
+        return PLUGIN in Path(f"/proc/{pid}/maps").read_text()
     except OSError:  # it has just ended
         return False
 

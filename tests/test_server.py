@@ -20,6 +20,7 @@ from benchmarks.pictures import form
 from benchmarks.servers import free_port
 from inkling.settings import ROOT
 from tests.served import (
+    PLUGIN,
     START,
     WORKERS,
     api,
@@ -139,7 +140,20 @@ def test_models_are_open_before_the_first_request(server):
         resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]
         own = re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1]
         print(f"worker {pid}: {int(resident) / 1024:.0f} MB resident, {int(own) / 1024:.0f} MB its share")
-        assert "openvino" in Path(f"/proc/{pid}/maps").read_text()
+        assert PLUGIN in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_libraries_are_loaded_once_and_models_by_each_worker(server):
+    """What starts workers has no thread of its own, for none would survive in them."""
+    master = Path(f"/proc/{server.process.pid}")
+    maps = (master / "maps").read_text()
+    assert "cv2" in maps
+    assert "_pyopenvino" in maps
+    assert PLUGIN not in maps
+    assert len(list((master / "task").iterdir())) == 1
+    for pid in server.workers:
+        shared = re.search(r"Shared_Dirty:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1]
+        assert int(shared) > 20 * 1024
 
 
 def test_no_worker_maps_a_file_of_tensorflow(server):
