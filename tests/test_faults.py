@@ -25,6 +25,7 @@ MODEL = "digits-logistic"  # the smallest
 NOT_KEPT = b"Inkling cannot keep pictures at the moment"
 MANY = 3 * WORKERS  # requests, so that each worker has likely answered one
 DISK = 24 * 2**20  # bytes of a small one; below 16 MiB it counts as full
+LOCKED = 10  # seconds that another program holds the database at least
 LIMIT = 20  # posts a minute and worker
 
 
@@ -259,6 +260,7 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
     before = {path.name for path in pictures.glob("*.jpg")}
     with closing(sqlite3.connect(pictures / "inkling.sqlite3", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
+        locked = time.monotonic()
         with ThreadPoolExecutor(1) as threads:
             upload_ = threads.submit(upload, server, png)
             strays = until(lambda: {path.name for path in pictures.glob("*.jpg")} - before)
@@ -275,6 +277,8 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
         assert server.ask("GET", kept)[0] == 200
         assert api(server, png, MODEL, somebody())[0] == 200
         assert figures(server)["inkling_saving"] == 0
+        time.sleep(max(0, LOCKED - (time.monotonic() - locked)))
+        assert is_shown(upload(server, png))
         holder.execute("ROLLBACK")
     comes_back(server)
     assert is_kept(upload(server, png))
