@@ -61,9 +61,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_env()
     app = Flask("inkling", root_path=str(ROOT))
-    # A drawing comes as a form field, a third longer than its bytes.
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_bytes * 4 // 3 + 4096
+    # Base64, of which JSON and drawings are, is a third longer than its bytes.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.max_bytes * 4 // 3 + 4096, bodies.FIELDS)
     app.json.sort_keys = False
     store = Store(settings)
     app.extensions["inkling"] = Inkling(

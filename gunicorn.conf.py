@@ -71,6 +71,7 @@ def pre_fork(server, worker):
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
 
 
+GLIBC = ctypes.CDLL(None)
 M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 8 * 2**20  # of mallopt(3); bytes
 
 
@@ -83,7 +84,7 @@ def post_fork(_server, worker):
     from prometheus_client import values
 
     with suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+        GLIBC.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
     values.ValueClass = values.MultiProcessValue(lambda: worker.number)
     logging.captureWarnings(True)
 
@@ -94,6 +95,8 @@ def post_worker_init(worker):
 
     inkling = worker.app.wsgi().extensions["inkling"]
     inkling.classifier.warm()
+    with suppress(AttributeError):
+        GLIBC.malloc_trim(0)  # what compiling took
     metrics.models(inkling.classifier)
     inkling.stopwatch.start(inkling.classifier)
     inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store))

@@ -1,5 +1,6 @@
 """The JSON API. It keeps nothing."""
 
+import json
 import re
 import time
 
@@ -101,13 +102,17 @@ def _readers() -> list:
 
 
 def _json_reader():
-    text = request.get_data()
+    text = request.get_data(cache=False)  # or it would be held as long as the picture
     values = sum(map(text.count, b"[{,"))
     if values > VALUES:  # as objects, they would take twenty times the memory that they take as text
         abort(400, f'The JSON must be {{"image": "<data URL or base64>"}}. Received: {values} values or more.')
     if len(text) > LARGE and (not text.isascii() or WIDE.search(text)):  # it makes all others take four bytes each
         abort(400, 'The JSON must be {"image": "<data URL or base64>"}. Received: letters that base64 has not.')
-    body = request.get_json()
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        abort(400, 'The JSON must be {"image": "<data URL or base64>"}. Received: something else.')
+    del text
     if not isinstance(body, dict) or not isinstance(body.get("image"), str):
         got = ", ".join(map(repr, body))[:40] or "{}" if isinstance(body, dict) else type(body).__name__
         raise Rejected("missing", f'The JSON must be {{"image": "<data URL or base64>"}}. Received: {got}.')

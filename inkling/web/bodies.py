@@ -17,7 +17,7 @@ from inkling.settings import Settings
 
 DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
 LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
-FIELDS = 4 * 2**20  # bytes of text beside the files of a form: the lab's has up to two pictures of 512 pixels
+FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, two pictures of the lab 2.1 million
 ESCAPES = 2**20  # of a form: base64 of the largest picture has 700,000
 OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
 
@@ -51,14 +51,9 @@ def give_back(_error: BaseException | None) -> None:
 
 
 class FormParser(FormDataParser):
-    """Holds forms to limits: ten million fields or escapes would take gigabytes as objects.
-
-    A multipart form has its large pictures as files, which lie on the disk.
-    """
+    """Holds forms that are no multipart to limits: a million fields or escapes would take gigabytes as objects."""
 
     def parse(self, stream, mimetype, content_length, options=None):
-        if mimetype == "multipart/form-data":
-            self.max_form_memory_size = min(self.max_form_memory_size, FIELDS)
         if mimetype == "application/x-www-form-urlencoded":
             buffered = io.BufferedReader(stream)
             text = buffered.read(self.max_form_memory_size + 1)
