@@ -16,10 +16,9 @@ run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
 	@$(BIN)/gunicorn app:app
 
-# Half as many workers more than cores, for they wait for servers and browsers now and then; and one thread for each
-# worker's linear algebra, or these would wait for each other.
+# With more threads for each worker's linear algebra than cores, they would wait for each other.
 test: .venv/dev.done
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)) --dist worksteal
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/dev.done
 	$(BIN)/ruff check .
