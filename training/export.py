@@ -94,7 +94,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
         whole = mirror.mirrored(whole)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
-    return write_files(whole, x, folder, half=True)
+    return write_files(whole, x, folder, recipe.spare)
 
 
 def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
@@ -104,24 +104,24 @@ def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
     return keras.Model(copy.inputs, copy.outputs, name=model.name)
 
 
-def write_files(model: keras.Model, x: np.ndarray, folder: Path, half: bool = False) -> runtime.Answering:
+def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None) -> runtime.Answering:
     """Writes a model without an optimizer as `model.keras` and `model.onnx`, and returns the latter as it is served.
 
     Args:
         x: pictures to compare the two on, float32 [n, height, width, channels], n > 1.
-        half: rounds the weights to float16, and packs both files.
+        spare: rounds the weights to float16 less so many bits, and packs both files; None leaves them.
 
     Raises:
         ValueError: the two differ by more than `PARITY`.
     """
-    if half:
-        round_weights(model)
+    if spare is not None:
+        round_weights(model, spare)
     by_keras = runtime.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
     wanted = by_keras.answer(x)  # export needs one call before
     model.save(folder / "model.keras")
     with warnings.catch_warnings(action="ignore"):  # tf2onnx's, about names that numpy drops
         model.export(folder / "model.onnx", format="onnx", verbose=False)
-    if half:
+    if spare is not None:
         halve(folder / "model.onnx")
         pack(folder / "model.keras")
     served = runtime.Answering(runtime.compile_onnx(folder / "model.onnx"))

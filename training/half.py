@@ -9,22 +9,25 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 FEWEST = 1024  # numbers of a tensor that is worth a cast
-SPARE = 3  # of float16's bits of mantissa: bfloat16 does without, and files compress by a quarter more
 LARGEST = 65280.0  # the largest float16 of that kind
 
 
-def round_weights(model: keras.Model) -> None:
-    """Rounds a network's large weights to what float16 can hold, so that a packed file of them is half as large."""
+def round_weights(model: keras.Model, spare: int) -> None:
+    """Rounds a network's large weights to what float16 can hold, so that a packed file of them is half as large.
+
+    Args:
+        spare: bits of mantissa that become zero.
+    """
     for weight in model.weights:
         values = keras.ops.convert_to_numpy(weight)
         if fits(values):
-            weight.assign(rounded(values).astype(np.float32))
+            weight.assign(rounded(values, spare).astype(np.float32))
 
 
-def rounded(weights: np.ndarray) -> np.ndarray:
-    """float32 -> the nearest float16 whose last `SPARE` bits are zero."""
+def rounded(weights: np.ndarray, spare: int) -> np.ndarray:
+    """float32 -> the nearest float16 whose last `spare` bits are zero."""
     bits = weights.astype(np.float16).view(np.uint16)
-    return ((bits + (1 << SPARE >> 1)) >> SPARE << SPARE).astype(np.uint16).view(np.float16)
+    return ((bits + (1 << spare >> 1)) >> spare << spare).astype(np.uint16).view(np.float16)
 
 
 def pack(path: Path) -> None:

@@ -8,6 +8,9 @@ import pytest
 from inkling import runtime
 from training import export
 from training.half import LARGEST, halve, pack, round_weights, rounded
+from training.recipe import Recipe
+
+SPARE = Recipe.spare
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def test_half_the_size_and_nearly_the_same_answers(network, pictures, tmp_path):
     for name in ("whole", "half"):
         (tmp_path / name).mkdir()
     whole = export.write_files(network, pictures, tmp_path / "whole")
-    half = export.write_files(network, pictures, tmp_path / "half", half=True)
+    half = export.write_files(network, pictures, tmp_path / "half", spare=SPARE)
     sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("whole", "half")]
     assert 0.45 < sizes[1] / sizes[0] < 0.55
     assert stored(tmp_path / "half" / "model.onnx") == {
@@ -51,7 +54,7 @@ def test_half_the_size_and_nearly_the_same_answers(network, pictures, tmp_path):
 
 def test_weights_are_rounded_to_seven_bits_of_mantissa():
     weights = np.random.default_rng(0).normal(0, 0.05, 5000).astype(np.float32)
-    near = rounded(np.concatenate([weights, [0, -0.0, LARGEST, -LARGEST]]).astype(np.float32))
+    near = rounded(np.concatenate([weights, [0, -0.0, LARGEST, -LARGEST]]).astype(np.float32), SPARE)
     assert near.dtype == np.float16
     assert not (near.view(np.uint16) & 7).any()
     normal = np.abs(weights) > np.finfo(np.float16).tiny
@@ -61,7 +64,7 @@ def test_weights_are_rounded_to_seven_bits_of_mantissa():
 
 def test_a_packed_file_is_smaller_and_the_same(network, tmp_path):
     path = tmp_path / "model.keras"
-    round_weights(network)
+    round_weights(network, SPARE)
     network.save(path)
     before = path.stat().st_size
     pack(path)
@@ -84,4 +87,4 @@ def test_what_float16_cannot_hold_stays_float32(pictures, tmp_path):
 def test_answers_too_far_from_keras_are_refused(network, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "PARITY", 0)
     with pytest.raises(ValueError, match="ONNX must give what Keras gives, to 0. Received: a difference of"):
-        export.write_files(network, pictures, tmp_path, half=True)
+        export.write_files(network, pictures, tmp_path, spare=SPARE)
