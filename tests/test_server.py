@@ -209,10 +209,13 @@ def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
 
 
 def test_what_is_counted_leaves_nothing_behind(tmp_path):
-    before = set(Path("/dev/shm").glob("inkling-metrics-*"))
-    with running(tmp_path):
-        assert len(set(Path("/dev/shm").glob("inkling-metrics-*")) - before) >= 1
-    assert set(Path("/dev/shm").glob("inkling-metrics-*")) - before == set()
+    with running(tmp_path) as server:
+        server.ask("GET", "/")
+        wait_for_workers(server)
+        maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in server.workers)
+        (folder,) = set(re.findall(r"/\S*/inkling-metrics-\w+", maps))
+        assert Path(folder).is_dir()
+    assert not Path(folder).exists()
 
 
 def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, png, jpeg, ink_model):
