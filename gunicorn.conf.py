@@ -56,7 +56,8 @@ def on_starting(_server):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=SHARED)
     for library in LIBRARIES:
         importlib.import_module(library)
-    runtime.openvino()
+    if settings.runtime == "openvino":
+        runtime.openvino()
     gc.freeze()  # or a look for garbage would write to all of it, and nothing be shared any longer
 
 
@@ -71,8 +72,13 @@ def pre_fork(server, worker):
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
 
 
-GLIBC = ctypes.CDLL(None)
 M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 8 * 2**20  # of mallopt(3); bytes
+
+
+def glibc(function, *arguments):
+    """Calls a function of the GNU C library, which others lack."""
+    with suppress(AttributeError):
+        getattr(ctypes.CDLL(None), function)(*arguments)
 
 
 def post_fork(_server, worker):
@@ -83,8 +89,7 @@ def post_fork(_server, worker):
     """
     from prometheus_client import values
 
-    with suppress(AttributeError):  # another C library
-        GLIBC.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+    glibc("mallopt", M_MMAP_THRESHOLD, LARGE_BLOCK)
     values.ValueClass = values.MultiProcessValue(lambda: worker.number)
     logging.captureWarnings(True)
 
@@ -95,8 +100,7 @@ def post_worker_init(worker):
 
     inkling = worker.app.wsgi().extensions["inkling"]
     inkling.classifier.warm()
-    with suppress(AttributeError):
-        GLIBC.malloc_trim(0)  # what compiling took
+    glibc("malloc_trim", 0)  # what compiling took
     metrics.models(inkling.classifier)
     inkling.stopwatch.start(inkling.classifier)
     inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store))

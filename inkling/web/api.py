@@ -13,6 +13,7 @@ from inkling.intake import Rejected
 from inkling.web import allow_batch, errors, gate, inkling, metrics, openapi
 from inkling.web.bodies import LARGE
 
+SHAPE = 'The JSON must be {"image": "<data URL or base64>"}.'
 VALUES = 100  # of a JSON body, which holds one picture: how deep it may be, too
 WIDE = re.compile(rb"\\u(?!00)")  # an escape for a letter beyond Latin
 blueprint = Blueprint("api", __name__, url_prefix="/api")
@@ -102,21 +103,25 @@ def _readers() -> list:
 
 
 def _json_reader():
-    text = request.get_data(cache=False)  # or it would be held as long as the picture
-    values = sum(map(text.count, b"[{,"))
-    if values > VALUES:  # as objects, they would take twenty times the memory that they take as text
-        abort(400, f'The JSON must be {{"image": "<data URL or base64>"}}. Received: {values} values or more.')
-    if len(text) > LARGE and (not text.isascii() or WIDE.search(text)):  # it makes all others take four bytes each
-        abort(400, 'The JSON must be {"image": "<data URL or base64>"}. Received: letters that base64 has not.')
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        abort(400, 'The JSON must be {"image": "<data URL or base64>"}. Received: something else.')
-    del text
+    body = _json_body()
     if not isinstance(body, dict) or not isinstance(body.get("image"), str):
         got = ", ".join(map(repr, body))[:40] or "{}" if isinstance(body, dict) else type(body).__name__
-        raise Rejected("missing", f'The JSON must be {{"image": "<data URL or base64>"}}. Received: {got}.')
+        raise Rejected("missing", f"{SHAPE} Received: {got}.")
     return lambda settings, at_least: intake.read_base64(body["image"], settings, at_least)
+
+
+def _json_body():
+    """What the JSON sent says; 400 for what is none, and for what would take many times the memory as objects."""
+    text = request.get_data(cache=False)  # or it would be held as long as the picture
+    values = sum(map(text.count, b"[{,"))
+    if values > VALUES:
+        abort(400, f"{SHAPE} Received: {values} values or more.")
+    if len(text) > LARGE and (not text.isascii() or WIDE.search(text)):  # it makes all others take four bytes each
+        abort(400, f"{SHAPE} Received: letters that base64 has not.")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        abort(400, f"{SHAPE} Received: something else.")
 
 
 def _read(reader, card: ModelCard) -> tuple:

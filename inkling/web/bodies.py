@@ -18,7 +18,7 @@ from inkling.settings import Settings
 DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
 LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
 FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, two pictures of the lab 2.1 million
-ESCAPES = 2**20  # of a form: base64 of the largest picture has 700,000
+ESCAPES = 2**20  # of a form: base64 that fills it has 100,000
 OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
 
 

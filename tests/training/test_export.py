@@ -13,7 +13,7 @@ import pytest
 
 from inkling import catalog, runtime
 from inkling.catalog import InputSpec
-from training import evaluate, export, registry, strangers, vgg16
+from training import evaluate, export, registry, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted
 from training.recipe import Recipe
@@ -158,9 +158,8 @@ def test_a_network_that_onnx_gets_wrong_is_refused(models, monkeypatch, off):
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_every_network_exports_with_a_free_batch(recipe, tmp_path, monkeypatch):
-    # A thin VGG16: the width takes the time, and makes no difference to the export.
-    monkeypatch.setattr(vgg16, "BLOCKS", [(channels // 8, count) for channels, count in vgg16.BLOCKS])
+@pytest.mark.usefixtures("thin_vgg16")
+def test_every_network_exports_with_a_free_batch(recipe, tmp_path):
     labels = {"cats-dogs": 2, "doodles": 60}.get(recipe.dataset, 10)
     shape = (28, 28) if recipe.input.kind == "ink" else (160, 160, 3)
     pictures = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)

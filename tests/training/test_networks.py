@@ -103,9 +103,9 @@ def test_widening_changes_the_width_and_hardly_the_answers():
     assert not np.array_equal(kernel[..., 0], kernel[..., 1])  # or training could never part them
 
 
+@pytest.mark.usefixtures("thin_vgg16")
 def test_without_weights_vgg16_is_grown_from_a_narrow_one(dataset, monkeypatch):
     monkeypatch.setattr(vgg16, "LAST", 4)
-    monkeypatch.setattr(vgg16, "BLOCKS", [(channels // 8, count) for channels, count in vgg16.BLOCKS])
     fitted = vgg16.train(TRANSFER, dataset, Run(epochs=1))
     assert fitted.epochs == 2
     assert fitted.model.count_params() == vgg16.network(2).count_params()
