@@ -37,6 +37,7 @@ RECIPES = (
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw"),
         build=network,
         augment=partial(augment.drawings, turn=6, bend=0.4),
+        quick=True,
         epochs=16,
         learning_rate=3e-3,
         weight_decay=1e-3,

@@ -6,12 +6,16 @@ https://arxiv.org/abs/2203.10807), once that is 1.5 standard deviations above us
 standard deviations over training pictures. Energy alone misses photos of other things; the distances (Mahalanobis,
 relative Mahalanobis, k nearest neighbours, ViM) fail on doodles, whose strangers have small features.
 
+Where nothing was learned before the last layer (logistic regression), both tell how much ink there is, and little else;
+there it is the distance to the nearest of some typical training pictures, negated.
+
 All is built of Keras' own layers and operations with fixed weights, in the same graph: one file, loaded as any other.
 """
 
 import keras
 import numpy as np
 from keras import layers, ops
+from sklearn.cluster import KMeans
 
 from inkling.catalog import InputSpec
 from training import evaluate
@@ -20,6 +24,7 @@ from training.data import Split, stratified
 TEMPERATURE = 1.5
 DIRECTIONS = 16  # at most, and at most half of the features
 USUAL = 1.5  # standard deviations that features may lie off the main directions
+TYPICAL = 64  # pictures that stand for all, of a network that learned no features
 SAMPLE = 3000  # training pictures that are looked at
 
 
@@ -34,17 +39,40 @@ def with_familiarity(model: keras.Model, train: Split, spec: InputSpec) -> keras
     """
     if not ends_in_dense(model):
         return model
-    features, logits = ends(model)
     kept = stratified(train.y, SAMPLE, seed=0)
-    probe = keras.Model(model.inputs, layers.Concatenate()([features, logits]))
-    seen = evaluate.predict(lambda batch: np.asarray(probe.predict_on_batch(batch)), train.x[kept], spec)
+    given = distance if learns_no_features(model) else energy_and_distance
+    familiarity = given(model, train.x[kept], spec)
+    return keras.Model(model.inputs, [*model.outputs, familiarity], name=model.name)
+
+
+def energy_and_distance(model: keras.Model, pictures: np.ndarray, spec: InputSpec) -> keras.KerasTensor:
+    """[n, 1]: energy, less what features have beside the main directions of those of some training pictures."""
+    features, logits = ends(model)
+    seen = values_of(layers.Concatenate()([features, logits]), model, pictures, spec)
     principal = main_directions(seen[:, : features.shape[-1]])
     beside, energy = off(features, principal), energy_of(logits)
-    usual = keras.Model(model.inputs, [energy, beside])
-    raw = evaluate.predict(lambda batch: np.hstack(usual.predict_on_batch(batch)), train.x[kept], spec)
+    raw = values_of(layers.Concatenate()([energy, beside]), model, pictures, spec)
     energy, beside = (standard(one, values) for one, values in zip((energy, beside), raw.T, strict=True))
-    familiarity = layers.Subtract(name="familiarity")([energy, ops.relu(beside - USUAL)])
-    return keras.Model(model.inputs, [*model.outputs, familiarity], name=model.name)
+    return layers.Subtract(name="familiarity")([energy, ops.relu(beside - USUAL)])
+
+
+def distance(model: keras.Model, pictures: np.ndarray, spec: InputSpec) -> keras.KerasTensor:
+    """[n, 1]: how far features are from the nearest middle of those of some training pictures, negated."""
+    features = model.layers[-1].input
+    seen = values_of(features, model, pictures, spec)
+    middles = KMeans(min(TYPICAL, len(seen)), n_init=1, random_state=0).fit(seen).cluster_centers_.T
+    nearest = layers.Dense(middles.shape[1], trainable=False, name="typical")
+    apart = ops.min(nearest(features), axis=1, keepdims=True) + ops.sum(ops.square(features), axis=1, keepdims=True)
+    nearest.set_weights([-2 * middles, np.square(middles).sum(axis=0)])  # of |x|^2 - 2xm + |m|^2
+    apart = ops.sqrt(ops.relu(apart))
+    values = values_of(apart, model, pictures, spec)
+    return layers.Rescaling(-1, name="familiarity")(standard(apart, values))
+
+
+def values_of(tensor: keras.KerasTensor, model: keras.Model, pictures: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """What a tensor [n, values] of a network becomes for pictures (uint8), through the pipeline that serves."""
+    probe = keras.Model(model.inputs, tensor)
+    return evaluate.predict(lambda batch: np.asarray(probe.predict_on_batch(batch)), pictures, spec)
 
 
 def plain(model: keras.Model) -> keras.Model:
@@ -57,6 +85,11 @@ def ends_in_dense(model: keras.Model) -> bool:
     last = model.layers[-1]
     return isinstance(last, layers.Dense) and last.activation in (
         keras.activations.softmax, keras.activations.sigmoid)
+
+
+def learns_no_features(model: keras.Model) -> bool:
+    """Whether only the last layer was trained: it weighs the picture itself."""
+    return not any(layer.trainable_weights for layer in model.layers[:-1])
 
 
 def ends(model: keras.Model) -> tuple[keras.KerasTensor, keras.KerasTensor]:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from inkling import catalog, pixels, runtime
 from inkling.catalog import InputSpec
+from training import quick
 from training.data import Dataset, Split, folder
 from training.recipe import Recipe, Run
 from training.redraw import through_canvas
@@ -207,9 +208,11 @@ def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
         recipe.initialise(model, pixels.scale(arrange(dataset.train.x[:5000], recipe.input), recipe.input.scaling))
     if recipe.load_backbone:
         recipe.load_backbone(model, run.weights or pretrained(recipe.weights))
-    compile_model(model, recipe, len(batches) * run.epochs)
+    learner = quick.twin(model) if recipe.quick else model
+    compile_model(learner, recipe, len(batches) * run.epochs)
     start = time.perf_counter()
-    history = grow(model, batches, validation(recipe, dataset.held_out, labels), recipe, run.epochs)
+    history = grow(learner, batches, validation(recipe, dataset.held_out, labels), recipe, run.epochs)
+    model.set_weights(learner.get_weights())
     return Fitted(model, history, run.epochs, time.perf_counter() - start)
 
 

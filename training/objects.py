@@ -1,5 +1,7 @@
 """Ten kinds of objects, from CIFAR-10."""
 
+from functools import partial
+
 import keras
 import numpy as np
 from keras import layers
@@ -9,23 +11,34 @@ from training import augment
 from training.recipe import Recipe
 
 SIDE = 32
+GROUPS = ((64, True), (192, True), (192, False))  # channels, and whether a third convolution is added to the first's
 PATCH = 2  # pixels a side of the patches that the first layer whitens
 
 
 def network(labels: int) -> keras.Model:
-    """The shape of Keller Jordan's airbench94 (https://arxiv.org/abs/2404.00498): whitening, then three groups."""
+    """The shape of Keller Jordan's airbench96 (https://arxiv.org/abs/2404.00498), narrower: whitening, three groups."""
     inputs = keras.Input((SIDE, SIDE, 3))
     x = layers.Conv2D(2 * 3 * PATCH**2, PATCH, use_bias=False, trainable=False, name="whitening")(inputs)
     x = layers.ReLU()(x)
-    for group, width in enumerate((64, 256, 256), 1):
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"group{group}_conv1")(x)
-        x = layers.MaxPooling2D()(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.6, scale=False)(x))
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"group{group}_conv2")(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.6, scale=False)(x))
+    for group, (width, residual) in enumerate(GROUPS, 1):
+        x = convolution(x, width, f"group{group}_conv1")
+        x = layers.ReLU()(normalisation(layers.MaxPooling2D()(x)))
+        before = x
+        x = layers.ReLU()(normalisation(convolution(x, width, f"group{group}_conv2")))
+        if residual:
+            x = normalisation(convolution(x, width, f"group{group}_conv3"))
+            x = layers.ReLU()(layers.Add()([x, before]))
     x = layers.GlobalMaxPooling2D()(x)
     x = layers.Rescaling(1 / 9, name="features")(x)
     return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="objects_cnn")
+
+
+def convolution(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
+    return layers.Conv2D(width, 3, padding="same", use_bias=False, name=name)(x)
+
+
+def normalisation(x: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.BatchNormalization(momentum=0.6, scale=False)(x)
 
 
 def initialise(model: keras.Model, pictures: np.ndarray) -> None:
@@ -58,23 +71,25 @@ RECIPES = (
         name="objects-cnn",
         task="objects",
         title="Objects, CNN",
-        summary="Six convolutions behind a whitening one, trained from scratch on small pictures of ten things; asked "
-        "about each picture and its mirror image.",
+        summary="Eight convolutions behind a whitening one, trained from scratch on small pictures of ten things; "
+        "asked about each picture and its mirror image.",
         strengths="Quick, and at home with whole vehicles and animals against a plain background.",
         limitations="Sees 32 x 32 pixels: details are lost, and cats and dogs are confused most.",
         dataset="cifar10",
         input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze"),
         build=network,
         initialise=initialise,
-        augment=augment.crops,
+        augment=partial(augment.crops, shift=3, hole=10),
         flip=True,
         mirror=True,
-        epochs=14,
+        quick=True,
+        epochs=24,
         batch=250,
         learning_rate=0.37,
         momentum=0.85,
         weight_decay=9e-3,
         label_smoothing=0.2,
         average=0.99,
+        spare=5,
     ),
 )

@@ -42,6 +42,7 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     average: float | None = None  # momentum of the weights' moving average (EMA), which is what is kept
+    quick: bool = False  # trained as its twin of training/quick.py: bfloat16, for processors that have it
     flip: bool = False  # mirror each picture every other epoch
     mixup: float = 0.0  # strength of mixing a batch's pictures in pairs
     redrawn: float = 0.0  # share of the drawings that come from the canvas (training/redraw.py)

@@ -27,16 +27,18 @@ def as_batch(x):
     return x[..., None].astype(np.float32) / 255
 
 
-@pytest.fixture(scope="module", params=["softmax", "sigmoid"])
+@pytest.fixture(scope="module", params=["softmax", "sigmoid", "linear"])
 def learned(request):
     """A small network that has learned upright bars, and the same with familiarity."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((28, 28, 1))
-    x = keras.layers.AveragePooling2D(2)(inputs)
-    x = keras.layers.Dense(32, activation="relu")(keras.layers.Flatten()(x))
-    x = keras.layers.Dropout(0.2)(x)
-    model = keras.Model(inputs, keras.layers.Dense(2 if request.param == "softmax" else 1, request.param)(x))
-    model.compile("adam", f"{'sparse_categorical' if request.param == 'softmax' else 'binary'}_crossentropy")
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(inputs))
+    if request.param != "linear":
+        x = keras.layers.Dense(32, activation="relu")(x)
+        x = keras.layers.Dropout(0.2)(x)
+    last = keras.layers.Dense(1, "sigmoid") if request.param == "sigmoid" else keras.layers.Dense(2, "softmax")
+    model = keras.Model(inputs, last(x))
+    model.compile("adam", f"{'binary' if request.param == 'sigmoid' else 'sparse_categorical'}_crossentropy")
     x, y = bars(400)
     model.fit(as_batch(x), y, epochs=5, verbose=0)
     return model, familiar.with_familiarity(model, Split(x, y), INK)
@@ -70,6 +72,19 @@ def test_the_file_needs_none_of_our_code(learned, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
     assert np.load(tmp_path / "told.npy") == pytest.approx(both.predict(batch, verbose=0)[1], abs=1e-5)
+
+
+def test_of_a_linear_network_it_is_the_distance_to_a_typical_picture(monkeypatch):
+    monkeypatch.setattr(familiar, "TYPICAL", 2)
+    inputs = keras.Input((28, 28, 1))
+    model = keras.Model(inputs, keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(inputs)))
+    x, y = bars(200)
+    both = familiar.with_familiarity(model, Split(x, y), INK)
+    pictures = as_batch(bars(50)[0]).reshape(50, -1)
+    middles = np.stack([as_batch(x[y == label]).reshape(100, -1).mean(axis=0) for label in (0, 1)])
+    wanted = -np.linalg.norm(pictures[:, None] - middles, axis=2).min(axis=1)
+    told = both.predict(pictures.reshape(-1, 28, 28, 1), verbose=0)[1][:, 0]
+    assert np.corrcoef(told, wanted)[0, 1] == pytest.approx(1, abs=1e-3)
 
 
 def test_a_network_without_a_last_dense_layer_stays_as_it_is():

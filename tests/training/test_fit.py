@@ -259,6 +259,16 @@ def test_the_weights_kept_are_the_averaged_ones_that_were_validated(learned):
     assert float(loss) == pytest.approx(fitted.history["val_loss"][-1], rel=1e-4)
 
 
+def test_a_quick_recipe_learns_too_and_gives_a_network_as_keras_builds_it():
+    dataset = Dataset("toy", ("a", "b", "c"), bars(96), bars(30, 1), bars(30, 2), "made here")
+    fitted = fit.fit(replace(TOY, quick=True), dataset, Run(epochs=2, seed=5))
+    assert fitted.history["loss"][-1] < fitted.history["loss"][0]
+    assert {layer.compute_dtype for layer in fitted.model.layers} == {"float32"}
+    x, y = fit.validation(TOY, dataset.held_out, 3)
+    loss = keras.losses.CategoricalCrossentropy()(y, fitted.model.predict(x, verbose=0))
+    assert float(loss) == pytest.approx(fitted.history["val_loss"][-1], rel=0.02)  # that was of the twin
+
+
 def test_a_seed_gives_the_same_first_weights():
     first = []
     for seed in (5, 5, 6):
