@@ -54,7 +54,7 @@ PHOTO_SIZE = 160  # pixels, width and height of a prepared cat or dog
 PHOTO_NAME = re.compile(r"PetImages/(Cat|Dog)/([0-9]{1,5})\.jpg")  # no other member is read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no hash; one part is like no other
 class Split:
     """One part of a data set: `x` uint8 [n, h, w] (ink) or [n, h, w, 3] (photos), `y` int64 [n]."""
 

@@ -47,6 +47,7 @@ RECIPES = (
         mirror=True,
         redrawn=0.35,
         fewest=800,
+        spare=5,
         groups={"six animals": 6},
     ),
 )

@@ -235,6 +235,15 @@ def test_a_drawing_comes_back_from_the_canvas_where_it_was():
     assert np.array_equal(drawn, fit.through_canvas(x, "quickdraw", seed=1))
 
 
+def test_drawings_are_redrawn_once_for_all_seeds(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(fit, "through_canvas", lambda x, layout, seed: seeds.append(seed) or 255 - x)
+    split, other = bars(3), bars(3)
+    assert fit.redrawn(split, "mnist") is fit.redrawn(split, "mnist")
+    assert np.array_equal(fit.redrawn(other, "mnist"), 255 - other.x)
+    assert seeds == [0, 0]
+
+
 # ---- The loop ----
 
 
