@@ -28,7 +28,6 @@ BINS = 15  # of the calibration error, as in Guo et al.
 TEMPERATURES = (0.2, 5.0)
 FEWEST = 100  # pictures that a threshold is decided by, where there are as many
 LEAST_SURE = 0.5  # an answer that is as likely wrong by its own word is never sure
-STRANGE = 0.025  # share of held-out pictures given up as unfamiliar: more would cost sure answers that are right
 PLACES = 6  # of a metric, after the point
 
 WORST, AT_MOST = 3, 200  # mistakes shown of one pair of labels, and altogether
@@ -134,9 +133,9 @@ def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0
     return max(LEAST_SURE, _floored(confidence[last]))
 
 
-def choose_familiar(familiarity: np.ndarray) -> float:
-    """What all but a few held-out pictures, `STRANGE`, reach."""
-    return _floored(np.quantile(familiarity, STRANGE))
+def choose_familiar(familiarity: np.ndarray, strange: float) -> float:
+    """What all held-out pictures reach but a share, `strange`."""
+    return _floored(np.quantile(familiarity, strange))
 
 
 def sure(probabilities: np.ndarray, y: np.ndarray, threshold: float, known: np.ndarray | bool = True,

@@ -187,7 +187,7 @@ def decide(network: runtime.Answering, dataset: Dataset, recipe: Recipe) -> tupl
     y = dataset.held_out.y
     answer = evaluate.answers(network, dataset.held_out.x, recipe.input)
     temperature = round(evaluate.fit_temperature(answer.probabilities, y), 4)
-    reached = None if answer.familiarity is None else evaluate.choose_familiar(answer.familiarity)
+    reached = None if answer.familiarity is None else evaluate.choose_familiar(answer.familiarity, recipe.strange)
     known = evaluate.known(answer, reached)
     calibrated = runtime.tempered(answer.probabilities, temperature)
     return temperature, evaluate.choose_threshold(calibrated[known], y[known]), reached
