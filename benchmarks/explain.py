@@ -92,7 +92,7 @@ def main() -> None:
              if model.card.training and arguments.model in (None, name)}
     if not found:
         parser.error(f"there is no trained model of that name in {arguments.models}. Received: {arguments.model}")
-    classifier = AsSeen(Catalog(found), replace(Settings.from_env({}), models=arguments.models))
+    classifier = AsSeen(Catalog(found), replace(Settings.from_env(), models=arguments.models))
     print("| model | pictures | hottest tenth | random tenth | times | deletion | insertion | grid | milliseconds |")
     print("| --- " * 9 + "|")
     for name, model in found.items():

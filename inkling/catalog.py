@@ -102,7 +102,7 @@ class Mistake(Card):
 
 
 class Trial(Card):
-    """One training of the same recipe; accuracies on the held-out and on the test pictures."""
+    """One training of the same recipe; accuracies on held-out and test pictures, when asked once about each."""
 
     seed: int
     held_out: Share

@@ -182,8 +182,8 @@ def test_times_come_when_they_are_measured(restart, ink_model):
 def test_several_trainings_are_summed_up(change, visit, ink_model):
     trials = [{"seed": seed, "held_out": 0.995, "accuracy": accuracy} for seed, accuracy in enumerate((0.99, 0.98, 1))]
     change(trials=trials)
-    assert "Trained 3 times from different beginnings: 99.00% on average, give or take 1.00 points" in visit(
-        f"/models/{ink_model}")
+    said = "asked once about each picture: 99.00% on average, give or take 1.00 points, from 98.00% to 100.00%"
+    assert f"Trained 3 times from different beginnings and {said}" in visit(f"/models/{ink_model}")
 
 
 def test_the_page_says_how_many_corrections_were_learned(change, visit, ink_model):

@@ -40,6 +40,14 @@ def crops(pictures: np.ndarray, rng: np.random.Generator, side: int, shift: int 
     return out
 
 
+def mostly_crops(pictures: np.ndarray, rng: np.random.Generator, side: int, share: float = 0.3) -> np.ndarray:
+    """`crops`, but a share of the pictures as `photos`, so that other shapes and bad light are known too."""
+    out = crops(pictures, rng, side)
+    picked = rng.random(len(pictures)) < share
+    out[picked] = photos(pictures[picked], rng, side)
+    return out
+
+
 def light(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Brighter or darker, with more contrast or less."""
     table = np.clip(np.arange(256) * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25), 0, 255)

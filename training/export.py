@@ -65,7 +65,7 @@ def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
     network = keras.saving.load_model(check_file(model, "model.keras"), compile=False, safe_mode=True)
     once = mirror.plain(network)
     fitted = Fitted(familiar.plain(once), card.history, card.training.epochs, card.training.seconds)
-    recipe = recipe or replace(recipe_of(card), mirror=once is not network)
+    recipe = recipe or replace(recipe_of(card), mirror=once is not network, nudge=mirror.nudge_of(network))
     return save(replace(recipe, input=card.input), dataset, fitted, model.folder.parent,
                 card.training.command, card.training.seed, card.trials, card.training)
 
@@ -91,7 +91,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     if train:
         whole = familiar.with_familiarity(whole, train, recipe.input)
     if recipe.mirror:
-        whole = mirror.mirrored(whole)
+        whole = mirror.mirrored(whole, recipe.nudge)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
     return write_files(whole, x, folder, recipe.spare)

@@ -55,6 +55,7 @@ class Recipe:
     weights: str | None = None  # where those are: a file in the folder of data, where it exists, else "imagenet"
     fit: Callable[..., object] | None = None  # (recipe, data set, run) -> fit.Fitted; training.fit's loop if None
     mirror: bool = False  # what is served asks the network about the mirror image too, and takes the mean
+    nudge: int = 0  # and about both moved by so many pixels
     spare: int = 3  # of float16's bits of mantissa, that its weights do without: files compress by a quarter more
     strange: float = 0.025  # share of held-out pictures given up as unfamiliar: more notices more strangers
     groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves

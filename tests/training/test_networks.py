@@ -139,15 +139,26 @@ def test_the_other_convolutions_start_by_passing_on_what_they_get():
 # ---- Asked twice ----
 
 
-def test_a_mirrored_network_means_a_picture_and_its_mirror_image(tmp_path):
+def moved(x, down):
+    """Pictures one pixel further down and right (1), or up and left (-1), their rim as in a mirror."""
+    wide = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
+    return wide[:, 1 - down :, 1 - down :][:, :8, :8]
+
+
+@pytest.mark.parametrize("nudge", [0, 1])
+def test_a_mirrored_network_means_a_picture_and_its_mirror_image(tmp_path, nudge):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Flatten()(inputs)
     once = keras.Model(inputs, [keras.layers.Dense(3, activation="softmax")(x), keras.layers.Dense(1)(x)])
-    mirror.mirrored(once).save(tmp_path / "twice.keras")
+    mirror.mirrored(once, nudge).save(tmp_path / "twice.keras")
     twice = keras.saving.load_model(tmp_path / "twice.keras", safe_mode=True)
     x = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
-    for got, one, other in zip(twice(x), once(x), once(x[:, :, ::-1]), strict=True):
-        assert np.asarray(got) == pytest.approx((np.asarray(one) + np.asarray(other)) / 2, abs=1e-6)
+    views = [x, x, moved(x, 1), moved(x, -1)] if nudge else [x]
+    asked = [once(view) for one in views for view in (one, one[:, :, ::-1])]
+    wanted = [np.mean(same, axis=0) for same in zip(*asked, strict=True)]
+    for got, expected in zip(twice(x), wanted, strict=True):
+        assert np.asarray(got) == pytest.approx(expected, abs=1e-5)
+    assert mirror.nudge_of(twice) == nudge
     assert mirror.plain(twice).count_params() == once.count_params()
     assert mirror.plain(once) is once
