@@ -45,7 +45,6 @@ RECIPES = (
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist"),
         build=network,
         augment=partial(augment.drawings, turn=7, bend=0.6),
-        quick=True,
         epochs=14,
         learning_rate=3e-3,
         weight_decay=1e-3,
