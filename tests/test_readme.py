@@ -1,6 +1,7 @@
 """The README's figures of the models are those of their cards."""
 
 import re
+import statistics
 
 import pytest
 
@@ -41,6 +42,4 @@ def test_every_kind_of_stranger_stands_with_the_figures_of_the_card():
 def test_the_mean_of_several_seeds_stands_too(name):
     text = (ROOT / "README.md").read_text("utf-8")
     shares = [trial.accuracy for trial in CARDS[name].trials]
-    mean = sum(shares) / len(shares)
-    spread = (sum((share - mean) ** 2 for share in shares) / (len(shares) - 1)) ** 0.5
-    assert f"| `{name}` | {mean:.2%} ± {spread:.2%} |" in text
+    assert f"| `{name}` | {statistics.mean(shares):.2%} ± {statistics.stdev(shares):.2%} |" in text
