@@ -224,8 +224,8 @@ def marks(apart: np.ndarray, plain: int = 255) -> np.ndarray:
     if apart.max() < FAINTEST:
         raise BlankDrawing("nothing differs from the paper")
     difference, part = np.zeros(apart.shape[:2], np.uint8), box(apart)
-    red, green, blue = cv2.split(apart[part])
-    difference[part] = cv2.max(cv2.max(red, green), blue)
+    red, green, blue = np.moveaxis(apart[part], 2, 0)  # not cv2.split: of a part it takes eight times as long
+    difference[part] = np.maximum(np.maximum(red, green), blue)
     threshold, _ = cv2.threshold(difference, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return (difference > max(min(threshold, plain), FAINTEST / 2)).astype(np.uint8)
 
@@ -314,21 +314,27 @@ def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
     each line is kept, so that none breaks.
     """
     part = box(mask, math.ceil(target / 2) + 1)
-    ink = mask[part]
-    inside, grow = distance_inside(ink), (target - pen) / 2
-    # No pixel outside is nearer than 1, which growing by half a pixel does not reach.
-    outside = cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5) if grow > 0.5 else 1 - ink
-    cover = inside - outside + grow
-    if pen > target:
-        from_middle = cv2.distanceTransform(1 - ridge(inside).astype(np.uint8), cv2.DIST_L2, 5)
-        cover = np.maximum(cover, target / 2 - from_middle)
+    ink, grow = mask[part], (target - pen) / 2
+    if grow > 0.5:  # all of the ink stays; no pixel outside is nearer than 1
+        cover = grow - cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5)
+    else:
+        inside = distance_inside(ink)
+        cover = inside - (1 - ink) + grow
+        if pen > target:
+            from_middle = cv2.distanceTransform(1 - ridge(inside).astype(np.uint8), cv2.DIST_L2, 5)
+            cover = np.maximum(cover, target / 2 - from_middle)
     drawn = np.zeros(mask.shape, np.float32)
     drawn[part] = np.clip(cover + 0.5, 0, 1, dtype=np.float32)
     return drawn
 
 
 def centre_by_mass(cover: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """The drawing moved so that its centre of mass is where MNIST's digits have it, and by how much: (x, y)."""
+    """The drawing moved so that its centre of mass is where MNIST's digits have it, and by how much: (x, y).
+
+    In whole steps of the fine grid, which are a tenth of what the model can see.
+    """
     moments = cv2.moments(cover)
-    dx, dy = (MNIST_MIDDLE - moments[axis] / moments["m00"] for axis in ("m10", "m01"))
-    return cv2.warpAffine(cover, np.array([[1, 0, dx], [0, 1, dy]]), (SIDE, SIDE)), (dx, dy)
+    dx, dy = (round(MNIST_MIDDLE - moments[axis] / moments["m00"]) for axis in ("m10", "m01"))
+    left, top = max(0, -dx), max(0, -dy)
+    wide = cv2.copyMakeBorder(cover, max(0, dy), top, max(0, dx), left, cv2.BORDER_CONSTANT, value=0)
+    return wide[top : top + SIDE, left : left + SIDE], (dx, dy)
