@@ -99,7 +99,8 @@ def _compiled(model, threads: int, precision: str) -> Network:
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino().Core().compile_model(model, "CPU", hints)
+    ov = openvino()
+    compiled = ov.Core().compile_model(model, "CPU", hints)
     free = []  # infer requests that no call uses
 
     def network(batch: np.ndarray) -> list[np.ndarray]:
@@ -107,9 +108,11 @@ def _compiled(model, threads: int, precision: str) -> Network:
             request = free.pop()
         except IndexError:
             request = compiled.create_infer_request()
-        outputs = request.infer({0: batch}, share_inputs=True)  # copies, which the next call leaves alone
+        request.set_input_tensor(ov.Tensor(np.ascontiguousarray(batch), shared_memory=True))
+        request.infer()
+        outputs = [request.get_output_tensor(i).data.copy() for i in range(len(compiled.outputs))]
         free.append(request)
-        return [outputs[i] for i in range(len(compiled.outputs))]
+        return outputs
 
     return network
 
