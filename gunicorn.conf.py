@@ -87,9 +87,11 @@ def post_fork(_server, worker):
     By itself, glibc comes to keep blocks of up to 32 MB, in each thread: 20 clients that send 22 MB of text each left a
     worker at 835 MB, and so at 305.
     """
+    import cv2
     from prometheus_client import values
 
     glibc("mallopt", M_MMAP_THRESHOLD, LARGE_BLOCK)
+    cv2.setNumThreads(1)  # requests at once keep the cores busy
     values.ValueClass = values.MultiProcessValue(lambda: worker.number)
     logging.captureWarnings(True)
 
