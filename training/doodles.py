@@ -7,17 +7,20 @@ from keras import layers
 
 from inkling.catalog import InputSpec
 from training import augment
-from training.blocks import convolution, halved, residual
+from training.blocks import convolution, residual
 from training.recipe import Recipe
 
 
 def network(labels: int) -> keras.Model:
-    """Convolutions and residual blocks on 28, 14 and 7 pixels a side, then the mean of each map."""
+    """Convolutions and residual blocks on 28, 14 and 7 pixels a side, then a dense layer."""
     inputs = keras.Input((28, 28, 1))
-    x = convolution(inputs, 32)
+    x = convolution(convolution(inputs, 32), 32)
     for width in (64, 128):
-        x = layers.Dropout(0.1)(residual(halved(x, width)))
-    x = layers.GlobalAveragePooling2D()(convolution(x, 160))
+        x = residual(convolution(layers.MaxPooling2D()(x), width))
+        x = layers.Dropout(0.1)(x)
+    x = layers.MaxPooling2D()(convolution(x, 160))
+    x = layers.Flatten()(x)
+    x = layers.Dense(256, activation="relu")(x)
     x = layers.Dropout(0.4)(x)
     return keras.Model(inputs, layers.Dense(labels, activation="softmax")(x), name="doodles_cnn")
 
