@@ -108,7 +108,7 @@ def _compiled(model, threads: int, precision: str) -> Network:
             request = free.pop()
         except IndexError:
             request = compiled.create_infer_request()
-        request.set_input_tensor(ov.Tensor(np.ascontiguousarray(batch), shared_memory=True))
+        request.set_input_tensor(0, ov.Tensor(np.ascontiguousarray(batch), shared_memory=True))
         request.infer()
         outputs = [request.get_output_tensor(i).data.copy() for i in range(len(compiled.outputs))]
         free.append(request)
