@@ -328,4 +328,9 @@ def print_table(rows: Rows) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == STOPPED:  # TensorFlow's threads are in the middle of something: to end them in order aborts at times
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
