@@ -150,9 +150,7 @@ def test_a_shipped_network_is_what_goes_on(models_folder, name):
     network = recipe.build(len(model.card.labels))
     spec = model.card.input
     x = np.random.default_rng(0).random((4, spec.height, spec.width, spec.channels), np.float32)
-    shipped = keras.saving.load_model(model.folder / "model.keras", compile=False, safe_mode=True)
-    asked_once = mirror.plain(shipped) is shipped
-    whole = network if asked_once else mirror.mirrored(network, mirror.nudge_of(shipped))
+    whole = mirror.mirrored(network, recipe.nudge) if recipe.mirror else network
     answers = runtime.probabilities(np.asarray(keras.tree.flatten(whole(x, training=False))[0]))
     assert answers == pytest.approx(runtime.open_openvino(model)(x), abs=2e-3)
     assert network.trainable_weights
