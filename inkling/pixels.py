@@ -315,11 +315,11 @@ def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
     """
     part = box(mask, math.ceil(target / 2) + 1)
     ink, grow = mask[part], (target - pen) / 2
-    if grow > 0.5:  # all of the ink stays; no pixel outside is nearer than 1
+    if grow > 0.5:  # all of the ink stays, however deep it lies
         cover = grow - cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5)
     else:
         inside = distance_inside(ink)
-        cover = inside - (1 - ink) + grow
+        cover = inside - (1 - ink) + grow  # no pixel outside is nearer than 1, which growing so little does not reach
         if pen > target:
             from_middle = cv2.distanceTransform(1 - ridge(inside).astype(np.uint8), cv2.DIST_L2, 5)
             cover = np.maximum(cover, target / 2 - from_middle)
