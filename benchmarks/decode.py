@@ -42,12 +42,14 @@ ROWS = {  # what it is -> Pillow's format, how it is saved, and whether it is a 
 def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool]:
     """What `intake` makes of a file: the job, the bytes that go with it, and whether it is plain."""
     still = intake.STILLS[kind](data, settings.max_frames) if kind in intake.STILLS else intake.Still(data, None)
-    return Job(kind, still.frames, AT_LEAST, settings.max_pixels, settings.max_frames), still.data, still.plain
+    seconds = settings.decode_seconds * 10  # on a busy machine, too
+    job = Job(kind, still.frames, AT_LEAST, seconds, settings.max_pixels, settings.max_frames)
+    return job, still.data, still.plain
 
 
 def ways(settings: Settings) -> dict[str, Callable[[bytes, Job], object]]:
     """Both ways to decode."""
-    pool = helper.Pool(settings.decode_seconds * 10, settings.decode_memory)  # on a busy machine, too
+    pool = helper.Pool(settings.decode_memory)
     return {"worker": intake.decode, "helper": lambda data, job: intake.picture_of(*pool.ask(job._asdict(), data))}
 
 

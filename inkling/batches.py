@@ -100,7 +100,8 @@ class Batches:
         if len(files) > self._settings.max_batch:
             raise Rejected("too-many", f"At most {self._settings.max_batch} pictures go together. "
                                        f"Received: {len(files)}.", f"{len(files)} pictures")
-        pictures = [self._read(name, file, model, classifier) for name, file in files]
+        together = intake.Together(self._settings)
+        pictures = [self._read(name, file, together.settings(), model, classifier) for name, file in files]
         answers = iter(classifier.answer([each.prepared for each in pictures if isinstance(each, Picture)], model))
         return [_answered(_plain(name), picture, answers) for (name, _), picture in zip(files, pictures, strict=True)]
 
@@ -137,10 +138,11 @@ class Batches:
         with self._store.session() as session:
             session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
 
-    def _read(self, name: str, file: BinaryIO, model: str, classifier: Classifier) -> Picture | Rejected:
+    @staticmethod
+    def _read(name: str, file: BinaryIO, settings: Settings, model: str, classifier: Classifier) -> Picture | Rejected:
         start = time.perf_counter()
         try:
-            image = intake.read_stream(file, name, self._settings, at_least=LARGEST)
+            image = intake.read_stream(file, name, settings, at_least=LARGEST)
             decode = round((time.perf_counter() - start) * 1e3, 3)
             return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)
         except Rejected as error:

@@ -1,4 +1,4 @@
-"""What a helper process runs (inkling/helper.py): `python -m inkling.decoder LINE SECONDS MEGABYTES` decodes pictures.
+"""What a helper process runs (inkling/helper.py): `python -m inkling.decoder LINE MEGABYTES` decodes pictures.
 
 It is the first to be ended where the machine runs short of memory, may write no file, and knows no setting.
 """
@@ -20,13 +20,14 @@ IDLE = 60.0  # seconds without a picture after which it goes
 THREADS = 2  # of a decoder that uses several: each takes memory, whatever the number of cores
 
 
-def main(line: Connection, seconds: int, megabytes: int) -> None:
+def main(line: Connection, megabytes: int) -> None:
     """Answers one picture after the other, until the line is closed or nothing comes for long."""
     _confine(megabytes)
     while line.poll(IDLE):
-        job, data = helper.receive(line)
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # at its end the kernel ends this process
-        words, pixels = _answer(data, Job(**job))
+        words, data = helper.receive(line)
+        job = Job(**words)
+        signal.setitimer(signal.ITIMER_PROF, job.seconds)  # at its end the kernel ends this process
+        words, pixels = _answer(data, job)
         signal.setitimer(signal.ITIMER_PROF, 0)
         helper.send(line, words, pixels)
 
@@ -54,4 +55,4 @@ def _answer(data: memoryview, job: Job) -> tuple[dict, bytes]:
 
 if __name__ == "__main__":
     with suppress(EOFError, OSError):  # whoever asked is gone
-        main(Connection(int(sys.argv[1])), *map(int, sys.argv[2:]))
+        main(Connection(int(sys.argv[1])), int(sys.argv[2]))

@@ -50,12 +50,11 @@ def receive(line: Connection) -> tuple[dict, memoryview]:
 class Helper:
     """A process that runs `inkling.decoder`, with a line to it."""
 
-    def __init__(self, seconds: int, megabytes: int):
-        self._seconds = seconds
+    def __init__(self, megabytes: int):
         self._line, theirs = Pipe()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "inkling.decoder", str(theirs.fileno()), str(seconds), str(megabytes)],
+                [sys.executable, "-m", "inkling.decoder", str(theirs.fileno()), str(megabytes)],
                 cwd=ROOT, env=_environment(), pass_fds=[theirs.fileno()], process_group=0,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -65,10 +64,13 @@ class Helper:
     def ask(self, job: dict, data: bytes) -> tuple[dict, memoryview]:
         """What it answers: words and bytes.
 
+        Args:
+            job: the fields of an `intake.Job`.
+
         Raises:
             Ended: it took more time or memory than it may, or has crashed.
         """
-        watch = threading.Timer(self._seconds * PATIENCE, self.process.kill)
+        watch = threading.Timer(job["seconds"] * PATIENCE, self.process.kill)
         watch.daemon = True
         watch.start()
         try:
@@ -85,12 +87,11 @@ class Pool:
     """As many helpers as there are requests at once, kept for the next ones; each goes when it has had none for long.
 
     Args:
-        seconds: processor time that one may take for a picture.
         megabytes: memory that one may take.
     """
 
-    def __init__(self, seconds: int, megabytes: int):
-        self._limits = seconds, megabytes
+    def __init__(self, megabytes: int):
+        self._megabytes = megabytes
         self._idle: list[Helper] = []
         self._lock = threading.Lock()
 
@@ -106,7 +107,7 @@ class Pool:
             except Ended as error:
                 if error.status:  # else it went while it was asked
                     raise
-        return self._ask(Helper(*self._limits), job, data)
+        return self._ask(Helper(self._megabytes), job, data)
 
     def _waiting(self) -> Helper | None:
         """One that has nothing to do and is still there."""
@@ -128,9 +129,9 @@ class Pool:
 
 
 @cache
-def pool(seconds: int, megabytes: int) -> Pool:
-    """This process's helpers of these limits; none is started before it is asked, which is after a fork."""
-    return Pool(seconds, megabytes)
+def pool(megabytes: int) -> Pool:
+    """This process's helpers of this limit; none is started before it is asked, which is after a fork."""
+    return Pool(megabytes)
 
 
 def _environment() -> dict[str, str]:

@@ -3,10 +3,11 @@
 import base64
 import io
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
@@ -71,11 +72,13 @@ class Job(NamedTuple):
 
     Attributes:
         frames: as `Still` has them; None where decoding is to count them.
+        seconds: of the processor, that a helper may take; less than one is none.
     """
 
     kind: str
     frames: int | None
     at_least: int
+    seconds: float
     max_pixels: int
     max_frames: int
 
@@ -123,6 +126,22 @@ REASONS = {
     "busy": Reason(503, "Too much to do at the moment", "Wait a few seconds and send it again."),
     "rate-limited": Reason(429, "Too many requests", "Wait a minute and try again."),
 }
+
+
+class Together:
+    """The time that pictures sent together have: each may take what those before it left.
+
+    Plain pictures, which no helper decodes, are always read: they take little.
+    """
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._end = time.monotonic() + max(settings.batch_seconds, settings.decode_seconds)
+
+    def settings(self) -> Settings:
+        """Of the next picture: its `decode_seconds` are no more than what is left, which may be nothing."""
+        left = self._end - time.monotonic()
+        return replace(self._settings, decode_seconds=min(left, self._settings.decode_seconds))
 
 
 def advice(reason: str, settings: Settings, translate: Callable[[str], str] = str) -> str:
@@ -253,7 +272,7 @@ def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_le
         raise Rejected("mismatch", f"The {claim}, but the contents are {kind}. They must agree.", kind)
     with _reasons(kind, settings.max_pixels):
         still = STILLS[kind](data, settings.max_frames) if kind in STILLS else Still(data, None)
-        job = Job(kind, still.frames, at_least, settings.max_pixels, settings.max_frames)
+        job = Job(kind, still.frames, at_least, settings.decode_seconds, settings.max_pixels, settings.max_frames)
         return decode(still.data, job) if still.plain else _decode_elsewhere(still.data, job, settings)
 
 
@@ -297,8 +316,11 @@ def decode(data: bytes, job: Job) -> Image.Image:
 
 def _decode_elsewhere(data: bytes, job: Job, settings: Settings) -> Image.Image:
     """`decode` in a helper process, which may be killed or crash."""
+    if job.seconds < 1:
+        raise Rejected("busy", "The pictures before it took the time that pictures sent together have. "
+                               "Send it in another request.")
     try:
-        answer, pixels = helper.pool(settings.decode_seconds, settings.decode_memory).ask(job._asdict(), data)
+        answer, pixels = helper.pool(settings.decode_memory).ask(job._asdict(), data)
     except helper.Ended as error:
         raise _too_costly(job.kind) if error.overrun else _damaged(job.kind) from error
     except OSError as error:

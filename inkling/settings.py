@@ -123,6 +123,9 @@ SETTINGS = {
     "decode_memory": Setting(
         "INKLING_DECODE_MEMORY", "1024", "megabytes that it may take; what takes more of either is `too-large`",
         whole(128, 65536)),
+    "batch_seconds": Setting(
+        "INKLING_BATCH_SECONDS", "5", "seconds that pictures sent together have for that; those left then are told "
+        "`busy`, but for plain JPEG and PNG, which take little", whole(1, 600)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
                          whole(1, 1000)),
     "body_seconds": Setting(
@@ -161,8 +164,9 @@ class Settings:
     max_bytes: int
     max_pixels: int
     max_frames: int
-    decode_seconds: int
+    decode_seconds: float
     decode_memory: int
+    batch_seconds: int
     max_batch: int
     body_seconds: int
     concurrent: int

@@ -24,7 +24,7 @@ GIF = encode(scene(), "GIF")
 @pytest.fixture
 def pool(monkeypatch):
     """A pool of the test's own."""
-    pool = helper.Pool(SETTINGS.decode_seconds, SETTINGS.decode_memory)
+    pool = helper.Pool(SETTINGS.decode_memory)
     monkeypatch.setattr(helper, "pool", lambda *limits: pool)
     return pool
 
@@ -33,9 +33,9 @@ def read(data, name="a.gif", settings=SETTINGS):
     return intake.read_file(data, name, settings)
 
 
-def reason(data, name):
+def reason(data, name, settings=SETTINGS):
     with pytest.raises(intake.Rejected) as caught:
-        read(data, name)
+        read(data, name, settings)
     return caught.value.reason
 
 
@@ -91,12 +91,12 @@ def test_pictures_that_come_together_are_decoded_together(pool):
 # ---- When it ends ----
 
 
-@pytest.mark.parametrize(("limits", "make"), [((1, 1024), slow), ((4, 40), wide)], ids=["time", "memory"])
-def test_what_takes_too_much_is_too_large(pool, limits, make):
+@pytest.mark.parametrize(("seconds", "megabytes", "make"), [(1, 1024, slow), (4, 40, wide)], ids=["time", "memory"])
+def test_what_takes_too_much_is_too_large(pool, seconds, megabytes, make):
     assert read(GIF).size == (120, 80)
-    pool._limits, pool._idle = limits, []
-    assert reason(make(), "a.png") == "too-large"
-    pool._limits = helper.Pool(4, 1024)._limits
+    pool._megabytes, pool._idle = megabytes, []
+    assert reason(make(), "a.png", replace(SETTINGS, decode_seconds=seconds)) == "too-large"
+    pool._megabytes = 1024
     assert read(GIF).size == (120, 80), "the next one is decoded"
 
 
@@ -120,8 +120,8 @@ def test_where_none_can_be_started_it_is_busy(pool, monkeypatch):
 
 
 def test_a_crash_in_the_middle_is_an_end():
-    one = helper.Helper(4, 1024)
-    job = intake.Job("PNG", 1, 1024, SETTINGS.max_pixels, 1)
+    one = helper.Helper(1024)
+    job = intake.Job("PNG", 1, 1024, 4, SETTINGS.max_pixels, 1)
     threading.Timer(0.2, one.process.send_signal, (signal.SIGSEGV,)).start()
     with pytest.raises(helper.Ended) as caught:
         one.ask(job._asdict(), slow())
@@ -130,10 +130,10 @@ def test_a_crash_in_the_middle_is_an_end():
 
 def test_one_that_hangs_is_killed(monkeypatch):
     monkeypatch.setattr(helper, "PATIENCE", 0.2)
-    one = helper.Helper(1, 1024)
+    one = helper.Helper(1024)
     one.process.send_signal(signal.SIGSTOP)
     with pytest.raises(helper.Ended) as caught:
-        one.ask(intake.Job("GIF", 1, 1024, 10**6, 1)._asdict(), GIF)
+        one.ask(intake.Job("GIF", 1, 1024, 1, 10**6, 1)._asdict(), GIF)
     assert caught.value.overrun
 
 
@@ -155,7 +155,7 @@ def test_it_goes_when_nobody_is_there_to_ask(pool):
 
 def test_it_goes_when_it_has_nothing_to_do():
     code = ("import sys; from multiprocessing.connection import Pipe; from inkling import decoder; "
-            "decoder.IDLE = 0.01; ours, theirs = Pipe(); decoder.main(theirs, 4, 1024)")
+            "decoder.IDLE = 0.01; ours, theirs = Pipe(); decoder.main(theirs, 1024)")
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0
 
 
@@ -186,7 +186,13 @@ def test_a_lower_limit_of_the_system_stays():
 
 def test_the_settings_are_the_limits(monkeypatch):
     asked = []
-    monkeypatch.setattr(helper, "pool", lambda *limits: asked.append(limits) or helper.Pool(*limits))
+
+    class Noted(helper.Pool):
+        def ask(self, job, data):
+            asked.append((job["seconds"], self._megabytes))
+            return super().ask(job, data)
+
+    monkeypatch.setattr(helper, "pool", Noted)
     read(GIF, settings=replace(SETTINGS, decode_seconds=7, decode_memory=700))
     assert asked == [(7, 700)]
 

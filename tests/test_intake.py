@@ -246,7 +246,7 @@ def test_pillow_may_open_one_format_only(files, monkeypatch):
     asked, real = [], Image.open
     monkeypatch.setattr(Image, "open", lambda *given, **named: asked.append(named) or real(*given, **named))
     for extension, data in files.items():
-        intake.decode(data, intake.Job(KINDS[extension], None, 1024, SETTINGS.max_pixels, SETTINGS.max_frames))
+        intake.decode(data, intake.Job(KINDS[extension], None, 1024, 1, SETTINGS.max_pixels, SETTINGS.max_frames))
         assert asked.pop() == {"formats": [KINDS[extension]]}
 
 

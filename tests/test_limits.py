@@ -1,5 +1,6 @@
 """Too much is refused early, in the shape that every error has, and those who are refused can come back."""
 
+import csv
 import io
 import ipaddress
 import shutil
@@ -10,7 +11,9 @@ from dataclasses import replace
 
 import pytest
 
+from inkling import intake
 from inkling.web import gate, metrics, proxies
+from tests.hostile import build
 
 MOST = 3
 PARTS = ("others", "why", "heatmap.png", "steps/anything.png", "layers.png")  # of a result, computed when asked for
@@ -233,3 +236,40 @@ def test_nobody_waits_for_ever(make_app, settings, png, ink_model, monkeypatch):
     with turn(app):
         assert is_problem(api(app.test_client(), png, ink_model), 503, "busy")
     assert api(app.test_client(), png, ink_model).status_code == 200
+
+
+# ---- Together ----
+
+
+class Costly:
+    """Stands for the helpers: each picture takes 2.25 seconds of a clock that nothing else moves."""
+
+    def __init__(self):
+        self.now, self.allowed = 0.0, []
+
+    def monotonic(self):
+        return self.now
+
+    def ask(self, job, data):
+        self.allowed.append(job["seconds"])
+        self.now += 2.25
+        return {"size": (8, 8)}, bytes(range(192))
+
+
+@pytest.mark.parametrize("as_page", [False, True], ids=["api", "page"])
+def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
+        make_app, settings, monkeypatch, photo_model, as_page):
+    costly = Costly()
+    monkeypatch.setattr(intake, "time", costly)
+    monkeypatch.setattr(intake.helper, "pool", lambda megabytes: costly)
+    client = make_app(replace(settings, max_batch=5, decode_seconds=4, batch_seconds=5)).test_client()
+    files = [(build.encode(build.scene(), kind), f"a.{kind}") for kind in ("gif", "gif", "gif", "webp", "png")]
+    data = {"model": photo_model, "image": [(io.BytesIO(file), name) for file, name in files]}
+    if as_page:
+        table = client.get(client.post("/predict", data=data).location + ".csv").data.decode("utf-8-sig")
+        reasons = [row["error"] for row in csv.DictReader(io.StringIO(table, newline=""))]
+    else:
+        answers = client.post(f"/api/predict?model={photo_model}", data=data).json["results"]
+        reasons = [answer.get("error", {}).get("reason", "") for answer in answers]
+    assert reasons == ["", "", "busy", "busy", ""], "a plain one is always read"
+    assert costly.allowed == [4, 2.75]
