@@ -89,7 +89,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     """
     whole = bare(model, recipe.input)
     if train:
-        whole = familiar.with_familiarity(whole, train, recipe.input)
+        whole = familiar.with_familiarity(whole, train, recipe.input, recipe.centred)
     if recipe.mirror:
         whole = mirror.mirrored(whole, recipe.nudge)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))

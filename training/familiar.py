@@ -6,6 +6,11 @@ https://arxiv.org/abs/2203.10807), once that is 1.5 standard deviations above us
 standard deviations over training pictures. Energy alone misses photos of other things; the distances (Mahalanobis,
 relative Mahalanobis, k nearest neighbours, ViM) fail on doodles, whose strangers have small features.
 
+With many labels and features that are means of maps (the doodles' network) neither helps as much as the energy of
+logits that are counted from their mean: how far an answer is from saying all labels alike, which GEN (Liu et al. 2023,
+https://cvpr2023.thecvf.com/virtual/2023/poster/21065) comes near as its gamma nears 0. Digits and letters are told from
+doodles by 0.951 and 0.950 so, by 0.917 and 0.943 otherwise (AUROC).
+
 Where nothing was learned before the last layer (logistic regression), both tell how much ink there is, and little else;
 there it is the distance to the nearest of some typical training pictures, negated.
 
@@ -28,11 +33,12 @@ TYPICAL = 64  # pictures that stand for all, of a network that learned no featur
 SAMPLE = 3000  # training pictures that are looked at
 
 
-def with_familiarity(model: keras.Model, train: Split, spec: InputSpec) -> keras.Model:
+def with_familiarity(model: keras.Model, train: Split, spec: InputSpec, centred: bool = False) -> keras.Model:
     """The same network with outputs probabilities [n, labels] and familiarity [n, 1], where it ends in a dense layer.
 
     Args:
         train: pictures it was trained on; they go through the pipeline that serves, not augmented.
+        centred: takes the energy of logits counted from their mean, and nothing else.
 
     Returns:
         a new model that shares the layers of `model`; `plain` gives back what it was.
@@ -40,7 +46,7 @@ def with_familiarity(model: keras.Model, train: Split, spec: InputSpec) -> keras
     if not ends_in_dense(model):
         return model
     kept = stratified(train.y, SAMPLE, seed=0)
-    given = distance if learns_no_features(model) else energy_and_distance
+    given = distance if learns_no_features(model) else centred_energy if centred else energy_and_distance
     familiarity = given(model, train.x[kept], spec)
     return keras.Model(model.inputs, [*model.outputs, familiarity], name=model.name)
 
@@ -54,6 +60,14 @@ def energy_and_distance(model: keras.Model, pictures: np.ndarray, spec: InputSpe
     raw = values_of(layers.Concatenate()([energy, beside]), model, pictures, spec)
     energy, beside = (standard(one, values) for one, values in zip((energy, beside), raw.T, strict=True))
     return layers.Subtract(name="familiarity")([energy, ops.relu(beside - USUAL)])
+
+
+def centred_energy(model: keras.Model, pictures: np.ndarray, spec: InputSpec) -> keras.KerasTensor:
+    """[n, 1]: energy of the logits counted from their mean."""
+    _, logits = ends(model)
+    energy = ops.logsumexp(logits, axis=1, keepdims=True) - ops.mean(logits, axis=1, keepdims=True)
+    values = values_of(energy, model, pictures, spec)
+    return standard(energy, values, name="familiarity")
 
 
 def distance(model: keras.Model, pictures: np.ndarray, spec: InputSpec) -> keras.KerasTensor:
@@ -124,7 +138,7 @@ def energy_of(logits: keras.KerasTensor) -> keras.KerasTensor:
     return TEMPERATURE * ops.logsumexp(logits / TEMPERATURE, axis=1, keepdims=True)
 
 
-def standard(tensor: keras.KerasTensor, values: np.ndarray) -> keras.KerasTensor:
+def standard(tensor: keras.KerasTensor, values: np.ndarray, name: str | None = None) -> keras.KerasTensor:
     """A tensor in standard deviations from the mean of the values that it had."""
     spread = max(float(values.std()), 1e-6)
-    return layers.Rescaling(1 / spread, -float(values.mean()) / spread)(tensor)
+    return layers.Rescaling(1 / spread, -float(values.mean()) / spread, name=name)(tensor)

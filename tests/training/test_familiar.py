@@ -87,6 +87,15 @@ def test_of_a_linear_network_it_is_the_distance_to_a_typical_picture(monkeypatch
     assert np.corrcoef(told, wanted)[0, 1] == pytest.approx(1, abs=1e-3)
 
 
+def test_where_logits_are_centred_it_is_how_far_the_answer_is_from_all_labels_alike():
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(x))
+    both = familiar.with_familiarity(model, Split(*bars(200)), INK, centred=True)
+    answers, told = both.predict(as_batch(bars(50)[0]), verbose=0)
+    assert np.corrcoef(told[:, 0], -np.log(answers).mean(axis=1))[0, 1] == pytest.approx(1, abs=1e-3)
+
+
 def test_a_network_without_a_last_dense_layer_stays_as_it_is():
     inputs = keras.Input((28, 28, 1))
     model = keras.Model(inputs, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(inputs)))
