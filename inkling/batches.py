@@ -101,7 +101,7 @@ class Batches:
             raise Rejected("too-many", f"At most {self._settings.max_batch} pictures go together. "
                                        f"Received: {len(files)}.", f"{len(files)} pictures")
         together = intake.Together(self._settings)
-        pictures = [self._read(name, file, together.settings(), model, classifier) for name, file in files]
+        pictures = [_read(name, file, together, model, classifier) for name, file in files]
         answers = iter(classifier.answer([each.prepared for each in pictures if isinstance(each, Picture)], model))
         return [_answered(_plain(name), picture, answers) for (name, _), picture in zip(files, pictures, strict=True)]
 
@@ -138,15 +138,17 @@ class Batches:
         with self._store.session() as session:
             session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
 
-    @staticmethod
-    def _read(name: str, file: BinaryIO, settings: Settings, model: str, classifier: Classifier) -> Picture | Rejected:
-        start = time.perf_counter()
-        try:
+
+def _read(name: str, file: BinaryIO, together: intake.Together, model: str, classifier: Classifier
+          ) -> Picture | Rejected:
+    start = time.perf_counter()
+    try:
+        with together.share() as settings:
             image = intake.read_stream(file, name, settings, at_least=LARGEST)
-            decode = round((time.perf_counter() - start) * 1e3, 3)
-            return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)
-        except Rejected as error:
-            return error
+        decode = round((time.perf_counter() - start) * 1e3, 3)
+        return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)
+    except Rejected as error:
+        return error
 
 
 def _answered(name: str, picture: Picture | Rejected, answers: Iterator[Prediction]) -> Answered:

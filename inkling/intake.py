@@ -72,7 +72,7 @@ class Job(NamedTuple):
 
     Attributes:
         frames: as `Still` has them; None where decoding is to count them.
-        seconds: of the processor, that a helper may take; less than one is none.
+        seconds: of the processor, that a helper may take.
     """
 
     kind: str
@@ -128,20 +128,43 @@ REASONS = {
 }
 
 
+class TooCostly(Rejected):
+    """Decoding takes more time or memory than it may."""
+
+    def __init__(self, kind: str):
+        super().__init__("too-large", "Decoding this picture takes more time or memory than one may take; a smaller "
+                                      f"one is needed, or one saved as JPEG. Received: {kind}", kind)
+
+
 class Together:
-    """The time that pictures sent together have: each may take what those before it left.
+    """The time that pictures sent together have: the first may take all that one may, the next what is left.
 
     Plain pictures, which no helper decodes, are always read: they take little.
     """
 
     def __init__(self, settings: Settings):
         self._settings = settings
-        self._end = time.monotonic() + max(settings.batch_seconds, settings.decode_seconds)
+        self._end: float | None = None
 
-    def settings(self) -> Settings:
-        """Of the next picture: its `decode_seconds` are no more than what is left, which may be nothing."""
-        left = self._end - time.monotonic()
-        return replace(self._settings, decode_seconds=min(left, self._settings.decode_seconds))
+    @contextmanager
+    def share(self) -> Iterator[Settings]:
+        """Around the reading of the next picture: the settings for it.
+
+        Raises:
+            Rejected: "busy", where it needed more than was left.
+        """
+        left = usual = self._settings.decode_seconds
+        if self._end is None:
+            self._end = time.monotonic() + self._settings.batch_seconds
+        else:
+            left = min(usual, max(0, self._end - time.monotonic()))
+        try:
+            yield replace(self._settings, decode_seconds=left)
+        except TooCostly as error:
+            if left == usual:
+                raise
+            raise Rejected("busy", "The pictures before it took most of the time that pictures sent together have. "
+                                   "Send it in another request.") from error
 
 
 def advice(reason: str, settings: Settings, translate: Callable[[str], str] = str) -> str:
@@ -286,7 +309,7 @@ def _reasons(kind: str, max_pixels: int) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(re.search(r"\d+ pixels", str(error))[0], max_pixels) from error
     except MemoryError as error:
-        raise _too_costly(kind) from error
+        raise TooCostly(kind) from error
     except Exception as error:  # decoders raise whatever they like on hostile bytes
         raise _damaged(kind) from error
 
@@ -316,13 +339,12 @@ def decode(data: bytes, job: Job) -> Image.Image:
 
 def _decode_elsewhere(data: bytes, job: Job, settings: Settings) -> Image.Image:
     """`decode` in a helper process, which may be killed or crash."""
-    if job.seconds < 1:
-        raise Rejected("busy", "The pictures before it took the time that pictures sent together have. "
-                               "Send it in another request.")
+    if not job.seconds:
+        raise TooCostly(job.kind)
     try:
         answer, pixels = helper.pool(settings.decode_memory).ask(job._asdict(), data)
     except helper.Ended as error:
-        raise _too_costly(job.kind) if error.overrun else _damaged(job.kind) from error
+        raise TooCostly(job.kind) if error.overrun else _damaged(job.kind) from error
     except OSError as error:
         raise Rejected("busy", "The machine has no room for another decoder. Try again in a few seconds.") from error
     return picture_of(answer, pixels)
@@ -369,11 +391,6 @@ def _check_frames(frames: int, job: Job) -> None:
 
 def _damaged(kind: str) -> Rejected:
     return Rejected("truncated", f"The {kind} picture is cut off or damaged; a complete one is needed.", kind)
-
-
-def _too_costly(kind: str) -> Rejected:
-    return Rejected("too-large", "Decoding this picture takes more time or memory than one may take; a smaller one is "
-                                 f"needed, or one saved as JPEG. Received: {kind}", kind)
 
 
 def _sniff(data: bytes) -> str | None:

@@ -85,10 +85,11 @@ def database(text: str) -> str:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        make_url(text)
+        make_url(text).get_dialect().import_dbapi()
         return text
-    except SQLAlchemyError as error:
-        raise ValueError("empty or an SQLAlchemy URL, such as sqlite:////var/lib/inkling.sqlite3") from error
+    except (SQLAlchemyError, ImportError) as error:
+        raise ValueError("empty or an SQLAlchemy URL whose driver is installed, such as "
+                         "sqlite:////var/lib/inkling.sqlite3") from error
 
 
 SETTINGS = {
@@ -124,8 +125,8 @@ SETTINGS = {
         "INKLING_DECODE_MEMORY", "1024", "megabytes that it may take; what takes more of either is `too-large`",
         whole(128, 65536)),
     "batch_seconds": Setting(
-        "INKLING_BATCH_SECONDS", "5", "seconds that pictures sent together have for that; those left then are told "
-        "`busy`, but for plain JPEG and PNG, which take little", whole(1, 600)),
+        "INKLING_BATCH_SECONDS", "5", "seconds that pictures sent together have for that; what needs more than "
+        "is left is told `busy`, but for plain JPEG and PNG, which take little", whole(1, 600)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
                          whole(1, 1000)),
     "body_seconds": Setting(

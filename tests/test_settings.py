@@ -27,7 +27,7 @@ BAD = {
     "INKLING_RATE_STORAGE": ["localhost:6379", "memory://"],
     "INKLING_TRUSTED_PROXIES": ["proxy", "127.0.0.1;10.0.0.1", "10.0.0.1/8"],
     "INKLING_METRICS_FROM": ["*", "all"],
-    "INKLING_DATABASE_URL": ["not a URL"],
+    "INKLING_DATABASE_URL": ["not a URL", "postgre://localhost/inkling", "postgresql+nodriver://localhost/inkling"],
     "INKLING_SECRET_KEY": ["too short"],
     "INKLING_MODELS": ["~no-such-user/models", ""],
     "INKLING_PICTURES": ["~no-such-user/pictures", ""],

@@ -10,7 +10,6 @@ from inkling import intake, pixels
 from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
-from inkling.settings import Settings
 from inkling.web import allow_batch, errors, gate, inkling, metrics, openapi
 from inkling.web.bodies import LARGE
 
@@ -39,7 +38,7 @@ def predict():
     readers = _readers()
     with gate.turn():
         together = intake.Together(inkling().settings)
-        pictures = [_read(reader, together.settings(), card) for reader in readers]
+        pictures = [_read(reader, together, card) for reader in readers]
         answers = iter(classifier.answer([seen for seen, _ in pictures if not isinstance(seen, Rejected)], card.name))
     results = [(seen if isinstance(seen, Rejected) else next(answers), decode) for seen, decode in pictures]
     if len(results) > 1:
@@ -126,11 +125,12 @@ def _json_body():
         abort(400, f"{SHAPE} Received: something else.")
 
 
-def _read(reader, settings: Settings, card: ModelCard) -> tuple:
+def _read(reader, together: intake.Together, card: ModelCard) -> tuple:
     """(picture as the model sees it, or why not; milliseconds to decode it): a large one is not held any longer."""
     start, decode = time.perf_counter(), 0.0
     try:
-        image = reader(settings, pixels.enough(card.input))
+        with together.share() as settings:
+            image = reader(settings, pixels.enough(card.input))
         decode = round((time.perf_counter() - start) * 1e3, 3)
         return inkling().classifier.prepare(image, card.name), decode
     except Rejected as error:
