@@ -25,6 +25,7 @@ export class Sketch extends EventTarget {
   /** @type {Stroke[] | null} The drawing that is performing itself, */ #script = null;
   /** as far as it has come: 0 to 1. */ #progress = 0;
   #cursor = [FIELD / 2, FIELD / 2];
+  /** The pointer that draws, by its id. */ #pointer = -1;
   #frame = 0;
 
   /**
@@ -37,7 +38,8 @@ export class Sketch extends EventTarget {
     this.pen = pen;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#close());
+    for (const end of ["pointerup", "pointercancel"])
+      canvas.addEventListener(end, (event) => this.#up(/** @type {PointerEvent} */ (event)));
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("focus", () => this.redraw());
     canvas.addEventListener("blur", () => { this.#close(); this.redraw(); });
@@ -156,10 +158,16 @@ export class Sketch extends EventTarget {
 
   /** @param {PointerEvent} event */
   #down(event) {
-    // A second finger and the other mouse buttons do not draw.
-    if (!event.isPrimary || event.button !== 0) return;
+    // A second finger, a palm beside the pen and the other mouse buttons do not draw.
+    if (!event.isPrimary || event.button !== 0 || this.canvas.hasPointerCapture(this.#pointer)) return;
+    this.#pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.#begin(this.#locate(event));
+  }
+
+  /** @param {PointerEvent} event */
+  #up(event) {
+    if (event.pointerId === this.#pointer) this.#close();
   }
 
   /** @param {PointerEvent} event */

@@ -26,6 +26,7 @@ function follow() {
   const can = { undo: sketch.canUndo, redo: sketch.canRedo, clear: !sketch.blank };
   // aria-disabled, not disabled: a button that goes grey must not lose the focus.
   for (const name in can) draw.querySelector(`[data-action=${name}]`)?.setAttribute("aria-disabled", String(!can[name]));
+  draw.ariaBusy = "false"; // an answer that was on its way was stopped, or is about another drawing
   if (sketch.blank || !model.value) live.say();
   else live.ask(sketch, model.value);
   // Last, because a browser that blocks storage throws here.
@@ -105,5 +106,5 @@ document.addEventListener("keydown", shortcut);
 for (const name in actions) draw.querySelector(`[data-action=${name}]`)?.addEventListener("click", actions[name]);
 for (const select of document.querySelectorAll("select")) select.addEventListener("change", () => remember(select));
 addEventListener("pageshow", wake);
-recall();
 offer(/** @type {HTMLElement} */ (draw.querySelector(".examples")), model, live, sketch);
+recall(); // last, because a browser that blocks storage throws here

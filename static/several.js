@@ -5,6 +5,11 @@ import { fill, find } from "./upload.js";
 /** Pixels a side of a small picture: sharp on a phone's screen, four or five in a row. */
 const SIDE = 160;
 
+/** What the help page that came in place of the answers says: too many visitors at once, for one. @param {XMLHttpRequest} request */
+function reason({ responseText }) {
+  return new DOMParser().parseFromString(responseText, "text/html").querySelector(".problem p")?.textContent;
+}
+
 export class Several {
   /** @type {File[]} */
   #files = [];
@@ -99,7 +104,7 @@ export class Several {
       this.bar.removeAttribute("value");
     });
     request.addEventListener("error", () => this.#stop(sayLost));
-    request.addEventListener("load", () => (request.status < 400 ? this.#show(request) : this.#stop(sayFailed)));
+    request.addEventListener("load", () => (request.status < 400 ? this.#show(request) : this.#stop(reason(request) ?? sayFailed)));
     request.open("POST", this.form.action);
     request.send(new FormData(this.form));
   }

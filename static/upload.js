@@ -18,6 +18,8 @@ export function enhance(form) {
     const kept = new DataTransfer();
     for (const file of good) kept.items.add(file);
     input.files = kept.files;
+    // The visitor stopped the one before; of several, the bar says that they are still on their way.
+    if (find(form, ".sending").hidden) form.ariaBusy = "false";
     preview.show(good, problem);
     // Fetched for several only, so that a first visit stays light.
     if (good.length > 1) loaded ??= import("./several.js").then(({ Several }) => new Several(form, take));

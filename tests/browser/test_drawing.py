@@ -113,6 +113,18 @@ def test_a_tap_is_a_dot(page):
     assert colour_at(page, 212, 200) == WHITE
 
 
+@pytest.mark.parametrize("kind", ["pointerdown", "pointerup", "pointercancel"])
+def test_a_palm_beside_the_pen_neither_draws_nor_ends_the_line(page, kind):
+    start, end = on_screen(page, LINE)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.locator("#canvas").evaluate("""(canvas, kind) => canvas.dispatchEvent(
+        new PointerEvent(kind, {pointerId: 77, pointerType: "touch", isPrimary: true, clientX: 9, clientY: 9}))""", kind)
+    page.mouse.move(*end, steps=5)
+    page.mouse.up()
+    assert colour_at(page, 200, 200) == BLACK
+
+
 def test_the_right_button_does_not_draw(page):
     page.mouse.move(*on_screen(page, LINE)[0])
     page.mouse.down(button="right")

@@ -18,6 +18,15 @@ def named(label):
     return f"an {label}" if label in ("octopus", "8") else f"a {label}"
 
 
+def test_they_are_there_where_the_browser_stores_nothing(new_context):
+    page = new_context().new_page()
+    page.add_init_script("""Object.defineProperty(window, "sessionStorage", {
+        get() { throw new DOMException("blocked", "SecurityError"); }})""")
+    page.goto("/?draw=digits-cnn")
+    page.reload()  # only then is a kept drawing looked for
+    expect(page.get_by_role("button", name=f"Draw {named(EXAMPLES['digits'][0]['label'])}")).to_be_visible()
+
+
 @pytest.mark.parametrize("task, example", EACH, ids=lambda value: value["label"] if isinstance(value, dict) else value)
 def test_a_click_draws_it_and_the_model_knows_it(open_page, task, example):
     page = open_page(f"/?draw={MODELS[task]}", viewport={"width": 360, "height": 740})

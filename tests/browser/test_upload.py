@@ -71,6 +71,20 @@ def test_the_second_photo_replaces_the_first(page, cat):
     assert page.locator("#image").evaluate("(input) => [...input.files].map((f) => f.name)") == ["other.jpg"]
 
 
+def test_after_one_was_stopped_on_its_way_another_can_be_sent(page, cat):
+    page.route("**/predict", lambda route: None)  # no answer comes
+    page.set_input_files("#image", cat)
+    # In one go: a page that is on its way elsewhere answers no further question.
+    page.locator("#photo").evaluate("""form => new Promise((stopped) => {
+        form.requestSubmit();
+        setTimeout(() => stopped(stop()), 300);
+    })""")
+    page.unroute("**/predict")
+    page.set_input_files("#image", cat | {"name": "other.jpg"})
+    send(page)
+    page.wait_for_url("**/results/*")
+
+
 def test_a_photo_the_browser_cannot_show_is_named(page):
     by_form(page, {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"not shown by Chromium"})
     expect(page.locator("#photo .name")).to_have_text("IMG_1.HEIC")
