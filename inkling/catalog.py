@@ -117,7 +117,7 @@ class Metrics(Card):
     accuracy: Share
     calibration_error_before: Share  # expected calibration error, 15 bins, temperature 1
     calibration_error: Share  # the same at the card's temperature
-    sure_share: Share  # share of test pictures at or above the threshold
+    sure_share: Share  # share of test pictures that are called sure
     sure_accuracy: Share  # accuracy among them
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]  # [true][predicted]

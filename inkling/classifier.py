@@ -183,8 +183,9 @@ class Classifier:
             if name not in self._layers:
                 try:
                     self._layers[name] = runtime.open_layers(self.catalog.models[name], self._threads)
-                except ValueError as error:
-                    raise self._switched_off(name, error) from error
+                except ValueError as error:  # its file is another by now; what was opened before goes on answering
+                    raise Rejected("model-unavailable", f"The model {name!r} cannot be opened anew: {error}.",
+                                   name[:40]) from error
         network = self._layers[name]
         return [maps[0] for maps in network(pixels.scale(picture.seen[None], card.input.scaling))] if network else []
 
@@ -221,4 +222,4 @@ class Classifier:
 
 def _workers() -> int:
     """Workers that share the cores, as gunicorn.conf.py tells its children."""
-    return max(1, int(os.environ.get("WEB_CONCURRENCY", "1")))
+    return max(1, int(os.environ.get("WEB_CONCURRENCY") or 1))

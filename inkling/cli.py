@@ -71,7 +71,9 @@ def corrections() -> None:
 @with_appcontext
 def list_corrections() -> None:
     """List them, oldest first: when, result, model, its answer and the right label."""
-    for result in current_app.extensions["inkling"].store.corrected():
+    with _store_told():
+        results = current_app.extensions["inkling"].store.corrected()
+    for result in results:
         right = result.correction or "none of its labels"
         click.echo(f"{result.created:%Y-%m-%d %H:%M}  {result.id}  {result.model}: {result.label} -> {right}")
 
@@ -82,7 +84,8 @@ def list_corrections() -> None:
 def export(folder: Path) -> None:
     """Write the pictures to DIR/TASK/LABEL/, for `python -m training train NAME --corrections DIR`."""
     try:
-        count, left = written.export(current_app.extensions["inkling"].store, folder)
+        with _store_told():
+            count, left = written.export(current_app.extensions["inkling"].store, folder)
     except ValueError as error:
         raise click.ClickException(f"{error}.") from error
     except OSError as error:
@@ -97,10 +100,8 @@ def export(folder: Path) -> None:
 def prune() -> None:
     """Remove results beyond INKLING_RETENTION_DAYS and INKLING_QUOTA_MB, and what a crash left behind."""
     inkling = current_app.extensions["inkling"]
-    try:
+    with _store_told():
         done = clear(inkling.store, inkling.settings)
-    except StoreError as error:
-        raise click.ClickException(f"{error}.") from error
     if done is None:
         raise click.ClickException("another process is pruning just now.")
     for count, what in (
@@ -111,6 +112,15 @@ def prune() -> None:
         if count:
             click.echo(f"removed: {count} {what}")
     click.echo(f"kept: {done.results} results, {done.bytes / 2**20:.1f} MiB")
+
+
+@contextmanager
+def _store_told() -> Iterator[None]:
+    """A line in place of a traceback, where what is kept cannot be read or changed."""
+    try:
+        yield
+    except StoreError as error:
+        raise click.ClickException(f"{error}.") from error
 
 
 def _first_for_photos(classifier: Classifier) -> str:
@@ -131,7 +141,7 @@ def _say(answers: Iterable[Answered], as_json: bool) -> int:
             continue
         failed += 1
         problem = {"file": str(file), "error": {"reason": answer.reason, "detail": str(answer)}}
-        click.echo(json.dumps(problem) if as_json else f"{file}: {answer}", err=not as_json)
+        click.echo(json.dumps(problem) if as_json else f"{click.format_filename(file)}: {answer}", err=not as_json)
     return failed
 
 
@@ -167,7 +177,7 @@ def _whole(path: Path) -> Iterator[TextIO]:
 
 
 def _as_text(file: Path, answer: Prediction) -> str:
-    return f"{file}: {answer.label} ({answer.wording}, {answer.confidence:.1%})"
+    return f"{click.format_filename(file)}: {answer.label} ({answer.wording}, {answer.confidence:.1%})"
 
 
 def _as_json(file: Path, answer: Prediction, decode: float) -> str:

@@ -19,6 +19,7 @@ def export(store: Store, target: Path) -> tuple[int, int]:
     Raises:
         ValueError: `target` holds something, or is no folder.
         OSError: it cannot be written.
+        StoreError: what is kept cannot be read.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"{target} must be a new or an empty folder")

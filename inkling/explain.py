@@ -27,7 +27,7 @@ GRIDS = {"ink": (10, 7), "photo": (10, 7, 5, 4)}  # parts a side, the finest tha
 ENOUGH = {"ink": 50.0, "photo": 400.0}  # milliseconds that the network may take, less than may pass
 TRIALS = 6  # runs that tell how fast a model is, the first of which are slow
 SLICE = 16  # pictures that the network holds at once: more are hardly faster, and a worker keeps their memory
-PLACES = 2  # explanations under way in a process: one is computed, one waits
+PLACES = 4  # explanations under way in a process: one is computed, the others wait
 BLUR = 0.1  # of the side: what is hidden in a photo is blurred by so much, its colours stay
 
 OVERLAY = 320  # pixels of the overlay's longer side

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from inkling.classifier import Prediction, wording
+from inkling.classifier import PROBABLY, Prediction, wording
 from inkling.pause import Pause
 from inkling.settings import Settings
 
@@ -81,6 +81,11 @@ class Result:
     @property
     def confidence(self) -> float:
         return self.predictions[0][1]
+
+    @property
+    def strange(self) -> bool:
+        """Whether it is not sure of a strong answer, for the picture is unlike those that the model learned from."""
+        return self.wording == "not sure" and self.confidence >= PROBABLY
 
 
 class Store:

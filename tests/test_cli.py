@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -39,6 +40,14 @@ def test_each_file_gets_a_line(runner, files, ink_model, classifier, drawing):
     expected = f"{answer.label} ({wording(answer.confidence, answer.sure)}, {answer.confidence:.1%})"
     assert second == f"{files[1]}: {expected}"
     assert done.stderr == ""
+
+
+def test_a_name_that_is_no_text_is_told_all_the_same(runner, tmp_path, png, ink_model):
+    for name in (b"\xff.png", b"\xff.txt"):
+        Path(tmp_path, os.fsdecode(name)).write_bytes(png)
+    done = runner.invoke(args=["classify", str(tmp_path), "--model", ink_model])
+    assert (done.exit_code, len(done.stdout.splitlines()), len(done.stderr.splitlines())) == (1, 1, 1)
+    assert done.stdout.startswith(f"{tmp_path}/\ufffd.png: ")
 
 
 def test_json_is_one_object_a_line(runner, files, ink_model, classifier, drawing):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from inkling.corrections import folder_of, label_of
+from inkling.store import StoreError
 
 
 @pytest.fixture
@@ -145,6 +146,16 @@ def test_they_are_listed(runner, client, send, kept_result):
     first_line, second_line = done.stdout.splitlines()
     assert first_line.endswith(f"{kept_result(first).id}  digits-cnn: {kept_result(first).label} -> 7")
     assert second_line.endswith(f"cats-dogs-cnn: {kept_result(second).label} -> none of its labels")
+
+
+@pytest.mark.parametrize("command", [["list"], ["export", "told"]])
+def test_a_store_that_cannot_be_read_is_told_in_a_line(app, runner, monkeypatch, command):
+    def locked(self):
+        raise StoreError("the database is locked")
+
+    monkeypatch.setattr(type(app.extensions["inkling"].store), "corrected", locked)
+    done = runner.invoke(args=["corrections", *command])
+    assert (done.exit_code, done.stderr) == (1, "Error: the database is locked.\n")
 
 
 def test_they_are_written_as_they_were_kept(app, runner, client, send, kept_result, tmp_path):

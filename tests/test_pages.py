@@ -200,6 +200,17 @@ def test_a_photo_is_answered_by_its_result(client, jpeg, photo_model):
     assert client.get(answer.location).status_code == 200
 
 
+@pytest.mark.parametrize("familiarity, says", [(-9.0, "Unlike what it learned from, "), (9.0, "Sure, ")])
+def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
+        client, app, classifier, drawing, ink_model, familiarity, says):
+    answer = classifier.classify_one(drawing, ink_model)
+    assert answer.sure
+    answer = replace(answer, familiarity=familiarity)
+    id = app.extensions["inkling"].store.add(drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
+    wording = re.search(r'<p class="wording">(.*?)</p>', client.get(f"/results/{id}").text)[1]
+    assert wording.startswith(says)
+
+
 def test_a_result_shows_the_answer(client, app, result, classifier, drawing, ink_model):
     answer = classifier.classify_one(drawing, ink_model)
     kept = app.extensions["inkling"].store.get(result.rpartition("/")[2])

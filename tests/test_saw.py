@@ -8,6 +8,7 @@ from PIL import Image
 
 from inkling import pixels, saw
 from inkling.classifier import Classifier
+from inkling.intake import Rejected
 from inkling.settings import Settings
 
 LAYERED = {"digits-cnn", "doodles-cnn", "objects-cnn", "cats-dogs-cnn", "cats-dogs-mobilenet"}
@@ -103,6 +104,22 @@ def test_the_first_layer_is_opened_once_and_only_when_asked_for(monkeypatch, cla
     assert first.shape[0] >= 16
     assert first.shape[1:] == (28, 28)
     assert later.shape[1] <= 28
+
+
+def test_a_file_that_was_exchanged_since_shows_no_layers_and_the_model_goes_on(
+        monkeypatch, classifier, drawing, ink_model):
+    from inkling import runtime
+
+    def changed(*_):
+        raise ValueError("model.onnx is not the card's")
+
+    monkeypatch.setattr(runtime, "open_layers", changed)
+    fresh = Classifier(classifier.catalog, Settings.from_env({"INKLING_THREADS": "1"}))
+    with pytest.raises(Rejected) as caught:
+        fresh.layers(fresh.prepare(drawing, ink_model), ink_model)
+    assert caught.value.reason == "model-unavailable"
+    assert fresh.broken == {}
+    assert fresh.classify_one(drawing, ink_model).model == ink_model
 
 
 def test_keras_shows_no_layers(classifier, drawing, ink_model):

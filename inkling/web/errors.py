@@ -71,8 +71,9 @@ def failed(error: HTTPException):
     if error.code < 400:
         return error
     if not for_programs():
-        return render_template("error.html", status=error.code, title=gettext(error.name),
-                               detail=gettext(error.description)), error.code
+        page = render_template("error.html", status=error.code, title=gettext(error.name),
+                               detail=gettext(error.description))
+        return page, error.code, {"Retry-After": str(RETRY_AFTER)} if error.code in RETRIED else {}
     reason = re.sub(r"[^a-z]+", "-", error.name.lower())
     response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))
     for name, value in error.get_headers():  # such as Allow

@@ -70,7 +70,7 @@ def _page(found: Result, picture_url: str) -> str:
     ranked = found.predictions
     shown = SimpleNamespace(
         id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
-        wording=found.wording, predictions=ranked[:TOP], rest=ranked[TOP:],
+        wording=found.wording, strange=found.strange, predictions=ranked[:TOP], rest=ranked[TOP:],
         created=found.created, milliseconds=found.milliseconds, model=found.model, correction=found.correction,
         expires=inkling().store.expires(found), picture_url=picture_url)
     card = inkling().classifier.catalog.models.get(found.model)

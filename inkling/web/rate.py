@@ -89,5 +89,9 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def _client() -> str:
     """Whom a post is counted for: an IPv4 address, or the network of an IPv6 one."""
-    address = request.remote_addr or ""
-    return str(ipaddress.ip_network((address, HOME), strict=False)) if ":" in address else address
+    try:
+        address = ipaddress.ip_address((request.remote_addr or "").partition("%")[0])
+    except ValueError:
+        return ""  # a socket that is a file has no addresses
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(address if address.version == 4 else ipaddress.ip_network((address, HOME), strict=False))

@@ -98,7 +98,8 @@ class ModelShort(Shape):
     labels: list[str]
     parameters: int
     accuracy: Annotated[Share | None, Field(description="on its test pictures; null where it was not measured")]
-    threshold: Annotated[Share, Field(description="answers at or above it are called sure")]
+    threshold: Annotated[Share, Field(
+        description="answers at or above it are called sure, where the picture looks familiar")]
 
 
 class Models(Shape):

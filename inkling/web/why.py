@@ -15,7 +15,6 @@ blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
 
 
 @blueprint.get("/why")
-@gate.in_turn
 def page(id: str):
     """Where the model looked, in words and as an overlay on the picture."""
     found = kept.result(id)
@@ -23,7 +22,6 @@ def page(id: str):
 
 
 @blueprint.get("/heatmap.png")
-@gate.in_turn
 def heatmap(id: str):
     """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
     return kept.private(send_file(_heatmap(kept.result(id)), "image/png", max_age=0))
@@ -75,7 +73,8 @@ def _heatmap(found: Result) -> Path | BytesIO:
     """The file of a result's heat map, computed where there is none yet, and kept if that can be done."""
     path = inkling().store.heatmap(found.id)
     if not path.is_file():
-        picture = kept.picture(found)
+        with gate.turn():  # for opening it alone: answers do not wait for explanations, which have places of their own
+            picture = kept.picture(found)
         try:
             why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label)
         except intake.Rejected as error:
