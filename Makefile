@@ -70,11 +70,11 @@ words: .venv/dev.done
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ .venv/serve.done
 
-# Apart, for what is compared with must not be what serves.
 .venv/fuzz.done: requirements-fuzz.txt .venv/dev.done
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	@touch $@
 
+# Apart, for what is compared with must not be what serves.
 .venv-bench/done: requirements-bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements-bench.txt

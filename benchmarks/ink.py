@@ -1,6 +1,6 @@
 """Do drawings survive the canvas? Test drawings redrawn as a visitor would, and the accuracy of each condition.
 
-    python -m benchmarks.ink [--limit 500] [--models models]
+    python -m benchmarks.ink [--limit 2000] [--models models]
 
 Each condition changes one thing of a plain hand: pen 16 on a 400-pixel canvas, seven tenths of it large, in
 the middle, black on white, PNG. The first row is the data set's own bitmap, which no pipeline touched. A

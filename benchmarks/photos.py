@@ -1,6 +1,6 @@
 """Do photos survive a visitor's camera? Accuracy on test photos, with one thing changed at a time.
 
-    python -m benchmarks.photos [--limit 500] [--model NAME] [--models models]
+    python -m benchmarks.photos [--limit 2500] [--model NAME] [--models models]
 
 The test photos are squeezed to a square already, as every photo is before a model sees it. A condition of another
 shape is the middle of one, cut to that shape and squeezed by the pipeline as a phone's picture would be. JPEG is

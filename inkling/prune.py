@@ -27,7 +27,7 @@ log = logging.getLogger("inkling.prune")
 
 ROOMY = 0.9  # of the quota, what is left once it was exceeded: else each save would have to clear up
 WRITTEN = 60.0  # seconds after which a file without a row is not one that is being written
-EMPTY = timedelta(hours=1)  # that the page of several stays when none of its pictures is left: it says why
+EMPTY = timedelta(hours=1)  # from its beginning, that a page of several stays without a picture left: it says why
 SKEW = timedelta(minutes=1)  # that clocks may differ
 AT_ONCE = 500  # results removed in one transaction
 LOOK = 2.0  # seconds between two looks of a worker at what it has written

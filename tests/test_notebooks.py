@@ -150,7 +150,7 @@ def save_backbone(path):
 def run(notebook, monkeypatch, **environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, str(value))
-    NotebookClient(notebook, timeout=600, startup_timeout=600, kernel_name="python3",
+    NotebookClient(notebook, timeout=200, startup_timeout=200, kernel_name="python3",
                    resources={"metadata": {"path": str(FOLDER)}}).execute()
 
 

@@ -301,7 +301,7 @@ def test_a_bad_setting_stops_the_start_with_one_clear_sentence(tmp_path, variabl
     env = environment(tmp_path, **{"PORT": str(free_port()), "WEB_CONCURRENCY": "1", variable: value})
     process = subprocess.Popen(START, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.terminate()
         output, _ = process.communicate()

@@ -1,4 +1,4 @@
-"""`python -m training prepare|train|evaluate|import|compare`: data sets, models, and their figures."""
+"""`python -m training prepare|train|evaluate|export|import|compare`: data sets, models, and their figures."""
 
 import argparse
 import os

@@ -1,8 +1,8 @@
 """Pictures that visitors corrected, as `flask corrections export DIR` writes them, mixed into a training.
 
 A network that is there already goes on from its weights, for a few gentle epochs: it sees each correction many times,
-and a part of what it learned from again, so that it does not forget (rehearsal, Robins 1995). A model that its
-recipe fits at once is fitted anew.
+and a part of what it learned from again, so that it does not forget (rehearsal, Robins 1995). A model whose
+recipe brings its own training (`Recipe.fit`) is trained anew.
 """
 
 from dataclasses import dataclass, replace

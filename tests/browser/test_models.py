@@ -56,8 +56,9 @@ def test_a_wide_table_scrolls_by_keyboard(open_page, path, name):
 
 
 def test_the_others_are_asked_when_the_fold_is_opened(open_page, drawn):
-    page, asked = open_page(drawn), []
+    page, asked = open_page("/help"), []
     page.on("request", lambda request: request.url.endswith("/others") and asked.append(1))
+    page.goto(drawn, wait_until="networkidle")
     fold = page.locator("details", has_text="What the others say")
     expect(page.locator("a[href$='/others']")).to_have_count(0)
     assert asked == []

@@ -32,10 +32,11 @@ def is_shown(image):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_why_opens_below_the_answer(open_page, answered, width):
-    page, asked = open_page(answered, viewport={"width": width, "height": 800}), []
+    page, asked = open_page("/help", viewport={"width": width, "height": 800}), []
     page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page.goto(answered, wait_until="networkidle")
     fold = page.locator("details", has=page.get_by_text("Why?", exact=True))
-    assert asked == []
+    assert not {"why", "heatmap.png"} & set(asked)
     fold.locator("summary").click()
     expect(fold).to_contain_text(SAID)
     is_shown(fold.locator(".heat"))

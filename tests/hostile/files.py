@@ -136,7 +136,7 @@ FILES = {
     "JPEG and HTML": File(
         "a.jpg", lambda: after_start(good("jpg"), segment(0xFE, SCRIPT)) + SCRIPT, None),
     "PNG and ZIP": File("a.png", lambda: good("png") + zipped("a.html", SCRIPT), None),
-    "PNG with PHP in a chunk": File(
+    "PNG and PHP in a chunk": File(
         "a.png", lambda: png(9, 9, chunk(b"tEXt", b"Comment\0<?php system($_GET[0]); ?>"), grey(9, 9)), None),
     "GIF and JavaScript": File(
         "a.gif", lambda: gif(b"!\xfe" + bytes([len(SCRIPT)]) + SCRIPT + b"\0", GIF_FRAME, width=0x2A2F) + SCRIPT, None),
