@@ -31,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(error, UNKNOWN)
     except (DownloadError, ValueError) as error:
         return complain(error, FAILED)
-    except KeyboardInterrupt as error:
-        sys.last_value = error  # kept: to let go of the frames that it holds, TensorFlow's among them, crashes at times
+    except KeyboardInterrupt:
         return complain(args.stopped.format(args=args), STOPPED)
 
 

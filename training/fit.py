@@ -1,8 +1,11 @@
 """The shared loop: Keras `fit` over augmented pictures, with warm-up, cosine schedule and weight averaging."""
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -232,11 +235,43 @@ def grow(model: keras.Model, batches: Batches, held_out: tuple, recipe: Recipe, 
         if first == last:
             continue
         batches.begin(side)
-        done = model.fit(batches.stream(), validation_data=held_out, initial_epoch=first, epochs=last,
-                         callbacks=callbacks, shuffle=False, verbose=2)
+        with stoppable() as stop:
+            done = model.fit(batches.stream(), validation_data=held_out, initial_epoch=first, epochs=last,
+                             callbacks=[*callbacks, stop], shuffle=False, verbose=2)
         for key, values in done.history.items():
             history.setdefault(key, []).extend(values)
     return history
+
+
+class Stop(keras.callbacks.Callback):
+    """Raises KeyboardInterrupt after the batch in which it was asked to."""
+
+    asked = False
+
+    def ask(self, *_) -> None:
+        self.asked = True
+
+    def on_batch_end(self, batch, logs=None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+
+    on_test_batch_end = on_batch_end
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Around a training: Ctrl-C ends it between two batches, for in the middle of one TensorFlow aborts at times."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():  # which alone may handle signals
+        yield stop
+        return
+    before = signal.signal(signal.SIGINT, stop.ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if stop.asked:  # after the last batch
+        raise KeyboardInterrupt
 
 
 def pretrained(name: str) -> str:
