@@ -14,12 +14,17 @@ def init_app(app: Flask, trusted: Sequence[Network]) -> None:
 
 def among(address: str | None, networks: Sequence[Network]) -> bool:
     """Whether an address, as a socket or a header gives it, is in one of the networks."""
+    one = parsed(address)
+    return one is not None and any(one in network for network in networks)
+
+
+def parsed(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, that of IPv4 on a socket of IPv6 as what it is; None where it is none."""
     try:
         one = ipaddress.ip_address(address or "")
     except ValueError:
-        return False
-    one = getattr(one, "ipv4_mapped", None) or one
-    return any(one in network for network in networks)
+        return None
+    return getattr(one, "ipv4_mapped", None) or one
 
 
 class Proxied:

@@ -14,7 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from inkling.intake import Rejected
 from inkling.settings import Settings
-from inkling.web import errors
+from inkling.web import errors, proxies
 
 log = logging.getLogger("inkling.rate")
 
@@ -89,9 +89,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def _client() -> str:
     """Whom a post is counted for: an IPv4 address, or the network of an IPv6 one."""
-    try:
-        address = ipaddress.ip_address((request.remote_addr or "").partition("%")[0])
-    except ValueError:
+    address = proxies.parsed((request.remote_addr or "").partition("%")[0])
+    if address is None:
         return ""  # a socket that is a file has no addresses
-    address = getattr(address, "ipv4_mapped", None) or address
     return str(address if address.version == 4 else ipaddress.ip_network((address, HOME), strict=False))
