@@ -204,6 +204,21 @@ def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_mode
     assert api(client, png, ink_model).status_code == 200
 
 
+def test_answers_do_not_wait_for_an_explanation(narrow, result, png, ink_model, monkeypatch):
+    explainer, meanwhile = narrow.extensions["inkling"].explainer, []
+    explain = explainer.explain
+
+    def explained(*args):
+        meanwhile.append(api(narrow.test_client(), png, ink_model).status_code)
+        return explain(*args)
+
+    monkeypatch.setattr(explainer, "explain", explained)
+    assert narrow.test_client().get(f"{result}/heatmap.png").status_code == 200
+    answer = narrow.test_client().post(f"/api/explain?model={ink_model}", data={"image": (io.BytesIO(png), "a.png")})
+    assert (answer.status_code, answer.json["label"]) == (200, "1")
+    assert meanwhile == [200, 200]
+
+
 @pytest.mark.parametrize("bad", [b"", b"not a picture"])
 def test_a_turn_is_given_back_whatever_happens(narrow, png, ink_model, bad):
     client = narrow.test_client()
