@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+LONGEST = 1.5  # 3:2: a photo that is longer, beside the model's shape, is squeezed no further than this
+
 FIELD = 28  # pixels a side of an ink model's input, as in MNIST and Quick, Draw!
 FINE = 10  # steps of the fine grid in one of those pixels
 SIDE = FIELD * FINE
@@ -78,8 +80,26 @@ def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:
 
 
 def photo(image: Image.Image, width: int, height: int) -> np.ndarray:
-    """A photo squeezed to the model's size: uint8 [height, width, 3]."""
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    """A photo squeezed to the model's size: uint8 [height, width, 3].
+
+    No more than one of `LONGEST` would be: beside a longer one, the rims that stay free show its mirror image. Networks
+    know such rims from training (`training/augment.py`), and such squeezing they do not.
+    """
+    left, top, right, bottom = rims(image.size, width, height)
+    size = (width - left - right, height - top - bottom)
+    enlarged = size[0] > image.width or size[1] > image.height
+    method = Image.Resampling.BICUBIC if enlarged else Image.Resampling.BILINEAR  # which would blur it
+    squeezed = np.asarray(image.resize(size, method, reducing_gap=2.0))
+    return cv2.copyMakeBorder(squeezed, top, bottom, left, right, cv2.BORDER_REFLECT)
+
+
+def rims(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
+    """Pixels left, above, right and below that a photo of `size` leaves free where it is squeezed to width x height."""
+    length = size[0] / size[1] / (width / height)
+    across = max(1, round(width * min(1, length * LONGEST)))
+    down = max(1, round(height * min(1, LONGEST / length)))
+    left, top = (width - across) // 2, (height - down) // 2
+    return left, top, width - across - left, height - down - top
 
 
 def ink(image: Image.Image, layout: str) -> np.ndarray:
@@ -129,12 +149,16 @@ def ink_steps(image: Image.Image, layout: str) -> InkSteps:
 
 
 def field(image: Image.Image, spec: InputLike) -> tuple[float, float, float, float]:
-    """The part of a picture that the model sees, as `InkSteps.field`; a photo is seen whole.
+    """The part of a picture that the model sees, as `InkSteps.field`; a photo is seen whole, with its rims.
 
     Raises:
         BlankDrawing: an ink model was given a picture without ink.
     """
-    return (0.0, 0.0, 1.0, 1.0) if spec.kind == "photo" else ink_steps(image, spec.layout).field
+    if spec.kind == "ink":
+        return ink_steps(image, spec.layout).field
+    left, top, right, bottom = rims(image.size, spec.width, spec.height)
+    across, down = spec.width - left - right, spec.height - top - bottom
+    return -left / across, -top / down, 1 + right / across, 1 + bottom / down
 
 
 def _field(move: np.ndarray, shape: tuple[int, int]) -> tuple[float, float, float, float]:

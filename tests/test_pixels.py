@@ -396,18 +396,51 @@ def spec(**change):
     return InputSpec(**photo | change)
 
 
-@pytest.mark.parametrize("size", [(200, 100), (40, 50), (1, 1), (3000, 20)], ids=str)
-def test_photos_are_squeezed(size):
-    """The whole photo, whatever its aspect: nothing is cropped or padded."""
-    ramp = np.zeros((size[1], size[0], 3), np.uint8)
-    ramp[..., 0] = np.linspace(0, 255, size[0])
-    ramp[..., 1] = np.linspace(0, 255, size[1])[:, None]
-    seen = pixels.prepare(Image.fromarray(ramp), spec())
+def ramp(width, height):
+    """Red grows to the right and green downwards, from 0 to 255."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[..., 0] = np.linspace(0, 255, width)
+    picture[..., 1] = np.linspace(0, 255, height)[:, None]
+    return Image.fromarray(picture)
+
+
+def mirrored(places):
+    """Where in 0..1 a place beyond it is seen, as between two mirrors."""
+    return 1 - np.abs(1 - np.abs(places) % 2)
+
+
+@pytest.mark.parametrize(
+    "size", [(200, 100), (100, 200), (150, 100), (160, 90), (90, 160), (40, 50), (3000, 200), (60, 2000)], ids=str)
+def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
+    """Whatever its aspect: nothing is cropped, and beyond it lies its mirror image."""
+    image = ramp(*size)
+    seen = pixels.prepare(image, spec())
     assert (seen.shape, seen.dtype) == ((40, 50, 3), np.uint8)
-    if min(size) > 1:
-        expected = np.linspace(0, 255, 50)
-        assert np.abs(seen[20, :, 0] - expected).max() < 20
-        assert seen[..., 2].max() == 0
+    left, top, right, bottom = pixels.field(image, spec())
+    assert left <= 0 <= 1 <= right
+    assert top <= 0 <= 1 <= bottom
+    across = mirrored(left + (np.arange(50) + 0.5) / 50 * (right - left))
+    down = mirrored(top + (np.arange(40) + 0.5) / 40 * (bottom - top))
+    wide, high = 255 / 50 * (right - left), 255 / 40 * (bottom - top)  # a pixel's part of the ramp
+    assert np.abs(seen[..., 0] - 255 * across).max() < 1 + wide
+    assert np.abs(seen[..., 1] - 255 * down[:, None]).max() < 1 + high
+    assert seen[..., 2].max() == 0
+
+
+@pytest.mark.parametrize("size, rims", [
+    ((300, 200), (0, 0, 0, 0)), ((200, 300), (0, 0, 0, 0)), ((128, 128), (0, 0, 0, 0)),
+    ((400, 200), (0, 16, 0, 16)), ((200, 400), (16, 0, 16, 0)), ((1, 5000), (63, 0, 64, 0))], ids=str)
+def test_a_photo_longer_than_3_to_2_is_squeezed_no_further(size, rims):
+    assert pixels.rims(size, 128, 128) == rims
+    assert pixels.photo(Image.new("RGB", size, "teal"), 128, 128).tolist() == [[[0, 128, 128]] * 128] * 128
+
+
+def test_a_small_photo_is_enlarged_without_blur():
+    """The step from black to white is steeper than a straight line between two of its pixels."""
+    step = Image.fromarray(np.repeat(np.uint8([0] * 4 + [255] * 4), 3).reshape(1, 8, 3).repeat(8, axis=0))
+    across = pixels.photo(step, 64, 64)[32, :, 0].astype(int)
+    assert np.diff(across).max() > 255 / 8
+    assert (across[0], across[-1]) == (0, 255)
 
 
 def test_prepare_takes_the_layout_of_the_card():
