@@ -1,14 +1,17 @@
 """Where nothing can be kept, answers go on: the page shows them itself, /readyz says why, and saving comes back."""
 
+import errno
 import io
 import os
 import re
 import sqlite3
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from werkzeug import formparser
 
 from inkling import store as stores
 from inkling.pause import Pause
@@ -190,6 +193,22 @@ def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model
     page = client.open(path.format(id=id), method=method, data={"label": "1"} if method == "POST" else None)
     assert (page.status_code, page.headers["Retry-After"]) == (503, "60")
     assert "<h1>Not now</h1>" in page.text
+
+
+def test_an_upload_that_finds_no_room_on_its_way_is_told_to_come_again(make_app, monkeypatch, png, ink_model):
+    """Files above 500 kB go through the temporary folder."""
+
+    class NoRoom(tempfile.SpooledTemporaryFile):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    client = make_app().test_client()
+    monkeypatch.setattr(formparser, "SpooledTemporaryFile", NoRoom)
+    for path in ("/predict", f"/api/predict?model={ink_model}", "/lab"):
+        answer = client.post(path, data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    monkeypatch.undo()
+    assert send(client, ink_model, png).status_code == 303
 
 
 def test_what_is_kept_can_be_read_while_nothing_can_be_written(make_app, settings, monkeypatch, tmp_path, png,

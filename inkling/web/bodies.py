@@ -51,9 +51,19 @@ def give_back(_error: BaseException | None) -> None:
 
 
 class FormParser(FormDataParser):
-    """Holds forms that are no multipart to limits: a million fields or escapes would take gigabytes as objects."""
+    """Holds forms that are no multipart to limits: a million fields or escapes would take gigabytes as objects.
+
+    Raises:
+        Rejected: "busy", where the temporary folder, into which large files go, is full.
+    """
 
     def parse(self, stream, mimetype, content_length, options=None):
+        try:
+            return self._parse(stream, mimetype, content_length, options)
+        except OSError as error:  # what could not be read of a body is no OSError
+            raise Rejected("busy", "There is no room for what was sent. Try again in a few seconds.") from error
+
+    def _parse(self, stream, mimetype, content_length, options):
         if mimetype == "application/x-www-form-urlencoded":
             buffered = io.BufferedReader(stream)
             text = buffered.read(self.max_form_memory_size + 1)
@@ -91,6 +101,11 @@ class Pieces:
             return self._input.read(size)
         except Exception as error:  # gunicorn's have nothing in common
             raise _gone(self._environ) from error
+
+
+def _announced(environ: dict) -> bool:
+    """Whether a body is to come, with whatever method."""
+    return environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
 
 
 def _gone(environ: dict) -> HTTPException:
@@ -136,7 +151,7 @@ class Awaited:
         self._thread: threading.Thread | None = None
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD") or "gunicorn.socket" not in environ:
+        if not _announced(environ) or "gunicorn.socket" not in environ:
             return self._app(environ, start_response)
         self._watch()
         self._due[id(environ)] = time.monotonic() + self._seconds, environ

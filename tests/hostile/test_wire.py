@@ -35,9 +35,9 @@ def left(folder):
     return lambda: kept(folder / "pictures")
 
 
-def head(path, *lines):
-    """A request's first lines; the API's where nothing else is said."""
-    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+def head(path, *lines, method="POST"):
+    """A request's first lines."""
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
 BODY, KIND = form(good("png"), "a.png", model="cats-dogs-cnn")
@@ -110,13 +110,15 @@ def drip(server):
 
 def test_nobody_waits_for_ever_for_a_body(server, left):
     """Of more clients than a worker has threads, some send nothing more, some slowly; pages are answered after it."""
-    silent = {PHOTO: 408, "/predict": 408, "/no-such-page": 404}
-    with ThreadPoolExecutor(20) as threads:
+    silent = {("POST", PHOTO): 408, ("POST", "/predict"): 408, ("POST", "/no-such-page"): 404,
+              ("GET", "/healthz"): 200, ("HEAD", "/"): 200}
+    with ThreadPoolExecutor(22) as threads:
         slow = [threads.submit(drip, server) for _ in range(17)]
-        answers = {path: threads.submit(exchange, server, head(path, FORM, length(len(BODY))) + HALF, end=False)
-                   for path in silent}
+        answers = {(method, path): threads.submit(
+            exchange, server, head(path, FORM, length(len(BODY)), method=method) + HALF, end=False)
+            for method, path in silent}
         assert {one.result() for one in slow} == {408}
-        assert {path: answer.result() for path, answer in answers.items()} == silent
+        assert {one: answer.result() for one, answer in answers.items()} == silent
     assert server.ask("GET", "/healthz")[0] == 200
     assert left() == []
 
