@@ -10,9 +10,12 @@ import subprocess
 import threading
 import time
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from werkzeug.serving import make_server
 
 from app import app as real_app
@@ -65,11 +68,25 @@ def test_nothing_is_fetched_but_the_pinned_packages():
             assert install.split()[-2:] == ["-r", "requirements-serve.txt"]
 
 
+def needed(names):
+    """These packages and all that they need here, by their canonical names."""
+    found, left = set(), list(names)
+    while left:
+        name = canonicalize_name(left.pop())
+        if name not in found:
+            found.add(name)
+            left += (needs.name for needs in map(Requirement, metadata.requires(name) or ())
+                     if not needs.marker or needs.marker.evaluate({"extra": ""}))
+    return found
+
+
 def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements-serve.txt").read_text().splitlines()]
     packages = [line for line in lines if line]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\d.]+", package) for package in packages)
-    assert not {"tensorflow", "keras", "tf2onnx", "onnx"} & {package.split("==")[0] for package in packages}
+    names = {package.split("==")[0] for package in packages}
+    assert names == needed(names)
+    assert not {"tensorflow", "keras", "tf2onnx", "onnx"} & names
 
 
 def test_it_does_not_run_as_root():
@@ -176,6 +193,11 @@ def unit(tmp_path):
 def test_systemd_takes_the_unit(unit):
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
     assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
+
+
+def test_under_systemd_a_helper_that_takes_the_memory_ends_alone():
+    """By itself systemd stops the whole unit, of which the kernel ended one process."""
+    assert "\nOOMPolicy=continue\n" in (DEPLOY / "inkling.service").read_text()
 
 
 @needs("systemd-analyze")
