@@ -52,8 +52,9 @@ class Explanation:
 
     @property
     def largest(self) -> float:
-        """What is lost when the most important part is hidden; 0 where nothing is."""
-        return max(0.0, *map(max, self.drops))
+        """What is lost when the most important part of the picture is hidden; 0 where nothing is."""
+        rows, columns = self._places(len(self.drops))
+        return float(np.max(np.asarray(self.drops)[within(rows), within(columns)], initial=0))
 
     @property
     def decides(self) -> bool:
@@ -62,17 +63,26 @@ class Explanation:
 
     @property
     def where(self) -> str:
-        """Where the hottest tenth lies: "upper-left", "top", … "middle", or "several-places"."""
-        heat = self.heat(40, 40)
-        weights = np.maximum(heat[hottest(heat, TENTH)], 0)
+        """Where in the picture its hottest tenth lies: "upper-left", "top", … "middle", or "several-places"."""
+        rows, columns = self._places(40)
+        heat = self.heat(40, 40)[within(rows), within(columns)]
+        hot = hottest(heat, TENTH)
+        weights = np.maximum(heat[hot], 0)
         if not weights.any():
             return "several-places"
-        places = np.argwhere(hottest(heat, TENTH)) / 40
+        places = np.stack([axis[hot] for axis in np.meshgrid(
+            rows[within(rows)], columns[within(columns)], indexing="ij")], axis=1)
         middle = np.average(places, axis=0, weights=weights)
         if np.sqrt(np.average(((places - middle) ** 2).sum(axis=1), weights=weights)) > SPREAD:
             return "several-places"
         row, column = np.digitize(middle, (0.4, 0.6))
         return PLACE_NAMES[row][column]
+
+    def _places(self, parts: int) -> tuple[np.ndarray, np.ndarray]:
+        """The middles of so many rows and columns of what the model saw, in shares of the picture: float64 [parts]."""
+        left, top, right, bottom = self.field
+        middles = (np.arange(parts) + 0.5) / parts
+        return top + middles * (bottom - top), left + middles * (right - left)
 
     def heat(self, height: int, width: int) -> np.ndarray:
         """The drops as a smooth map of what the model saw: float32 [height, width]."""
@@ -201,6 +211,11 @@ def hidden(seen: np.ndarray, parts: int, kind: str) -> np.ndarray:
     change = cover(seen, kind) - seen
     masks = (np.outer(row, column)[..., None] for row in windows(parts, height) for column in windows(parts, width))
     return np.stack([np.rint(seen + mask * change).astype(np.uint8) for mask in masks])
+
+
+def within(places: np.ndarray) -> slice:
+    """Those of rising places that lie in the picture, for a model may see beyond it."""
+    return slice(*np.searchsorted(places, (0, 1)))
 
 
 def hottest(heat: np.ndarray, share: float) -> np.ndarray:

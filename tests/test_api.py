@@ -9,6 +9,7 @@ import io
 import openapi_spec_validator
 import pytest
 from jsonschema import Draft202012Validator
+from PIL import Image
 from werkzeug.datastructures import MultiDict
 
 from app import app as real_app
@@ -223,6 +224,16 @@ def test_a_photo_is_explained_whole(explain, jpeg, photo_model, holds):
     answer = explain(("a.jpg", jpeg), model=photo_model)
     assert holds(answer, "explain")
     assert answer.json["field"] == [0, 0, 1, 1]
+
+
+def test_a_long_photo_is_explained_with_the_rims_beside_it(explain, photo_model, holds):
+    file = io.BytesIO()
+    Image.radial_gradient("L").resize((400, 200)).save(file, "JPEG")
+    answer = explain(("a.jpg", file.getvalue()), model=photo_model)
+    assert holds(answer, "explain")
+    left, top, right, bottom = answer.json["field"]
+    assert (left, right) == (0, 1)
+    assert (top, bottom) == pytest.approx((-1 / 6, 7 / 6), abs=0.02)
 
 
 @pytest.mark.parametrize("reason", FILE_REASONS)

@@ -255,9 +255,20 @@ def test_the_overlay_of_a_drawing_lies_where_the_drawing_is():
     ImageDraw.Draw(image).line([(600, 300), (760, 300)], "black", 12)
     drops = np.zeros((7, 7))
     drops[3, 5] = 0.5
-    alpha = np.asarray(explanation(drops, pixels.field(image, INK)).overlay(800, 400))[..., 3]
+    why = explanation(drops, pixels.field(image, INK))
+    alpha = np.asarray(why.overlay(800, 400))[..., 3]
     y, x = np.unravel_index(alpha.argmax(), alpha.shape)
     assert (x / 320 * 800, y / 320 * 800) == pytest.approx((730, 300), abs=12)
+    assert why.where == "lower-right"
+
+
+def test_what_lies_beside_a_long_photo_is_not_spoken_of():
+    """The rims that mirror it fill the outer rows; what counts most in the picture itself is its upper left."""
+    field = pixels.field(Image.new("RGB", (400, 100)), PHOTO)
+    drops = np.zeros((10, 10))
+    drops[0, 9], drops[3, 1] = 0.9, 0.3
+    why = explanation(drops, field)
+    assert (why.where, why.largest) == ("upper-left", 0.3)
 
 
 def test_a_png_holds_the_numbers_too(tmp_path):
