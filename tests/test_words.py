@@ -91,6 +91,7 @@ def test_programs_are_answered_in_one_language(client, path):
 # ---- Nothing is left in the other language ----
 
 SPOKEN = {"alt", "title", "placeholder", "aria-label", "aria-description", "aria-roledescription", "label"}
+DATA = {"data-words"}  # labels, as programs know them
 VERBATIM = {"code", "kbd", "pre", "script", "style"}  # the same in every language
 NAMES = {"Inkling", "API", "jpg", "png", "webp", "heic"}
 GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
@@ -116,7 +117,8 @@ class Texts(HTMLParser):
             attributes.get("translate") == "no")
         if tag not in self.VOID:
             self.open.append((tag, english))
-        spoken = [value for name, value in attributes.items() if name in SPOKEN or name.startswith("data-say")]
+        spoken = [value for name, value in attributes.items() if name in SPOKEN or (
+            name.startswith("data-") and name not in DATA and SENTENCE.search(value or ""))]  # what a script will say
         if tag == "meta" and attributes.get("name", attributes.get("property", "")).endswith(("description", "title")):
             spoken.append(attributes["content"])
         self.said += [(value, english) for value in spoken if value]

@@ -13,7 +13,7 @@ from training import compare, data, export, registry
 from training.data import Dataset, Split
 from training.fit import Fitted
 from training.recipe import Recipe
-from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, TARGETS, Target
+from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, CALIBRATION, TARGETS, Target
 
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
 GOALS = (
@@ -135,3 +135,22 @@ def test_every_recipe_has_a_target():
 def test_targets_are_told_apart_and_in_order():
     assert len({(target.model, target.figure) for target in TARGETS}) == len(TARGETS)
     assert all(0 < target.least < target.aim < 1 and target.task in catalog.TASKS for target in TARGETS)
+
+
+@pytest.fixture(scope="module")
+def cards(models_folder):
+    return {name: model.card for name, model in catalog.read_catalog(models_folder).models.items()}
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target.figure != ANIMALS_MEAN],
+                         ids=lambda target: f"{target.model}, {target.figure}")
+def test_what_is_shipped_reaches_the_least(cards, target):
+    metrics = cards[target.model].metrics
+    assert (metrics.groups | {ACCURACY: metrics.accuracy})[target.figure] >= target.least
+
+
+@pytest.mark.parametrize("name", registry.recipes())
+def test_what_is_shipped_is_calibrated_and_gives_most_strangers_no_sure_answer(cards, name):
+    metrics = cards[name].metrics
+    assert metrics.calibration_error <= CALIBRATION
+    assert min(metrics.not_sure.values()) > 0.5
