@@ -126,8 +126,10 @@ function drop(event) {
 /** @param {MouseEvent} event */
 async function copy(event) {
   const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
-  await navigator.clipboard.writeText(form.querySelector("[data-part=code]")?.textContent ?? "");
-  button.textContent = button.dataset.done ?? "";
+  const code = /** @type {HTMLElement} */ (form.querySelector("[data-part=code]"));
+  const copied = await navigator.clipboard?.writeText(code.textContent ?? "").then(() => true, () => false);
+  if (copied) button.textContent = button.dataset.done ?? "";
+  else getSelection()?.selectAllChildren(code); // to be copied by hand
 }
 
 /** @type {Record<string, () => void>} */

@@ -13,8 +13,9 @@ export function enhance(form) {
   async function take(files) {
     const chosen = [...(files ?? [])];
     if (!chosen.length) return;
-    const problem = chosen.map((file) => complaint(file, form, input, chosen.length)).find(Boolean) ?? "";
-    const good = chosen.filter((file) => !complaint(file, form, input, chosen.length));
+    const complaints = chosen.map((file) => complaint(file, form, input, chosen.length));
+    const problem = complaints.filter(Boolean).join(" ");
+    const good = chosen.filter((_, i) => !complaints[i]);
     const kept = new DataTransfer();
     for (const file of good) kept.items.add(file);
     input.files = kept.files;

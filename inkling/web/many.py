@@ -60,9 +60,9 @@ def table(id: str):
         if result:
             sheet.answer(entry.name, result.predictions, result.wording)
         elif entry.reason:
-            sheet.problem(entry.name, entry.reason, intake.advice(entry.reason, inkling().settings))
+            sheet.problem(entry.name, entry.reason, intake.advice(entry.reason, inkling().settings, gettext))
         else:
-            sheet.problem(entry.name, "deleted", "This picture was deleted.")
+            sheet.problem(entry.name, "deleted", gettext("This picture was deleted."))
     # The mark at the start tells spreadsheets that the letters are UTF-8.
     response = Response(file.getvalue().encode("utf-8-sig"), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="inkling.csv"'

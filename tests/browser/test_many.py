@@ -189,11 +189,12 @@ def test_what_would_spoil_the_others_is_left_out_at_once(first_page, name, size,
     page = first_page()
     page.evaluate("""([name, size]) => {
         const files = new DataTransfer();
-        for (const [part, bytes] of [["a.jpg", 9], [name, size], ["b.jpg", 9]])
+        for (const [part, bytes] of [["a.jpg", 9], [name, size], ["b.jpg", 9], [`another-${name}`, size]])
             files.items.add(new File([new Uint8Array(bytes)], part));
         document.body.dispatchEvent(new ClipboardEvent("paste", {bubbles: true, clipboardData: files}));
     }""", [name, size])
     expect(page.get_by_role("alert")).to_contain_text(says)
+    expect(page.get_by_role("alert")).to_contain_text(f"another-{says}")
     assert names(page) == ["a.jpg", "b.jpg"]
 
 

@@ -28,7 +28,7 @@ def result(open_page, cat):
 @with_and_without_scripts
 def test_yes_is_one_tap_and_can_be_taken_back(result, viewport, scripts):
     page = result(viewport=viewport, java_script_enabled=scripts)
-    expect(page.locator(".right")).to_contain_text("keeps this picture on this machine")
+    expect(page.locator(".right")).to_contain_text("keeps this picture on this server")
     page.get_by_role("button", name="Yes").click()
     expect(page.locator(".right")).to_contain_text("You said that this is right.")
     expect(page.locator(".right")).to_be_in_viewport()
