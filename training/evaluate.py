@@ -30,7 +30,7 @@ FEWEST = 100  # pictures that a threshold is decided by, where there are as many
 LEAST_SURE = 0.5  # an answer that is as likely wrong by its own word is never sure
 PLACES = 6  # of a metric, after the point
 
-WORST, AT_MOST = 3, 200  # mistakes shown of one pair of labels, and altogether
+WORST, AT_MOST = 3, 1000  # mistakes shown of one pair of labels, and altogether
 TILES = 20  # in a row of the sheet of mistakes
 
 CROWDED = 12  # a confusion matrix of more labels has no numbers in its cells
