@@ -12,6 +12,7 @@ PATHS = [
     "/models",
     "/models/full-digits",
     "/models/own-digits",
+    "/models/off-digits",
     "/models/cats-dogs-cnn",
     "/compare/digits",
     "/lab?step=canny&step=rotate&step=adaptive",

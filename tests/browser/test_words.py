@@ -78,8 +78,9 @@ def test_a_printed_result_holds_picture_answer_and_model(result):
         expect(gone).to_be_hidden()
 
 
-def test_the_address_of_a_result_can_be_copied(result):
-    page = result(locale="ru-RU")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_address_of_a_result_can_be_copied(result, width):
+    page = result(locale="ru-RU", viewport={"width": width, "height": 800})
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator("summary", has_text="Поделиться").click()
     expect(page.get_by_label("Адрес этой страницы")).to_have_value(page.url)
@@ -88,8 +89,9 @@ def test_the_address_of_a_result_can_be_copied(result):
     assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
-def test_without_javascript_the_address_is_there_to_copy(result):
-    page = result(java_script_enabled=False)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_without_javascript_the_address_is_there_to_copy(result, width):
+    page = result(java_script_enabled=False, viewport={"width": width, "height": 800})
     page.locator("summary", has_text="Share").click()
     expect(page.get_by_label("Address of this page")).to_have_value(page.url)
     expect(page.get_by_role("button", name="Copy")).to_be_hidden()
