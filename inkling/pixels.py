@@ -87,9 +87,7 @@ def photo(image: Image.Image, width: int, height: int) -> np.ndarray:
     """
     left, top, right, bottom = rims(image.size, width, height)
     size = (width - left - right, height - top - bottom)
-    enlarged = size[0] > image.width or size[1] > image.height
-    method = Image.Resampling.BICUBIC if enlarged else Image.Resampling.BILINEAR  # which would blur it
-    squeezed = np.asarray(image.resize(size, method, reducing_gap=2.0))
+    squeezed = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
     return cv2.copyMakeBorder(squeezed, top, bottom, left, right, cv2.BORDER_REFLECT)
 
 

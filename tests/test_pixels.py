@@ -435,14 +435,6 @@ def test_a_photo_longer_than_3_to_2_is_squeezed_no_further(size, rims):
     assert pixels.photo(Image.new("RGB", size, "teal"), 128, 128).tolist() == [[[0, 128, 128]] * 128] * 128
 
 
-def test_a_small_photo_is_enlarged_without_blur():
-    """The step from black to white is steeper than a straight line between two of its pixels."""
-    step = Image.fromarray(np.repeat(np.uint8([0] * 4 + [255] * 4), 3).reshape(1, 8, 3).repeat(8, axis=0))
-    across = pixels.photo(step, 64, 64)[32, :, 0].astype(int)
-    assert np.diff(across).max() > 255 / 8
-    assert (across[0], across[-1]) == (0, 255)
-
-
 def test_prepare_takes_the_layout_of_the_card():
     image = draw("house")
     for layout in LAYOUTS:
