@@ -65,6 +65,10 @@ def test_its_outputs_hold_no_error_and_no_warning(notebook):
     assert not any("WARNING" in output.get("text", "") for cell in code_of(notebook) for output in cell.outputs)
 
 
+def test_it_was_run_when_every_model_was_there(path):
+    assert "is not here yet" not in path.read_text("utf-8")
+
+
 def test_it_tells_nothing_of_the_machine(path):
     assert MACHINE.findall(path.read_text("utf-8")) == []
 
