@@ -53,8 +53,8 @@ class Explanation:
     @property
     def largest(self) -> float:
         """What is lost when the most important part of the picture is hidden; 0 where nothing is."""
-        rows, columns = self._places(len(self.drops))
-        return float(np.max(np.asarray(self.drops)[within(rows), within(columns)], initial=0))
+        drops, _ = self._in_picture(np.asarray(self.drops))
+        return float(np.max(drops, initial=0))
 
     @property
     def decides(self) -> bool:
@@ -64,25 +64,29 @@ class Explanation:
     @property
     def where(self) -> str:
         """Where in the picture its hottest tenth lies: "upper-left", "top", … "middle", or "several-places"."""
-        rows, columns = self._places(40)
-        heat = self.heat(40, 40)[within(rows), within(columns)]
+        heat, places = self._in_picture(self.heat(40, 40))
         hot = hottest(heat, TENTH)
         weights = np.maximum(heat[hot], 0)
         if not weights.any():
             return "several-places"
-        places = np.stack([axis[hot] for axis in np.meshgrid(
-            rows[within(rows)], columns[within(columns)], indexing="ij")], axis=1)
+        places = places[hot]
         middle = np.average(places, axis=0, weights=weights)
         if np.sqrt(np.average(((places - middle) ** 2).sum(axis=1), weights=weights)) > SPREAD:
             return "several-places"
         row, column = np.digitize(middle, (0.4, 0.6))
         return PLACE_NAMES[row][column]
 
-    def _places(self, parts: int) -> tuple[np.ndarray, np.ndarray]:
-        """The middles of so many rows and columns of what the model saw, in shares of the picture: float64 [parts]."""
+    def _in_picture(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of values [parts, parts] of what the model saw, those that reach into the picture, for it may see beyond.
+
+        Returns:
+            values [rows, columns], and y and x of their middles in shares of the picture, float64 [rows, columns, 2].
+        """
         left, top, right, bottom = self.field
-        middles = (np.arange(parts) + 0.5) / parts
-        return top + middles * (bottom - top), left + middles * (right - left)
+        edges = np.linspace((top, left), (bottom, right), len(values) + 1)
+        inside = np.ix_(*((edges[1:] > 0) & (edges[:-1] < 1)).T)
+        middles = np.stack(np.meshgrid(*((edges[1:] + edges[:-1]) / 2).T, indexing="ij"), axis=-1)
+        return values[inside], middles[inside]
 
     def heat(self, height: int, width: int) -> np.ndarray:
         """The drops as a smooth map of what the model saw: float32 [height, width]."""
@@ -211,11 +215,6 @@ def hidden(seen: np.ndarray, parts: int, kind: str) -> np.ndarray:
     change = cover(seen, kind) - seen
     masks = (np.outer(row, column)[..., None] for row in windows(parts, height) for column in windows(parts, width))
     return np.stack([np.rint(seen + mask * change).astype(np.uint8) for mask in masks])
-
-
-def within(places: np.ndarray) -> slice:
-    """Those of rising places that lie in the picture, for a model may see beyond it."""
-    return slice(*np.searchsorted(places, (0, 1)))
 
 
 def hottest(heat: np.ndarray, share: float) -> np.ndarray:

@@ -271,6 +271,17 @@ def test_what_lies_beside_a_long_photo_is_not_spoken_of():
     assert (why.where, why.largest) == ("upper-left", 0.3)
 
 
+@pytest.mark.parametrize("parts", [4, 10])
+def test_of_a_very_long_photo_something_is_always_spoken_of(parts):
+    """However thin it is among its rims, some parts reach into it."""
+    field = pixels.field(Image.new("RGB", (4000, 100)), PHOTO)
+    drops = np.zeros((parts, parts))
+    drops[:, 0] = 0.4
+    why = explanation(drops, field)
+    assert why.decides
+    assert why.where == "left"
+
+
 def test_a_png_holds_the_numbers_too(tmp_path):
     why = explanation(np.random.default_rng(0).random((7, 7)).round(4).tolist())
     data = why.png(300, 200)
