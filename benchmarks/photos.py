@@ -3,8 +3,8 @@
     python -m benchmarks.photos [--limit 2500] [--model NAME] [--models models]
 
 The test photos are squeezed to a square already. A condition of another shape is the middle of one, cut to that shape
-and squeezed by the pipeline as a phone's picture would be. JPEG is
-really encoded and decoded. Milliseconds are those of the network for one photo.
+and squeezed by the pipeline as a phone's picture would be. JPEG is really encoded and decoded. Milliseconds are those
+of the network for one photo.
 """
 
 import argparse

@@ -127,7 +127,7 @@ function drop(event) {
 async function copy(event) {
   const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
   const code = /** @type {HTMLElement} */ (form.querySelector("[data-part=code]"));
-  const copied = await navigator.clipboard?.writeText(code.textContent ?? "").then(() => true, () => false);
+  const copied = await navigator.clipboard.writeText(code.textContent ?? "").then(() => true, () => false);
   if (copied) button.textContent = button.dataset.done ?? "";
   else getSelection()?.selectAllChildren(code); // to be copied by hand
 }

@@ -410,7 +410,8 @@ def mirrored(places):
 
 
 @pytest.mark.parametrize(
-    "size", [(200, 100), (100, 200), (150, 100), (160, 90), (90, 160), (40, 50), (3000, 200), (60, 2000)], ids=str)
+    "size", [(200, 100), (100, 200), (150, 100), (160, 90), (90, 160), (40, 50), (3000, 200), (3000, 20), (60, 2000)],
+    ids=str)
 def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
     """Whatever its aspect: nothing is cropped, and beyond it lies its mirror image."""
     image = ramp(*size)
@@ -428,7 +429,7 @@ def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
 
 
 @pytest.mark.parametrize("size, rims", [
-    ((300, 200), (0, 0, 0, 0)), ((200, 300), (0, 0, 0, 0)), ((128, 128), (0, 0, 0, 0)),
+    ((300, 200), (0, 0, 0, 0)), ((200, 300), (0, 0, 0, 0)), ((128, 128), (0, 0, 0, 0)), ((1, 1), (0, 0, 0, 0)),
     ((400, 200), (0, 16, 0, 16)), ((200, 400), (16, 0, 16, 0)), ((1, 5000), (63, 0, 64, 0))], ids=str)
 def test_a_photo_longer_than_3_to_2_is_squeezed_no_further(size, rims):
     assert pixels.rims(size, 128, 128) == rims

@@ -31,9 +31,8 @@ def models(tmp_path_factory, models_folder):
     root = tmp_path_factory.mktemp("models")
     for folder in models_folder.glob("[!.]*"):
         (root / folder.name).symlink_to(folder, target_is_directory=True)
-    for name in ("full-digits", "own-digits", "off-digits"):
-        (root / name).mkdir()
     for name in ("full-digits", "own-digits"):
+        (root / name).mkdir()
         shutil.copy(models_folder / "digits-cnn" / "model.onnx", root / name)
     card = json.loads((models_folder / "digits-cnn" / "card.json").read_text())
     sheet = root / "full-digits" / "mistakes.png"
@@ -52,6 +51,7 @@ def models(tmp_path_factory, models_folder):
         "attribution": "", "files": files}
     for made in (full, own):
         (root / made["name"] / "card.json").write_text(json.dumps(made))
+    (root / "off-digits").mkdir()
     (root / "off-digits" / "card.json").write_text("{")
     return root
 
