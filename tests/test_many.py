@@ -78,8 +78,9 @@ def test_each_picture_gets_the_answer_it_would_get_alone(client, app, three, bat
     assert len({store.get(id).confidence for id, _ in shown}) > 1, "else a mix-up would not be seen"
 
 
-def test_they_are_answered_in_one_run(app, send, three, classifier, monkeypatch):
+def test_they_are_answered_in_one_run(app, send, three, monkeypatch):
     runs = []
+    classifier = app.extensions["inkling"].classifier
     answer = classifier.answer
     monkeypatch.setattr(classifier, "answer", lambda seen, name: runs.append(len(seen)) or answer(seen, name))
     send(*three)

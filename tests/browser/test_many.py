@@ -35,6 +35,12 @@ def choose(page, *files):
     page.set_input_files("#image", list(files))
 
 
+def choose_several(page, cat, count):
+    """Chooses photos and waits until they are shown: before, the form would go as it does without JavaScript."""
+    choose(page, *several(cat, count))
+    expect(page.locator(".several li")).to_have_count(count)
+
+
 def send(page):
     page.get_by_role("button", name="Tell me what it is").click()
 
@@ -74,7 +80,7 @@ def test_answers_that_could_not_be_kept_are_shown_in_place(first_page, cat):
     """No address leads to them: the post itself brings the page."""
     page = first_page()
     page.route("**/predict", lambda route: route.fulfill(content_type="text/html", body="<h1>Not kept</h1>"))
-    choose(page, *several(cat, 2))
+    choose_several(page, cat, 2)
     send(page)
     expect(page.get_by_role("heading", name="Not kept")).to_be_visible()
     expect(page.locator("#image")).to_have_count(0)
@@ -221,7 +227,7 @@ def test_the_bar_says_how_far_they_are(first_page, cat):
         new MutationObserver(look).observe(document.querySelector(".sending"), {
             attributes: true, childList: true, subtree: true, characterData: true});
     }""")
-    choose(page, *several(cat, 5))
+    choose_several(page, cat, 5)
     send(page)
     page.wait_for_url("**/batches/*")
     sending = [one["value"] for one in seen if one["says"] == "Sending the pictures"]
@@ -238,7 +244,7 @@ def test_the_bar_says_how_far_they_are(first_page, cat):
     (lambda route: route.fulfill(status=429, content_type="text/html", body=TOO_MANY), "Wait a minute")])
 def test_what_fails_on_the_way_is_told_and_nothing_is_lost(first_page, cat, fail, says):
     page = first_page()
-    choose(page, *several(cat, 2))
+    choose_several(page, cat, 2)
     page.route("**/predict", fail)
     send(page)
     expect(page.get_by_role("alert")).to_contain_text(says)
