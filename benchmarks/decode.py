@@ -43,7 +43,7 @@ def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool
     """What `intake` makes of a file: the job, the bytes that go with it, and whether it is plain."""
     still = intake.STILLS[kind](data, settings.max_frames) if kind in intake.STILLS else intake.Still(data, None)
     seconds = settings.decode_seconds * 10  # on a busy machine, too
-    job = Job(kind, still.frames, AT_LEAST, seconds, settings.max_pixels, settings.max_frames)
+    job = Job(kind, still.frames, AT_LEAST, seconds, seconds, settings.max_pixels, settings.max_frames)
     return job, still.data, still.plain
 
 

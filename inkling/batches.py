@@ -89,7 +89,8 @@ class Batches:
     def __init__(self, store: Store, settings: Settings):
         self._store, self._settings = store, settings
 
-    def answer(self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier) -> list[Answered]:
+    def answer(self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier,
+               deadline: intake.Deadline) -> list[Answered]:
         """Answers (name, open file) pairs in one run.
 
         Files are read one after the other, so that no two large pictures are in memory at once.
@@ -100,8 +101,7 @@ class Batches:
         if len(files) > self._settings.max_batch:
             raise Rejected("too-many", f"At most {self._settings.max_batch} pictures go together. "
                                        f"Received: {len(files)}.", f"{len(files)} pictures")
-        together = intake.Together(self._settings)
-        pictures = [_read(name, file, together, model, classifier) for name, file in files]
+        pictures = [_read(name, file, deadline, model, classifier) for name, file in files]
         answers = iter(classifier.answer([each.prepared for each in pictures if isinstance(each, Picture)], model))
         return [_answered(_plain(name), picture, answers) for (name, _), picture in zip(files, pictures, strict=True)]
 
@@ -139,11 +139,11 @@ class Batches:
             session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
 
 
-def _read(name: str, file: BinaryIO, together: intake.Together, model: str, classifier: Classifier
+def _read(name: str, file: BinaryIO, deadline: intake.Deadline, model: str, classifier: Classifier
           ) -> Picture | Rejected:
     start = time.perf_counter()
     try:
-        with together.share() as settings:
+        with deadline.share() as settings:
             image = intake.read_stream(file, name, settings, at_least=LARGEST)
         decode = round((time.perf_counter() - start) * 1e3, 3)
         return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)

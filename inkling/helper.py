@@ -12,8 +12,7 @@ from multiprocessing.connection import Connection, Pipe
 
 from inkling.settings import ROOT
 
-PATIENCE = 3  # times the processor time that a picture may take, on the clock: other processes need theirs
-OVERRUN = (-signal.SIGPROF, -signal.SIGKILL)  # by the kernel for its time; by us, or where memory is short
+OVERRUN = (-signal.SIGPROF, -signal.SIGKILL)  # by the kernel: for its time, where memory is short
 LOG = logging.getLogger(__name__)
 
 
@@ -22,13 +21,15 @@ class Ended(Exception):
 
     Attributes:
         status: 0 when it went because it had nothing to do, else its exit status, or minus the signal that ended it.
-        overrun: whether it took too much.
+        late: whether its time was over on the clock, while others had the processor.
+        overrun: whether it took too much of its own.
     """
 
-    def __init__(self, status: int):
+    def __init__(self, status: int, late: bool = False):
         super().__init__(f"the process has ended with status {status}")
         self.status = status
-        self.overrun = status in OVERRUN
+        self.late = late
+        self.overrun = status in OVERRUN and not late
 
 
 def send(line: Connection, words: dict, data: bytes) -> None:
@@ -70,7 +71,7 @@ class Helper:
         Raises:
             Ended: it took more time or memory than it may, or has crashed.
         """
-        watch = threading.Timer(job["seconds"] * PATIENCE, self.process.kill)
+        watch = threading.Timer(job["clock"], self.process.kill)
         watch.daemon = True
         watch.start()
         try:
@@ -78,7 +79,7 @@ class Helper:
             return receive(self._line)
         except (EOFError, OSError, ValueError) as error:  # the last where what came is no message
             self._line.close()  # so that it goes if it is still there
-            raise Ended(self.process.wait()) from error
+            raise Ended(self.process.wait(), late=watch.finished.is_set()) from error
         finally:
             watch.cancel()
 

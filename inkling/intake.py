@@ -73,12 +73,14 @@ class Job(NamedTuple):
     Attributes:
         frames: as `Still` has them; None where decoding is to count them.
         seconds: of the processor, that a helper may take.
+        clock: seconds after which it must have answered.
     """
 
     kind: str
     frames: int | None
     at_least: int
     seconds: float
+    clock: float
     max_pixels: int
     max_frames: int
 
@@ -136,15 +138,20 @@ class TooCostly(Rejected):
                                       f"one is needed, or one saved as JPEG. Received: {kind}", kind)
 
 
-class Together:
-    """The time that pictures sent together have: the first may take all that one may, the next what is left.
+class Deadline:
+    """The time that a request has, from now on, to wait for its turn and have its pictures decoded.
 
-    Plain pictures, which no helper decodes, are always read: they take little.
+    Plain pictures, which no helper decodes, are read after it too: they take little.
     """
 
     def __init__(self, settings: Settings):
         self._settings = settings
-        self._end: float | None = None
+        self._end = time.monotonic() + settings.request_seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._end - time.monotonic())
 
     @contextmanager
     def share(self) -> Iterator[Settings]:
@@ -153,18 +160,14 @@ class Together:
         Raises:
             Rejected: "busy", where it needed more than was left.
         """
-        left = usual = self._settings.decode_seconds
-        if self._end is None:
-            self._end = time.monotonic() + self._settings.batch_seconds
-        else:
-            left = min(usual, max(0, self._end - time.monotonic()))
+        left, usual = self.left, self._settings.decode_seconds
         try:
-            yield replace(self._settings, decode_seconds=left)
+            yield replace(self._settings, decode_seconds=min(usual, left), request_seconds=left)
         except TooCostly as error:
-            if left == usual:
+            if left >= usual:
                 raise
-            raise Rejected("busy", "The pictures before it took most of the time that pictures sent together have. "
-                                   "Send it in another request.") from error
+            raise Rejected("busy", "Waiting, and the pictures before it, took most of the time that a request has. "
+                                   "Send it in another one.") from error
 
 
 def advice(reason: str, settings: Settings, translate: Callable[[str], str] = str) -> str:
@@ -295,7 +298,8 @@ def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_le
         raise Rejected("mismatch", f"The {claim}, but the contents are {kind}. They must agree.", kind)
     with _reasons(kind, settings.max_pixels):
         still = STILLS[kind](data, settings.max_frames) if kind in STILLS else Still(data, None)
-        job = Job(kind, still.frames, at_least, settings.decode_seconds, settings.max_pixels, settings.max_frames)
+        job = Job(kind, still.frames, at_least, settings.decode_seconds, settings.request_seconds,
+                  settings.max_pixels, settings.max_frames)
         return decode(still.data, job) if still.plain else _decode_elsewhere(still.data, job, settings)
 
 
@@ -344,6 +348,9 @@ def _decode_elsewhere(data: bytes, job: Job, settings: Settings) -> Image.Image:
     try:
         answer, pixels = helper.pool(settings.decode_memory).ask(job._asdict(), data)
     except helper.Ended as error:
+        if error.late:
+            raise Rejected("busy", "Decoding this picture took too long, for there is much to do. "
+                                   "Try again in a few seconds.") from error
         raise TooCostly(job.kind) if error.overrun else _damaged(job.kind) from error
     except OSError as error:
         raise Rejected("busy", "The machine has no room for another decoder. Try again in a few seconds.") from error

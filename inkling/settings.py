@@ -119,14 +119,15 @@ SETTINGS = {
     "max_frames": Setting("INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read",
                           whole(1, 10**6)),
     "decode_seconds": Setting(
-        "INKLING_DECODE_SECONDS", "4", "processor seconds that a helper process may take to decode one picture",
+        "INKLING_DECODE_SECONDS", "3", "processor seconds that a helper process may take to decode one picture",
         whole(1, 60)),
     "decode_memory": Setting(
         "INKLING_DECODE_MEMORY", "1024", "megabytes that it may take; what takes more of either is `too-large`",
         whole(128, 65536)),
-    "batch_seconds": Setting(
-        "INKLING_BATCH_SECONDS", "5", "seconds that pictures sent together have for that; what needs more than "
-        "is left is told `busy`, but for plain JPEG and PNG, which take little", whole(1, 600)),
+    "request_seconds": Setting(
+        "INKLING_REQUEST_SECONDS", "4", "seconds that a request has to wait for its turn and have all its pictures "
+        "decoded; what needs more than is left is told `busy`, but for plain JPEG and PNG, which take little",
+        whole(1, 600)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
                          whole(1, 1000)),
     "body_seconds": Setting(
@@ -167,7 +168,7 @@ class Settings:
     max_frames: int
     decode_seconds: float
     decode_memory: int
-    batch_seconds: int
+    request_seconds: int
     max_batch: int
     body_seconds: int
     concurrent: int

@@ -19,7 +19,7 @@ from tests.hostile.build import GIF_FRAME, chunk, encode, gif, png
 
 pytestmark = pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 
-SETTINGS = Settings.from_env({})
+SETTINGS = Settings.from_env({"INKLING_REQUEST_SECONDS": "60"})  # on a busy machine, too
 SMALL = replace(SETTINGS, max_bytes=200_000, max_pixels=40_000, max_frames=5)
 SAVERS = {"jpg": "JPEG", "jpeg": "MPO", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP",
           "heic": "HEIF", "heif": "HEIF", "avif": "AVIF"}
@@ -246,7 +246,7 @@ def test_pillow_may_open_one_format_only(files, monkeypatch):
     asked, real = [], Image.open
     monkeypatch.setattr(Image, "open", lambda *given, **named: asked.append(named) or real(*given, **named))
     for extension, data in files.items():
-        intake.decode(data, intake.Job(KINDS[extension], None, 1024, 1, SETTINGS.max_pixels, SETTINGS.max_frames))
+        intake.decode(data, intake.Job(KINDS[extension], None, 1024, 1, 1, SETTINGS.max_pixels, SETTINGS.max_frames))
         assert asked.pop() == {"formats": [KINDS[extension]]}
 
 

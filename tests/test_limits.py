@@ -8,12 +8,13 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from inkling import intake
-from inkling.web import gate, metrics, proxies
+from inkling.web import metrics, proxies
 from tests.hostile import build
 
 MOST = 3
@@ -184,7 +185,8 @@ def result(narrow, png, ink_model):
 
 
 def turn(app):
-    return app.extensions["inkling"].gate.turn()
+    inkling = app.extensions["inkling"]
+    return inkling.gate.turn(intake.Deadline(inkling.settings))
 
 
 def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_model, kept):
@@ -248,15 +250,14 @@ def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
     assert (found, waiting()) == ([200], 0)
 
 
-def test_nobody_waits_for_ever(make_app, settings, png, ink_model, monkeypatch):
-    monkeypatch.setattr(gate, "PATIENCE", 0.05)
-    app = make_app(replace(settings, concurrent=1, queue=5))
+def test_nobody_waits_for_ever(make_app, settings, png, ink_model):
+    app = make_app(replace(settings, concurrent=1, queue=5, request_seconds=0.05))
     with turn(app):
         assert is_problem(api(app.test_client(), png, ink_model), 503, "busy")
     assert api(app.test_client(), png, ink_model).status_code == 200
 
 
-# ---- Together ----
+# ---- The time that a request has ----
 
 
 class Costly:
@@ -278,13 +279,13 @@ class Costly:
 
 @pytest.mark.parametrize("as_page", [False, True], ids=["api", "page"])
 @pytest.mark.parametrize("seconds, allowed, reasons", [
-    (5, [4, 2.75, 0.5], ["", "", "busy", "busy", ""]), (1, [4], ["", "busy", "busy", "busy", ""])])
+    (5, [4, 2.75, 0.5], ["", "", "busy", "busy", ""]), (4, [4, 1.75], ["", "busy", "busy", "busy", ""])])
 def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
         make_app, settings, monkeypatch, photo_model, as_page, seconds, allowed, reasons):
     costly = Costly()
     monkeypatch.setattr(intake, "time", costly)
     monkeypatch.setattr(intake.helper, "pool", lambda megabytes: costly)
-    client = make_app(replace(settings, max_batch=5, decode_seconds=4, batch_seconds=seconds)).test_client()
+    client = make_app(replace(settings, max_batch=5, decode_seconds=4, request_seconds=seconds)).test_client()
     files = [(build.encode(build.scene(), kind), f"a.{kind}") for kind in ("gif", "gif", "gif", "webp", "png")]
     data = {"model": photo_model, "image": [(io.BytesIO(file), name) for file, name in files]}
     if as_page:
@@ -295,3 +296,31 @@ def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
         told = [answer.get("error", {}).get("reason", "") for answer in answers]
     assert told == reasons, "a plain one is always read"
     assert costly.allowed == allowed, "the first may take all that one may"
+
+
+def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, photo_model, data_url):
+    """The picture that needs it is told to come again, by each way that one comes; a plain one is still answered."""
+    costly = Costly()
+    monkeypatch.setattr(intake, "time", costly)
+    monkeypatch.setattr(intake.helper, "pool", lambda megabytes: costly)
+    app = make_app(replace(settings, decode_seconds=3, request_seconds=4))
+
+    class Crowd:
+        """Three seconds pass until it is one's turn."""
+
+        @contextmanager
+        def turn(self, deadline):
+            costly.now += 3
+            yield
+
+    app.extensions["inkling"] = replace(app.extensions["inkling"], gate=Crowd())
+    client, (gif, webp, png) = app.test_client(), (build.encode(build.scene(), kind) for kind in ("gif", "webp", "png"))
+
+    def send(path, **fields):
+        return client.post(path, data={"image": (io.BytesIO(gif), "a.gif")} | fields)
+
+    answers = [send(f"/api/predict?model={photo_model}"), send(f"/api/explain?model={photo_model}"),
+               send("/predict", model=photo_model), send("/lab", picture=data_url(webp, "image/webp"))]
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert costly.allowed == [1] * 4, "where the lab turns to its own copy, nothing is left of the time"
+    assert api(client, png, photo_model).status_code == 200

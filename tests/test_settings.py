@@ -16,7 +16,7 @@ BAD = {
     "INKLING_MAX_FRAMES": ["0", "1000001", ""],
     "INKLING_DECODE_SECONDS": ["0", "61", "0.5", ""],
     "INKLING_DECODE_MEMORY": ["127", "1 GB", ""],
-    "INKLING_BATCH_SECONDS": ["0", "601", "1.5", ""],
+    "INKLING_REQUEST_SECONDS": ["0", "601", "1.5", ""],
     "INKLING_BODY_SECONDS": ["0", "3601", ""],
     "INKLING_MAX_BATCH": ["0", "1001", ""],
     "INKLING_QUOTA_MB": ["-1", "2 GB", ""],

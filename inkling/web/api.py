@@ -36,9 +36,8 @@ def predict():
     card = classifier.card(request.args.get("model", ""))
     top = _top(card)
     readers = _readers()
-    with gate.turn():
-        together = intake.Together(inkling().settings)
-        pictures = [_read(reader, together, card) for reader in readers]
+    with gate.turn() as deadline:
+        pictures = [_read(reader, deadline, card) for reader in readers]
         answers = iter(classifier.answer([seen for seen, _ in pictures if not isinstance(seen, Rejected)], card.name))
     results = [(seen if isinstance(seen, Rejected) else next(answers), decode) for seen, decode in pictures]
     if len(results) > 1:
@@ -59,9 +58,10 @@ def explain():
     if len(readers) > 1:
         raise Rejected("too-many", f"One picture is explained at a time. Received: {len(readers)}.",
                        f"{len(readers)} pictures")
-    with gate.turn():  # for opening it alone: answers do not wait for explanations, which have places of their own
+    # For opening it alone: answers do not wait for explanations, which have places of their own.
+    with gate.turn() as deadline, deadline.share() as settings:
         start = time.perf_counter()
-        image = readers[0](inkling().settings, pixels.enough(card.input))
+        image = readers[0](settings, pixels.enough(card.input))
         decode = round((time.perf_counter() - start) * 1e3, 3)
     why = inkling().explainer.explain(inkling().classifier, image, card.name)
     return {
@@ -125,11 +125,11 @@ def _json_body():
         abort(400, f"{SHAPE} Received: something else.")
 
 
-def _read(reader, together: intake.Together, card: ModelCard) -> tuple:
+def _read(reader, deadline: intake.Deadline, card: ModelCard) -> tuple:
     """(picture as the model sees it, or why not; milliseconds to decode it): a large one is not held any longer."""
     start, decode = time.perf_counter(), 0.0
     try:
-        with together.share() as settings:
+        with deadline.share() as settings:
             image = reader(settings, pixels.enough(card.input))
         decode = round((time.perf_counter() - start) * 1e3, 3)
         return inkling().classifier.prepare(image, card.name), decode

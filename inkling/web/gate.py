@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 
-from flask import request
+from flask import g, request
 
-from inkling.intake import Rejected
+from inkling.intake import Deadline, Rejected
 from inkling.settings import Settings
 from inkling.web import inkling, metrics
-
-PATIENCE = 10.0  # seconds that a request waits for its turn
 
 
 class Gate:
@@ -22,7 +20,7 @@ class Gate:
         self._places = threading.Semaphore(settings.concurrent + settings.queue)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, deadline: Deadline) -> Iterator[None]:
         """Waits for a turn and holds it; whoever enters has read the request, which a client may send slowly.
 
         Raises:
@@ -31,7 +29,7 @@ class Gate:
         if not self._places.acquire(blocking=False):
             raise _busy()
         try:
-            self._wait()
+            self._wait(deadline)
             try:
                 yield
             finally:
@@ -39,17 +37,20 @@ class Gate:
         finally:
             self._places.release()
 
-    def _wait(self) -> None:
+    def _wait(self, deadline: Deadline) -> None:
         if self._turns.acquire(blocking=False):
             return
         with metrics.WAITING.track_inprogress():
-            if not self._turns.acquire(timeout=PATIENCE):
+            if not self._turns.acquire(timeout=deadline.left):
                 raise _busy()
 
 
-def turn():
-    """A turn at this app's gate."""
-    return inkling().gate.turn()
+@contextmanager
+def turn() -> Iterator[Deadline]:
+    """A turn at this app's gate, and the time that the request has from now on, which is `g.deadline` too."""
+    g.deadline = Deadline(inkling().settings)
+    with inkling().gate.turn(g.deadline):
+        yield g.deadline
 
 
 def in_turn(view: Callable) -> Callable:

@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
 from flask_babel import gettext
 
 from inkling import intake, lab
 from inkling.catalog import ModelCard
 from inkling.classifier import Prediction
 from inkling.intake import Rejected
-from inkling.settings import EXTENSIONS
+from inkling.settings import EXTENSIONS, Settings
 from inkling.web import charts, errors, gate, inkling, pages
 from inkling.web.words import translated
 
@@ -59,7 +59,8 @@ def change():
     sentences = [_sentence(one) for one in problems]
     do = request.form.get("do", "")
     try:
-        source = _source()
+        with g.deadline.share() as settings:
+            source = _source(settings)
     except Rejected as error:
         return _page(_fallback(), steps, [*sentences, _why(error)], intake.REASONS[error.reason].status)
     if do == "classify" and not problems:
@@ -80,31 +81,31 @@ def change():
 # ---- The picture ----
 
 
-def _source() -> Source:
+def _source(settings: Settings) -> Source:
     """What was chosen or drawn now, else the copy that the form brought, else a result's picture or the sample.
 
     Raises:
         Rejected: a picture is not accepted.
     """
-    settings, file = inkling().settings, request.files.get("image")
+    file = request.files.get("image")
     if file and file.filename:
-        return _copied(intake.read_stream(file.stream, file.filename, settings, at_least=lab.SIDE), "photo")
+        return _copied(intake.read_stream(file.stream, file.filename, settings, at_least=lab.SIDE), "photo", settings)
     if request.form.get("drawing"):
-        return _copied(intake.read_data_url(request.form["drawing"], settings, at_least=lab.SIDE), "drawing")
-    return _before_now()
+        return _copied(intake.read_data_url(request.form["drawing"], settings, at_least=lab.SIDE), "drawing", settings)
+    return _before_now(settings)
 
 
-def _copied(image, kind: str) -> Source:
+def _copied(image, kind: str, settings: Settings) -> Source:
     """A small copy of a picture; it is what is worked on from the first moment, so that nothing changes later."""
-    return _own(lab.data_url(lab.working(image), min(MOST_COPY, inkling().settings.max_bytes)), kind)
+    return _own(lab.data_url(lab.working(image), min(MOST_COPY, settings.max_bytes)), kind, settings)
 
 
-def _own(copy: str, kind: str) -> Source:
-    image = intake.read_data_url(copy, inkling().settings, at_least=lab.SIDE)
+def _own(copy: str, kind: str, settings: Settings) -> Source:
+    image = intake.read_data_url(copy, settings, at_least=lab.SIDE)
     return Source(lab.working(image), kind, copy)
 
 
-def _before_now() -> Source:
+def _before_now(settings: Settings) -> Source:
     """The picture that the form was about before another one was chosen.
 
     Raises:
@@ -115,13 +116,14 @@ def _before_now() -> Source:
     if not kept:
         return _of_result(request.form.get("result"))
     if len(kept) > 2 * MOST_COPY:  # not one that the page made
-        return _copied(intake.read_data_url(kept, inkling().settings, at_least=lab.SIDE), kind)
-    return _own(kept, kind)
+        return _copied(intake.read_data_url(kept, settings, at_least=lab.SIDE), kind, settings)
+    return _own(kept, kind, settings)
 
 
 def _fallback() -> Source:
     try:
-        return _before_now()
+        with g.deadline.share() as settings:
+            return _before_now(settings)
     except Rejected:
         return Source(lab.sample())
 

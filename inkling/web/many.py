@@ -23,10 +23,11 @@ SORTS = {
 }
 
 
-def answer(files: list[FileStorage], model: str) -> Response | str:
+def answer(files: list[FileStorage], model: str, deadline: intake.Deadline) -> Response | str:
     """Classifies several pictures, keeps them, and answers 303 to the page of them all; or with that page itself,
     where nothing can be kept."""
-    answered = inkling().batches.answer([(file.filename, file.stream) for file in files], model, inkling().classifier)
+    answered = inkling().batches.answer(
+        [(file.filename, file.stream) for file in files], model, inkling().classifier, deadline)
     for each in answered:
         if isinstance(each.answer, intake.Rejected):
             metrics.of(metrics.REJECTIONS, each.answer.reason).inc()

@@ -38,18 +38,22 @@ def predict():
     allow_batch()
     name = request.form.get("model", "")
     inkling().classifier.card(name)  # before any work is done for an unknown model
-    with gate.turn():
+    with gate.turn() as deadline:
         start = time.perf_counter()
-        if "drawing" in request.form:
-            kind, drawing = "drawing", request.form["drawing"]
-            image = intake.read_data_url(drawing, inkling().settings, at_least=LARGEST)
-        else:
-            files = request.files.getlist("image")
-            if len(files) > 1:
-                return many.answer(files, name)
-            stream, filename = (files[0].stream, files[0].filename) if files else (None, None)
-            kind, image = "photo", intake.read_stream(stream, filename, inkling().settings, at_least=LARGEST)
+        files = request.files.getlist("image")
+        if len(files) > 1 and "drawing" not in request.form:
+            return many.answer(files, name, deadline)
+        with deadline.share() as settings:
+            kind, image = _read(files, settings)
         return answer(image, name, kind, start)
+
+
+def _read(files: list, settings: Settings) -> tuple:
+    """("drawing" or "photo", picture): the form's drawing, or the one file sent."""
+    if "drawing" in request.form:
+        return "drawing", intake.read_data_url(request.form["drawing"], settings, at_least=LARGEST)
+    stream, filename = (files[0].stream, files[0].filename) if files else (None, None)
+    return "photo", intake.read_stream(stream, filename, settings, at_least=LARGEST)
 
 
 def answer(image, model: str, kind: str, start: float) -> Response | str:
