@@ -107,8 +107,9 @@ REASONS = {
     "mismatch": Reason(415, "The name and the contents differ",
                        "The file was renamed without being converted. Give it back its own ending, or "
                        "save it again as JPEG or PNG."),
-    "too-large": Reason(413, "The file is too large",
-                        "The limit is {max_megabytes} MB. Save the picture smaller or with a lower quality."),
+    "too-large": Reason(413, "The picture is too large",
+                        "The limit is {max_megabytes} MB, and opening it may take only so much time and memory. "
+                        "Save the picture smaller, or as a plain JPEG."),
     "too-many": Reason(413, "Too many pictures at once",
                        "At most {max_batch} pictures go together. Send the others after them."),
     "too-many-pixels": Reason(413, "The picture has too many pixels",

@@ -126,7 +126,9 @@ SETTINGS = {
         whole(128, 65536)),
     "request_seconds": Setting(
         "INKLING_REQUEST_SECONDS", "4", "seconds that a request has to wait for its turn and have all its pictures "
-        "decoded; what needs more than is left is told `busy`, but for plain JPEG and PNG, which take little",
+        "decoded; what needs more than is left is told `busy`, but for plain JPEG and PNG, which take little; keep it "
+        "above `INKLING_DECODE_SECONDS`, else `busy` is all that a costly picture is told; `flask classify` gives each "
+        "file as much",
         whole(1, 600)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
                          whole(1, 1000)),

@@ -10,6 +10,9 @@ VERSION = "1"
 REF = "#/components/schemas/{model}"
 EXAMPLE = "curl -F image=@cat.jpg '{base_url}/api/predict?model=cats-dogs-cnn'"
 
+# Reasons beside those of a picture: the names of HTTP's own statuses.
+OTHERS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
+
 MODEL = {"name": "model", "in": "query", "required": True, "schema": {"type": "string"},
          "description": "a name from /api/models"}
 
@@ -95,11 +98,12 @@ def _problems() -> dict:
 
 
 def _statuses() -> set[int]:
-    return {reason.status for reason in intake.REASONS.values()}
+    return {reason.status for reason in intake.REASONS.values()} | OTHERS.keys()
 
 
 def _problem(status: int) -> dict:
     reasons = [code for code, reason in intake.REASONS.items() if reason.status == status]
+    reasons += [OTHERS[status]] if status in OTHERS else []
     answer = _answer("Reason: " + ", ".join(reasons) + ".", "Problem", "application/problem+json")
     if status in errors.RETRIED:
         answer["headers"] = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}

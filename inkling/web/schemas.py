@@ -84,7 +84,7 @@ class Results(Shape):
 class PictureBody(Shape):
     """A picture as JSON."""
 
-    image: Annotated[str, Field(description="a data URL (image/png, image/jpeg, image/webp) or plain base64")]
+    image: Annotated[str, Field(description="a data URL of any accepted kind, or plain base64")]
 
 
 class ModelShort(Shape):

@@ -368,7 +368,7 @@ BUSY = '{"reason": "busy", "detail": "Busy just now."}'
 @pytest.mark.parametrize(
     "fault, said",
     [
-        ({"status": 503, "content_type": "application/problem+json", "body": BUSY}, "This model cannot be asked now."),
+        ({"status": 503, "content_type": "application/problem+json", "body": BUSY}, "No answer just now."),
         ({"status": 502, "body": "<h1>Bad gateway</h1>"}, "The server cannot be reached."),
         (None, "The server cannot be reached."),
     ],

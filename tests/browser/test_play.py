@@ -129,7 +129,7 @@ def test_a_round_ends_as_soon_as_the_model_is_convinced(open_challenge, wording,
     else:
         expect(page.locator(".sentence")).to_contain_text("I see")
         click(page, "Skip")
-        expect(page.locator(".outcome")).to_contain_text("Just in time")
+        expect(page.locator(".outcome")).to_contain_text("That was close")
 
 
 def test_the_clock_ends_a_round(open_challenge):
