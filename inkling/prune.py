@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from inkling.batches import BatchRow
 from inkling.settings import Settings
-from inkling.store import Row, Store, StoreError, now
+from inkling.store import PICTURE, Row, Store, StoreError, now
 
 log = logging.getLogger("inkling.prune")
 
@@ -34,8 +34,6 @@ LOOK = 2.0  # seconds between two looks of a worker at what it has written
 EVERY = 600.0  # seconds between two prunings of a worker
 SHARE = 50  # of the quota, a fiftieth: what a worker may write before it prunes earlier
 
-# Our files only: an operator may keep others there.
-PICTURE = re.compile(r"([\w-]{22})\.(?:jpg|png|seen\.png|heat\.png)", re.ASCII)
 DRAFT = re.compile(r"\.(?:[\w-]{22}\.(?:jpg|png|seen\.png|heat\.png)\.[0-9a-f]{8}\.part|secret-key\.[0-9a-f]{16})",
                    re.ASCII)
 

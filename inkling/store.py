@@ -4,6 +4,7 @@ import base64
 import errno
 import io
 import os
+import re
 import secrets
 import sqlite3
 import time
@@ -27,6 +28,7 @@ LARGEST = 1024  # pixels, longest side of a kept picture
 THUMBNAIL = 256  # of one in a list
 JPEG_QUALITY = 88
 ID_BYTES = 16  # 128 bits: a result's address cannot be guessed
+PICTURE = re.compile(r"([\w-]{22})\.(?:jpg|png|seen\.png|heat\.png)", re.ASCII)  # ours: others may be kept there
 NONE_OF_THESE = ""  # the correction that says: no label fits
 PATIENCE = 3000  # milliseconds to wait for another writer of an SQLite database
 LEAST_FREE = 2**24  # bytes of the disk that are left to the database, to deleting, and to the log
@@ -254,6 +256,10 @@ class Store:
         """The file of what the answer hangs on, which is there once it was kept."""
         return self._settings.pictures / f"{id}.heat.png"
 
+    def has_heatmap(self, id: str) -> bool:
+        """Whether it was kept, and is whole."""
+        return _filled(self.heatmap(id))
+
     def keep_heatmap(self, id: str, png: bytes) -> bool:
         """Keeps a result's heat map, whole; False where the result is gone meanwhile, and with it the map.
 
@@ -300,10 +306,10 @@ class Store:
         return self._settings.pictures / (f"{id}.jpg" if kind == "photo" else f"{id}.png")
 
     def _remove_files(self, *ids: str) -> None:
-        """Whatever is named by these ids, in one look at the folder."""
+        """Our files of these ids, in one look at the folder."""
         ids = set(ids)
         for path in self._settings.pictures.iterdir():
-            if path.name.partition(".")[0] in ids:
+            if (ours := PICTURE.fullmatch(path.name)) and ours[1] in ids:
                 path.unlink(missing_ok=True)
 
 

@@ -69,6 +69,22 @@ def test_visitors_get_the_help_page_beyond_the_limit_and_nothing_is_kept(limited
     assert kept() == before
 
 
+def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, result, png, ink_model):
+    """To what was asked for, or to where the form was; what was kept before is still there."""
+    for _ in range(MOST):
+        api(limited, png, ink_model)
+    with turn(narrow):
+        for answer, back, kept in (
+                (page(limited, png, ink_model, headers={"Referer": "http://localhost/?draw=a"}), "/?draw=a", False),
+                (limited.post(f"{result}/delete", headers={"Referer": f"http://localhost{result}"}), result, True),
+                (limited.post("/history/delete", headers={"Referer": "http://elsewhere/history"}), "/", True),
+                (narrow.test_client().get(f"{result}/others"), f"{result}/others", True),
+                (narrow.test_client().get("/lab?step=flip&model=x"), "/lab?step=flip&amp;model=x", True)):
+            assert answer.status_code in (429, 503)
+            assert f'href="{back}">Try again' in answer.text
+            assert ("Nothing was kept." in answer.text) is not kept
+
+
 def test_all_posts_count_together_and_reading_does_not(limited, png, ink_model):
     for post in (api, page, api):
         for path in ("/", "/help", "/api/models", "/healthz"):
@@ -279,7 +295,7 @@ class Costly:
 
 @pytest.mark.parametrize("as_page", [False, True], ids=["api", "page"])
 @pytest.mark.parametrize("seconds, allowed, reasons", [
-    (5, [4, 2.75, 0.5], ["", "", "busy", "busy", ""]), (4, [4, 1.75], ["", "busy", "busy", "busy", ""])])
+    (5, [4, 2.75, 0.5], ["", "", "late", "late", ""]), (4, [4, 1.75], ["", "late", "late", "late", ""])])
 def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
         make_app, settings, monkeypatch, photo_model, as_page, seconds, allowed, reasons):
     costly = Costly()

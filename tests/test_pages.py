@@ -24,7 +24,7 @@ OTHERS = ("/results/<id>/picture", "/results/<id>/heatmap.png", "/results/<id>/s
           "/static/<path:filename>")
 FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
                 "animated-too-long", "blank")
-NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "rate-limited"}
+NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "late", "rate-limited"}
 POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
 
 
@@ -280,6 +280,14 @@ def test_a_result_survives_its_model(make_app, settings, tmp_path, result, ink_m
     assert f"{ink_model}, which is no longer installed" in client.get(result).text
 
 
+def test_a_result_of_a_model_that_is_off_says_so(make_app, settings, tmp_path, result, ink_model):
+    folder = tmp_path / "models-off" / ink_model
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text("{")
+    client = make_app(classifier=Classifier(read_catalog(folder.parent), settings)).test_client()
+    assert f'<a href="/models/{ink_model}">{ink_model}, which is switched off</a>' in client.get(result).text
+
+
 def test_deleting_leaves_nothing(client, result, kept):
     assert len(kept()) == 3
     answer = client.post(f"{result}/delete")
@@ -288,6 +296,19 @@ def test_deleting_leaves_nothing(client, result, kept):
     for path in (result, f"{result}/picture", f"{result}/seen.png", f"{result}/thumbnail", f"{result}/others"):
         assert client.get(path).status_code == 404
     assert client.post(f"{result}/delete").status_code == 404
+
+
+@pytest.mark.parametrize("id", ["inkling", "told", "holiday", "", ".", "%2e", "_", "Holiday-of-22-letters-"])
+def test_nothing_but_a_results_own_files_can_be_deleted(client, result, settings, kept, id):
+    """Its database and other people's files lie beside them."""
+    (settings.pictures / "told").mkdir()
+    (settings.pictures / "holiday.jpg").write_bytes(b"of others")
+    (settings.pictures / "Holiday-of-22-letters-.txt").write_bytes(b"of others")
+    before = sorted(path.name for path in settings.pictures.iterdir())
+    assert "inkling.sqlite3" in before
+    assert client.post(f"/results/{id}/delete").status_code in (404, 405)
+    assert sorted(path.name for path in settings.pictures.iterdir()) == before
+    assert client.get(result).status_code == 200
 
 
 def test_without_its_picture_a_result_is_gone(client, result, settings):

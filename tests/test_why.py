@@ -88,6 +88,16 @@ def test_it_explains_what_was_answered_then(client, app, result, monkeypatch):
     assert explain.read(store.heatmap(id)).label == "8"
 
 
+@pytest.mark.parametrize("path", ["heatmap.png", "why"])
+def test_an_empty_file_that_a_power_cut_left_is_made_anew(app, client, result, counted, path):
+    store = app.extensions["inkling"].store
+    client.get(f"{result}/{path}")
+    store.heatmap(result.rpartition("/")[2]).write_bytes(b"")
+    assert client.get(f"{result}/{path}").status_code == 200
+    assert len(counted) == 2
+    image_of(client.get(f"{result}/heatmap.png"))
+
+
 def test_delete_removes_it(client, result, kept):
     client.get(f"{result}/heatmap.png")
     assert len(kept()) == 4

@@ -9,11 +9,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from inkling.intake import REASONS, Rejected
 from inkling.store import StoreError
-from inkling.web import inkling, metrics
+from inkling.web import inkling, metrics, words
 
 log = logging.getLogger("inkling.errors")
 
-COME_BACK = ("busy", "rate-limited")  # nothing is wrong with what was sent
+COME_BACK = ("busy", "late", "rate-limited")  # nothing is wrong with what was sent
 RETRIED = (429, 503)  # statuses that say when to come back
 RETRY_AFTER = 5  # seconds
 MINUTE = 60
@@ -27,12 +27,14 @@ def init_app(app: Flask) -> None:
 
 
 def rejected(error: Rejected, retry_after: int = RETRY_AFTER):
-    """The API's problem; for pages 303 to the help page with the reason on top, or that page where it may pass."""
+    """The API's problem; for pages 303 to the help page with the reason on top, or that page where it may pass, which
+    leads back to what was asked for, or to where the form was."""
     count(error)
     if for_programs():
         return respond(problem(error), retry_after)
     if error.reason in COME_BACK:  # without reading what was sent
-        page = current_app.view_functions["pages.help"](error.reason)
+        back = request.full_path.rstrip("?") if request.method == "GET" else words.back()
+        page = current_app.view_functions["pages.help"](error.reason, back)
         return page, REASONS[error.reason].status, {"Retry-After": str(retry_after)}
     field = "draw" if "drawing" in request.form else "photo"
     model = request.form.get("model", "")

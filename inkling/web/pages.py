@@ -19,6 +19,7 @@ blueprint = Blueprint("pages", __name__)
 TOP = 5  # answers shown before the fold
 MANY, LIKELIEST = 12, 6  # labels that can be taken in at a glance; of more, so many come before the alphabet
 TOP_OTHERS = 3  # answers shown of each other model
+REFUSING = ("pages.predict", "lab.change", "pages.help")  # what was refused is a picture, which is not kept then
 HARMLESS = re.compile(r"[\w .,/×%-]{1,40}")  # what the help page repeats from its address
 
 
@@ -80,7 +81,8 @@ def _page(found: Result, picture_url: str) -> str:
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"
-    return render_template("result.html", result=shown, card=card and card.card, others=others, saw=_saw(card),
+    off = found.model in inkling().classifier.broken
+    return render_template("result.html", result=shown, card=card and card.card, off=off, others=others, saw=_saw(card),
                            offered=_offered([label for label, _ in ranked[1:]]),
                            again_url=url_for("pages.index", **{field: found.model}))
 
@@ -148,8 +150,8 @@ def delete(id: str):
 
 
 @blueprint.get("/help")
-def help(reason: str | None = None):
-    """What is accepted, with a reason on top: that of a redirect, or the one given."""
+def help(reason: str | None = None, back: str | None = None):
+    """What is accepted, with a reason on top: that of a redirect, or the one given, with where to go then."""
     settings, reason = inkling().settings, reason or request.args.get("reason")
     reasons = [SimpleNamespace(code=code, title=gettext(about.title), detail=intake.advice(code, settings, gettext))
                for code, about in intake.REASONS.items()]
@@ -158,8 +160,9 @@ def help(reason: str | None = None):
     if problem and HARMLESS.fullmatch(got):
         received = gettext("Received: %(got)s.", got=words.received(got))
         problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
-    back_url = url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
-    return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back_url)
+    back = back or url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
+    return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back,
+                           refused=request.endpoint in REFUSING)
 
 
 def _saw(model: Model | None) -> SimpleNamespace | None:

@@ -72,7 +72,7 @@ def _card(found: Result) -> ModelCard:
 def _heatmap(found: Result) -> Path | BytesIO:
     """The file of a result's heat map, computed where there is none yet, and kept if that can be done."""
     path = inkling().store.heatmap(found.id)
-    if not path.is_file():
+    if not inkling().store.has_heatmap(found.id):
         with gate.turn():  # for opening it alone: answers do not wait for explanations, which have places of their own
             picture = kept.picture(found)
         try:

@@ -46,7 +46,7 @@ def choose():
     chosen = request.form.get("language", "")
     if chosen not in LANGUAGES:
         abort(400, gettext("Choose one of %(languages)s.", languages=", ".join(LANGUAGES.values())))
-    response = redirect(_back(), 303)
+    response = redirect(back(), 303)
     response.set_cookie(COOKIE, chosen, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
     return response
 
@@ -100,7 +100,7 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-def _back() -> str:
+def back() -> str:
     """The page that the post came from, without its host, or the first page where that is not one of ours, or was the
     answer to a post."""
     host, _, page = (request.referrer or "").partition("://")[2].partition("/")
