@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, Pipe
 from inkling.settings import ROOT
 
 OVERRUN = (-signal.SIGPROF, -signal.SIGKILL)  # by the kernel: for its time, where memory is short
+WORDS = 2**16  # bytes of an answer beside its pixels, at most
 LOG = logging.getLogger(__name__)
 
 
@@ -37,13 +38,14 @@ def send(line: Connection, words: dict, data: bytes) -> None:
     line.send_bytes(json.dumps(words).encode() + b"\n" + data)
 
 
-def receive(line: Connection) -> tuple[dict, memoryview]:
+def receive(line: Connection, most: int | None = None) -> tuple[dict, memoryview]:
     """The next message's words and bytes.
 
     Raises:
         EOFError: the line's other end is closed.
+        OSError: the message has more than `most` bytes.
     """
-    message = line.recv_bytes()
+    message = line.recv_bytes(most)
     end = message.index(b"\n")
     return json.loads(message[:end]), memoryview(message)[end + 1 :]
 
@@ -76,7 +78,7 @@ class Helper:
         watch.start()
         try:
             send(self._line, job, data)
-            return receive(self._line)
+            return receive(self._line, WORDS + 3 * job["max_pixels"])
         except (EOFError, OSError, ValueError) as error:  # the last where what came is no message
             self._line.close()  # so that it goes if it is still there
             raise Ended(self.process.wait(), late=watch.finished.is_set()) from error

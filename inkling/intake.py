@@ -127,6 +127,9 @@ REASONS = {
     "model-unavailable": Reason(503, "This model is not available",
                                 "It could not be loaded. Choose another model, or try again later."),
     "busy": Reason(503, "Too much to do at the moment", "Wait a few seconds and send it again."),
+    "late": Reason(503, "There was no time left for this picture",
+                   "Waiting, or the pictures before it, took most of the time that one request has. Send it again in "
+                   "a few seconds, by itself."),
     "rate-limited": Reason(429, "Too many requests", "Wait a minute and try again."),
 }
 
@@ -159,7 +162,7 @@ class Deadline:
         """Around the reading of the next picture: the settings for it.
 
         Raises:
-            Rejected: "busy", where it needed more than was left.
+            Rejected: "late", where it needed more than was left.
         """
         left, usual = self.left, self._settings.decode_seconds
         try:
@@ -167,7 +170,7 @@ class Deadline:
         except TooCostly as error:
             if left >= usual:
                 raise
-            raise Rejected("busy", "Waiting, and the pictures before it, took most of the time that a request has. "
+            raise Rejected("late", "Waiting, or the pictures before it, took most of the time that one request has. "
                                    "Send it in another one.") from error
 
 
@@ -350,7 +353,7 @@ def _decode_elsewhere(data: bytes, job: Job, settings: Settings) -> Image.Image:
         answer, pixels = helper.pool(settings.decode_memory).ask(job._asdict(), data)
     except helper.Ended as error:
         if error.late:
-            raise Rejected("busy", "Decoding this picture took too long, for there is much to do. "
+            raise Rejected("late", "There was too much to do to decode this picture in time. "
                                    "Try again in a few seconds.") from error
         raise TooCostly(job.kind) if error.overrun else _damaged(job.kind) from error
     except OSError as error:
@@ -363,9 +366,13 @@ def picture_of(answer: dict, pixels: bytes | memoryview) -> Image.Image:
 
     Raises:
         Rejected: it has answered why not.
+        KeyError: for no reason that we know.
     """
     if "rejected" in answer:
-        raise Rejected(*answer["rejected"])
+        reason, message, received = answer["rejected"]
+        if reason not in REASONS:
+            raise KeyError(reason)
+        raise Rejected(reason, message, received)
     return Image.frombytes("RGB", answer["size"], pixels)
 
 
@@ -507,7 +514,7 @@ def _still_png(data: bytes, most: int) -> Still:
     at, frames, has_data, kept = 8, 1, False, [data[:8]]
     for _ in range(CHUNKS):
         name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if end > len(data):
+        if end > len(data) or (name == b"IHDR") != (at == 8):  # its size must be the one that counts
             break
         has_data = has_data or name == b"IDAT"
         if name in PNG_CHUNKS:
@@ -527,19 +534,26 @@ def _still_jpeg(data: bytes, most: int) -> Still:
     Raises:
         Rejected: the markers do not reach the end, or are too many.
     """
-    at, scans, sequential, kept = 2, 0, False, [data[:2]]
+    at, exif, frames, scans, plain, kept = 2, False, [], 0, False, [data[:2]]
     for _ in range(CHUNKS):
         marker = JPEG_MARKER.search(data, at)
         if marker is None:
             break
         start, code = marker.start(), data[marker.start() + 1]
         if code == 0xD9:
-            return Still(b"".join(kept) + data[at : start + 2], plain=scans == 1 and sequential)
-        scans += code == 0xDA
-        sequential = sequential or code in JPEG_SEQUENTIAL
+            return Still(b"".join(kept) + data[at : start + 2], plain=plain)
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        if code == 0xDA:
+            plain = not scans and frames == [data[start + 4]]  # one scan of all components needs no room for the whole
+            scans += 1
+        elif code in JPEG_FRAMES:
+            plain = False
+            frames.append(data[start + 9] if code in JPEG_SEQUENTIAL else None)
         if scans:
             kept.append(data[at:end])
+        elif code == 0xE1 and not exif and data[start + 4 : end].startswith(b"Exif\0\0"):
+            exif = True
+            kept.append(data[start:end])
         elif code not in JPEG_DROPPED:
             kept.append(data[start:end])
         at = end
@@ -563,7 +577,8 @@ def _still_bmp(data: bytes, most: int) -> Still:
 PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
 JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 JPEG_SEQUENTIAL = {0xC0, 0xC1}  # Huffman codes, in one pass: all cameras
-JPEG_DROPPED = {*range(0xE2, 0xEE), 0xEF, 0xFE}  # keeps JFIF, EXIF and Adobe's colour model
+JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # each says how a picture is coded, and of what components
+JPEG_DROPPED = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # keeps JFIF and Adobe's colour model
 STILLS: dict[str, Callable[[bytes, int], Still]] = {
     "GIF": _still_gif, "PNG": _still_png, "JPEG": _still_jpeg, "BMP": _still_bmp,
 }

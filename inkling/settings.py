@@ -126,8 +126,8 @@ SETTINGS = {
         whole(128, 65536)),
     "request_seconds": Setting(
         "INKLING_REQUEST_SECONDS", "4", "seconds that a request has to wait for its turn and have all its pictures "
-        "decoded; what needs more than is left is told `busy`, but for plain JPEG and PNG, which take little; keep it "
-        "above `INKLING_DECODE_SECONDS`, else `busy` is all that a costly picture is told; `flask classify` gives each "
+        "decoded; what needs more than is left is told `late`, but for plain JPEG and PNG, which take little; keep it "
+        "above `INKLING_DECODE_SECONDS`, else `late` is all that a costly picture is told; `flask classify` gives each "
         "file as much",
         whole(1, 600)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",

@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from inkling import helper, intake
 from inkling.settings import ROOT, Settings
-from tests.hostile.build import bmp, chunk, encode, png, scene
+from tests.hostile.build import bmp, chunk, encode, png, scene, segment
 from tests.hostile.files import one_bit
 
 SETTINGS = Settings.from_env({"INKLING_REQUEST_SECONDS": "60"})  # on a busy machine, too
@@ -68,6 +69,30 @@ def test_only_plain_pictures_are_decoded_here(pool, monkeypatch, name, kind, siz
     image = read(encode(scene(*size), kind, **options), name)
     assert (bool(here), bool(pool._idle)) == (not elsewhere, elsewhere)
     assert image.width / image.height == pytest.approx(size[0] / size[1], rel=0.01)
+
+
+@pytest.mark.parametrize("change", [
+    lambda data: data.replace(b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11", b"\xff\xda\0\x08\1\1\0"),  # one component of three
+    lambda data: data[:-2] + data[data.index(b"\xff\xc0") :][:19] + data[-2:],
+    lambda data: data.replace(b"\xff\xc0", b"\xff\xc2"), lambda data: data.replace(b"\xff\xc0", b"\xff\xc9"),
+    lambda data: data.replace(b"\xff\xc0", b"\xff\xc0\0\2\xff\xc0")])
+def test_a_jpeg_that_may_take_room_for_the_whole_is_not_plain(change):
+    data = encode(scene(), "JPEG")
+    assert intake.STILLS["JPEG"](data, 1).plain
+    changed = change(data)
+    assert changed != data
+    assert not intake.STILLS["JPEG"](changed, 1).plain
+
+
+def test_of_many_exif_segments_the_first_is_read(pool):
+    def turned(way):
+        exif = Image.Exif()
+        exif[0x0112] = way
+        return segment(0xE1, exif.tobytes())
+
+    data = encode(scene(), "JPEG")
+    other = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + bytes(99))
+    assert read(data[:2] + other + turned(6) + turned(1) + data[2:], "a.jpg").size == (80, 120)
 
 
 def test_one_process_decodes_many_pictures(pool):
@@ -134,7 +159,7 @@ def test_one_that_hangs_is_killed_and_the_picture_not_blamed(pool):
     one = helper.Helper(1024)
     one.process.send_signal(signal.SIGSTOP)
     pool._idle = [one]
-    assert reason(GIF, "a.gif", replace(SETTINGS, request_seconds=0.2)) == "busy"
+    assert reason(GIF, "a.gif", replace(SETTINGS, request_seconds=0.2)) == "late"
     assert one.process.wait() == -signal.SIGKILL
     assert read(GIF).size == (120, 80), "the next one is decoded"
 
@@ -200,6 +225,7 @@ def test_the_settings_are_the_limits(monkeypatch):
 
 
 def test_what_it_sends_is_not_trusted(pool, monkeypatch):
-    for answer in (({"size": [9, 9]}, b"short"), ({"size": [-1, 0]}, b""), ({"rejected": 7}, b""), ({}, b"")):
+    for answer in (({"size": [9, 9]}, b"short"), ({"size": [-1, 0]}, b""), ({"rejected": 7}, b""), ({}, b""),
+                   ({"rejected": ["nonsense", "", ""]}, b"")):
         monkeypatch.setattr(pool, "ask", lambda *_, answer=answer: answer)
         assert reason(bmp(9, 9, data=bytes(108)), "a.bmp") == "truncated"

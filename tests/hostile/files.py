@@ -162,6 +162,11 @@ FILES = {
     "zip of much": File("a.png", lambda: zipped("a.png", bytes(10**7)), "not-an-image"),
     "PNG whose data is much more than its pixels": File(
         "a.png", lambda: png(1, 1, chunk(b"IDAT", zlib.compress(bytes(5 * 10**7), 1))), None),
+    "PNG of 49 million pixels behind a chunk that claims none": File(
+        "a.png", lambda: png(1, 1)[:8] + chunk(b"teXt", bytes(16)) + png(7000, 7000, one_bit(7000, 7000), bits=1)[8:],
+        "truncated"),
+    "PNG of two sizes": File(
+        "a.png", lambda: png(1, 1, png(7000, 7000, one_bit(7000, 7000), bits=1)[8:-12]), "truncated"),
     "PNG of 20,000 chunks": File("a.png", lambda: png(9, 9, chunk(b"abCd") * 20_000, grey(9, 9)), None),
     "PNG of a million chunks": File("a.png", lambda: png(1, 1, chunk(b"abCd") * (MUCH // 12)), "truncated"),
     "PNG of 20,000 pieces of data": File(
@@ -184,6 +189,8 @@ FILES = {
     "BMP of short runs": File("a.bmp", lambda: bmp(1000, 1000, 1, b"\1\1" * (MUCH // 2)), "too-large"),
     "JPEG of empty comments": File(
         "a.jpg", lambda: after_start(good("jpg"), b"\xff\xfe\0\2" * (MUCH // 4)), "truncated"),
+    "JPEG of 60,000 EXIF segments": File(
+        "a.jpg", lambda: after_start(good("jpg"), segment(0xE1, b"Exif\0\0" + bytes(246)) * 60_000), None),
     "JPEG with long padding": File("a.jpg", lambda: after_start(good("jpg"), b"\xff" * MUCH), None),
     "JPEG of many scans": File("a.jpg", lambda: scans(99), "truncated"),
     "JPEG of no more scans than an encoder may write": File("a.jpg", lambda: scans(30), None),
