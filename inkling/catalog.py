@@ -237,15 +237,19 @@ def check_file(model: Model, name: str) -> Path:
     """The path of one of a model's files, its checksum verified.
 
     Raises:
-        ValueError: the card does not list it, it is missing, or its bytes are not those of the card.
+        ValueError: the card does not list it, it is missing or cannot be read, or its bytes are not those of the card.
     """
     path = model.folder / name
     expected = model.card.files.get(name)
     if expected is None:
         raise ValueError(f"card.json lists no {name}. Received: {', '.join(model.card.files) or 'no files'}")
-    if not path.is_file():
-        raise ValueError(f"{name} is missing")
-    if (actual := sha256(path)) != expected:
+    try:
+        if not path.is_file():
+            raise ValueError(f"{name} is missing")
+        actual = sha256(path)
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read: {error.strerror}") from error
+    if actual != expected:
         raise ValueError(f"{name} is not the file that the card describes. Received: SHA-256 {actual[:12]}…")
     return path
 

@@ -48,6 +48,8 @@ class Stopwatch:
         try:
             self._stop.wait(delay)
             for name in classifier.catalog.models:
+                if self._stop.is_set():
+                    break
                 times = self._times(classifier, name)
                 if times:
                     self.milliseconds[name] = statistics.median(times)

@@ -15,6 +15,8 @@ def signing_key(settings: Settings) -> str:
     if settings.secret_key:
         return settings.secret_key
     path = settings.pictures / NAME
+    if path.exists() and not path.stat().st_size:  # what a power cut left: every cookie would be refused
+        path.unlink(missing_ok=True)
     if not path.exists():
         _make(path)
     return path.read_text("ascii")
@@ -27,6 +29,8 @@ def _make(path: Path) -> None:
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
         os.link(draft, path)
     except FileExistsError:
         pass

@@ -20,24 +20,31 @@ let newest = 0, timer = 0, request = new AbortController();
 /** The page lacks what a model says of the original until an answer with both has come. */
 let lacking = false;
 
-/** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLButtonElement | null} [button] pressed for it */
+/** Not answered yet: what a slider asks for meanwhile asks for it too. @type {HTMLButtonElement | null} */
+let pressed = null;
+
+/** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLButtonElement} [button] pressed for it */
 async function refresh(button) {
   clearTimeout(timer);
   request.abort();
   request = new AbortController();
+  pressed = button ?? pressed;
   const turn = ++newest;
-  const body = new FormData(form, button);
+  const body = new FormData(form, pressed);
   body.delete("image");
   body.set("live", lacking ? "both" : "after");
   try {
     const answer = await fetch(form.action, { method: "POST", body, signal: request.signal });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (turn !== newest) return;
-    // Another page than ours is the help page, which says why: too many visitors at once, for one.
-    if (page.querySelector("form.lab")) show(page, button);
-    else complain(page.querySelector(".problem p")?.textContent ?? form.dataset.lost ?? "");
+    // Another page than ours says why: too many visitors at once, for one, or a result that is gone.
+    if (page.querySelector("form.lab")) show(page, pressed);
+    else complain(page.querySelector(".problem p, h1 + p")?.textContent ?? form.dataset.lost ?? "");
+    pressed = null;
   } catch {
-    if (turn === newest) complain(form.dataset.lost ?? "");
+    if (turn !== newest) return;
+    complain(form.dataset.lost ?? "");
+    pressed = null;
   }
 }
 
@@ -92,7 +99,7 @@ function follow(event) {
   if (slider && slider !== changed) slider.value = field.value;
   clearTimeout(timer);
   // Half a number is not complained about while it is being typed.
-  if (field.validity.valid) timer = setTimeout(refresh, PAUSE_MS);
+  if (field.validity.valid) timer = setTimeout(() => refresh(), PAUSE_MS);
 }
 
 /** @param {SubmitEvent} event */

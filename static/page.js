@@ -6,6 +6,10 @@ import { Live } from "./live.js";
 import { enhance } from "./upload.js";
 
 const KEPT = "inkling-drawing";
+/** Where a visitor is told why there is no answer. */
+const HELPS = ["/help", "/predict"];
+/** After so long, a form that was sent may be sent again: the browser's own button may have stopped it. */
+const STOPPED_MS = 8000;
 
 const draw = /** @type {HTMLFormElement} */ (document.querySelector("#draw"));
 const photo = /** @type {HTMLFormElement} */ (document.querySelector("#photo"));
@@ -38,10 +42,12 @@ function peek() {
   if (model.value) live.glance(sketch, model.value);
 }
 
-/** A drawing is still there after going back to it, reloading, or another language; a fresh visit starts on fresh paper. */
+/** A drawing is still there after going back to it, reloading, another language, or help; a fresh visit starts on fresh paper. */
 function recall() {
   const [visit] = performance.getEntriesByType("navigation");
-  const fresh = /** @type {PerformanceNavigationTiming} */ (visit).type === "navigate" && document.referrer !== location.href;
+  const { href, pathname } = new URL(document.referrer, location.href);
+  const returned = (document.referrer && href === location.href) || HELPS.includes(pathname);
+  const fresh = /** @type {PerformanceNavigationTiming} */ (visit).type === "navigate" && !returned;
   const kept = sessionStorage.getItem(KEPT);
   if (!kept || fresh) return;
   const drawing = JSON.parse(kept);
@@ -84,8 +90,13 @@ function send(event) {
 function sendOnce(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (event.defaultPrevented) return;
-  if (form.ariaBusy === "true") event.preventDefault();
+  if (form.ariaBusy === "true") return event.preventDefault();
   form.ariaBusy = "true";
+  setTimeout(() => {
+    // Of several on their way, the bar says so.
+    if (form.querySelector(".sending:not([hidden])")) return;
+    form.ariaBusy = "false";
+  }, STOPPED_MS);
 }
 
 /** The page came back from the browser's memory: the answer that was on its way is lost. @param {PageTransitionEvent} event */

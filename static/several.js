@@ -41,7 +41,7 @@ export class Several {
     this.fewer.hidden = !this.#tooMany;
     if (this.#tooMany) this.#say(fill(this.sending.dataset.sayTooMany, { count: files.length }));
     this.list.hidden = files.length < 2 || this.#tooMany;
-    this.list.dataset.across = String(Math.ceil(Math.sqrt(files.length)));
+    this.list.style.gridTemplateColumns = `repeat(${Math.ceil(Math.sqrt(files.length))}, 1fr)`;
     this.list.replaceChildren(...(this.list.hidden ? [] : files).map((file, i) => this.#item(file, i)));
     if (!this.list.hidden) {
       this.name.hidden = true;

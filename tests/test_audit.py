@@ -20,6 +20,13 @@ def test_only_what_is_known_to_be_bad_fails(packages, code, says):
     assert report(json.dumps({"dependencies": packages, "fixes": []})) == (says, code)
 
 
+@pytest.mark.parametrize("complaint", ["/usr/bin/python: No module named pip_audit", "error: invalid requirement"])
+def test_what_is_not_the_networks_fault_fails(complaint):
+    (line,), code = report("", complaint)
+    assert code == 1
+    assert complaint in line
+
+
 @pytest.mark.parametrize("output", ["", "ERROR: no network"])
 def test_without_a_network_it_goes_on_and_says_so(output):
     (line,), code = report(output)

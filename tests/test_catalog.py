@@ -1,11 +1,13 @@
 """A model is a folder: broken cards and files switch off that one model; the shipped cards tell the truth."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from inkling import catalog
 from inkling.catalog import TASKS, check_file, read_card, read_catalog, sha256
 from inkling.settings import ROOT
 
@@ -159,6 +161,15 @@ def test_a_model_file_that_is_not_the_cards_is_refused(models, breakage, reason)
     breakage(model.folder / "model.onnx")
     with pytest.raises(ValueError, match=f"^model.onnx {reason}"):
         check_file(model, "model.onnx")
+
+
+def test_a_model_file_that_cannot_be_read_is_refused(models, monkeypatch):
+    def fail(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(catalog, "sha256", fail)
+    with pytest.raises(ValueError, match=r"^model.onnx cannot be read: Permission denied$"):
+        check_file(read_catalog(models).models["first"], "model.onnx")
 
 
 def test_a_file_that_the_card_does_not_list_is_refused(models):

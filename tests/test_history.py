@@ -190,6 +190,13 @@ def test_the_key_is_for_its_owner_alone(client, send, settings):
     assert [name.name for name in settings.pictures.glob(".*")] == [secret.NAME]
 
 
+def test_an_empty_key_that_a_power_cut_left_is_made_anew(make_app, settings, send):
+    settings.pictures.mkdir(parents=True, exist_ok=True)
+    (settings.pictures / secret.NAME).touch()
+    assert len(secret.signing_key(settings)) == 2 * secret.KEY_BYTES
+    assert secret.signing_key(settings) == secret.signing_key(settings)
+
+
 def test_a_key_from_the_settings_is_not_written_down(make_app, settings, send):
     client = make_app(replace(settings, secret_key="a key of the operator's")).test_client()
     send(client)

@@ -43,6 +43,16 @@ def test_it_is_measured_once_a_process(few, ink_model, monkeypatch):
     assert asked.count(ink_model) <= RUNS + 1
 
 
+def test_stopped_it_opens_no_further_model(few, monkeypatch):
+    asked = []
+    monkeypatch.setattr(few, "classify_one", lambda image, name: asked.append(name))
+    stopwatch = Stopwatch()
+    stopwatch.start(few, delay=30)
+    stopwatch.stop()
+    assert asked == []
+    assert stopwatch.done
+
+
 def test_starting_takes_no_time_and_nothing_runs_before_the_delay(few):
     stopwatch, start = Stopwatch(), time.perf_counter()
     stopwatch.start(few, delay=30)

@@ -109,6 +109,14 @@ def test_a_network_with_other_labels_than_the_card_is_refused(shipped):
         runtime.open_openvino(replace(shipped, card=card), threads=1)(pictures(card, 1))
 
 
+@pytest.mark.parametrize("second", [False, True])
+def test_a_network_that_answers_no_rows_is_refused(shipped, second):
+    labels = len(shipped.card.labels)
+    row = np.full((1, labels), 1 / labels, np.float32)
+    with pytest.raises(ValueError, match="must answer a row of labels for each picture"):
+        runtime.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], shipped.card)
+
+
 @pytest.mark.parametrize("open_model, name", [
     (runtime.open_openvino, "model.onnx"), (runtime.open_keras, "model.keras")])
 def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_model, name):

@@ -12,24 +12,27 @@ from inkling.settings import ROOT
 COMMAND = [sys.executable, "-m", "pip_audit", "-r", str(ROOT / "requirements-serve.txt"), "--no-deps", "--disable-pip",
            "--format", "json", "--progress-spinner", "off", "--timeout", "10"]
 SECONDS = 120
+OURS = ("No module named", "usage:", "invalid")  # it says of what is not the network's fault
 
 
 def main() -> int:
     """0, or 1 when a package should be replaced."""
     try:
-        output = subprocess.run(COMMAND, capture_output=True, text=True, timeout=SECONDS).stdout
+        done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=SECONDS)
+        lines, code = report(done.stdout, done.stderr)
     except subprocess.TimeoutExpired:
-        output = ""
-    lines, code = report(output)
+        lines, code = report("")
     print(*lines, sep="\n")
     return code
 
 
-def report(output: str) -> tuple[list[str], int]:
+def report(output: str, complaint: str = "") -> tuple[list[str], int]:
     """pip-audit's JSON as lines to read, and the exit code; nothing, or no JSON, is what it says without a network."""
     try:
         packages = json.loads(output)["dependencies"]
     except ValueError:
+        if any(words in complaint for words in OURS):
+            return [f"packages not audited: {complaint.strip()}"], 1
         return ["packages not audited: the service that knows vulnerabilities cannot be reached"], 0
     bad = [f"{package['name']} {package['version']}: {flaw['id']}, "
            f"repaired in {', '.join(flaw['fix_versions']) or 'no version yet'}"

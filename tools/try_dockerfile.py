@@ -154,8 +154,9 @@ def serve(stage: Stage) -> None:
                f"mount -o remount,bind,ro {root}"]
     check = stage.last["HEALTHCHECK"]
     command, health = json.loads(stage.last["CMD"]), json.loads(check[check.index("["):])
-    script = " && ".join(mounts) + f"""
-      ! chroot --userspec={stage.user} {root} touch /app/written || exit 3
+    script = f"""
+      {" && ".join(mounts)} || exit 3
+      if chroot {root} touch /app/written 2>/dev/null; then exit 4; fi
       {shlex.join(stage.inside(command, stage.user))} & server=$!
       for second in $(seq {SECONDS}); do
         sleep 1

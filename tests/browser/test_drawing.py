@@ -192,6 +192,26 @@ def test_the_drawing_is_there_after_going_back(page):
     assert colour_at(page, 200, 90) == BLACK
 
 
+def test_the_drawing_is_there_after_it_could_not_be_answered(page):
+    with_mouse(page, DIGITS["7"])
+    address, refusals = page.url, ["busy"]
+
+    def refuse(route):
+        """As the server does: with the help page, at the form's own address, that leads back."""
+        body = f'<!doctype html><a href="{address}">Try again</a>'
+        return route.fulfill(status=503, content_type="text/html", body=body) if refusals else route.continue_()
+
+    page.route("**/predict", refuse)
+    page.get_by_role("button", name="See the full answer").click()
+    page.get_by_role("link", name="Try again").click()
+    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    refusals.clear()
+    page.get_by_role("button", name="See the full answer").click()
+    page.wait_for_url("**/results/*")
+    page.get_by_role("link", name="Draw another").click()
+    expect(page.locator(".live .hint")).to_be_visible()
+
+
 def test_a_digit_by_keyboard_alone(page):
     page.locator("#draw-model").focus()
     page.keyboard.press("Tab")

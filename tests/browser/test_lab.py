@@ -121,7 +121,33 @@ def test_a_server_that_is_busy_says_so(lab):
     expect(lab.get_by_role("alert")).to_have_text("Wait a few seconds and send it again.")
 
 
+def test_a_result_that_is_gone_is_told(page, cat):
+    page.set_input_files("#image", cat)
+    page.get_by_role("button", name="Tell me what it is").click()
+    page.wait_for_url("**/results/*")
+    result = page.url
+    page.goto(f"/lab?result={result.rpartition('/')[2]}")
+    page.request.post(f"{result}/delete")
+    page.locator(".chain [type=number]").first.fill("7")
+    expect(page.get_by_role("alert")).to_contain_text("not here")
+
+
 # ---- The chain ----
+
+
+def test_a_slider_moved_before_the_answer_does_not_undo_what_was_pressed(lab):
+    """The first answer never comes."""
+    held = []
+    lab.route("**/lab", lambda route: route.continue_() if held else held.append(route))
+    lab.select_option("#add", "rotate")
+    with lab.expect_request("**/lab"):
+        lab.get_by_role("button", name="Add").click()
+    lab.fill("#s1-low", "7")
+    expect(lab.locator("#s2-angle")).to_be_visible()
+    expect(lab.locator("#s1-low")).to_have_value("7")
+    lab.fill("#s1-low", "8")
+    expect(lab.locator("[data-part=code]")).to_contain_text("cv2.Canny(picture, 8,")
+    expect(lab.locator("fieldset")).to_have_count(2)
 
 
 def test_steps_are_added_moved_and_removed_by_keyboard(lab):

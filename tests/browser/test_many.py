@@ -125,6 +125,8 @@ def test_several_are_shown_before_they_are_sent(first_page, cat, width):
     expect(page.get_by_role("img", name="2.jpg")).to_be_visible()
     expect(items.nth(4)).to_contain_text("notes.jpg")
     expect(page.locator("#photo-note")).to_contain_text("5 pictures, ")
+    across = page.locator(".several").evaluate("(list) => getComputedStyle(list).gridTemplateColumns.split(' ').length")
+    assert across == 3
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -85,6 +85,19 @@ def test_after_one_was_stopped_on_its_way_another_can_be_sent(page, cat):
     page.wait_for_url("**/results/*")
 
 
+def test_what_was_stopped_can_be_sent_again_after_a_while(page, cat):
+    page.clock.install()
+    page.route("**/predict", lambda route: None)  # no answer comes
+    page.set_input_files("#image", cat)
+    page.locator("#photo").evaluate("form => { form.requestSubmit(); stop(); }")
+    expect(page.locator("#photo")).to_have_attribute("aria-busy", "true")
+    page.clock.fast_forward(10_000)
+    expect(page.locator("#photo")).to_have_attribute("aria-busy", "false")
+    page.unroute("**/predict")
+    send(page)
+    page.wait_for_url("**/results/*")
+
+
 def test_a_photo_the_browser_cannot_show_is_named(page):
     by_form(page, {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"not shown by Chromium"})
     expect(page.locator("#photo .name")).to_have_text("IMG_1.HEIC")
