@@ -86,7 +86,7 @@ def read_curves(history: History) -> None:
         print(f"Training is {100 * gap:.1f} points above validation: some of it was learned by heart (overfitting).")
     elif gap < -0.005:
         print(f"Validation is {-100 * gap:.1f} points above training: the training pictures are made harder than real "
-              "ones (augmentation, dropout), and there is no sign of learning by heart.")
+              "ones (augmentation, and dropout where there is some), and there is no sign of learning by heart.")
     else:
         print("Training and validation are close: what was learned holds for new pictures.")
     if best >= 0.9 * last:
@@ -95,8 +95,9 @@ def read_curves(history: History) -> None:
         print(f"The validation loss is lowest in epoch {best}, and hardly changes after it: longer training of this "
               "kind gains nothing.")
     else:
-        print(f"The validation loss is lowest in epoch {best} and rises after it: longer training of this kind "
-              "makes the network too sure of its errors.")
+        print(f"The validation loss is lowest in epoch {best} and rises after it, from {losses[best - 1]:.3f} to "
+              f"{losses[-1]:.3f}: longer training of this kind makes its confidence worse, and may still make more "
+              "answers right. Temperature scaling mends the confidence.")
 
 
 def confused(matrix: Sequence[Sequence[int]], labels: Sequence[str], count: int = 8) -> None:

@@ -3,8 +3,10 @@
 import base64
 import copy
 import io
+import os
 from dataclasses import replace
 
+import hypothesis
 import pytest
 from PIL import Image, ImageDraw
 
@@ -26,6 +28,12 @@ SHIPPED = read_catalog(Settings.from_env().models)
 def pytest_configure(config):
     """As intake has it, which pytest's own filters would hide."""
     config.addinivalue_line("filterwarnings", "error::PIL.Image.DecompressionBombWarning")
+
+
+# The gate draws the same examples each time; elsewhere new ones are looked for.
+hypothesis.settings.register_profile("gate", derandomize=True, database=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("gate")
 
 
 # ---- The app ----

@@ -41,10 +41,10 @@ class Server(servers.Server):
 
 
 def environment(pictures, **changes):
-    """The caller's environment with none of our variables but the models' folder."""
+    """The caller's environment with none of our variables but the models' folder, and time for a busy machine."""
     env = {name: value for name, value in os.environ.items()
            if name == "INKLING_MODELS" or not name.startswith(("INKLING_", "WEB_CONCURRENCY", "PORT", "GUNICORN"))}
-    return env | {"INKLING_PICTURES": str(pictures)} | changes
+    return env | {"INKLING_PICTURES": str(pictures), "INKLING_REQUEST_SECONDS": "60"} | changes
 
 
 def wait_for_answer(server, path="/healthz", seconds=60):

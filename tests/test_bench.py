@@ -137,6 +137,7 @@ def test_all_promises_may_be_kept(capsys):
      "open files of a worker, more at the end"),
     ([*GOOD, *[answer._replace(milliseconds=51.0) for answer in GOOD[:10]]], None,
      "p99 of small drawings, times the 5.0 ms alone"),
+    ([*GOOD, *[load.Answer("drawing", 503, 4000.0, "", "")] * 3], None, "told 503, of those within the limit"),
 ])
 def test_a_broken_promise_is_told(capsys, answers, samples, broken):
     assert check(capsys, answers, samples) == (False, [broken])

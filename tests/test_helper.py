@@ -147,11 +147,12 @@ def test_where_none_can_be_started_it_is_busy(pool, monkeypatch):
 
 
 def test_a_crash_in_the_middle_is_an_end():
-    one = helper.Helper(1024)
+    one, data = helper.Helper(1024), slow()
     job = intake.Job("PNG", 1, 1024, 10, 20, SETTINGS.max_pixels, 1)
+    assert one.ask(job._replace(kind="GIF")._asdict(), GIF)[0] == {"size": [120, 80]}, "it has started"
     threading.Timer(0.2, one.process.send_signal, (signal.SIGSEGV,)).start()
     with pytest.raises(helper.Ended) as caught:
-        one.ask(job._asdict(), slow())
+        one.ask(job._asdict(), data)
     assert (caught.value.status, caught.value.overrun) == (-signal.SIGSEGV, False)
 
 

@@ -367,7 +367,8 @@ def test_reasons_have_the_promised_codes():
     assert {code: entry.status for code, entry in intake.REASONS.items()} == {
         "missing": 400, "empty": 400, "extension": 415, "not-an-image": 415, "mismatch": 415,
         "too-large": 413, "too-many": 413, "too-many-pixels": 413, "truncated": 422, "animated-too-long": 422,
-        "blank": 422, "unknown-model": 404, "model-unavailable": 503, "busy": 503, "rate-limited": 429}
+        "blank": 422, "unknown-model": 404, "model-unavailable": 503, "busy": 503, "late": 503,
+        "rate-limited": 429}
 
 
 @pytest.mark.parametrize("code", intake.REASONS)

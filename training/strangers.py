@@ -1,9 +1,11 @@
 """Pictures that are none of a task's labels, as visitors would send them: does a model notice?
 
-They judge a model and never teach it anything: no weight and no threshold depends on them.
+They judge a model and never teach it anything: no weight and no threshold depends on them. How familiarity is computed
+(training/familiar.py) was chosen by them.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -17,6 +19,8 @@ from training.redraw import CANVAS, Hand, redraw
 COUNT = 1000  # of each kind
 # Left out are those that a digit may look like: B D G I J O Q S T Y Z and b c g i j l o q s y z.
 LETTERS = "ACEFHKLMNPRUVWXadefhkmnprtuvwx"
+# Doodles of what a task's labels name.
+ALIKE = {"cats-dogs": ("cat", "dog"), "objects": ("airplane", "bird", "car", "cat", "dog", "frog", "horse", "sailboat")}
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX,
     cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
@@ -55,9 +59,11 @@ def digits(count: int) -> Pictures:
     return (redraw(bitmap, Hand()) for bitmap in data.load("mnist", limit=count).test.x)
 
 
-def doodles(count: int) -> Pictures:
-    """Quick, Draw!'s test drawings, redrawn on the canvas black on white."""
-    return (redraw(bitmap, Hand()) for bitmap in data.load("doodles", limit=count).test.x)
+def doodles(count: int, task: str = "") -> Pictures:
+    """Quick, Draw!'s test drawings, redrawn on the canvas black on white; without those of the task's own things."""
+    found = data.load("doodles", limit=count)
+    others = [i for i, label in enumerate(found.labels) if label not in ALIKE.get(task, ())]
+    return (redraw(bitmap, Hand()) for bitmap in found.test.x[np.isin(found.test.y, others)])
 
 
 def objects(count: int) -> Pictures:
@@ -70,8 +76,8 @@ def objects(count: int) -> Pictures:
 
 # Task -> kind of stranger -> its pictures, and the data set they come from.
 STRANGERS: dict[str, dict[str, tuple[Callable[[int], Pictures], str | None]]] = {
-    "cats-dogs": {"objects": (objects, "cifar10"), "doodles": (doodles, "doodles")},
-    "objects": {"doodles": (doodles, "doodles"), "digits": (digits, "mnist")},
+    "cats-dogs": {"objects": (objects, "cifar10"), "doodles": (partial(doodles, task="cats-dogs"), "doodles")},
+    "objects": {"doodles": (partial(doodles, task="objects"), "doodles"), "digits": (digits, "mnist")},
     "doodles": {"digits": (digits, "mnist"), "letters": (letters, None)},
     "digits": {"letters": (letters, None), "doodles": (doodles, "doodles")},
 }
