@@ -19,7 +19,7 @@ from inkling.intake import Rejected
 from inkling.settings import Settings
 from inkling.store import ID_BYTES, LARGEST, Base, Store, StoreError, at_most, now
 
-LONGEST = 255  # letters of a file's name
+LONGEST = 255  # bytes of a file's name
 
 
 class BatchRow(Base):
@@ -160,5 +160,5 @@ def _answered(name: str, picture: Picture | Rejected, answers: Iterator[Predicti
 
 def _plain(name: str) -> str:
     """A file's name as it may be shown: without folders, and without what does not print."""
-    base = re.split(r"[/\\]", name)[-1][:LONGEST]
+    base = re.split(r"[/\\]", name)[-1].encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
     return "".join(letter if letter.isprintable() else "?" for letter in base)

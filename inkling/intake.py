@@ -16,10 +16,12 @@ from inkling import helper
 from inkling.settings import EXTENSIONS, Settings
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a line of the log for each broken value
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 SHOWN = 40  # characters of a received value that a message repeats
 CHUNKS = 2**16  # of a PNG, or segments of a JPEG: encoders stay far below, each costs time in Python
+EXIF_BYTES = 2**16  # of a PNG, as a JPEG can have; each of its values is an object in Python
 SCANS = 50  # of a progressive JPEG: encoders write about ten, each is a pass over all pixels
 RLE_BYTES = 2**20  # of a run-length coded BMP, which Pillow decodes in Python
 LARGE = 2**22  # pixels beyond which a picture is no longer decoded in this process, and read smaller
@@ -517,7 +519,7 @@ def _still_png(data: bytes, most: int) -> Still:
         if end > len(data) or (name == b"IHDR") != (at == 8):  # its size must be the one that counts
             break
         has_data = has_data or name == b"IDAT"
-        if name in PNG_CHUNKS:
+        if name in PNG_CHUNKS and not (name == b"eXIf" and end - at > EXIF_BYTES):
             kept.append(data[at:end])
         elif name == b"acTL":
             frames = int.from_bytes(data[at + 8 : at + 12], "big")

@@ -243,7 +243,7 @@ OPERATIONS = {operation.name: operation for operation in (
         (Choice("around", "Compared with", {"mean": "the mean", "gaussian": "a weighted mean"}, "mean",
                 "Weighted: the nearer a pixel, the more it counts (Gaussian)."),
          Number("block", "Block size", 3, 255, 31, "How wide the square around each pixel is: an odd number.", step=2,
-                unit="pixels", reach=99),
+                unit="px", reach=99),
          Number("c", "C", -100, 100, 5, "How much darker than the others a pixel must be to turn black.", reach=40)),
         grey=True),
     Operation(
@@ -254,7 +254,7 @@ OPERATIONS = {operation.name: operation for operation in (
         "rotate", "Rotation",
         "Turns the picture around its middle.",
         _rotate, _rotate_code,
-        (Number("angle", "Angle", -180, 180, 20, "Above 0 it turns to the left.", unit="degrees"),
+        (Number("angle", "Angle", -180, 180, 20, "Above 0 it turns to the left.", unit="°"),
          Choice("fit", "Size", {"cut": "same size, corners are cut off", "shrink": "smaller, the whole picture stays"},
                 "cut", "What becomes of the corners that would stick out."),
          Choice("rim", "Beyond the rim", {"edge": "the last pixel again", "mirror": "the picture mirrored",

@@ -6,11 +6,13 @@ What a crash left behind goes too: files without a row, and rows whose picture i
 """
 
 import fcntl
+import json
 import logging
 import os
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,8 +36,7 @@ LOOK = 2.0  # seconds between two looks of a worker at what it has written
 EVERY = 600.0  # seconds between two prunings of a worker
 SHARE = 50  # of the quota, a fiftieth: what a worker may write before it prunes earlier
 
-DRAFT = re.compile(r"\.(?:[\w-]{22}\.(?:jpg|png|seen\.png|heat\.png)\.[0-9a-f]{8}\.part|secret-key\.[0-9a-f]{16})",
-                   re.ASCII)
+DRAFT = re.compile(rf"\.(?:{PICTURE.pattern}\.[0-9a-f]{{8}}\.part|secret-key\.[0-9a-f]{{16}})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class File:
 
     path: Path
     id: str | None
-    bytes: int
+    bytes: int  # of the disk, which are more than the file's own
     written: float  # by the clock on the wall, as everything in a file system
 
 
@@ -100,9 +101,14 @@ def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
     for file in files:
         if file.id in sizes:
             sizes[file.id] += file.bytes
-    crowded = _beyond(sizes, store.database_bytes(), settings.quota_mb * 2**20)
-    _remove(store, crowded)
     empty = _empty(store, today)
+    pages = _pages(store, sizes)
+    crowded = _beyond({id: size + pages[id] for id, size in sizes.items()},
+                      store.database_bytes() - pages.total(), settings.quota_mb * 2**20)
+    _remove(store, crowded)
+    if crowded:  # pages from before what stays have no picture any more
+        stay = sizes.keys() - set(crowded)
+        empty += _empty(store, EMPTY + next((row.created for row in rows if row.id in stay), today))
     with suppress(StoreError):  # it takes a moment without writers, and room
         store.shrink()
     left = store.database_bytes() + sum(sizes.values()) - sum(sizes[id] for id in crowded)
@@ -130,7 +136,8 @@ def _files(folder: Path) -> Iterator[File]:
                     stat = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:  # deleted meanwhile
                     continue
-                yield File(Path(entry.path), picture and picture[1], stat.st_size, stat.st_mtime)
+                yield File(Path(entry.path), picture and picture[1], max(stat.st_size, 512 * stat.st_blocks),
+                           stat.st_mtime)
 
 
 def _beyond(sizes: dict[str, int], database: int, quota: int) -> list[str]:
@@ -144,6 +151,21 @@ def _beyond(sizes: dict[str, int], database: int, quota: int) -> list[str]:
         total -= size
         ids.append(id)
     return ids
+
+
+def _pages(store: Store, sizes: dict[str, int]) -> Counter[str]:
+    """Bytes that the pages of several take in the database, by the newest of their results, with which they go.
+
+    Args:
+        sizes: of the results, the oldest first.
+    """
+    age, bytes = {id: i for i, id in enumerate(sizes)}, Counter()
+    with store.session() as session:
+        for entries in session.scalars(sa.select(BatchRow.entries)):
+            there = [entry["result"] for entry in entries if entry["result"] in age]
+            if there:
+                bytes[max(there, key=age.get)] += len(json.dumps(entries))
+    return bytes
 
 
 def _remove(store: Store, ids: Sequence[str]) -> None:

@@ -138,7 +138,8 @@ SETTINGS = {
                           whole(1, 64)),
     "queue": Setting("INKLING_QUEUE", "8", "requests that wait for that in a worker; what comes beyond is told `busy`",
                      whole(0, 1000)),
-    "rate_limit": Setting("INKLING_RATE_LIMIT", "600", "posts a minute from one client; 0 is no limit",
+    "rate_limit": Setting("INKLING_RATE_LIMIT", "600", "posts a minute from one client, and looks at what is computed "
+                          "anew (the lab, steps, layers, other models); 0 is no limit",
                           whole(0, 10**6)),
     "rate_storage": Setting(
         "INKLING_RATE_STORAGE", "", "URL of a Redis that counts them for all workers; empty is each worker's memory",

@@ -28,7 +28,9 @@ LARGEST = 1024  # pixels, longest side of a kept picture
 THUMBNAIL = 256  # of one in a list
 JPEG_QUALITY = 88
 ID_BYTES = 16  # 128 bits: a result's address cannot be guessed
-PICTURE = re.compile(r"([\w-]{22})\.(?:jpg|png|seen\.png|heat\.png)", re.ASCII)  # ours: others may be kept there
+ID = r"[\w-]{21}[AQgw]"  # 16 bytes as letters, of which the last two bits are all that the last letter has
+KINDS = ("jpg", "png", "seen.png", "heat.png")
+PICTURE = re.compile(rf"({ID})\.(?:{'|'.join(map(re.escape, KINDS))})", re.ASCII)  # ours: others may be kept there
 NONE_OF_THESE = ""  # the correction that says: no label fits
 PATIENCE = 3000  # milliseconds to wait for another writer of an SQLite database
 LEAST_FREE = 2**24  # bytes of the disk that are left to the database, to deleting, and to the log
@@ -306,11 +308,10 @@ class Store:
         return self._settings.pictures / (f"{id}.jpg" if kind == "photo" else f"{id}.png")
 
     def _remove_files(self, *ids: str) -> None:
-        """Our files of these ids, in one look at the folder."""
-        ids = set(ids)
-        for path in self._settings.pictures.iterdir():
-            if (ours := PICTURE.fullmatch(path.name)) and ours[1] in ids:
-                path.unlink(missing_ok=True)
+        """Our files of these ids."""
+        for id in ids:
+            for kind in KINDS if re.fullmatch(ID, id, re.ASCII) else ():
+                (self._settings.pictures / f"{id}.{kind}").unlink(missing_ok=True)
 
 
 def now() -> datetime:

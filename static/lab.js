@@ -20,15 +20,19 @@ let newest = 0, timer = 0, request = new AbortController();
 /** The page lacks what a model says of the original until an answer with both has come. */
 let lacking = false;
 
-/** Not answered yet: what a slider asks for meanwhile asks for it too. @type {HTMLButtonElement | null} */
+/** Not answered yet: what a slider asks for meanwhile asks for it too, and another button waits. @type {HTMLButtonElement | null} */
 let pressed = null;
+
+/** The value of a button that waits for the answer to the one before it. */
+let next = "";
 
 /** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLButtonElement} [button] pressed for it */
 async function refresh(button) {
   clearTimeout(timer);
   request.abort();
   request = new AbortController();
-  pressed = button ?? pressed;
+  if (pressed && button?.value) next = button.value;
+  else pressed = button ?? pressed;
   const turn = ++newest;
   const body = new FormData(form, pressed);
   body.delete("image");
@@ -40,12 +44,13 @@ async function refresh(button) {
     // Another page than ours says why: too many visitors at once, for one, or a result that is gone.
     if (page.querySelector("form.lab")) show(page, pressed);
     else complain(page.querySelector(".problem p, h1 + p")?.textContent ?? form.dataset.lost ?? "");
-    pressed = null;
   } catch {
     if (turn !== newest) return;
     complain(form.dataset.lost ?? "");
-    pressed = null;
   }
+  pressed = null;
+  /** @type {HTMLButtonElement | null} */ (next && form.querySelector(`button[value="${next}"]:enabled`))?.click();
+  next = "";
 }
 
 /** @param {Document} page @param {HTMLButtonElement | null} [button] */
@@ -56,6 +61,7 @@ function show(page, button) {
     const old = form.querySelector(`[data-part=${name}]`);
     // The steps are left alone while one of their values is being changed.
     if (!old || (name === "steps" && !button?.value)) continue;
+    if (name === "code" && old.textContent !== fresh.textContent) copier.textContent = copier.dataset.copy ?? "";
     if (fresh instanceof HTMLImageElement) picture(/** @type {HTMLImageElement} */ (old), fresh);
     else if (old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
   }
@@ -149,7 +155,18 @@ const actions = {
   },
 };
 
+/** Another language, with the picture that was sent and its steps: they are in no address. @param {SubmitEvent} event */
+async function translate(event) {
+  if (!form.elements.namedItem("picture")) return;
+  event.preventDefault();
+  const languages = /** @type {HTMLFormElement} */ (event.currentTarget);
+  await fetch(languages.action, { method: "POST", body: new FormData(languages, event.submitter), redirect: "manual" });
+  form.submit();
+}
+
 form.addEventListener("input", follow);
+form.addEventListener("change", (event) => /** @type {HTMLInputElement} */ (event.target).reportValidity());
+document.querySelector("footer form")?.addEventListener("submit", (event) => translate(/** @type {SubmitEvent} */ (event)));
 form.addEventListener("submit", send);
 file.addEventListener("change", () => take(file.files));
 document.addEventListener("paste", (event) => take(event.clipboardData?.files));

@@ -3,7 +3,7 @@
 import { Sketch } from "./canvas.js";
 import { offer } from "./examples.js";
 import { Live } from "./live.js";
-import { enhance } from "./upload.js";
+import { enhance, free, sender } from "./upload.js";
 
 const KEPT = "inkling-drawing";
 /** Where a visitor is told why there is no answer. */
@@ -30,7 +30,7 @@ function follow() {
   const can = { undo: sketch.canUndo, redo: sketch.canRedo, clear: !sketch.blank };
   // aria-disabled, not disabled: a button that goes grey must not lose the focus.
   for (const name in can) draw.querySelector(`[data-action=${name}]`)?.setAttribute("aria-disabled", String(!can[name]));
-  draw.ariaBusy = "false"; // an answer that was on its way was stopped, or is about another drawing
+  free(draw); // an answer that was on its way was stopped, or is about another drawing
   if (sketch.blank || !model.value) live.say();
   else live.ask(sketch, model.value);
   // Last, because a browser that blocks storage throws here.
@@ -67,7 +67,8 @@ function remember(select) {
 /** @param {KeyboardEvent} event */
 function shortcut(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-  const key = event.key.toLowerCase();
+  // Where the keys are not Latin, it is their place that counts.
+  const key = /^[a-z]$/i.test(event.key) ? event.key.toLowerCase() : event.code.replace("Key", "").toLowerCase();
   const action = key === "y" || (key === "z" && event.shiftKey) ? "redo" : key === "z" ? "undo" : "";
   if (!action) return;
   event.preventDefault();
@@ -90,18 +91,18 @@ function send(event) {
 function sendOnce(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (event.defaultPrevented) return;
-  if (form.ariaBusy === "true") return event.preventDefault();
-  form.ariaBusy = "true";
+  const button = sender(form);
+  if (button.ariaBusy === "true") return event.preventDefault();
+  button.ariaBusy = "true";
   setTimeout(() => {
     // Of several on their way, the bar says so.
-    if (form.querySelector(".sending:not([hidden])")) return;
-    form.ariaBusy = "false";
+    if (!form.querySelector(".sending:not([hidden])")) free(form);
   }, STOPPED_MS);
 }
 
 /** The page came back from the browser's memory: the answer that was on its way is lost. @param {PageTransitionEvent} event */
 function wake(event) {
-  for (const form of [photo, draw]) form.ariaBusy = "false";
+  for (const form of [photo, draw]) free(form);
   if (event.persisted) follow();
 }
 

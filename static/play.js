@@ -4,6 +4,8 @@ import { Sketch, thumbnail } from "./canvas.js";
 import { Live, fill } from "./live.js";
 
 const TICK_MS = 100;
+/** What a tick counts at most: between two of them the page may have been asleep. */
+const SLICE_MS = 1000;
 
 /** Seconds that are left when a screen reader is told. */
 const WARNINGS = [10, 5];
@@ -76,10 +78,10 @@ function play() {
     sketch.canvas.focus();
   }
 
-  /** A page that nobody looks at keeps its time. */
+  /** A page that nobody looks at, or that was asleep, keeps its time. */
   function tick() {
     const now = performance.now();
-    if (clocked() && !document.hidden) show(left -= (now - ticked) / 1000);
+    if (clocked() && !document.hidden) show(left -= Math.min(now - ticked, SLICE_MS) / 1000);
     ticked = now;
     if (left <= 0) finish();
   }
@@ -111,7 +113,7 @@ function play() {
     // Last, because only what changes in sight is read aloud.
     const outcome = find(".outcome");
     outcome.classList.toggle("known", right);
-    outcome.textContent = comment(outcomes[outcomes.length - 1], latest?.wording === "not sure");
+    outcome.textContent = find("#warning").textContent = comment(outcomes[outcomes.length - 1], latest?.wording === "not sure");
   }
 
   /** @param {Outcome} outcome @param {boolean} [barely] */

@@ -1,9 +1,10 @@
 // @ts-check
 /** Several photos in the form: small pictures of them, each with a button that takes it out, and how far they are on their way. */
-import { fill, find } from "./upload.js";
+import { fill, find, free } from "./upload.js";
 
 /** Pixels a side of a small picture: sharp on a phone's screen, four or five in a row. */
 const SIDE = 160;
+const ALOUD_MS = 50;
 
 /** What the help page that came in place of the answers says: too many visitors at once, for one. @param {XMLHttpRequest} request */
 function reason({ responseText }) {
@@ -96,7 +97,9 @@ export class Several {
     const request = new XMLHttpRequest();
     this.#say("");
     this.sending.hidden = false;
-    this.status.textContent = `${sayUploading}`;
+    this.status.textContent = "";
+    // A moment later, because only what changes in sight is read aloud.
+    setTimeout(() => { this.status.textContent ||= `${sayUploading}`; }, ALOUD_MS);
     this.bar.value = 0;
     request.upload.addEventListener("progress", ({ loaded, total }) => { this.bar.value = loaded / total; });
     request.upload.addEventListener("load", () => {
@@ -120,7 +123,7 @@ export class Several {
 
   #stop(problem = "") {
     this.sending.hidden = true;
-    this.form.ariaBusy = "false";
+    free(this.form);
     if (problem) this.#say(problem);
   }
 

@@ -20,7 +20,7 @@ export function enhance(form) {
     for (const file of good) kept.items.add(file);
     input.files = kept.files;
     // The visitor stopped the one before; of several, the bar says that they are still on their way.
-    if (find(form, ".sending").hidden) form.ariaBusy = "false";
+    if (find(form, ".sending").hidden) free(form);
     preview.show(good, problem);
     // Fetched for several only, so that a first visit stays light.
     if (good.length > 1) loaded ??= import("./several.js").then(({ Several }) => new Several(form, take));
@@ -62,7 +62,7 @@ function complaint(file, form, input, count) {
 
 /** @param {number} bytes @param {HTMLFormElement} form */
 function size(bytes, { dataset }) {
-  return bytes < 1048576 ? fill(dataset.sayKb, { n: Math.ceil(bytes / 1024) }) : fill(dataset.sayMb, { n: Math.round(bytes / 104857.6) / 10 });
+  return bytes < 1048576 ? fill(dataset.sayKb, { n: Math.ceil(bytes / 1024) }) : fill(dataset.sayMb, { n: (Math.round(bytes / 104857.6) / 10).toLocaleString(document.documentElement.lang) });
 }
 
 /** A sentence of the page with its {names} filled in. @param {string | undefined} sentence @param {Record<string, string | number>} values */
@@ -104,6 +104,16 @@ class Preview {
   #reveal(shown) {
     for (const part of [this.empty, this.name, this.image]) part.hidden = part !== shown;
   }
+}
+
+/** The button that sends a form; it is busy, not the form, in which nothing would be read aloud then. @param {HTMLFormElement} form */
+export function sender(form) {
+  return find(form, "[type=submit]");
+}
+
+/** What was on its way has come, or was stopped. @param {HTMLFormElement} form */
+export function free(form) {
+  sender(form).ariaBusy = "false";
 }
 
 /** @param {Element} root @param {string} selector @returns {HTMLElement} */

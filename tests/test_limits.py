@@ -69,6 +69,13 @@ def test_visitors_get_the_help_page_beyond_the_limit_and_nothing_is_kept(limited
     assert kept() == before
 
 
+def test_what_computes_counts_whatever_the_method(limited, result, ink_model):
+    for path in ("/lab", f"{result}/steps/found.png", f"{result}/others"):
+        assert limited.get(path).status_code in (200, 404)
+    assert is_help(limited.get("/lab"), 429, "Too many requests")
+    assert limited.get("/").status_code == 200
+
+
 def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, result, png, ink_model):
     """To what was asked for, or to where the form was; what was kept before is still there."""
     for _ in range(MOST):

@@ -6,7 +6,9 @@ import re
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
+from inkling.batches import BatchRow
 from inkling.intake import REASONS
 from inkling.sheet import COLUMNS, harmless
 
@@ -117,11 +119,25 @@ def test_a_bad_one_is_told_in_its_place_and_costs_the_others_nothing(client, sen
     assert [row["error"] for row in table(client, address)] == ["", reason, ""]
 
 
-def test_all_bad_is_a_page_too(client, send, bad_files, cards, kept):
-    address = send(bad_files["empty"], bad_files["truncated"]).location
-    assert [id for id, _ in cards(address)] == [None, None]
-    assert "?sort=" not in client.get(address).text, "there is nothing to sort"
+def test_all_bad_is_told_in_place_and_nothing_is_kept(app, send, bad_files, kept):
+    """Else pages that hold nothing could fill the database."""
+    answer = send(bad_files["empty"], bad_files["truncated"])
+    assert answer.status_code == 200
+    assert answer.text.count('<li class="unanswered">') == 2
+    assert "?sort=" not in answer.text, "there is nothing to sort"
+    assert "cannot keep" not in answer.text
     assert kept() == []
+    with app.extensions["inkling"].store.session() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(BatchRow)) == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 4000 + ".png", "\U0001d4b3" * 4000 + ".png", "Ж" * 4000 + ".png"])
+def test_a_long_name_takes_little(app, send, png, name):
+    id = send(("a.png", png), (name, png)).location.rpartition("/")[2]
+    entry = app.extensions["inkling"].batches.get(id).entries[1]
+    assert entry.name
+    assert name.startswith(entry.name)
+    assert len(entry.name.encode()) <= 255
 
 
 def test_one_file_is_answered_as_ever(send, png):

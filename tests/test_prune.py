@@ -127,10 +127,23 @@ def test_the_database_counts_and_gives_back_what_it_no_longer_needs(store, setti
     assert sum(path.stat().st_size for path in settings.pictures.glob("inkling.sqlite3*")) < before / 10
 
 
+def test_pages_go_with_the_oldest_results(store, settings, keep):
+    """Else what they take would have everybody's results removed, and still be there."""
+    old, young = keep(2, NOISE), keep(1, NOISE)
+    with store.session() as session:
+        for i, (days, id) in enumerate([(2, old), (1.5, old), (1, young)]):
+            entries = [{"result": id, "name": "x" * 400_000}]
+            session.add(BatchRow(id=f"{i:022}", created=ago(days), model="m", entries=entries))
+    done = prune(store, replace(settings, quota_mb=1))
+    assert removed(done) == replace(NONE, crowded=1, empty=2)
+    assert left(store) == [young]
+
+
 def test_files_of_others_neither_count_nor_go(store, settings, keep):
     id = keep()
     (settings.pictures / "film.mp4").write_bytes(bytes(3 * 2**20))
-    (settings.pictures / "cat.jpg").write_bytes(b"mine")
+    for name in ("cat", "PXL_20240101_123456789", "IMG_20240101_123456789"):
+        (settings.pictures / f"{name}.jpg").write_bytes(b"mine")
     for path in settings.pictures.iterdir():
         aged(path, 10**6)
     assert removed(prune(store, replace(settings, quota_mb=1))) == NONE
@@ -139,7 +152,7 @@ def test_files_of_others_neither_count_nor_go(store, settings, keep):
 
 # ---- What a crash leaves ----
 
-ID = "AAAAAAAAAAAAAAAAAAAA-_"
+ID = "AAAAAAAAAAAAAAAAAAA-_w"
 STRAYS = [f"{ID}.jpg", f"{ID}.png", f"{ID}.seen.png", f"{ID}.heat.png", f".{ID}.jpg.0123abcd.part",
           ".secret-key.0123456789abcdef"]
 

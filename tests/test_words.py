@@ -221,6 +221,18 @@ def test_a_russian_page_is_russian(client, pages, meant, kind):
     assert latin == set()
 
 
+def test_a_wish_that_takes_long_to_read_is_not_read(client):
+    assert language_of(client.get("/help", headers={"Accept-Language": "ru," * 400 + "ru"})) == "en"
+    assert language_of(client.get("/help", headers={"Accept-Language": "de, ru;q=0.9"})) == "ru"
+
+
+def test_numbers_have_the_languages_sign(client, pages):
+    for wish, shown in (("en", r"\d\.\d+%"), ("ru", r"\d,\d+%")):
+        text = client.get("/models", headers={"Accept-Language": wish}).text
+        assert re.search(shown, text)
+    assert not re.search(r"\d\.\d+%", text)
+
+
 @pytest.mark.parametrize("path", [path for path in sorted((ROOT / "inkling" / "web").glob("*.py"))
                                   if path.name not in words_tool.FOR_PROGRAMS], ids=lambda path: path.name)
 def test_no_error_page_escapes(path):
@@ -294,7 +306,7 @@ def test_a_label_and_a_card_of_ones_own_stay_as_they_are(app):
 
 
 @pytest.mark.parametrize("value, russian", [
-    ("17 bytes", "17 байт"), ("6 or more frames", "6 и более кадров"), ("2000 x 1000", "2000 x 1000"),
+    ("17 bytes", "17 Б"), ("6 or more frames", "6 и более кадров"), ("2000 x 1000", "2000 x 1000"),
     ("my pixels.png", "my pixels.png"), ("", "")])
 def test_what_was_received_has_its_unit_translated(app, value, russian):
     with app.test_request_context():

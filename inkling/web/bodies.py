@@ -3,6 +3,7 @@
 import io
 import math
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +19,9 @@ from inkling.settings import Settings
 DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
 LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
 FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, two pictures of the lab 2.1 million
+HEADS = 2**17  # bytes that the heads of its parts may take beside
+SPOOLED = 500_000  # bytes of a file that are held in memory; a longer one goes into the temporary folder
+BOUNDARY = 70  # letters, by RFC 2046: werkzeug looks for a longer one in quadratic time
 ESCAPES = 2**20  # of a form: base64 that fills it has 100,000
 OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
 
@@ -50,8 +54,42 @@ def give_back(_error: BaseException | None) -> None:
         g.pop("place").release()
 
 
+class Parts:
+    """The body of a multipart form, of which little goes anywhere but into files: werkzeug limits each field alone."""
+
+    def __init__(self, stream, most: int):
+        self._stream, self._left = stream, most
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise RequestEntityTooLarge
+        return data
+
+    def file(self, **_) -> "File":
+        """A new file for a part that is one."""
+        return File(self)
+
+    def filed(self, count: int) -> None:
+        """So many bytes went into a file."""
+        self._left += count
+
+
+class File(tempfile.SpooledTemporaryFile):
+    """A file that was sent."""
+
+    def __init__(self, parts: Parts):
+        super().__init__(max_size=SPOOLED, mode="w+b")
+        self._parts = parts
+
+    def write(self, data: bytes) -> int:
+        self._parts.filed(len(data))
+        return super().write(data)
+
+
 class FormParser(FormDataParser):
-    """Holds forms that are no multipart to limits: a million fields or escapes would take gigabytes as objects.
+    """Holds forms to limits: a million fields or escapes, or much text, would take gigabytes as objects.
 
     Raises:
         Rejected: "busy", where the temporary folder, into which large files go, is full.
@@ -64,6 +102,11 @@ class FormParser(FormDataParser):
             raise Rejected("busy", "There is no room for what was sent. Try again in a few seconds.") from error
 
     def _parse(self, stream, mimetype, content_length, options):
+        if mimetype == "multipart/form-data":
+            if len((options or {}).get("boundary", "")) > BOUNDARY:
+                options = {}  # as without one
+            stream = Parts(stream, self.max_form_memory_size + HEADS)
+            self.stream_factory = stream.file
         if mimetype == "application/x-www-form-urlencoded":
             buffered = io.BufferedReader(stream)
             text = buffered.read(self.max_form_memory_size + 1)

@@ -62,6 +62,7 @@ def in_turn(view: Callable) -> Callable:
         with turn():
             return view(*args, **kwargs)
 
+    waiting.computes = True  # so that it counts as a post does
     return waiting
 
 

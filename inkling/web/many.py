@@ -25,7 +25,7 @@ SORTS = {
 
 def answer(files: list[FileStorage], model: str, deadline: intake.Deadline) -> Response | str:
     """Classifies several pictures, keeps them, and answers 303 to the page of them all; or with that page itself,
-    where nothing can be kept."""
+    where nothing can be kept, or none was answered."""
     answered = inkling().batches.answer(
         [(file.filename, file.stream) for file in files], model, inkling().classifier, deadline)
     for each in answered:
@@ -33,7 +33,7 @@ def answer(files: list[FileStorage], model: str, deadline: intake.Deadline) -> R
             metrics.of(metrics.REJECTIONS, each.answer.reason).inc()
         else:
             metrics.answered(each.answer, each.milliseconds)
-    sent = kept.attempt(lambda: inkling().batches.keep(answered, model))
+    sent = any(each.kept for each in answered) and kept.attempt(lambda: inkling().batches.keep(answered, model))
     if not sent:
         return _page(Batch("", datetime.now(UTC), model, [each.entry for each in answered]), [
             (each.entry, each.kept and unkept(each.answer, "photo", each.milliseconds)) for each in answered],

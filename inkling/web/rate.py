@@ -1,4 +1,4 @@
-"""How many posts a minute one client may send."""
+"""How many posts a minute one client may send, and other requests that compute."""
 
 import ipaddress
 import logging
@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import storage_from_string
@@ -78,13 +78,19 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     def refuse():
         """429 beyond the limit, before anything of the post is read."""
-        if request.method in ("GET", "HEAD", "OPTIONS") or (seconds := posts.wait(_client())) is None:
+        if not _counts() or (seconds := posts.wait(_client())) is None:
             return None
         error = Rejected("rate-limited", f"One client may post {settings.rate_limit} times a minute. "
                          f"Try again in {seconds} seconds.")
         return errors.rejected(error, retry_after=seconds)
 
     app.before_request(refuse)
+
+
+def _counts() -> bool:
+    """Whether a request changes or computes something."""
+    view = current_app.view_functions.get(request.endpoint)
+    return request.method not in ("GET", "HEAD", "OPTIONS") or hasattr(view, "computes")
 
 
 def _client() -> str:

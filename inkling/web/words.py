@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import get_decimal_symbol
 from babel.support import Translations
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
 from flask_babel import Babel, Domain, get_locale, gettext, pgettext
@@ -17,6 +18,7 @@ blueprint = Blueprint("words", __name__)
 
 LANGUAGES = {"en": "English", "ru": "Русский"}  # the first where nothing is asked for
 CATALOGUES = ROOT / "inkling" / "translations"
+WISH = 1000  # letters
 UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of what was received
 COOKIE = "inkling-language"
 YEAR = 365 * 24 * 3600
@@ -36,7 +38,7 @@ class Words(Babel):
 def init_app(app: Flask) -> None:
     Words(app, locale_selector=wanted)
     app.jinja_env.globals.update(languages=LANGUAGES, language=language)
-    app.jinja_env.filters.update(label=label, named=named, received=received, translated=translated)
+    app.jinja_env.filters.update(decimal=decimal, label=label, named=named, received=received, translated=translated)
     app.after_request(add_headers)
 
 
@@ -57,7 +59,11 @@ def wanted() -> str:
     if errors.for_programs() and request.endpoint != "api.docs":
         return first
     chosen = request.cookies.get(COOKIE)
-    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, first)
+    if chosen in LANGUAGES:
+        return chosen
+    # No browser's wish is as long as one that takes a second to read.
+    long = len(request.headers.get("Accept-Language", "")) > WISH
+    return first if long else request.accept_languages.best_match(LANGUAGES, first)
 
 
 def language() -> str:
@@ -90,6 +96,11 @@ def received(value: str) -> str:
     """What `intake.Rejected` says was received: the unit of a number in the visitor's language, all else as it is."""
     number, _, unit = value.partition(" ")
     return f"{number} {translated(unit)}" if number.isdecimal() and unit in UNITS else value
+
+
+def decimal(text: str) -> str:
+    """A number as Python writes it, with the visitor's decimal sign."""
+    return text.replace(".", get_decimal_symbol(get_locale()))
 
 
 def add_headers(response: Response) -> Response:

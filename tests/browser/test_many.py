@@ -221,7 +221,7 @@ def test_the_bar_says_how_far_they_are(first_page, cat):
             window.told({
                 says: document.querySelector("#sending").textContent,
                 value: bar.hasAttribute("value") ? bar.value : null,
-                busy: document.querySelector("#photo").getAttribute("aria-busy"),
+                busy: document.querySelector("#photo [type=submit]").getAttribute("aria-busy"),
                 buttons: [...document.querySelectorAll("button")]
                     .filter((one) => one.checkVisibility()).map((one) => one.innerText),
             });

@@ -167,6 +167,8 @@ FILES = {
         "truncated"),
     "PNG of two sizes": File(
         "a.png", lambda: png(1, 1, png(7000, 7000, one_bit(7000, 7000), bits=1)[8:-12]), "truncated"),
+    "PNG with EXIF of two million numbers": File("a.png", lambda: png(1, 1, chunk(b"eXIf", tiff(
+        (0x0112, 5, 2_000_000, 26)) + bytes(MUCH - 10**6)), grey(1, 1)), None),
     "PNG of 20,000 chunks": File("a.png", lambda: png(9, 9, chunk(b"abCd") * 20_000, grey(9, 9)), None),
     "PNG of a million chunks": File("a.png", lambda: png(1, 1, chunk(b"abCd") * (MUCH // 12)), "truncated"),
     "PNG of 20,000 pieces of data": File(

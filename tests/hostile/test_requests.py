@@ -67,6 +67,8 @@ BODIES = {
     "no boundary": (image() + END, "multipart/form-data", 400, "missing"),
     "an empty boundary": (image() + END, "multipart/form-data; boundary=", 400, "missing"),
     "a boundary of 10 KB": (image() + END, MULTIPART + "e" * 10_000, 400, "missing"),
+    "a boundary of 8 KB that is nearly there": (
+        b"-" * 2**21, f"multipart/form-data; boundary={'-' * 8000}x", 400, "missing"),
     "another boundary": (image() + END, "multipart/form-data; boundary=other", 400, "missing"),
     "nothing": (b"", MULTIPART, 400, "missing"),
     "cut in the head": (image()[:30], MULTIPART, 400, "missing"),
@@ -80,6 +82,9 @@ BODIES = {
     "10,000 parts": (part(b"x", b'name="a"') * 10_000 + END, MULTIPART, 413, "too-large"),
     "21 files": (image() * 21 + END, MULTIPART, 413, "too-many"),
     "a text of 30 MB": (part(bytes(30 * 2**20), b'name="drawing"') + END, MULTIPART, 413, "too-large"),
+    "five texts of 1 MB": (part(bytes(2**20), b'name="a"') * 5 + END, MULTIPART, 413, "too-large"),
+    "3 MB before the first part": (bytes(4 * 2**20) + image() + END, MULTIPART, 413, "too-large"),
+    "a thousand files": (image(b"x") * 1000 + END, MULTIPART, 413, "too-large"),
     "a form of five million fields": (b"a&" * 5_000_000, FORM, 413, "too-large"),
     "a form of 30 MB": (b"drawing=" + b"A" * (30 * 2**20), FORM, 413, "too-large"),
     "XML": (b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><a>&a;</a>",
