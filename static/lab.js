@@ -49,8 +49,9 @@ async function refresh(button) {
     complain(form.dataset.lost ?? "");
   }
   pressed = null;
-  /** @type {HTMLButtonElement | null} */ (next && form.querySelector(`button[value="${next}"]:enabled`))?.click();
+  const waiting = next;
   next = "";
+  if (waiting) /** @type {HTMLButtonElement | null} */ (form.querySelector(`button[value="${waiting}"]:enabled`))?.click();
 }
 
 /** @param {Document} page @param {HTMLButtonElement | null} [button] */

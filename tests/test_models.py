@@ -186,6 +186,14 @@ def test_several_trainings_are_summed_up(change, visit, ink_model):
     assert f"Trained 3 times from different beginnings and {said}" in visit(f"/models/{ink_model}")
 
 
+@pytest.mark.parametrize("held_out, said", [
+    ((0.995, 0.99, 1), "This is the middle one"), ((1, 0.995, 0.99), "This is the one of seed 0; on pictures held")])
+def test_whether_the_middle_training_is_shipped_is_said(change, visit, ink_model, held_out, said):
+    change(trials=[{"seed": seed, "held_out": one, "accuracy": 0.99} for seed, one in enumerate(held_out)],
+           training={"seed": 0})
+    assert said in visit(f"/models/{ink_model}")
+
+
 def test_the_page_says_how_many_corrections_were_learned(change, visit, ink_model):
     assert "Corrections learned" not in visit(f"/models/{ink_model}")
     change(training={"corrections": 50})

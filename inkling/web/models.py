@@ -188,9 +188,12 @@ def _png_size(path: Path) -> tuple[int, int] | None:
 
 
 def _trials(card: ModelCard) -> dict | None:
-    """Mean and spread of the accuracies of a recipe's trainings, where there were several."""
+    """Mean and spread of the accuracies of a recipe's trainings, where there were several, and whether the card's is in
+    the middle by held-out pictures."""
     accuracies = [trial.accuracy for trial in card.trials]
     if len(accuracies) < 2:
         return None
+    held_out = statistics.median_low(trial.held_out for trial in card.trials)
+    middle = card.training and (card.training.seed, held_out) in {(trial.seed, trial.held_out) for trial in card.trials}
     return {"count": len(accuracies), "mean": statistics.mean(accuracies), "spread": statistics.stdev(accuracies),
-            "low": min(accuracies), "high": max(accuracies)}
+            "low": min(accuracies), "high": max(accuracies), "middle": bool(middle)}

@@ -87,6 +87,13 @@ def test_undo_redo_and_clear_by_button(page):
         assert (colour_at(page, 200, 200), colour_at(page, 200, 300)) == (upper, lower)
 
 
+def test_undo_by_key_where_the_keyboard_is_russian(page):
+    with_mouse(page, LINE)
+    page.locator("#canvas").evaluate("""(canvas) => canvas.dispatchEvent(
+        new KeyboardEvent("keydown", {key: "я", code: "KeyZ", ctrlKey: true, bubbles: true}))""")
+    assert colour_at(page, 200, 200) == WHITE
+
+
 def test_undo_and_redo_by_key(page):
     with_mouse(page, LINE)
     for key, colour in (
@@ -208,7 +215,7 @@ def test_the_drawing_is_there_after_it_could_not_be_answered(page):
     refusals.clear()
     page.get_by_role("button", name="See the full answer").click()
     page.wait_for_url("**/results/*")
-    page.get_by_role("link", name="Draw another").click()
+    page.get_by_role("link", name="Try another").click()
     expect(page.locator(".live .hint")).to_be_visible()
 
 

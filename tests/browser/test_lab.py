@@ -3,6 +3,7 @@
 import ast
 import base64
 import io
+import re
 from contextlib import suppress
 
 import pytest
@@ -150,6 +151,43 @@ def test_a_slider_moved_before_the_answer_does_not_undo_what_was_pressed(lab):
     expect(lab.locator("fieldset")).to_have_count(2)
 
 
+def test_what_is_pressed_before_the_answer_waits_for_it(lab):
+    """Adding twice at once adds twice."""
+    lab.select_option("#add", "rotate")
+    lab.get_by_role("button", name="Add").evaluate("(button) => { button.click(); button.click(); }")
+    expect(lab.locator("fieldset")).to_have_count(3)
+
+
+def test_a_number_that_is_none_of_those_accepted_is_told_when_it_is_left(lab):
+    lab.fill("#s1-low", "99999")
+    told = lab.locator("#s1-low").evaluate("""(field) => {
+        let told = "";
+        field.addEventListener("invalid", () => { told = field.validationMessage; });
+        field.dispatchEvent(new Event("change", {bubbles: true}));
+        return told;
+    }""")
+    assert re.search(r"\d", told)
+
+
+def test_another_language_keeps_the_picture_and_its_steps(lab, cat):
+    changed(lab, lambda: lab.set_input_files("#image", cat))
+    lab.select_option("#add", "rotate")
+    lab.get_by_role("button", name="Add").click()
+    expect(lab.locator("fieldset")).to_have_count(2)
+    lab.get_by_role("button", name="Русский").click()
+    expect(lab.get_by_role("heading", level=1)).to_have_text("Лаборатория")
+    expect(lab.locator("fieldset")).to_have_count(2)
+    assert lab.locator("[name=picture]").count() == 1
+
+
+def test_copied_is_not_said_of_other_code(open_page):
+    page = open_page("/lab?step=canny", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    changed(page, lambda: page.fill("#s1-low", "400"))
+    expect(page.get_by_role("button", name="Copy", exact=True)).to_be_visible()
+
+
 def test_steps_are_added_moved_and_removed_by_keyboard(lab):
     lab.select_option("#add", "rotate")
     changed(lab, lambda: lab.get_by_role("button", name="Add").press("Enter"))
@@ -241,7 +279,7 @@ def test_a_photo_is_pasted_or_dropped_anywhere(lab, cat, way):
 
 def test_a_file_that_is_too_large_is_not_sent(lab, cat):
     lab.evaluate(FILES, ["drop", base64.b64encode(cat["buffer"]).decode(), 17 * 2**20])
-    expect(lab.get_by_role("alert")).to_contain_text("The limit is 16 MB.")
+    expect(lab.get_by_role("alert")).to_contain_text("The limit is 16 MB, and")
     assert lab.locator("[name=picture]").count() == 0
 
 

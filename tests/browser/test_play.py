@@ -148,6 +148,18 @@ def test_the_clock_ends_a_round(open_challenge):
     expect(page.locator(".number")).to_have_text("Drawing 2 of 6")
 
 
+def test_a_page_that_slept_keeps_its_time(open_challenge):
+    page = open_challenge("/help")
+    page.clock.install()
+    page.goto("/play?model=digits-cnn")
+    click(page, "Start")
+    click(page, "Go")
+    page.clock.fast_forward(600_000)  # as a phone that was locked: one tick, and ten minutes on the clock
+    page.wait_for_timeout(300)
+    expect(page.locator(".outcome")).to_be_empty()
+    assert int(page.locator("[role=timer]").text_content().split()[0]) > 10
+
+
 def test_there_is_a_way_without_a_clock(open_challenge):
     says = []
     page = open_challenge("/help", says=says)

@@ -89,7 +89,10 @@ def test_what_was_stopped_can_be_sent_again_after_a_while(page, cat):
     page.clock.install()
     page.route("**/predict", lambda route: None)  # no answer comes
     page.set_input_files("#image", cat)
-    page.locator("#photo").evaluate("form => { form.requestSubmit(); stop(); }")
+    page.locator("#photo").evaluate("""form => new Promise((stopped) => {
+        form.requestSubmit();
+        setTimeout(() => stopped(stop()), 300);
+    })""")
     expect(page.locator("#photo [type=submit]").first).to_have_attribute("aria-busy", "true")
     page.clock.fast_forward(10_000)
     expect(page.locator("#photo [type=submit]").first).to_have_attribute("aria-busy", "false")
