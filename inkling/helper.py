@@ -73,7 +73,8 @@ class Helper:
         Raises:
             Ended: it took more time or memory than it may, or has crashed.
         """
-        watch = threading.Timer(job["clock"], self.process.kill)
+        late = threading.Event()
+        watch = threading.Timer(job["clock"], lambda: (late.set(), self.process.kill()))
         watch.daemon = True
         watch.start()
         try:
@@ -81,7 +82,7 @@ class Helper:
             return receive(self._line, WORDS + 3 * job["max_pixels"])
         except (EOFError, OSError, ValueError) as error:  # the last where what came is no message
             self._line.close()  # so that it goes if it is still there
-            raise Ended(self.process.wait(), late=watch.finished.is_set()) from error
+            raise Ended(self.process.wait(), late=late.is_set()) from error
         finally:
             watch.cancel()
 

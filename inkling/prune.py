@@ -58,7 +58,8 @@ class File:
 
     path: Path
     id: str | None
-    bytes: int  # of the disk, which are more than the file's own
+    bytes: int
+    room: int  # bytes that it takes on the disk, which are more
     written: float  # by the clock on the wall, as everything in a file system
 
 
@@ -100,7 +101,7 @@ def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
     sizes = {row.id: 0 for row in rows if row.id not in gone}
     for file in files:
         if file.id in sizes:
-            sizes[file.id] += file.bytes
+            sizes[file.id] += file.room
     empty = _empty(store, today)
     pages = _pages(store, sizes)
     crowded = _beyond({id: size + pages[id] for id, size in sizes.items()},
@@ -136,8 +137,8 @@ def _files(folder: Path) -> Iterator[File]:
                     stat = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:  # deleted meanwhile
                     continue
-                yield File(Path(entry.path), picture and picture[1], max(stat.st_size, 512 * stat.st_blocks),
-                           stat.st_mtime)
+                yield File(Path(entry.path), picture and picture[1], stat.st_size,
+                           max(stat.st_size, 512 * stat.st_blocks), stat.st_mtime)
 
 
 def _beyond(sizes: dict[str, int], database: int, quota: int) -> list[str]:

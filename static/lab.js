@@ -20,19 +20,15 @@ let newest = 0, timer = 0, request = new AbortController();
 /** The page lacks what a model says of the original until an answer with both has come. */
 let lacking = false;
 
-/** Not answered yet: what a slider asks for meanwhile asks for it too, and another button waits. @type {HTMLButtonElement | null} */
+/** Not answered yet: what a slider asks for meanwhile asks for it too, and other buttons do nothing. @type {HTMLButtonElement | null} */
 let pressed = null;
-
-/** The value of a button that waits for the answer to the one before it. */
-let next = "";
 
 /** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLButtonElement} [button] pressed for it */
 async function refresh(button) {
   clearTimeout(timer);
   request.abort();
   request = new AbortController();
-  if (pressed && button?.value) next = button.value;
-  else pressed = button ?? pressed;
+  if (button?.value) pressed = button;
   const turn = ++newest;
   const body = new FormData(form, pressed);
   body.delete("image");
@@ -49,9 +45,6 @@ async function refresh(button) {
     complain(form.dataset.lost ?? "");
   }
   pressed = null;
-  const waiting = next;
-  next = "";
-  if (waiting) /** @type {HTMLButtonElement | null} */ (form.querySelector(`button[value="${waiting}"]:enabled`))?.click();
 }
 
 /** @param {Document} page @param {HTMLButtonElement | null} [button] */
@@ -115,7 +108,8 @@ function send(event) {
   clearTimeout(timer);
   if (!button?.hasAttribute("data-live")) return;
   event.preventDefault();
-  refresh(button);
+  // What a second one is for depends on what the first has done.
+  if (!pressed) refresh(button);
 }
 
 /** Takes a file, chosen, dropped or pasted. @param {FileList | null | undefined} files */

@@ -9,7 +9,7 @@ const KEPT = "inkling-drawing";
 /** Where a visitor is told why there is no answer. */
 const HELPS = ["/help", "/predict"];
 /** After so long, a form that was sent may be sent again: the browser's own button may have stopped it. */
-const STOPPED_MS = 8000;
+const STOPPED_MS = 30_000;
 
 const draw = /** @type {HTMLFormElement} */ (document.querySelector("#draw"));
 const photo = /** @type {HTMLFormElement} */ (document.querySelector("#photo"));
@@ -87,6 +87,8 @@ function send(event) {
   /** @type {HTMLInputElement} */ (draw.elements.namedItem("drawing")).value = sketch.export().toDataURL();
 }
 
+let stopped = 0;
+
 /** Sends once, however often the button is pressed. @param {SubmitEvent} event */
 function sendOnce(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
@@ -94,7 +96,8 @@ function sendOnce(event) {
   const button = sender(form);
   if (button.ariaBusy === "true") return event.preventDefault();
   button.ariaBusy = "true";
-  setTimeout(() => {
+  clearTimeout(stopped);
+  stopped = setTimeout(() => {
     // Of several on their way, the bar says so.
     if (!form.querySelector(".sending:not([hidden])")) free(form);
   }, STOPPED_MS);

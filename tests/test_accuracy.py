@@ -140,5 +140,6 @@ def test_every_recipe_is_shipped_as_it_is_written():
     for name, recipe in recipes().items():
         card = the_model(name).card
         assert (card.task, card.training.dataset, card.input) == (recipe.task, recipe.dataset, recipe.input)
-        assert card.training.epochs == recipe.epochs
+        if recipe.fit is None:
+            assert card.training.epochs == recipe.epochs
         assert [getattr(card, text) for text in TEXTS] == [getattr(recipe, text) for text in TEXTS]

@@ -5,17 +5,16 @@ import io
 import os
 import re
 import sqlite3
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from werkzeug import formparser
 
 from inkling import store as stores
 from inkling.pause import Pause
 from inkling.store import StoreError
+from inkling.web import bodies
 
 NOT_KEPT = "Inkling cannot keep pictures at the moment"
 
@@ -196,14 +195,13 @@ def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model
 
 
 def test_an_upload_that_finds_no_room_on_its_way_is_told_to_come_again(make_app, monkeypatch, png, ink_model):
-    """Files above 500 kB go through the temporary folder."""
+    """Files above 64 kB go through the temporary folder."""
 
-    class NoRoom(tempfile.SpooledTemporaryFile):
-        def write(self, data):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     client = make_app().test_client()
-    monkeypatch.setattr(formparser, "SpooledTemporaryFile", NoRoom)
+    monkeypatch.setattr(bodies.File, "write", no_room)
     for path in ("/predict", f"/api/predict?model={ink_model}", "/lab"):
         answer = client.post(path, data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")

@@ -306,7 +306,8 @@ def test_a_label_and_a_card_of_ones_own_stay_as_they_are(app):
 
 
 @pytest.mark.parametrize("value, russian", [
-    ("17 bytes", "17 Б"), ("6 or more frames", "6 и более кадров"), ("2000 x 1000", "2000 x 1000"),
+    ("17 bytes", "17 Б"), ("108000000 pixels", "108000000 px"), ("21 pictures", "21 шт"),
+    ("6 or more frames", "6 и более кадров"), ("2000 x 1000", "2000 x 1000"),
     ("my pixels.png", "my pixels.png"), ("", "")])
 def test_what_was_received_has_its_unit_translated(app, value, russian):
     with app.test_request_context():

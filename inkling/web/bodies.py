@@ -20,8 +20,8 @@ DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a c
 LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
 FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, two pictures of the lab 2.1 million
 HEADS = 2**17  # bytes that the heads of its parts may take beside
-SPOOLED = 500_000  # bytes of a file that are held in memory; a longer one goes into the temporary folder
-BOUNDARY = 70  # letters, by RFC 2046: werkzeug looks for a longer one in quadratic time
+SPOOLED = 2**16  # bytes of a file that are held in memory; a longer one goes into the temporary folder
+BOUNDARY = 200  # letters, of 70 that RFC 2046 allows: werkzeug takes long to look for much longer ones
 ESCAPES = 2**20  # of a form: base64 that fills it has 100,000
 OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
 

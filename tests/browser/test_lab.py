@@ -151,10 +151,14 @@ def test_a_slider_moved_before_the_answer_does_not_undo_what_was_pressed(lab):
     expect(lab.locator("fieldset")).to_have_count(2)
 
 
-def test_what_is_pressed_before_the_answer_waits_for_it(lab):
-    """Adding twice at once adds twice."""
+def test_what_is_pressed_twice_at_once_is_done_once(lab):
     lab.select_option("#add", "rotate")
     lab.get_by_role("button", name="Add").evaluate("(button) => { button.click(); button.click(); }")
+    expect(lab.locator("#s2-angle")).to_be_visible()
+    lab.get_by_role("button", name="step 2: earlier").evaluate("(button) => { button.click(); button.click(); }")
+    expect(lab.locator("#s1-angle")).to_be_visible()
+    lab.select_option("#add", "flip")
+    lab.get_by_role("button", name="Add").click()
     expect(lab.locator("fieldset")).to_have_count(3)
 
 

@@ -161,7 +161,8 @@ def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch
         (row.kind, row.parameters) for row in before.network]
     assert after.metrics.model_dump(exclude={"groups"}) == before.metrics.model_dump(exclude={"groups"})
     assert not (models / "toy" / "stray.txt").exists()
-    assert len((models / "toy" / "model.onnx").read_bytes()) == pytest.approx(len(network), rel=0.01)
+    # Names of nodes are as long as what the process made before has them; weights of another width would be seen.
+    assert len((models / "toy" / "model.onnx").read_bytes()) == pytest.approx(len(network), rel=0.2)
 
 
 def test_what_keras_refuses_is_not_exported(run, models):
