@@ -34,6 +34,7 @@ SKEW = timedelta(minutes=1)  # that clocks may differ
 AT_ONCE = 500  # results removed in one transaction
 LOOK = 2.0  # seconds between two looks of a worker at what it has written
 EVERY = 600.0  # seconds between two prunings of a worker
+SETTLED = 600.0  # seconds that a machine has been up: some start with a clock that is far off
 SHARE = 50  # of the quota, a fiftieth: what a worker may write before it prunes earlier
 
 DRAFT = re.compile(rf"\.(?:{PICTURE.pattern}\.[0-9a-f]{{8}}\.part|secret-key\.[0-9a-f]{{16}})", re.ASCII)
@@ -63,24 +64,26 @@ class File:
     written: float  # by the clock on the wall, as everything in a file system
 
 
-def prune(store: Store, settings: Settings, careful: bool = False) -> Pruned | None:
+def prune(store: Store, settings: Settings, careful: bool = False, ages: bool = True) -> Pruned | None:
     """Removes what is too old, too much, or left behind by a crash; None where another process is just doing that.
 
     Args:
         careful: lost results and stray files stay where no file has a row and no row a file: then it is more likely
             that the folder, or the database, is not the right one.
+        ages: whether the clock is to be trusted; else nothing is too old.
 
     Raises:
         StoreError: the database or the folder cannot be used.
     """
     store.database_bytes()  # opens the database, and makes the folder
     with _alone(settings.pictures) as alone:
-        return _prune(store, settings, careful) if alone else None
+        return _prune(store, settings, careful, ages) if alone else None
 
 
-def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
+def _prune(store: Store, settings: Settings, careful: bool, ages: bool) -> Pruned:
     today = now()
-    _mend_dates(store, today)
+    if ages:
+        _mend_dates(store, today)
     with store.session() as session:  # before the folder: a row's files are there before it is
         rows = session.execute(sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said"))
                                .order_by(Row.created, Row.id)).all()
@@ -91,7 +94,7 @@ def _prune(store: Store, settings: Settings, careful: bool) -> Pruned:
     lost = [row.id for row in rows if row.id not in pictured] if tidy else []
     strays = [file for file in files if file.id not in known and abs(time.time() - file.written) > WRITTEN
               ] if tidy else []
-    oldest = today - timedelta(days=settings.retention_days) if settings.retention_days else datetime.min
+    oldest = today - timedelta(days=settings.retention_days) if settings.retention_days and ages else datetime.min
     old = [row.id for row in rows if row.created < oldest and not row.said and row.id in pictured]
 
     gone = {*lost, *old}
@@ -201,16 +204,23 @@ def _alone(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def settled() -> bool:
+    """Whether the machine has been up for long enough to have asked others for the time."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) > SETTLED
+
+
 class Housekeeper:
     """Prunes in the background, never in a request's way: every ten minutes, and when this worker has written much."""
 
     def __init__(self, store: Store, settings: Settings):
         self._store, self._settings = store, settings
+        self.watches = False  # in this process
         self._pruned_at = 0.0
         self._pruned_when_written = 0
 
     def start(self, after: Callable[[], None]) -> None:
         """Looks every `LOOK` seconds from now on, and calls `after` each time."""
+        self.watches = True
         threading.Thread(target=self._run, args=(after,), name="housekeeper", daemon=True).start()
 
     def _run(self, after: Callable[[], None]) -> None:
@@ -230,7 +240,7 @@ class Housekeeper:
             return
         self._pruned_at, self._pruned_when_written = time.monotonic(), self._store.written
         try:
-            done = prune(self._store, self._settings, careful=True)
+            done = prune(self._store, self._settings, careful=True, ages=settled())
         except StoreError as error:
             log.warning("not pruned: %s", error)
             return

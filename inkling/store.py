@@ -34,6 +34,8 @@ PICTURE = re.compile(rf"({ID})\.(?:{'|'.join(map(re.escape, KINDS))})", re.ASCII
 NONE_OF_THESE = ""  # the correction that says: no label fits
 PATIENCE = 3000  # milliseconds to wait for another writer of an SQLite database
 LEAST_FREE = 2**24  # bytes of the disk that are left to the database, to deleting, and to the log
+FEWEST_FREE = 1000  # files
+BLOCK = 4096  # bytes that the smallest file takes
 SAMPLE = 2**16  # bytes, about a picture
 SPARE = 2**20  # bytes, and a quarter of the database: what it may hold free before it is made smaller
 
@@ -161,6 +163,8 @@ class Store:
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         if disk.f_blocks and disk.f_bavail * disk.f_frsize < LEAST_FREE:  # some file systems tell nothing
             raise StoreError(f"the disk is full: less than {LEAST_FREE >> 20} MiB are free")
+        if disk.f_files and disk.f_favail < FEWEST_FREE:
+            raise StoreError(f"the disk is full: it has room for fewer than {FEWEST_FREE} files")
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -397,18 +401,19 @@ def at_most(image: Image.Image, side: int) -> Image.Image:
 
 
 def _write(path: Path, image: Image.Image) -> int:
-    """Encodes anew, without metadata; returns the bytes."""
+    """Encodes anew, without metadata; returns the bytes that it takes of the disk."""
     return _replace(path, lambda part: _save(image, part, _format(path)))
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> int:
-    """Writes a file under a temporary name of its own, which is renamed when whole; returns its bytes."""
+    """Writes a file under a temporary name of its own, which is renamed when whole; returns the bytes
+    that it takes of the disk."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         write(part)
         size = part.stat().st_size
         os.replace(part, path)
-        return size
+        return max(size, BLOCK)
     finally:
         part.unlink(missing_ok=True)
 

@@ -61,7 +61,7 @@ def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client
 def test_the_visitor_is_told_beside_the_buttons_what_an_answer_does(client, send):
     page = client.get(send()).text
     asked = page[page.index('id="right"'):].partition("</section>")[0]
-    assert re.search(r"Your answer keeps this picture on this server beyond [\w ]+, as long as there is room, so", asked)
+    assert re.search(r"Your answer keeps this picture on this server beyond [\w ]+, as long as there is room", asked)
 
 
 def test_few_labels_are_offered_likeliest_first(client, send, kept_result):

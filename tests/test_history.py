@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -44,8 +45,6 @@ def fill(app, classifier, drawing, ink_model):
 
 def listed(client):
     """The results' addresses on the history page, in their order."""
-    import re
-
     return re.findall(r'href="(/results/[\w-]+)"', client.get("/history").text)
 
 
@@ -188,6 +187,16 @@ def test_the_key_is_for_its_owner_alone(client, send, settings):
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert len(path.read_text()) == 64
     assert [name.name for name in settings.pictures.glob(".*")] == [secret.NAME]
+
+
+def test_blanks_in_a_cookie_are_as_one(client, send):
+    """Werkzeug would take a second for them."""
+    send(client)
+    cookie = client.get_cookie("inkling-history").value
+    fresh = client.application.test_client(use_cookies=False)
+    for head in (f"x={' ' * 8000}y z; ", f"x=1;{chr(9) * 8000}"):
+        page = fresh.get("/history", headers={"Cookie": f"{head}inkling-history={cookie}"})
+        assert len(re.findall(r'href="/results/[\w-]{22}"', page.text)) == 1
 
 
 def test_an_empty_key_that_a_power_cut_left_is_made_anew(make_app, settings, send):

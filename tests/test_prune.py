@@ -252,7 +252,20 @@ def test_a_database_that_is_none_is_told_and_nothing_is_removed(runner, settings
     assert STRAYS[0] in files(settings)
 
 
-def test_a_worker_prunes_at_its_start_and_again_when_it_has_written_much(store, settings, keep):
+def test_a_machine_that_has_just_started_may_have_a_wrong_clock(store, settings, keep, monkeypatch):
+    """Nothing is too old then, nor of the future."""
+    old, ahead = keep(400), keep(-400)
+    monkeypatch.setattr("inkling.prune.settled", lambda: False)
+    Housekeeper(store, settings).look()
+    assert left(store) == [old, ahead]
+    assert store.get(ahead).created > datetime.now(UTC)
+    monkeypatch.setattr("inkling.prune.settled", lambda: True)
+    Housekeeper(store, settings).look()
+    assert left(store) == [ahead]
+
+
+def test_a_worker_prunes_at_its_start_and_again_when_it_has_written_much(store, settings, keep, monkeypatch):
+    monkeypatch.setattr("inkling.prune.settled", lambda: True)
     keeper = Housekeeper(store, replace(settings, quota_mb=1))
     keep(31)
     keeper.look()

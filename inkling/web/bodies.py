@@ -20,7 +20,9 @@ DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a c
 LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
 FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, two pictures of the lab 2.1 million
 HEADS = 2**17  # bytes that the heads of its parts may take beside
+MARKS = 2**17  # lines and semicolons in what goes into no file: werkzeug makes objects of each in a head
 SPOOLED = 2**16  # bytes of a file that are held in memory; a longer one goes into the temporary folder
+HELD = 32  # files of which that is true; further ones go there at once
 BOUNDARY = 200  # letters, of 70 that RFC 2046 allows: werkzeug takes long to look for much longer ones
 ESCAPES = 2**20  # of a form: base64 that fills it has 100,000
 OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
@@ -58,33 +60,41 @@ class Parts:
     """The body of a multipart form, of which little goes anywhere but into files: werkzeug limits each field alone."""
 
     def __init__(self, stream, most: int):
-        self._stream, self._left = stream, most
+        self._stream, self._left, self._marks, self._files = stream, most, MARKS, 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
-        if self._left < 0:
+        self._marks -= marks(data)
+        if self._left < 0 or self._marks < 0:
             raise RequestEntityTooLarge
         return data
 
     def file(self, **_) -> "File":
         """A new file for a part that is one."""
-        return File(self)
+        self._files += 1
+        return File(self, SPOOLED if self._files <= HELD else 1)
 
-    def filed(self, count: int) -> None:
-        """So many bytes went into a file."""
-        self._left += count
+    def filed(self, data: bytes) -> None:
+        """This went into a file."""
+        self._left += len(data)
+        self._marks += marks(data)
+
+
+def marks(data: bytes) -> int:
+    """How many lines, or parameters of one, it could be."""
+    return data.count(b"\n") + data.count(b"\r") + data.count(b";")
 
 
 class File(tempfile.SpooledTemporaryFile):
     """A file that was sent."""
 
-    def __init__(self, parts: Parts):
-        super().__init__(max_size=SPOOLED, mode="w+b")
+    def __init__(self, parts: Parts, held: int):
+        super().__init__(max_size=held, mode="w+b")
         self._parts = parts
 
     def write(self, data: bytes) -> int:
-        self._parts.filed(len(data))
+        self._parts.filed(data)
         return super().write(data)
 
 

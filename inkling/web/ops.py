@@ -39,6 +39,8 @@ def figures():
 
 
 def _saving() -> str:
+    if inkling().housekeeper.watches:  # it tries every two seconds, which takes the database's lock
+        return f"off: {problem}" if (problem := inkling().store.problem) else "on"
     try:
         inkling().store.check()
         return "on"

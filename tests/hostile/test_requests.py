@@ -79,6 +79,11 @@ BODIES = {
     "a field of another name": (part(b"x", b'name="picture"; filename="a.png"') + END, MULTIPART, 400, "missing"),
     "a head of 1 MB": (part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 2**20) + END,
                     MULTIPART, 415, "not-an-image"),
+    "a head of a million lines": (
+        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 300_000) + END, MULTIPART, 413, "too-large"),
+    "a head of a million parameters": (
+        part(b"x", b'name="image"; filename="a.png"' + b";a=b" * 600_000) + END, MULTIPART, 413, "too-large"),
+    "a file of nothing but lines": (image(b"\n" * 10**6) + END, MULTIPART, 415, "not-an-image"),
     "10,000 parts": (part(b"x", b'name="a"') * 10_000 + END, MULTIPART, 413, "too-large"),
     "21 files": (image() * 21 + END, MULTIPART, 413, "too-many"),
     "a text of 30 MB": (part(bytes(30 * 2**20), b'name="drawing"') + END, MULTIPART, 413, "too-large"),
