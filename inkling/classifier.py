@@ -222,4 +222,5 @@ class Classifier:
 
 def _workers() -> int:
     """Workers that share the cores, as gunicorn.conf.py tells its children."""
-    return max(1, int(os.environ.get("WEB_CONCURRENCY") or 1))
+    told = os.environ.get("WEB_CONCURRENCY", "")
+    return max(1, int(told)) if told.isdecimal() else 1

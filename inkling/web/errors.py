@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from inkling.intake import REASONS, Rejected
 from inkling.store import StoreError
-from inkling.web import inkling, metrics, words
+from inkling.web import bodies, inkling, metrics, words
 
 log = logging.getLogger("inkling.errors")
 
@@ -43,15 +43,20 @@ def rejected(error: Rejected, retry_after: int = RETRY_AFTER):
 
 
 def too_large(_error: RequestEntityTooLarge):
-    limit = inkling().settings.max_bytes
-    length = request.content_length or "more"
-    error = Rejected(
-        "too-large", f"A picture may have {limit} bytes. Received: {length} bytes.", f"{length} bytes")
+    """The body is, or what a form has beside its files."""
+    length = request.content_length
+    if length and length <= request.max_content_length:
+        error = Rejected("too-large", f"A form may have {bodies.FIELDS} bytes beside its files, in no more parts and "
+                         "lines than a browser writes. Received: more.")
+    else:
+        received = f"{length or 'more'} bytes"
+        error = Rejected("too-large", f"A picture may have {inkling().settings.max_bytes} bytes. Received: {received}.",
+                         received)
     count(error)
     if for_programs():
         return respond(problem(error))
     # The form cannot be read: it is what was too large.
-    return redirect(url_for("pages.help", reason=error.reason, got=error.received), 303)
+    return redirect(url_for("pages.help", reason=error.reason, got=error.received or None), 303)
 
 
 def unreachable(error: StoreError):

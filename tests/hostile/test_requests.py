@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 
 import pytest
@@ -103,6 +104,8 @@ def test_a_bad_body_gets_its_reason(client, photo_model, left, title):
     body, content_type, status, reason = BODIES[title]
     answer = client.post(f"/api/predict?model={photo_model}", data=body, content_type=content_type)
     assert (answer.status_code, answer.json["reason"]) == (status, reason)
+    allowed = re.search(r"may have (\d+) bytes\. Received: (\d+)", answer.json["detail"])
+    assert not allowed or int(allowed[2]) > int(allowed[1])
     assert client.post("/predict", data=body, content_type=content_type).status_code < 500
     assert left() == []
 
