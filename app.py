@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("inkling", root_path=str(ROOT))
     # Base64, of which JSON and drawings are, is a third longer than its bytes.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
+    app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file may hold a descriptor
     app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.max_bytes * 4 // 3 + 4096, bodies.FIELDS)
     app.json.sort_keys = False
     store = Store(settings)

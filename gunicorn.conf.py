@@ -5,6 +5,7 @@ import gc
 import importlib
 import logging
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -49,6 +50,11 @@ worker_tmp_dir = SHARED
 # inkling/web/proxies.py believes them, and nobody else does.
 forwarded_allow_ips = ""
 logconfig_dict = logs.CONFIG
+
+
+# Each file that is sent may hold a descriptor until its request ends.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 
 def on_starting(_server):

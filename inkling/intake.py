@@ -21,6 +21,7 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 SHOWN = 40  # characters of a received value that a message repeats
 CHUNKS = 2**16  # of a PNG, or segments of a JPEG: encoders stay far below, each costs time in Python
+TABLES = 2**12  # bytes of a JPEG's quantisation, which Pillow reads in Python; encoders write below 600
 EXIF_BYTES = 2**16  # of a PNG, as a JPEG can have; each of its values is an object in Python
 SCANS = 50  # of a progressive JPEG: encoders write about ten, each is a pass over all pixels
 RLE_BYTES = 2**20  # of a run-length coded BMP, which Pillow decodes in Python
@@ -536,15 +537,18 @@ def _still_jpeg(data: bytes, most: int) -> Still:
     Raises:
         Rejected: the markers do not reach the end, or are too many.
     """
-    at, exif, frames, scans, plain, kept = 2, False, [], 0, False, [data[:2]]
+    at, exif, frames, scans, tables, plain, kept = 2, False, [], 0, 0, False, [data[:2]]
     for _ in range(CHUNKS):
         marker = JPEG_MARKER.search(data, at)
         if marker is None:
             break
         start, code = marker.start(), data[marker.start() + 1]
         if code == 0xD9:
-            return Still(b"".join(kept) + data[at : start + 2], plain=plain)
+            return Still(b"".join(kept) + data[at : start + 2], plain=plain and tables <= TABLES)
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        if end < start + 4:  # a length counts itself; a decoder would go on elsewhere than we do
+            break
+        tables += (end - start) * (code == 0xDB)
         if code == 0xDA:
             plain = not scans and frames == [data[start + 4]]  # one scan of all components needs no room for the whole
             scans += 1

@@ -320,7 +320,7 @@ def read(names: Sequence[str], settings: Mapping[str, str]) -> tuple[list[Step],
         names = names[:MOST_STEPS]
     given: dict[int, dict[str, str]] = {number: {} for number in range(1, len(names) + 1)}
     for key, text in settings.items():
-        if not (found := re.fullmatch(r"([0-9]{1,9})\.(.*)", key, re.DOTALL)):
+        if not (found := re.fullmatch(r"([0-9]{1,9})\.(.*)", key or "", re.DOTALL)):
             continue
         number, parameter = int(found[1]), found[2]
         if number in given:

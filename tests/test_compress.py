@@ -27,6 +27,11 @@ def test_only_who_reads_gzip_gets_it(client, encodings):
     assert client.get("/static/style.css", headers={"Accept-Encoding": encodings}).content_encoding is None
 
 
+def test_a_wish_that_takes_long_to_read_is_not_read(client):
+    encodings = "a," * 600 + "gzip"
+    assert client.get("/static/style.css", headers={"Accept-Encoding": encodings}).content_encoding is None
+
+
 def test_a_file_that_the_browser_has_is_not_sent_again(client):
     headers = {"Accept-Encoding": "gzip"}
     first = client.get("/static/style.css", headers=headers)

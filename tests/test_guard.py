@@ -61,6 +61,27 @@ def test_other_sites_may_link_to_us(client, path):
     assert client.get(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/help", "/no-such-page", "/api/docs", "/healthz"])
+@pytest.mark.parametrize("host", ["[::::]", "[1:2]"])
+def test_a_host_that_is_none_is_refused(app, path, host):
+    client = app.test_client(use_cookies=False)  # or the client itself would read the host
+    assert client.get(path, headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since", "If-Range"])
+def test_a_date_that_no_calendar_has_is_passed_over(client, name):
+    for date in ("Mon, 01 Jan 9999999999 00:00:00 GMT", "Mon, 01 Jan 2001 00:00:00 +9999999999999999"):
+        answer = client.get("/static/style.css", headers={name: date, "Range": "bytes=0-1"})
+        assert answer.status_code in (200, 206)
+
+
+@pytest.mark.parametrize("referrer", ["http://localhost/\t/[x", "http://localhost/[::", "http://[x/", "[", "//", ""])
+def test_whatever_page_a_post_says_it_came_from(client, referrer):
+    answer = client.post("/language", data={"language": "ru"}, headers={"Referer": referrer})
+    assert answer.status_code == 303
+    assert re.match("/(?![/\\\\])", answer.location)
+
+
 def test_a_refused_post_deletes_nothing(client, ink_model, png, data_url):
     answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)})
     where = answer.location

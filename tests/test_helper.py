@@ -75,13 +75,23 @@ def test_only_plain_pictures_are_decoded_here(pool, monkeypatch, name, kind, siz
     lambda data: data.replace(b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11", b"\xff\xda\0\x08\1\1\0"),  # one component of three
     lambda data: data[:-2] + data[data.index(b"\xff\xc0") :][:19] + data[-2:],
     lambda data: data.replace(b"\xff\xc0", b"\xff\xc2"), lambda data: data.replace(b"\xff\xc0", b"\xff\xc9"),
-    lambda data: data.replace(b"\xff\xc0", b"\xff\xc0\0\2\xff\xc0")])
+    lambda data: data.replace(b"\xff\xc0", b"\xff\xc0\0\2\xff\xc0"),
+    lambda data: data[:2] + segment(0xDB, bytes(65)) * 100 + data[2:]])
 def test_a_jpeg_that_may_take_room_for_the_whole_is_not_plain(change):
     data = encode(scene(), "JPEG")
     assert intake.STILLS["JPEG"](data, 1).plain
     changed = change(data)
     assert changed != data
     assert not intake.STILLS["JPEG"](changed, 1).plain
+
+
+@pytest.mark.parametrize("code", [0xE0, 0xDB, 0xC4, 0xC0])
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_length_that_is_none_could_hide_another_picture(pool, code, length):
+    """The decoder reads the two bytes as they are, and goes on elsewhere than whoever skips them."""
+    data = encode(scene(), "JPEG")
+    assert reason(data[:2] + bytes([0xFF, code, 0, length]) + data[2:], "a.jpg") == "truncated"
+    assert not pool._idle, "nobody tried to decode it"
 
 
 def test_of_many_exif_segments_the_first_is_read(pool):

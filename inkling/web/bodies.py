@@ -22,9 +22,8 @@ FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, tw
 HEADS = 2**17  # bytes that the heads of its parts may take beside
 MARKS = 2**17  # lines and semicolons in what goes into no file: werkzeug makes objects of each in a head
 SPOOLED = 2**16  # bytes of a file that are held in memory; a longer one goes into the temporary folder
-HELD = 32  # files of which that is true; further ones go there at once
-BOUNDARY = 200  # letters, of 70 that RFC 2046 allows: werkzeug takes long to look for much longer ones
-ESCAPES = 2**20  # of a form: base64 that fills it has 100,000
+BOUNDARY = 100  # letters, of 70 that RFC 2046 allows: werkzeug takes long to look for much longer ones
+ESCAPES = 2**17  # of a form: base64 that fills it has 100,000
 OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
 
 
@@ -60,25 +59,27 @@ class Parts:
     """The body of a multipart form, of which little goes anywhere but into files: werkzeug limits each field alone."""
 
     def __init__(self, stream, most: int):
-        self._stream, self._left, self._marks, self._files = stream, most, MARKS, 0
+        self._stream, self._left, self._marks = stream, most, MARKS
+        self._enough = most - HEADS
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
-        self._marks -= marks(data)
+        if self._left < self._enough:  # not so of files alone, in which counting would take time
+            self._marks -= marks(data)
         if self._left < 0 or self._marks < 0:
             raise RequestEntityTooLarge
         return data
 
     def file(self, **_) -> "File":
         """A new file for a part that is one."""
-        self._files += 1
-        return File(self, SPOOLED if self._files <= HELD else 1)
+        return File(self)
 
     def filed(self, data: bytes) -> None:
         """This went into a file."""
+        if self._left < self._enough:
+            self._marks += marks(data)
         self._left += len(data)
-        self._marks += marks(data)
 
 
 def marks(data: bytes) -> int:
@@ -89,8 +90,8 @@ def marks(data: bytes) -> int:
 class File(tempfile.SpooledTemporaryFile):
     """A file that was sent."""
 
-    def __init__(self, parts: Parts, held: int):
-        super().__init__(max_size=held, mode="w+b")
+    def __init__(self, parts: Parts):
+        super().__init__(max_size=SPOOLED, mode="w+b")
         self._parts = parts
 
     def write(self, data: bytes) -> int:

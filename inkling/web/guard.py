@@ -4,7 +4,9 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 from flask_babel import gettext
+from werkzeug.http import parse_date
 
+DATES = ("If-Modified-Since", "If-Unmodified-Since", "If-Range")
 # What search engines may list; every other page is for the one who has its address.
 INDEXED = {"pages.index", "pages.help", "models.overview", "models.compare"}
 HEADERS = {
@@ -20,9 +22,24 @@ HEADERS = {
 
 
 def init_app(app: Flask) -> None:
+    app.before_request(refuse_odd_headers)
     app.before_request(refuse_cross_site)
     app.after_request(add_headers)
     app.jinja_env.globals["indexed"] = indexed
+
+
+def refuse_odd_headers() -> Response | None:
+    """400 for a host that is none, which no page could name; dates that no calendar has are passed over."""
+    for name in DATES:
+        try:
+            parse_date(request.headers.get(name))
+        except (ValueError, OverflowError):
+            request.environ.pop("HTTP_" + name.upper().replace("-", "_"))
+    try:
+        urlsplit(request.host_url)
+    except ValueError:
+        return Response("Host must be the name of a host.\n", 400, mimetype="text/plain")
+    return None
 
 
 def refuse_cross_site() -> None:

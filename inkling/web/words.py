@@ -117,7 +117,10 @@ def back() -> str:
     host, _, page = (request.referrer or "").partition("://")[2].partition("/")
     # Two slashes at the start would lead to another host.
     back = "/" + page.lstrip("/\\") if host == request.host else "/"
-    methods = current_app.create_url_adapter(request).allowed_methods(urlsplit(back).path)
+    try:
+        methods = current_app.create_url_adapter(request).allowed_methods(urlsplit(back).path)
+    except ValueError:  # brackets that are no address
+        return "/"
     return back if "GET" in methods or not methods else "/"
 
 

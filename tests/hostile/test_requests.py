@@ -70,6 +70,7 @@ BODIES = {
     "a boundary of 10 KB": (image() + END, MULTIPART + "e" * 10_000, 400, "missing"),
     "a boundary of 8 KB that is nearly there": (
         b"-" * 2**21, f"multipart/form-data; boundary={'-' * 8000}x", 400, "missing"),
+    "parts without a name": (part(b"x", b"") * 3 + END, MULTIPART, 400, "missing"),
     "another boundary": (image() + END, "multipart/form-data; boundary=other", 400, "missing"),
     "nothing": (b"", MULTIPART, 400, "missing"),
     "cut in the head": (image()[:30], MULTIPART, 400, "missing"),
@@ -90,7 +91,8 @@ BODIES = {
     "a text of 30 MB": (part(bytes(30 * 2**20), b'name="drawing"') + END, MULTIPART, 413, "too-large"),
     "five texts of 1 MB": (part(bytes(2**20), b'name="a"') * 5 + END, MULTIPART, 413, "too-large"),
     "3 MB before the first part": (bytes(4 * 2**20) + image() + END, MULTIPART, 413, "too-large"),
-    "500 files": (image(b"x") * 500 + END, MULTIPART, 413, "too-many"),
+    "100 files": (image(b"xy") * 100 + END, MULTIPART, 413, "too-many"),
+    "500 files": (image(b"xy") * 500 + END, MULTIPART, 413, "too-large"),
     "a form of five million fields": (b"a&" * 5_000_000, FORM, 413, "too-large"),
     "a form of 30 MB": (b"drawing=" + b"A" * (30 * 2**20), FORM, 413, "too-large"),
     "XML": (b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><a>&a;</a>",
@@ -106,7 +108,8 @@ def test_a_bad_body_gets_its_reason(client, photo_model, left, title):
     assert (answer.status_code, answer.json["reason"]) == (status, reason)
     allowed = re.search(r"may have (\d+) bytes\. Received: (\d+)", answer.json["detail"])
     assert not allowed or int(allowed[2]) > int(allowed[1])
-    assert client.post("/predict", data=body, content_type=content_type).status_code < 500
+    for path in ("/predict", "/lab", "/language"):
+        assert client.post(path, data=body, content_type=content_type).status_code < 500
     assert left() == []
 
 
