@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Base64, of which JSON and drawings are, is a third longer than its bytes.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
     app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file may hold a descriptor
-    app.config["MAX_FORM_MEMORY_SIZE"] = min(settings.max_bytes * 4 // 3 + 4096, bodies.FIELDS)
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(max(settings.max_bytes * 4 // 3 + 4096, bodies.HEADS), bodies.FIELDS)
     app.json.sort_keys = False
     store = Store(settings)
     app.extensions["inkling"] = Inkling(

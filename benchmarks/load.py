@@ -16,6 +16,7 @@ keep to the limit, 99 in 100 not told 503.
 import argparse
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -128,7 +129,8 @@ class Sample(NamedTuple):
 def look(pid: int, minute: float) -> Sample:
     """A sample of now."""
     status = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
-    own = sum(int(text.partition("RssAnon:")[2].split()[0]) for text in status) * 1024 / 1e6
+    # A helper that has just ended has none.
+    own = sum(int(size) for text in status for size in re.findall(r"RssAnon:\s+(\d+)", text)) * 1024 / 1e6
     return Sample(minute, own, len(os.listdir(f"/proc/{pid}/fd")))
 
 

@@ -546,16 +546,18 @@ def _still_jpeg(data: bytes, most: int) -> Still:
         if code == 0xD9:
             return Still(b"".join(kept) + data[at : start + 2], plain=plain and tables <= TABLES)
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
-        if end < start + 4:  # a length counts itself; a decoder would go on elsewhere than we do
+        head = not scans
+        # A length counts itself, and of other codes decoders read none: they would go on elsewhere than we do.
+        if end < start + 4 or (head and code not in JPEG_HEAD):
             break
         tables += (end - start) * (code == 0xDB)
         if code == 0xDA:
-            plain = not scans and frames == [data[start + 4]]  # one scan of all components needs no room for the whole
+            plain = head and frames == [data[start + 4]]  # one scan of all components needs no room for the whole
             scans += 1
         elif code in JPEG_FRAMES:
             plain = False
             frames.append(data[start + 9] if code in JPEG_SEQUENTIAL else None)
-        if scans:
+        if not head:
             kept.append(data[at:end])
         elif code == 0xE1 and not exif and data[start + 4 : end].startswith(b"Exif\0\0"):
             exif = True
@@ -584,6 +586,7 @@ PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
 JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 JPEG_SEQUENTIAL = {0xC0, 0xC1}  # Huffman codes, in one pass: all cameras
 JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # each says how a picture is coded, and of what components
+JPEG_HEAD = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE} - {0xC8}  # all that encoders write
 JPEG_DROPPED = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # keeps JFIF and Adobe's colour model
 STILLS: dict[str, Callable[[bytes, int], Still]] = {
     "GIF": _still_gif, "PNG": _still_png, "JPEG": _still_jpeg, "BMP": _still_bmp,

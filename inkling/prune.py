@@ -180,8 +180,9 @@ def _remove(store: Store, ids: Sequence[str]) -> None:
 def _empty(store: Store, today: datetime) -> int:
     """Removes the pages of several that have no result left; returns how many."""
     with store.session() as session:
-        kept = set(session.scalars(sa.select(Row.id)))
-        pages = session.execute(sa.select(BatchRow.id, BatchRow.entries).where(BatchRow.created < today - EMPTY))
+        pages = session.execute(
+            sa.select(BatchRow.id, BatchRow.entries).where(BatchRow.created < today - EMPTY)).all()
+        kept = set(session.scalars(sa.select(Row.id)))  # after the pages, whose results are there before them
         empty = [page.id for page in pages if not kept & {entry["result"] for entry in page.entries}]
         for start in range(0, len(empty), AT_ONCE):
             session.execute(sa.delete(BatchRow).where(BatchRow.id.in_(empty[start:start + AT_ONCE])))

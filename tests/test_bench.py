@@ -1,11 +1,15 @@
 """The benchmarks ask what they say, count right, and fail where they should."""
 
 import io
+import os
 import random
 import runpy
+import subprocess
 import threading
+import time
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -173,3 +177,13 @@ def test_no_answer_is_a_broken_promise():
             raise ConnectionResetError
 
     assert load.Client(Server(), "203.0.113.1", random.Random(0)).drawing().broken == "no answer: ConnectionResetError"
+
+
+def test_a_child_that_has_ended_takes_no_memory():
+    """Nobody has asked yet how it ended."""
+    child = subprocess.Popen(["true"])
+    while "Z (zombie)" not in Path(f"/proc/{child.pid}/status").read_text():
+        time.sleep(0.01)
+    assert child.pid in load.family(os.getpid())
+    assert load.look(os.getpid(), 0.0).megabytes > 0
+    child.wait()

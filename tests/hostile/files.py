@@ -193,6 +193,11 @@ FILES = {
         "a.jpg", lambda: after_start(good("jpg"), b"\xff\xfe\0\2" * (MUCH // 4)), "truncated"),
     "JPEG of 60,000 EXIF segments": File(
         "a.jpg", lambda: after_start(good("jpg"), segment(0xE1, b"Exif\0\0" + bytes(246)) * 60_000), None),
+    **{f"JPEG that hides segments in {code:X}": File("a.jpg", lambda code=code: after_start(
+        good("jpg"), segment(code, segment(0xE1, b"Exif\0\0x") * 5000) * 100), "truncated")
+        for code in (0xF0, 0xFD, 0xC8, 0xDE, 0xDF, 0x02, 0xBF)},
+    "JPEG with long padding before its scan": File(
+        "a.jpg", lambda: good("jpg").replace(b"\xff\xda", b"\xff" * MUCH + b"\xff\xda", 1), None),
     "JPEG with long padding": File("a.jpg", lambda: after_start(good("jpg"), b"\xff" * MUCH), None),
     "JPEG of many scans": File("a.jpg", lambda: scans(99), "truncated"),
     "JPEG of no more scans than an encoder may write": File("a.jpg", lambda: scans(30), None),
