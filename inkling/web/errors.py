@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from inkling.intake import REASONS, Rejected
 from inkling.store import StoreError
-from inkling.web import bodies, inkling, metrics, words
+from inkling.web import inkling, metrics, words
 
 log = logging.getLogger("inkling.errors")
 
@@ -44,14 +44,12 @@ def rejected(error: Rejected, retry_after: int = RETRY_AFTER):
 
 def too_large(_error: RequestEntityTooLarge):
     """The body is, or what a form has beside its files."""
-    length = request.content_length
+    length, most = request.content_length, current_app.config["MAX_FORM_MEMORY_SIZE"]
+    received = f"{length} bytes" if length and length > most else "more"
+    limit = f"A picture may have {inkling().settings.max_bytes} bytes"
     if length and length <= request.max_content_length:
-        error = Rejected("too-large", f"A form may have {bodies.FIELDS} bytes beside its files, in no more parts and "
-                         "lines than a browser writes. Received: more.")
-    else:
-        received = f"{length or 'more'} bytes"
-        error = Rejected("too-large", f"A picture may have {inkling().settings.max_bytes} bytes. Received: {received}.",
-                         received)
+        limit = f"A form may have {most} bytes beside its files, in no more parts and lines than a browser writes"
+    error = Rejected("too-large", f"{limit}. Received: {received}.", "" if received == "more" else received)
     count(error)
     if for_programs():
         return respond(problem(error))
