@@ -4,13 +4,12 @@
 
 Each client has an address of its own and does one thing after the other, with pauses that are as random as visitors':
 drawings, photos of 12 megapixels (a fifth as WebP, which a helper decodes), bad files, pages, results with their heat
-maps. One client in sixteen pauses a
-fortieth as long, and so posts more than its limit a minute. The server is gunicorn as the Procfile starts it, but that
-it recycles no worker, behind which a leak could hide. Promised are: only the statuses that each request may get, 429
-and 503 always with Retry-After; no worker that ends; memory of its own that grows by less than 1 MB a minute in each
-worker (helpers that it started included) and as many open files as before, both from a fifth of the time on; small
-drawings answered 99 times in 100 within 10 times what they take, in the median, when nobody else asks; and of those who
-keep to the limit, 99 in 100 not told 503.
+maps. One client in sixteen pauses a fortieth as long, and so posts more than its limit a minute. The server is gunicorn
+as the Procfile starts it, but that it recycles no worker, behind which a leak could hide. Promised are: only the
+statuses that each request may get, 429 and 503 always with Retry-After; no worker that ends; memory of its own that
+grows by less than 1 MB a minute in each worker (helpers that it started included) and as many open files as before,
+both from a fifth of the time on; small drawings answered 99 times in 100 within 10 times what they take, in the median,
+when nobody else asks; and of those who keep to the limit, 99 in 100 not told 503.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from training.redraw import CANVAS, Hand, redraw
 COUNT = 1000  # of each kind
 # Left out are those that a digit may look like: B D G I J O Q S T Y Z and b c g i j l o q s y z.
 LETTERS = "ACEFHKLMNPRUVWXadefhkmnprtuvwx"
-# Doodles of what a task's labels name.
+# What a task's labels name, as other data sets call it.
 ALIKE = {"cats-dogs": ("cat", "dog"), "objects": ("airplane", "bird", "car", "cat", "dog", "frog", "horse", "sailboat")}
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX,
@@ -61,17 +61,18 @@ def digits(count: int) -> Pictures:
 
 def doodles(count: int, task: str = "") -> Pictures:
     """Quick, Draw!'s test drawings, redrawn on the canvas black on white; without those of the task's own things."""
-    found = data.load("doodles", limit=count)
-    others = [i for i, label in enumerate(found.labels) if label not in ALIKE.get(task, ())]
-    return (redraw(bitmap, Hand()) for bitmap in found.test.x[np.isin(found.test.y, others)])
+    return (redraw(bitmap, Hand()) for bitmap in unlike(data.load("doodles", limit=count), task))
 
 
 def objects(count: int) -> Pictures:
     """CIFAR-10's test photos of neither cats nor dogs, 32 pixels a side."""
-    found = data.load("cifar10")
-    others = [i for i, label in enumerate(found.labels) if label not in ("cat", "dog")]
-    kept = found.test.x[np.isin(found.test.y, others)][:count]
-    return (Image.fromarray(picture) for picture in kept)
+    return (Image.fromarray(picture) for picture in unlike(data.load("cifar10"), "cats-dogs")[:count])
+
+
+def unlike(found: data.Dataset, task: str) -> np.ndarray:
+    """A data set's test pictures without those of the task's own things."""
+    others = [i for i, label in enumerate(found.labels) if label not in ALIKE.get(task, ())]
+    return found.test.x[np.isin(found.test.y, others)]
 
 
 # Task -> kind of stranger -> its pictures, and the data set they come from.

@@ -5,8 +5,6 @@ from functools import lru_cache
 
 from flask import Flask, Response, request
 
-WISH = 1000  # letters
-
 
 def init_app(app: Flask) -> None:
     app.after_request(compress)
@@ -17,8 +15,7 @@ def compress(response: Response) -> Response:
     if request.endpoint != "static" or response.status_code != 200:
         return response
     response.vary.add("Accept-Encoding")
-    # No browser's wish is as long as one that takes a second to read.
-    if len(request.headers.get("Accept-Encoding", "")) <= WISH and request.accept_encodings["gzip"]:
+    if request.accept_encodings["gzip"]:
         response.direct_passthrough = False
         response.set_data(_compressed(response.get_data()))
         response.content_encoding = "gzip"

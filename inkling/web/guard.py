@@ -6,7 +6,9 @@ from flask import Flask, Response, abort, request
 from flask_babel import gettext
 from werkzeug.http import parse_date
 
-DATES = ("If-Modified-Since", "If-Unmodified-Since", "If-Range")
+DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
+WISHES = ("HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING")
+LONGEST = 1000  # letters of a wish: no browser's is as long as one that takes a second to read
 # What search engines may list; every other page is for the one who has its address.
 INDEXED = {"pages.index", "pages.help", "models.overview", "models.compare"}
 HEADERS = {
@@ -29,12 +31,15 @@ def init_app(app: Flask) -> None:
 
 
 def refuse_odd_headers() -> Response | None:
-    """400 for a host that is none, which no page could name; dates that no calendar has are passed over."""
+    """400 for a host that is none, which no page could name; long wishes, and dates of no calendar, are passed over."""
+    for name in WISHES:
+        if len(request.environ.get(name, "")) > LONGEST:
+            del request.environ[name]
     for name in DATES:
         try:
-            parse_date(request.headers.get(name))
+            parse_date(request.environ.get(name))
         except (ValueError, OverflowError):
-            request.environ.pop("HTTP_" + name.upper().replace("-", "_"))
+            del request.environ[name]
     try:
         urlsplit(request.host_url)
     except ValueError:

@@ -18,7 +18,6 @@ blueprint = Blueprint("words", __name__)
 
 LANGUAGES = {"en": "English", "ru": "Русский"}  # the first where nothing is asked for
 CATALOGUES = ROOT / "inkling" / "translations"
-WISH = 1000  # letters
 UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of what was received
 COOKIE = "inkling-language"
 YEAR = 365 * 24 * 3600
@@ -59,11 +58,7 @@ def wanted() -> str:
     if errors.for_programs() and request.endpoint != "api.docs":
         return first
     chosen = request.cookies.get(COOKIE)
-    if chosen in LANGUAGES:
-        return chosen
-    # No browser's wish is as long as one that takes a second to read.
-    long = len(request.headers.get("Accept-Language", "")) > WISH
-    return first if long else request.accept_languages.best_match(LANGUAGES, first)
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, first)
 
 
 def language() -> str:

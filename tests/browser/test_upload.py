@@ -71,14 +71,18 @@ def test_the_second_photo_replaces_the_first(page, cat):
     assert page.locator("#image").evaluate("(input) => [...input.files].map((f) => f.name)") == ["other.jpg"]
 
 
-def test_after_one_was_stopped_on_its_way_another_can_be_sent(page, cat):
-    page.route("**/predict", lambda route: None)  # no answer comes
-    page.set_input_files("#image", cat)
-    # In one go: a page that is on its way elsewhere answers no further question.
+def send_and_stop(page):
+    """In one go: a page that is on its way elsewhere answers no further question."""
     page.locator("#photo").evaluate("""form => new Promise((stopped) => {
         form.requestSubmit();
         setTimeout(() => stopped(stop()), 300);
     })""")
+
+
+def test_after_one_was_stopped_on_its_way_another_can_be_sent(page, cat):
+    page.route("**/predict", lambda route: None)  # no answer comes
+    page.set_input_files("#image", cat)
+    send_and_stop(page)
     page.unroute("**/predict")
     page.set_input_files("#image", cat | {"name": "other.jpg"})
     send(page)
@@ -89,10 +93,7 @@ def test_what_was_stopped_can_be_sent_again_after_a_while(page, cat):
     page.clock.install()
     page.route("**/predict", lambda route: None)  # no answer comes
     page.set_input_files("#image", cat)
-    page.locator("#photo").evaluate("""form => new Promise((stopped) => {
-        form.requestSubmit();
-        setTimeout(() => stopped(stop()), 300);
-    })""")
+    send_and_stop(page)
     expect(page.locator("#photo [type=submit]").first).to_have_attribute("aria-busy", "true")
     page.clock.fast_forward(31_000)
     expect(page.locator("#photo [type=submit]").first).to_have_attribute("aria-busy", "false")
