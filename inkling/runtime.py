@@ -99,11 +99,13 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Networ
 
 def _compiled(model, threads: int, precision: str) -> Network:
     """An `openvino.Model` as a function."""
-    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT}
+    # Pinned, the threads of all workers would compute on the same first cores.
+    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT, "ENABLE_CPU_PINNING": False}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
     ov = openvino()
     compiled = ov.Core().compile_model(model, "CPU", hints)
+    outputs = range(len(compiled.outputs))
     free = []  # infer requests that no call uses
 
     def network(batch: np.ndarray) -> list[np.ndarray]:
@@ -113,9 +115,9 @@ def _compiled(model, threads: int, precision: str) -> Network:
             request = compiled.create_infer_request()
         request.set_input_tensor(0, ov.Tensor(np.ascontiguousarray(batch), shared_memory=True))
         request.infer()
-        outputs = [request.get_output_tensor(i).data.copy() for i in range(len(compiled.outputs))]
+        answer = [request.get_output_tensor(i).data.copy() for i in outputs]
         free.append(request)
-        return outputs
+        return answer
 
     return network
 
