@@ -88,11 +88,7 @@ class Batches:
         else:
             pictures = self.recipe.augment(self.turned(self.drawn(picked), picked), self.rng, self.side)
             y = targets(self.y[picked], self.labels)
-        x = pixels.scale(pictures, self.recipe.input.scaling)
-        if self.recipe.mixup:  # Zhang et al. 2018
-            share = np.float32(self.rng.beta(self.recipe.mixup, self.recipe.mixup))
-            x, y = (share * part + (1 - share) * np.roll(part, 1, axis=0) for part in (x, y))
-        return x, y
+        return pixels.scale(pictures, self.recipe.input.scaling), y
 
     def picked(self, step: int) -> np.ndarray:
         """The places of a batch's pictures."""

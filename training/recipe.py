@@ -44,7 +44,6 @@ class Recipe:
     average: float | None = None  # momentum of the weights' moving average (EMA), which is what is kept
     quick: bool = False  # trained as its twin of training/quick.py: bfloat16, for processors that have it
     flip: bool = False  # mirror each picture every other epoch
-    mixup: float = 0.0  # strength of mixing a batch's pictures in pairs
     redrawn: float = 0.0  # share of the drawings that come from the canvas (training/redraw.py)
     fewest: int = 0  # a class with fewer drawings is repeated up to this many
     sides: tuple[int, ...] = ()  # of the pictures, in equal parts of the epochs; the input's if empty

@@ -155,15 +155,6 @@ def test_each_picture_is_mirrored_in_every_other_epoch():
     assert third == first
 
 
-def test_mixup_mixes_targets_as_it_mixes_pictures():
-    x = np.arange(1, 17, dtype=np.uint8)[:, None, None] * np.full((16, 28, 28), 10, np.uint8)
-    batches = fit.Batches(replace(TOY, augment=plain, mixup=1.0), [x], np.arange(16), 16, 0)
-    pictures, y = batches[0]
-    assert y.sum(axis=1) == pytest.approx(np.ones(16))
-    assert ((y > 0).sum(axis=1) == 2).all()
-    assert pictures[:, 0, 0, 0] * 255 == pytest.approx(y @ np.arange(10, 170, 10), abs=1e-3)
-
-
 def test_a_teacher_labels_the_very_views_and_students_see_them_smaller():
     heard = 0
 
