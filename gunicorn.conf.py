@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import shutil
+import socket
 import sys
 import tempfile
 from contextlib import suppress
@@ -27,7 +28,7 @@ HOST = os.environ.get("INKLING_HOST") or ("0.0.0.0" if PORT else "127.0.0.1")
 SHARED = "/dev/shm" if os.path.isdir("/dev/shm") else None  # memory that looks like a folder
 
 bind = f"{HOST}:{PORT or 5000}"
-workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
+workers = int(os.environ.get("WEB_CONCURRENCY") or runtime.cores())
 if workers < 1:
     raise SystemExit(f"Inkling did not start. WEB_CONCURRENCY must be a whole number from 1. Received: {workers}")
 # The app divides the cores among its workers.
@@ -42,7 +43,8 @@ preload_app = False
 # These are loaded before, with OpenVINO: 35 MB that a worker shares with the others, and starts the sooner.
 LIBRARIES = ("cv2", "flask", "flask_babel", "limits", "pillow_heif", "pydantic", "sqlalchemy.orm")
 timeout = 30
-graceful_timeout = 30
+# At its end an upload under way may arrive, and is answered.
+graceful_timeout = settings.body_seconds + settings.request_seconds + 6
 # What little a worker may leak ends with it; not all at once. It answers what it has, while the others go on.
 max_requests, max_requests_jitter = 50_000, 5_000
 # A heartbeat on a slow disk would make gunicorn kill a healthy worker.
@@ -76,6 +78,15 @@ def pre_fork(server, worker):
     """Gives a worker the lowest number that is free: its files go on where a dead worker's end, so none pile up."""
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def pre_request(_worker, request):
+    """Who does not read the answer holds a thread no longer than who does not send the body: then the kernel gives up.
+
+    Not by `settimeout`, after which gunicorn waits for two seconds for such a client to close, and takes no other.
+    """
+    with suppress(AttributeError, OSError):  # it is Linux's, and TCP's
+        request.unreader.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, settings.body_seconds * 1000)
 
 
 M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 8 * 2**20  # of mallopt(3); bytes

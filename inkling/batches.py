@@ -17,7 +17,7 @@ from inkling import intake
 from inkling.classifier import Classifier, Prediction, Prepared
 from inkling.intake import Rejected
 from inkling.settings import Settings
-from inkling.store import ID_BYTES, LARGEST, Base, Store, StoreError, at_most, now
+from inkling.store import ID_BYTES, LARGEST, Base, Row, Store, StoreError, at_most, now
 
 LONGEST = 255  # bytes of a file's name
 
@@ -37,7 +37,7 @@ class BatchRow(Base):
 class Entry:
     """One of the pictures sent: it has a result or a reason why there is none."""
 
-    name: str  # of the file
+    name: str  # of the file; empty once the result was deleted
     result: str | None = None  # its id; the result may be gone since
     reason: str | None = None
     received: str = ""  # what was wrong with it, short
@@ -115,7 +115,7 @@ class Batches:
         try:
             for each in pictures:
                 entries.append(each.entry if each.kept is None else replace(
-                    each.entry, result=self._store.add(each.kept, each.answer, "photo", each.milliseconds)))
+                    each.entry, result=self._store.add(each.kept, each.answer, "photo", each.milliseconds, batch.id)))
             with self._store.session() as session:
                 session.add(BatchRow(id=batch.id, created=batch.created.replace(tzinfo=None), model=model,
                                      entries=[asdict(entry) for entry in entries]))
@@ -131,6 +131,21 @@ class Batches:
             row = session.get(BatchRow, id)
             return row and Batch(row.id, row.created.replace(tzinfo=UTC), row.model,
                                  [Entry(**entry) for entry in row.entries])
+
+    def remove(self, *ids: str) -> int:
+        """Removes results, and what the pages of those sent together with others say of them; returns how many."""
+        with self._store.session() as session:
+            batches = session.scalars(sa.select(Row.batch).where(Row.id.in_(ids), Row.batch.is_not(None))).all()
+        count = self._store.delete(*ids)
+        with self._store.session() as session:
+            for row in session.scalars(sa.select(BatchRow).where(BatchRow.id.in_(batches))):
+                results = [entry["result"] for entry in row.entries if entry["result"]]
+                left = set(session.scalars(sa.select(Row.id).where(Row.id.in_(results))))
+                row.entries = [entry | {"name": ""} if entry["result"] and entry["result"] not in left else entry
+                               for entry in row.entries]
+                if not left:
+                    session.delete(row)
+        return count
 
     def delete(self, batch: Batch) -> None:
         """Removes a batch and all its results."""

@@ -209,7 +209,7 @@ class Classifier:
 
     @property
     def _threads(self) -> int:
-        return self._settings.threads or max(1, (os.cpu_count() or 1) // _workers())
+        return self._settings.threads or max(1, runtime.cores() // _workers())
 
     def _switched_off(self, name: str, error: ValueError) -> Rejected:
         """Notes why a model cannot be served."""

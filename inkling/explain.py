@@ -144,22 +144,28 @@ class Explainer:
         self._places = threading.BoundedSemaphore(PLACES)
         self._fastest: dict[str, float] = {}  # model -> milliseconds for one picture, in the best case seen
 
-    def explain(self, classifier: Classifier, image: Image.Image, name: str, label: str | None = None) -> Explanation:
+    def explain(self, classifier: Classifier, image: Image.Image, name: str, label: str | None = None,
+                seconds: float = -1) -> Explanation:
         """Why a model gives a picture its answer, in one batched run.
 
         Args:
             image: upright RGB picture.
             label: the answer to explain; the model's own where it is None or unknown to the model.
+            seconds: to wait for others at most; any number if negative.
 
         Raises:
-            Rejected: "blank", "unknown-model", "model-unavailable", or "busy" when others wait already.
+            Rejected: "blank", "unknown-model", "model-unavailable", or "busy" when others wait, or take too long.
         """
         classifier.card(name)
         if not self._places.acquire(blocking=False):
-            raise Rejected("busy", "Other pictures are being explained. Try again in a few seconds.")
+            raise _busy()
         try:
-            with self._turn:
+            if not self._turn.acquire(timeout=seconds):
+                raise _busy()
+            try:
                 return self._explain(classifier, image, name, label)
+            finally:
+                self._turn.release()
         finally:
             self._places.release()
 
@@ -189,6 +195,10 @@ class Explainer:
     def _note(self, name: str, answers: Sequence[Prediction]) -> None:
         fastest = min(answer.milliseconds["infer"] for answer in answers)
         self._fastest[name] = min(fastest, self._fastest.get(name, fastest))
+
+
+def _busy() -> Rejected:
+    return Rejected("busy", "Other pictures are being explained. Try again in a few seconds.")
 
 
 def windows(parts: int, side: int) -> np.ndarray:

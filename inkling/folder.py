@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from inkling import intake, pixels
+from inkling import intake, pixels, runtime
 from inkling.classifier import Classifier, Prediction, Prepared
 from inkling.intake import Rejected
 from inkling.settings import Settings
@@ -54,7 +54,7 @@ def classify(files: Iterable[Path], name: str, classifier: Classifier, settings:
         except OSError as error:
             return file, Rejected("missing", f"The file cannot be read: {error.strerror}.", file.name[:40]), decode
 
-    pictures = _ahead(read, files, os.cpu_count() or 1)
+    pictures = _ahead(read, files, runtime.cores())
     while batch := list(islice(pictures, BATCH)):
         answers = iter(classifier.answer([seen for _, seen, _ in batch if isinstance(seen, Prepared)], name))
         for file, seen, decode in batch:

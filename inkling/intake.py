@@ -26,6 +26,7 @@ EXIF_BYTES = 2**16  # of a PNG, as a JPEG can have; each of its values is an obj
 SCANS = 50  # of a progressive JPEG: encoders write about ten, each is a pass over all pixels
 RLE_BYTES = 2**20  # of a run-length coded BMP, which Pillow decodes in Python
 LARGE = 2**22  # pixels beyond which a picture is no longer decoded in this process, and read smaller
+ANSWERING = 0.5  # seconds that a request needs after the last of several pictures, to answer and keep them
 BAND = 64  # lines of a picture that are made smaller together
 
 FORMATS = {"jpg": "JPEG", "heic": "HEIF", "heif": "HEIF"}
@@ -148,12 +149,13 @@ class TooCostly(Rejected):
 class Deadline:
     """The time that a request has, from now on, to wait for its turn and have its pictures decoded.
 
-    Plain pictures, which no helper decodes, are read after it too: they take little.
+    A request's first picture is read after it too, where it is plain, so that no helper decodes it: it takes little.
     """
 
     def __init__(self, settings: Settings):
         self._settings = settings
         self._end = time.monotonic() + settings.request_seconds
+        self._first = True
 
     @property
     def left(self) -> float:
@@ -161,20 +163,30 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
     @contextmanager
-    def share(self) -> Iterator[Settings]:
+    def share(self, instead: bool = False) -> Iterator[Settings]:
         """Around the reading of the next picture: the settings for it.
 
+        Args:
+            instead: it takes the place of the first one, which could not be read.
+
         Raises:
-            Rejected: "late", where it needed more than was left.
+            Rejected: "late", where it needed more than was left, or too little was left for one that is not the first.
         """
         left, usual = self.left, self._settings.decode_seconds
+        if left < ANSWERING and not (instead or self._first):
+            raise _late()
+        self._first = False
         try:
             yield replace(self._settings, decode_seconds=min(usual, left), request_seconds=left)
         except TooCostly as error:
             if left >= usual:
                 raise
-            raise Rejected("late", "Waiting, or the pictures before it, took most of the time that one request has. "
-                                   "Send it in another one.") from error
+            raise _late() from error
+
+
+def _late() -> Rejected:
+    return Rejected("late", "Waiting, or the pictures before it, took most of the time that one request has. "
+                            "Send it in another one.")
 
 
 def advice(reason: str, settings: Settings, translate: Callable[[str], str] = str) -> str:

@@ -290,9 +290,18 @@ def as_grey(picture: np.ndarray) -> np.ndarray:
     return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
+READ = f"""\
+picture = cv2.imread("picture.png")
+height, width = picture.shape[:2]
+scale = {SIDE} / max(height, width)
+if scale < 1:
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)"""
+
+
 def code(steps: Sequence[Step]) -> str:
     """A Python program that does the same to picture.png and writes result.png. (OpenCV reads files as BGR.)"""
-    blocks, grey = ["import cv2", 'picture = cv2.imread("picture.png")'], False
+    blocks, grey = ["import cv2", READ], False
     for step in steps:
         lines = [f"# {step.operation.title}"]
         if step.operation.grey and not grey:

@@ -32,6 +32,7 @@ WRITTEN = 60.0  # seconds after which a file without a row is not one that is be
 EMPTY = timedelta(hours=1)  # from its beginning, that a page of several stays without a picture left: it says why
 SKEW = timedelta(minutes=1)  # that clocks may differ
 AT_ONCE = 500  # results removed in one transaction
+PIECEMEAL = {"yield_per": 500}  # rows that are held at once, of those with much in them
 LOOK = 2.0  # seconds between two looks of a worker at what it has written
 EVERY = 600.0  # seconds between two prunings of a worker
 SETTLED = 600.0  # seconds that a machine has been up: some start with a clock that is far off
@@ -53,12 +54,13 @@ class Pruned:
     bytes: int  # left, database included
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A file of ours in the pictures' folder; `id` is None for one that was never finished."""
 
-    path: Path
+    path: str
     id: str | None
+    picture: bool  # not what the model saw, nor a heat map
     bytes: int
     room: int  # bytes that it takes on the disk, which are more
     written: float  # by the clock on the wall, as everything in a file system
@@ -87,24 +89,26 @@ def _prune(store: Store, settings: Settings, careful: bool, ages: bool) -> Prune
     with store.session() as session:  # before the folder: a row's files are there before it is
         rows = session.execute(sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said"))
                                .order_by(Row.created, Row.id)).all()
-    files = list(_files(settings.pictures))
-    pictured = {file.id for file in files if file.path.stem == file.id and file.bytes}  # none after a power cut
-    known = {row.id for row in rows}
-    tidy = bool(known & pictured) or not careful
-    lost = [row.id for row in rows if row.id not in pictured] if tidy else []
-    strays = [file for file in files if file.id not in known and abs(time.time() - file.written) > WRITTEN
-              ] if tidy else []
-    oldest = today - timedelta(days=settings.retention_days) if settings.retention_days and ages else datetime.min
-    old = [row.id for row in rows if row.created < oldest and not row.said and row.id in pictured]
-
-    gone = {*lost, *old}
-    _remove(store, [*lost, *old])
-    for file in strays:
-        file.path.unlink(missing_ok=True)
-    sizes = {row.id: 0 for row in rows if row.id not in gone}
-    for file in files:
+    # A quota's worth of small results are hundreds of thousands: of each file no more is held than is needed.
+    sizes, bare, strays = dict.fromkeys((row.id for row in rows), 0), {row.id for row in rows}, []
+    for file in _files(settings.pictures):
         if file.id in sizes:
             sizes[file.id] += file.room
+            if file.picture and file.bytes:  # none after a power cut
+                bare.discard(file.id)
+        elif abs(time.time() - file.written) > WRITTEN:
+            strays.append(file.path)
+    tidy = len(bare) < len(rows) or not careful
+    lost = [row.id for row in rows if row.id in bare] if tidy else []
+    strays = strays if tidy else []
+    oldest = today - timedelta(days=settings.retention_days) if settings.retention_days and ages else datetime.min
+    old = [row.id for row in rows if row.created < oldest and not row.said and row.id not in bare]
+
+    _remove(store, [*lost, *old])
+    for path in strays:
+        Path(path).unlink(missing_ok=True)
+    for id in (*lost, *old):
+        del sizes[id]
     empty = _empty(store, today)
     pages = _pages(store, sizes)
     crowded = _beyond({id: size + pages[id] for id, size in sizes.items()},
@@ -140,8 +144,8 @@ def _files(folder: Path) -> Iterator[File]:
                     stat = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:  # deleted meanwhile
                     continue
-                yield File(Path(entry.path), picture and picture[1], stat.st_size,
-                           max(stat.st_size, 512 * stat.st_blocks), stat.st_mtime)
+                yield File(entry.path, picture and picture[1], bool(picture) and entry.name.count(".") == 1,
+                           stat.st_size, max(stat.st_size, 512 * stat.st_blocks), stat.st_mtime)
 
 
 def _beyond(sizes: dict[str, int], database: int, quota: int) -> list[str]:
@@ -165,7 +169,7 @@ def _pages(store: Store, sizes: dict[str, int]) -> Counter[str]:
     """
     age, bytes = {id: i for i, id in enumerate(sizes)}, Counter()
     with store.session() as session:
-        for entries in session.scalars(sa.select(BatchRow.entries)):
+        for entries in session.scalars(sa.select(BatchRow.entries), execution_options=PIECEMEAL):
             there = [entry["result"] for entry in entries if entry["result"] in age]
             if there:
                 bytes[max(there, key=age.get)] += len(json.dumps(entries))
@@ -180,10 +184,11 @@ def _remove(store: Store, ids: Sequence[str]) -> None:
 def _empty(store: Store, today: datetime) -> int:
     """Removes the pages of several that have no result left; returns how many."""
     with store.session() as session:
-        pages = session.execute(
-            sa.select(BatchRow.id, BatchRow.entries).where(BatchRow.created < today - EMPTY)).all()
+        old = set(session.scalars(sa.select(BatchRow.id).where(BatchRow.created < today - EMPTY)))
         kept = set(session.scalars(sa.select(Row.id)))  # after the pages, whose results are there before them
-        empty = [page.id for page in pages if not kept & {entry["result"] for entry in page.entries}]
+        pages = session.execute(sa.select(BatchRow.id, BatchRow.entries), execution_options=PIECEMEAL)
+        empty = [page.id for page in pages if page.id in old and not any(
+            entry["result"] in kept for entry in page.entries)]
         for start in range(0, len(empty), AT_ONCE):
             session.execute(sa.delete(BatchRow).where(BatchRow.id.in_(empty[start:start + AT_ONCE])))
     return len(empty)

@@ -1,8 +1,11 @@
 """Card -> callable batch of probabilities: OpenVINO by default, Keras on request."""
 
 import importlib
+import math
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +16,7 @@ from inkling.catalog import Model, ModelCard, check_file
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 [n, h, w, c] -> each output, float32 [n, ...]
 TINY = np.float32(1e-7)
 HINT = "LATENCY"  # what OpenVINO arranges its threads for: `python -m benchmarks.workers` compares
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, or "max", of each so many
 MANY_MAPS, FINE_MAP = 16, 14  # what a layer to look at has at least: maps, and pixels a side
 
 
@@ -84,6 +88,15 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
     return Runtime(network, model.card)
+
+
+def cores() -> int:
+    """Processor cores that this process may use; a container's share of time is rounded up."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no container, or no limit
+        time, period = QUOTA.read_text().split()
+        count = min(count, math.ceil(int(time) / int(period)))
+    return count
 
 
 def openvino():

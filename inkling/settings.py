@@ -126,14 +126,15 @@ SETTINGS = {
         whole(128, 65536)),
     "request_seconds": Setting(
         "INKLING_REQUEST_SECONDS", "4", "seconds that a request has to wait for its turn and have all its pictures "
-        "decoded; what needs more than is left is told `late`, but for plain JPEG and PNG, which take little; keep it "
-        "above `INKLING_DECODE_SECONDS`, else `late` is all that a costly picture is told; `flask classify` gives each "
-        "file as much",
+        "decoded; what needs more than is left is told `late`, but for its first picture, where that is a plain JPEG "
+        "or PNG; keep it above `INKLING_DECODE_SECONDS`, else `late` is all that a costly picture is told; "
+        "`flask classify` gives each file as much",
         whole(1, 600)),
     "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
                          whole(1, 1000)),
     "body_seconds": Setting(
-        "INKLING_BODY_SECONDS", "60", "seconds that the body of a request may take to arrive", whole(1, 3600)),
+        "INKLING_BODY_SECONDS", "60", "seconds that the body of a request may take to arrive, and a piece of its "
+        "answer to be read", whole(1, 3600)),
     "concurrent": Setting("INKLING_CONCURRENT", "2", "requests whose pictures a worker works on at once",
                           whole(1, 64)),
     "queue": Setting("INKLING_QUEUE", "8", "requests that wait for that in a worker; what comes beyond is told `busy`",

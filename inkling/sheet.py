@@ -14,7 +14,8 @@ class Sheet:
     """A CSV table in an open text file, its headings first."""
 
     def __init__(self, file: TextIO):
-        self._rows = csv.DictWriter(file, COLUMNS)
+        # All in quotes: where semicolons part the cells, one in a file's name must not begin a formula.
+        self._rows = csv.DictWriter(file, COLUMNS, quoting=csv.QUOTE_ALL)
         self._rows.writeheader()
 
     def answer(self, file: str, ranked: Sequence[tuple[str, float]], wording: str) -> None:

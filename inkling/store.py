@@ -63,6 +63,7 @@ class Row(Base):
     correction: Mapped[str | None] = mapped_column(sa.Text)  # as `Result.correction`
     predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
     milliseconds: Mapped[dict] = mapped_column(sa.JSON)
+    batch: Mapped[str | None] = mapped_column(sa.String(22))  # what it was sent together with, if with anything
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Result:
     predictions: list[tuple[str, float]]
     milliseconds: dict[str, float]
     correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None where nobody said
+    batch: str | None = None  # the id of what it was sent together with
 
     @property
     def label(self) -> str:
@@ -176,13 +178,15 @@ class Store:
         with _told(), Session(self._engine) as session, session.begin():
             yield session
 
-    def add(self, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> str:
+    def add(self, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict[str, float],
+            batch: str | None = None) -> str:
         """Keeps a picture and its answer; returns the result's id.
 
         Files are written first and whole (temporary name, then rename): a row never points to half a picture.
 
         Args:
             kind: "photo" (kept as JPEG) or "drawing" (kept as PNG).
+            batch: the id of the pictures that it was sent together with.
 
         Raises:
             StoreError: they cannot be kept; nothing is left of them.
@@ -193,7 +197,7 @@ class Store:
                 self.written += _write(self._file(id, kind), at_most(image, LARGEST))
                 self.written += _write(self.seen(id), Image.fromarray(prediction.seen.squeeze()))
                 with self.session() as session:
-                    session.add(_row(id, prediction, kind, milliseconds))
+                    session.add(_row(id, prediction, kind, milliseconds, batch))
             except BaseException:
                 self._remove_files(id)
                 raise
@@ -349,9 +353,9 @@ def data_url(image: Image.Image, kind: str, side: int = LARGEST) -> str:
     return f"data:image/{format.lower()};base64,{data}"
 
 
-def _row(id: str, prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> Row:
+def _row(id: str, prediction: Prediction, kind: str, milliseconds: dict[str, float], batch: str | None = None) -> Row:
     return Row(
-        id=id, created=now(), kind=kind, model=prediction.model,
+        id=id, created=now(), kind=kind, model=prediction.model, batch=batch,
         task=prediction.task, sure=prediction.sure, wording=prediction.wording, milliseconds=milliseconds,
         predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()])
 
@@ -361,7 +365,7 @@ def _result(row: Row) -> Result:
     return Result(
         id=row.id, created=row.created.replace(tzinfo=UTC), kind=row.kind, model=row.model, task=row.task,
         sure=row.sure, wording=row.wording or wording(ranked[0][1], row.sure), predictions=ranked,
-        milliseconds=row.milliseconds, correction=row.correction)
+        milliseconds=row.milliseconds, correction=row.correction, batch=row.batch)
 
 
 def _add_columns(engine: sa.Engine) -> None:

@@ -14,6 +14,7 @@ const GLANCE_MS = 400;
 
 export class Asker {
   /** @type {AbortController | null} */ #request = null;
+  /** @type {Promise<void> | undefined} */ #pending;
   #asked = 0;
 
   /** @param {(answer: Answer | Problem) => void} hear */
@@ -26,7 +27,17 @@ export class Asker {
   }
 
   /** @param {Sketch} sketch @param {string} model */
-  async ask(sketch, model) {
+  ask(sketch, model) {
+    return this.#pending = this.#ask(sketch, model);
+  }
+
+  /** Until what was asked last is answered, or so long. @param {number} milliseconds */
+  async answered(milliseconds) {
+    await Promise.race([this.#pending, new Promise((done) => setTimeout(done, milliseconds))]);
+  }
+
+  /** @param {Sketch} sketch @param {string} model */
+  async #ask(sketch, model) {
     this.stop();
     const request = this.#request = new AbortController();
     this.#asked = performance.now();

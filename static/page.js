@@ -59,6 +59,7 @@ function recall() {
 function remember(select) {
   const query = new URLSearchParams(location.search);
   query.set(String(select.dataset.remember), select.value);
+  query.delete("deleted");
   history.replaceState(history.state, "", `?${query}`);
   const knows = document.querySelector(`[data-knows-of=${select.dataset.remember}]`);
   if (knows) knows.textContent = select.selectedOptions[0].dataset.knows ?? "";

@@ -6,6 +6,8 @@ import { Live, fill } from "./live.js";
 const TICK_MS = 100;
 /** What a tick counts at most: between two of them the page may have been asleep. */
 const SLICE_MS = 1000;
+/** How long the answer to the last stroke is waited for. */
+const LAST_MS = 1000;
 
 /** Seconds that are left when a screen reader is told. */
 const WARNINGS = [10, 5];
@@ -33,7 +35,7 @@ function play() {
   /** @type {string[]} */ let tasks = [];
   /** @type {Outcome[]} */ let outcomes = [];
   /** @type {Answer | null} The newest answer to what is on the paper. */ let latest = null;
-  let running = false, left = 0, ticked = 0, timer = 0;
+  let running = false, closing = false, left = 0, ticked = 0, timer = 0;
 
   const task = () => tasks[outcomes.length];
   const clocked = () => /** @type {RadioNodeList} */ (/** @type {HTMLFormElement} */ (start).elements.namedItem("time")).value === "clock";
@@ -71,6 +73,7 @@ function play() {
     drawn.add(task());
     latest = null;
     running = true;
+    closing = false;
     left = seconds;
     ticked = performance.now();
     timer = setInterval(tick, TICK_MS);
@@ -83,7 +86,7 @@ function play() {
     const now = performance.now();
     if (clocked() && !document.hidden) show(left -= Math.min(now - ticked, SLICE_MS) / 1000);
     ticked = now;
-    if (left <= 0) finish();
+    if (left <= 0) close();
   }
 
   /** @param {number} time in seconds */
@@ -99,6 +102,16 @@ function play() {
     if (!running) return;
     latest = answer;
     if (answer.label === task() && answer.wording !== "not sure") finish();
+  }
+
+  /** No more strokes: the answer to the last one still counts. */
+  async function close() {
+    const number = outcomes.length;
+    clearInterval(timer);
+    sketch.settle();
+    closing = true;
+    if (!sketch.blank) await live.answered(LAST_MS);
+    if (running && outcomes.length === number) finish();
   }
 
   /** The round is over: the best guess counts, however unsure. */
@@ -160,17 +173,17 @@ function play() {
     /** @type {Record<string, boolean>} */
     const can = { undo: sketch.canUndo, clear: !sketch.blank };
     for (const name in can) find(`[data-action=${name}]`).setAttribute("aria-disabled", String(!can[name]));
-    if (!running) return;
+    if (!running || closing) return;
     if (!sketch.blank) return void live.ask(sketch, model.value);
     latest = null;
     live.say();
   }
 
   /** @type {Record<string, () => void>} */
-  const actions = { undo: () => sketch.undo(), clear: () => sketch.clear(), go, skip: () => running && finish(), again: begin, share };
+  const actions = { undo: () => sketch.undo(), clear: () => sketch.clear(), go, skip: () => void (running && close()), again: begin, share };
   for (const name in actions) find(`[data-action=${name}]`).addEventListener("click", actions[name]);
   sketch.addEventListener("change", follow);
-  sketch.addEventListener("growth", () => running && live.glance(sketch, model.value));
+  sketch.addEventListener("growth", () => running && !closing && live.glance(sketch, model.value));
   start.addEventListener("submit", (event) => { event.preventDefault(); begin(); });
   model.addEventListener("change", () => history.replaceState(history.state, "", `?model=${encodeURIComponent(model.value)}`));
 }

@@ -6,9 +6,9 @@ import { fill, find, free } from "./upload.js";
 const SIDE = 160;
 const ALOUD_MS = 50;
 
-/** What the help page that came in place of the answers says: too many visitors at once, for one. @param {XMLHttpRequest} request */
+/** What the page that came in place of the answers says: too many visitors at once, for one. @param {XMLHttpRequest} request */
 function reason({ responseText }) {
-  return new DOMParser().parseFromString(responseText, "text/html").querySelector(".problem p")?.textContent;
+  return new DOMParser().parseFromString(responseText, "text/html").querySelector(".problem p, h1 + p")?.textContent;
 }
 
 export class Several {

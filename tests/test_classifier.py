@@ -240,7 +240,7 @@ def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypa
         raise ValueError("enough")
 
     monkeypatch.setattr(runtime, "open_openvino", note)
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(runtime, "cores", lambda: cores)
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
     classifier = Classifier(copied.catalog, Settings.from_env({"INKLING_THREADS": threads}))
     with pytest.raises(Rejected):

@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import re
+import runpy
 import shlex
 import shutil
 import ssl
@@ -21,6 +23,7 @@ from werkzeug.serving import make_server
 from app import app as real_app
 from benchmarks.servers import free_port
 from inkling.settings import ELSEWHERE, ROOT, SETTINGS, Settings
+from inkling.web import history
 from tests import net
 
 DEPLOY = ROOT / "deploy"
@@ -30,7 +33,9 @@ DEFAULTS = Settings.from_env({})
 
 
 def needs(program):
-    return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
+    """Skips where it is not installed, but never in the gate."""
+    return pytest.mark.skipif(not shutil.which(program) and not os.environ.get("CI"),
+                              reason=f"{program} is not installed")
 
 
 # ---- Dockerfile, by rules as hadolint has them ----
@@ -171,10 +176,19 @@ def test_the_containers_settings_are_settings(service, environment):
 
 
 def test_it_is_given_the_time_that_gunicorn_takes_to_end(service):
-    graceful = re.search(r"^graceful_timeout = (\d+)", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE)[1]
-    assert int(service["stop_grace_period"].rstrip("s")) > int(graceful)
+    graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
+    assert graceful > DEFAULTS.body_seconds + DEFAULTS.request_seconds, "an upload under way is answered"
+    assert int(service["stop_grace_period"].rstrip("s")) > graceful
     stop = re.search(r"^TimeoutStopSec=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
-    assert int(stop) > int(graceful)
+    assert int(stop) > graceful
+
+
+def test_all_threads_of_many_workers_fit(service):
+    """gunicorn's, and as many that libraries start; a helper for each picture at work has a few."""
+    threads = 2 * runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] + 4 * DEFAULTS.concurrent
+    assert int(service["pids_limit"]) >= 32 * threads
+    most = re.search(r"^TasksMax=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
+    assert int(most) >= 128 * threads
 
 
 # ---- systemd ----
@@ -227,6 +241,13 @@ def test_nginx_lets_through_what_the_app_takes():
     assert set(several) == {DEFAULTS.max_batch * DEFAULTS.max_bytes + 65536}
     taking = {rule.rule for rule in real_app.url_map.iter_rules() if "POST" in rule.methods and "predict" in rule.rule}
     assert taking <= set(re.findall(r"location = (\S+) \{\n\s*client_max_body_size", SITE))
+
+
+def test_nginx_lets_a_page_load_all_its_pictures_at_once():
+    """Over HTTP/2 it counts each request under way as a connection."""
+    limits = dict(re.findall(r"limit_conn (\w+) (\d+);", SITE))
+    assert int(limits["inkling_connections"]) > 2 * history.LAST
+    assert SITE.count("limit_conn inkling_uploads ") == SITE.count("client_max_body_size 335609856;") == 2
 
 
 def test_the_parts_agree_on_a_port(environment):

@@ -188,6 +188,16 @@ def test_one_is_computed_one_waits_and_the_next_is_told_to_come_again():
     assert ask().label == "yes"  # the places are free again
 
 
+def test_who_has_waited_long_enough_is_told():
+    explainer, classifier = Explainer(), toy(PHOTO, by_corner(0, 0))
+    with explainer._turn:
+        for _ in range(2 * PLACES):
+            with pytest.raises(Rejected) as caught:
+                explainer.explain(classifier, busy_picture(), "toy", seconds=0.01)
+            assert caught.value.reason == "busy"
+    assert explainer.explain(classifier, busy_picture(), "toy", seconds=0.01).label == "yes"
+
+
 def test_a_failure_frees_the_place(paper):
     explainer, classifier = Explainer(), toy(INK, by_corner(0, 0))
     for _ in range(5):

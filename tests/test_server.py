@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.pictures import form
 from benchmarks.servers import free_port
+from inkling import runtime
 from inkling.settings import ROOT
 from tests.served import (
     PLUGIN,
@@ -123,7 +124,7 @@ def test_without_a_port_only_this_machine_is_served(monkeypatch, env, bind):
     assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["bind"] == bind
 
 
-@pytest.mark.parametrize("asked, workers", [("3", 3), ("", os.cpu_count()), (None, os.cpu_count())])
+@pytest.mark.parametrize("asked, workers", [("3", 3), ("", runtime.cores()), (None, runtime.cores())])
 def test_without_a_number_there_is_a_worker_a_core(monkeypatch, asked, workers):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     if asked is not None:

@@ -30,7 +30,7 @@ DOORS = {
     "batches": {"settings", "intake", "classifier", "store"},
     "lab": set(),
     "sheet": set(),
-    "folder": {"settings", "intake", "pixels", "classifier"},
+    "folder": {"settings", "intake", "pixels", "runtime", "classifier"},
     "prune": {"settings", "store", "batches"},
     "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet",
             "corrections", "prune"},

@@ -120,6 +120,12 @@ def test_a_result_deleted_meanwhile_leaves_no_map(app, client, result, kept, mon
     assert kept() == []
 
 
+def test_a_map_that_is_deleted_before_it_is_sent_is_not_there(app, client, result, monkeypatch):
+    monkeypatch.setattr(app.extensions["inkling"].store, "has_heatmap", lambda id: True)
+    for path in (f"{result}/heatmap.png", f"{result}/why"):
+        assert client.get(path).status_code == 404
+
+
 def test_a_full_disk_leaves_nothing_half_written_and_the_map_is_shown(app, client, result, kept, monkeypatch):
     import os
 

@@ -221,6 +221,13 @@ def test_a_russian_page_is_russian(client, pages, meant, kind):
     assert latin == set()
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("models", "compare", "API")
+                                  and not kind.startswith("model ")])
+def test_a_page_speaks_of_nothing_but_plain_things(client, pages, kind):
+    text = re.sub(r"<code.*?</code>", "", client.get(pages[kind]).text, flags=re.DOTALL)
+    assert not re.search(r"\b(inference|logits?|tensors?)\b", text, re.IGNORECASE)
+
+
 def test_a_wish_that_takes_long_to_read_is_not_read(client):
     assert language_of(client.get("/help", headers={"Accept-Language": "ru," * 400 + "ru"})) == "en"
     assert language_of(client.get("/help", headers={"Accept-Language": "de, ru;q=0.9"})) == "ru"

@@ -63,7 +63,7 @@ def explain():
         start = time.perf_counter()
         image = readers[0](settings, pixels.enough(card.input))
         decode = round((time.perf_counter() - start) * 1e3, 3)
-    why = inkling().explainer.explain(inkling().classifier, image, card.name)
+    why = inkling().explainer.explain(inkling().classifier, image, card.name, None, deadline.left)
     return {
         "model": why.model,
         "task": card.task,

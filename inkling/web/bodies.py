@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from flask import Flask, Request, g, request
+from werkzeug import formparser
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge, RequestTimeout
 from werkzeug.formparser import FormDataParser
+from werkzeug.sansio.multipart import MultipartDecoder
 from werkzeug.wsgi import LimitedStream
 
 from inkling.intake import Rejected
@@ -19,8 +22,8 @@ from inkling.settings import Settings
 DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
 LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
 FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, two pictures of the lab 2.1 million
-HEADS = 2**17  # bytes that the heads of its parts may take beside
-MARKS = 2**17  # lines and semicolons in what goes into no file: werkzeug makes objects of each in a head
+HEADS = 2**17  # bytes that the heads of its parts may take beside: werkzeug makes objects of each line and parameter
+HEAD = 512  # of one, where so many parts are allowed that more is needed
 SPOOLED = 2**16  # bytes of a file that are held in memory; a longer one goes into the temporary folder
 BOUNDARY = 100  # letters, of 70 that RFC 2046 allows: werkzeug takes long to look for much longer ones
 ESCAPES = 2**17  # of a form: base64 that fills it has 100,000
@@ -59,15 +62,12 @@ class Parts:
     """The body of a multipart form, of which little goes anywhere but into files: werkzeug limits each field alone."""
 
     def __init__(self, stream, most: int):
-        self._stream, self._left, self._marks = stream, most, MARKS
-        self._enough = most - HEADS
+        self._stream, self._left = stream, most
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
-        if self._left < self._enough:  # not so of files alone, in which counting would take time
-            self._marks -= marks(data)
-        if self._left < 0 or self._marks < 0:
+        if self._left < 0:
             raise RequestEntityTooLarge
         return data
 
@@ -77,14 +77,24 @@ class Parts:
 
     def filed(self, data: bytes) -> None:
         """This went into a file."""
-        if self._left < self._enough:
-            self._marks += marks(data)
         self._left += len(data)
 
 
-def marks(data: bytes) -> int:
-    """How many lines, or parameters of one, it could be."""
-    return data.count(b"\n") + data.count(b"\r") + data.count(b";")
+class Decoder(MultipartDecoder):
+    """Werkzeug's, which holds the heads of parts to no limit."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._left = max(HEADS, HEAD * (self.max_parts or 0))
+
+    def _parse_headers(self, data: bytes) -> Headers:
+        self._left -= len(data)
+        if self._left < 0:
+            raise RequestEntityTooLarge
+        return super()._parse_headers(data)
+
+
+formparser.MultipartDecoder = Decoder  # it takes no other
 
 
 class File(tempfile.SpooledTemporaryFile):
@@ -116,7 +126,7 @@ class FormParser(FormDataParser):
         if mimetype == "multipart/form-data":
             if len((options or {}).get("boundary", "")) > BOUNDARY:
                 options = {}  # as without one
-            stream = Parts(stream, self.max_form_memory_size + HEADS)
+            stream = Parts(stream, self.max_form_memory_size + max(HEADS, HEAD * self.max_form_parts))
             self.stream_factory = stream.file
         if mimetype == "application/x-www-form-urlencoded":
             buffered = io.BufferedReader(stream)

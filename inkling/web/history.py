@@ -19,6 +19,7 @@ KEPT = timedelta(days=365)
 
 
 BLANKS = re.compile(r"[ \t]+")
+LONGEST = 8192  # letters of all cookies: a browser sends ours, of 2,000 at most, and those of neighbours
 
 
 class Cookie(SecureCookieSessionInterface):
@@ -37,8 +38,9 @@ class Cookie(SecureCookieSessionInterface):
         return super().get_signing_serializer(app)
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
-        # Before anybody reads them: werkzeug takes a second for a few thousand blanks in a row.
-        request.environ["HTTP_COOKIE"] = BLANKS.sub(" ", request.environ.get("HTTP_COOKIE", ""))
+        # Before anybody reads them: of blanks in a row werkzeug takes a second for thousands, of names much memory.
+        said = BLANKS.sub(" ", request.environ.get("HTTP_COOKIE", ""))
+        request.environ["HTTP_COOKIE"] = said if len(said) <= LONGEST else ""
         said = request.cookies.get(self.get_cookie_name(app))
         serializer = said and self.get_signing_serializer(app)
         try:
@@ -89,6 +91,6 @@ def page():
 @blueprint.post("/history/delete")
 def delete():
     """Removes all results in this browser's history, with their pictures."""
-    inkling().store.delete(*remembered())
+    inkling().batches.remove(*remembered())
     forget(*remembered())
-    return redirect(url_for("history.page"), 303)
+    return redirect(url_for("history.page", deleted=""), 303)

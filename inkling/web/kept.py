@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 from typing import TypeVar
 
-from flask import Response, abort
+from flask import Response, abort, send_file
 from flask_babel import gettext
 
 from inkling.store import Result, StoreError, unkept
@@ -53,6 +55,14 @@ def result(id: str) -> Result:
 def picture(found: Result):
     """A result's picture as a PIL image, or 404."""
     return inkling().store.open(found) or abort(404, gettext("This picture is not here, or no longer."))
+
+
+def file(what: Path | BytesIO, mimetype: str | None = None) -> Response:
+    """A file of a result, or 404 where that was deleted meanwhile."""
+    try:
+        return private(send_file(what, mimetype, max_age=0))
+    except FileNotFoundError:
+        abort(404, gettext("This picture is not here, or no longer."))
 
 
 def private(response: Response) -> Response:

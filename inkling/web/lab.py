@@ -122,7 +122,7 @@ def _before_now(settings: Settings) -> Source:
 
 def _fallback() -> Source:
     try:
-        with g.deadline.share() as settings:
+        with g.deadline.share(instead=True) as settings:
             return _before_now(settings)
     except Rejected:
         return Source(lab.sample())

@@ -11,15 +11,16 @@ from inkling import intake
 from inkling.batches import Batch, Entry
 from inkling.sheet import Sheet
 from inkling.store import THUMBNAIL, Result, data_url, unkept
-from inkling.web import history, inkling, kept, metrics
+from inkling.web import history, inkling, kept, metrics, words
 
 blueprint = Blueprint("many", __name__)
 
-# How the pictures may be sorted; those without an answer come last.
+RANKS = {"sure": 0, "probably": 1, "not sure": 2}
+# How the pictures may be sorted; those without an answer come last. A strange picture is not sure, however confident.
 SORTS = {
     "sent": None,
-    "sure": lambda result: -result.confidence,
-    "unsure": lambda result: result.confidence,
+    "sure": lambda result: (RANKS[result.wording], -result.confidence),
+    "unsure": lambda result: (-RANKS[result.wording], result.confidence),
 }
 
 
@@ -54,12 +55,13 @@ def batch(id: str):
 
 @blueprint.get("/batches/<id>.csv")
 def table(id: str):
-    """The same as a table, as the pictures were sent."""
+    """The same as a table, as the pictures were sent, in the visitor's language."""
     file = io.StringIO()
     sheet = Sheet(file)
     for entry, result in _entries(_batch(id)):
         if result:
-            sheet.answer(entry.name, result.predictions, result.wording)
+            ranked = [(words.label(name), probability) for name, probability in result.predictions]
+            sheet.answer(entry.name, ranked, words.translated(result.wording))
         elif entry.reason:
             sheet.problem(entry.name, entry.reason, intake.advice(entry.reason, inkling().settings, gettext))
         else:
@@ -76,7 +78,7 @@ def delete(id: str):
     found = _batch(id)
     inkling().batches.delete(found)
     history.forget(*found.results)
-    return redirect(url_for("pages.index"), 303)
+    return redirect(url_for("pages.index", deleted=""), 303)
 
 
 def _page(batch: Batch, entries: list[tuple[Entry, Result | None]], sort: str = "sent",

@@ -4,7 +4,7 @@ import re
 import time
 from types import SimpleNamespace
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask_babel import gettext
 
 from inkling import intake, saw
@@ -77,7 +77,7 @@ def _page(found: Result, picture_url: str) -> str:
         id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
         wording=found.wording, strange=found.strange, predictions=ranked[:TOP], rest=ranked[TOP:],
         created=found.created, milliseconds=found.milliseconds, model=found.model, correction=found.correction,
-        expires=inkling().store.expires(found), picture_url=picture_url)
+        expires=inkling().store.expires(found), picture_url=picture_url, batch=_batch(found))
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"
@@ -102,7 +102,7 @@ def others(id: str):
 @blueprint.get("/results/<id>/picture")
 def picture(id: str):
     """The picture as it was kept."""
-    return _image(inkling().store.picture(kept.result(id)))
+    return kept.file(inkling().store.picture(kept.result(id)))
 
 
 @blueprint.get("/results/<id>/thumbnail")
@@ -119,7 +119,7 @@ def thumbnail(id: str):
 @blueprint.get("/results/<id>/seen.png")
 def seen(id: str):
     """What the model saw."""
-    return _image(inkling().store.seen(kept.result(id).id))
+    return kept.file(inkling().store.seen(kept.result(id).id))
 
 
 @blueprint.post("/results/<id>/correction")
@@ -142,11 +142,18 @@ def undo_correction(id: str):
 
 @blueprint.post("/results/<id>/delete")
 def delete(id: str):
-    """Removes picture and answer."""
-    if not inkling().store.delete(id):
+    """Removes picture and answer, and leads back to where others are."""
+    found = inkling().store.get(id)
+    batch = found and _batch(found)
+    if not inkling().batches.remove(id):
         abort(404, "This result is not here, or no longer.")
     history.forget(id)
-    return redirect(url_for("history.page" if "from-history" in request.form else "pages.index"), 303)
+    if "from-history" in request.form:
+        return redirect(url_for("history.page", deleted=""), 303)
+    # The page of all of them is gone with the last one.
+    if batch and inkling().batches.get(batch):
+        return redirect(url_for("many.batch", id=batch), 303)
+    return redirect(url_for("pages.index", deleted=""), 303)
 
 
 @blueprint.get("/help")
@@ -163,6 +170,11 @@ def help(reason: str | None = None, back: str | None = None):
     back = back or url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
     return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back,
                            refused=request.endpoint in REFUSING)
+
+
+def _batch(result: Result) -> str | None:
+    """The page of all pictures that were sent together, for who sent them: who has a result's address has not all."""
+    return result.batch if result.id in history.remembered() else None
 
 
 def _saw(model: Model | None) -> SimpleNamespace | None:
@@ -188,12 +200,6 @@ def _answer(image, name: str) -> Prediction | str:
         return inkling().classifier.classify_one(image, name)
     except intake.Rejected as error:
         return error.reason
-
-
-def _image(path):
-    if not path.is_file():
-        abort(404, "This picture is not here, or no longer.")
-    return kept.private(send_file(path, max_age=0))
 
 
 def _groups(kind: str | None = None) -> list[tuple[str, list[ModelCard]]]:

@@ -3,7 +3,7 @@
 from io import BytesIO
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, render_template, send_file
+from flask import Blueprint, Response, abort, render_template
 from flask_babel import gettext
 
 from inkling import explain, intake, pixels, saw
@@ -18,13 +18,17 @@ blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
 def page(id: str):
     """Where the model looked, in words and as an overlay on the picture."""
     found = kept.result(id)
-    return render_template("why.html", result=found, why=explain.read(_heatmap(found)))
+    try:
+        why = explain.read(_heatmap(found))
+    except FileNotFoundError:  # deleted meanwhile
+        abort(404, gettext("This result is not here, or no longer."))
+    return render_template("why.html", result=found, why=why)
 
 
 @blueprint.get("/heatmap.png")
 def heatmap(id: str):
     """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
-    return kept.private(send_file(_heatmap(kept.result(id)), "image/png", max_age=0))
+    return kept.file(_heatmap(kept.result(id)), "image/png")
 
 
 @blueprint.get("/steps/<step>.png")
@@ -73,10 +77,11 @@ def _heatmap(found: Result) -> Path | BytesIO:
     """The file of a result's heat map, computed where there is none yet, and kept if that can be done."""
     path = inkling().store.heatmap(found.id)
     if not inkling().store.has_heatmap(found.id):
-        with gate.turn():  # for opening it alone: answers do not wait for explanations, which have places of their own
+        # For opening it alone: answers do not wait for explanations, which have places of their own.
+        with gate.turn() as deadline:
             picture = kept.picture(found)
         try:
-            why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label)
+            why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label, deadline.left)
         except intake.Rejected as error:
             _abort(error)
         png = why.png(*picture.size)

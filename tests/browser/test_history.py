@@ -36,11 +36,11 @@ def test_one_result_is_opened_and_deleted_and_then_all(filled, viewport, scripts
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
     page.go_back()
     pictures.last.get_by_role("button", name="Delete cat").click()
-    page.wait_for_url("**/history")
+    page.wait_for_url("**/history?deleted=")
     expect(pictures).to_have_count(1)
     page.get_by_text("Delete all").first.click()
     page.get_by_role("button", name="Delete all pictures").click()
-    page.wait_for_url("**/history")
+    page.wait_for_url("**/history?deleted=")
     expect(page.locator("main")).to_contain_text("Nothing yet.")
     assert page.context.cookies() == []
 

@@ -132,6 +132,19 @@ def test_a_round_ends_as_soon_as_the_model_is_convinced(open_challenge, wording,
         expect(page.locator(".outcome")).to_contain_text("That was close")
 
 
+def test_the_answer_to_the_last_stroke_counts(open_challenge):
+    page, asked = open_challenge(), []
+    page.route("**/api/predict*", lambda route: asked.append(route))
+    click(page, "Start")
+    wanted = task(page)
+    click(page, "Go")
+    with_mouse(page, LINE)
+    page.wait_for_timeout(500)  # until the last stroke is asked about, which ends the questions before it
+    click(page, "Skip")
+    asked[-1].fulfill(body=told(wanted, "not sure"), content_type="application/json")
+    expect(page.locator(".outcome")).to_contain_text("That was close")
+
+
 def test_the_clock_ends_a_round(open_challenge):
     page = open_challenge("/help")
     page.clock.install()
@@ -213,6 +226,7 @@ def test_a_game_by_keyboard_alone(open_challenge):
             for _ in range(3):
                 page.keyboard.press("Tab")
             page.keyboard.press("Enter")
+            expect(page.locator(".between")).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text(re.compile("^[0-6] of 6$"))

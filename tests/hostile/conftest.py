@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from app import create_app
 from inkling.settings import Settings
@@ -19,7 +20,9 @@ def app(tmp_path_factory, models_folder, classifier):
 
 
 @pytest.fixture(scope="module")
-def client(app):
+def client(app, photo_model):
+    """With a model that is open, so that no test measures how long that takes."""
+    app.extensions["inkling"].classifier.classify_one(Image.new("RGB", (8, 8)), photo_model)
     return app.test_client()
 
 

@@ -4,15 +4,17 @@ import base64
 import json
 import re
 import threading
+import time
 
 import pytest
 
-from inkling.intake import Rejected
+from inkling.intake import REASONS, Rejected
 from inkling.web import bodies
 from tests.hostile.files import good
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=edge"
+SECONDS = 2  # of this process's time, for one request
 
 
 def part(data, head):
@@ -79,12 +81,16 @@ BODIES = {
     "a text in the file's place": (part(b"a.png", b'name="image"') + END, MULTIPART, 400, "missing"),
     "a file without a name": (image(name=b"") + END, MULTIPART, 400, "missing"),
     "a field of another name": (part(b"x", b'name="picture"; filename="a.png"') + END, MULTIPART, 400, "missing"),
+    "a head of 100 KB": (part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 10**5) + END,
+                      MULTIPART, 415, "not-an-image"),
     "a head of 1 MB": (part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 2**20) + END,
-                    MULTIPART, 415, "not-an-image"),
-    "a head of a million lines": (
-        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 300_000) + END, MULTIPART, 413, "too-large"),
-    "a head of a million parameters": (
-        part(b"x", b'name="image"; filename="a.png"' + b";a=b" * 600_000) + END, MULTIPART, 413, "too-large"),
+                    MULTIPART, 413, "too-large"),
+    "a head of many lines": (
+        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 25_000) + END, MULTIPART, 413, "too-large"),
+    "heads of many lines": (
+        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 1500) * 20 + END, MULTIPART, 413, "too-large"),
+    "a head of many parameters": (
+        part(b"x", b'name="image"; filename="a.png"' + b";a=b" * 40_000) + END, MULTIPART, 413, "too-large"),
     "a file of nothing but lines": (image(b"\n" * 10**6) + END, MULTIPART, 415, "not-an-image"),
     "10,000 parts": (part(b"x", b'name="a"') * 10_000 + END, MULTIPART, 413, "too-large"),
     "21 files": (image() * 21 + END, MULTIPART, 413, "too-many"),
@@ -104,7 +110,9 @@ BODIES = {
 @pytest.mark.parametrize("title", BODIES)
 def test_a_bad_body_gets_its_reason(client, photo_model, left, title):
     body, content_type, status, reason = BODIES[title]
+    start = time.process_time()
     answer = client.post(f"/api/predict?model={photo_model}", data=body, content_type=content_type)
+    assert time.process_time() - start < SECONDS
     assert (answer.status_code, answer.json["reason"]) == (status, reason)
     allowed = re.search(r"may have (\d+) bytes\. Received: (\d+)", answer.json["detail"])
     assert not allowed or int(allowed[2]) > int(allowed[1])
@@ -131,6 +139,43 @@ def test_few_large_texts_are_read_at_once(app, content_type, size, headers, refu
     assert places.acquire(blocking=False), "all are given back"
 
 
+URLS = {
+    "a data URL of a text": ("data:text/plain;base64," + PICTURE, "not-an-image"),
+    "a data URL of an SVG": ("data:image/svg+xml;base64," + PICTURE, "not-an-image"),
+    "a data URL of another type": ("data:image/jpeg;base64," + PICTURE, "mismatch"),
+    "a data URL of bad base64": ("data:image/png;base64,!!!!", "not-an-image"),
+    "a data URL that ends too soon": ("data:image/png;base64," + PICTURE[:21], "not-an-image"),
+    "a data URL without base64": ("data:image/png,%89PNG", "not-an-image"),
+    "a data URL of nothing": ("data:image/png;base64,", "empty"),
+    "another address": ("https://example.org/a.png", "not-an-image"),
+}
+
+
+@pytest.mark.parametrize("title", URLS)
+def test_the_page_too_takes_no_bad_data_url(client, ink_model, left, title):
+    url, reason = URLS[title]
+    answer = client.post("/predict", data={"drawing": url, "model": ink_model})
+    assert answer.status_code == 303
+    assert re.match(rf"/help\?reason={reason}(&|$)", answer.location)
+    assert left() == []
+
+
+def test_two_files_in_one_field(client, photo_model, left):
+    """Each has its answer, or none where one picture is asked about; of both a page is kept."""
+    body = image() + image(b"no picture", b"b.png") + part(photo_model.encode(), b'name="model"') + END
+    answer = client.post(f"/api/predict?model={photo_model}", data=body, content_type=MULTIPART)
+    first, second = answer.json["results"]
+    assert first["label"]
+    assert second["error"]["reason"] == "not-an-image"
+    answer = client.post(f"/api/explain?model={photo_model}", data=body, content_type=MULTIPART)
+    assert (answer.status_code, answer.json["reason"]) == (413, "too-many")
+    assert left() == []
+    where = client.post("/predict", data=body, content_type=MULTIPART).location
+    assert where.startswith("/batches/")
+    client.post(f"{where}/delete")
+    assert left() == []
+
+
 TEXTS = {
     "ten thousand deep": (b'{"image": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 400, "bad-request"),
     "seven million lists": (b'{"image": [' + b"[]," * 7_000_000 + b"[]]}", 400, "bad-request"),
@@ -144,12 +189,16 @@ TEXTS = {
     "UTF-16": (json.dumps({"image": PICTURE}).encode("utf-16"), 200, None),
     "a name twice": (b'{"image": "' + PICTURE.encode() + b'", "image": 7}', 400, "missing"),
     "spaces": (b" " * 10**6, 400, "bad-request"),
+    **{title: (json.dumps({"image": text}).encode(), REASONS[reason].status, reason)
+       for title, (text, reason) in URLS.items()},
 }
 
 
 @pytest.mark.parametrize("title", TEXTS)
 def test_bad_json_is_told_so(client, photo_model, left, title):
     body, status, reason = TEXTS[title]
+    start = time.process_time()
     answer = client.post(f"/api/predict?model={photo_model}", data=body, content_type="application/json")
+    assert time.process_time() - start < SECONDS
     assert (answer.status_code, answer.json.get("reason")) == (status, reason)
     assert left() == []

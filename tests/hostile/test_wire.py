@@ -3,7 +3,7 @@
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,21 @@ def test_nobody_waits_for_ever_for_a_body(server, left):
     assert left() == []
 
 
+def test_nobody_waits_for_ever_for_a_reader(server):
+    """More clients than a worker has threads ask for more than the kernel holds for them, and read nothing of it."""
+    large = head("/models/doodles-cnn/mistakes.png", method="GET")
+    with ExitStack() as stack:
+        for _ in range(17):
+            client = socket.socket()
+            stack.callback(client.close)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(20)
+            client.connect(("127.0.0.1", server.port))
+            for _ in range(60):
+                client.sendall(large)
+        assert exchange(server, head("/healthz", method="GET"), end=False) == 200
+
+
 @pytest.mark.parametrize("operation", ["GET /api/models", "POST /api/predict", "POST /api/explain"])
 def test_the_document_promises_every_answer(server, left, operation):
     """Schemathesis makes requests of the live document, right and wrong ones, and holds every answer to it."""
@@ -170,12 +185,16 @@ def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
         except OSError:  # a busy machine: it did not arrive in time
             return 408
 
+    workers = server.workers
     files = [("/predict", KIND, form(file.make(), file.name, model="cats-dogs-cnn")[0])
              for title, file in FILES.items() if "50 million" in title or "a million" in title]
     for together, bodies in ((2, [*LARGE.values(), *files]), (20, list(LARGE.values()) * 6)):
         with ThreadPoolExecutor(together) as threads:
-            assert set(threads.map(send, bodies)) <= {303, 400, 408, 413, 415, 503}
-    (pid,) = server.workers
+            told = set(threads.map(send, bodies))
+            assert told <= {303, 400, 408, 413, 415, 503}
+            assert told - {408}
+    assert server.workers == workers, "or what is looked at is another one"
+    (pid,) = workers
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
     print(f"\na worker's memory was at most {peak} MB")
     assert peak < MEGABYTES
