@@ -127,16 +127,25 @@ class Sample(NamedTuple):
 
 def look(pid: int, minute: float) -> Sample:
     """A sample of now."""
-    status = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
-    # A helper that has just ended has none.
-    own = sum(int(size) for text in status for size in re.findall(r"RssAnon:\s+(\d+)", text)) * 1024 / 1e6
+    own = sum(map(own_megabytes, family(pid)))
     return Sample(minute, own, len(os.listdir(f"/proc/{pid}/fd")))
+
+
+def own_megabytes(pid: int) -> float:
+    """Of a process's memory; none of a helper that has just ended."""
+    try:
+        found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 def family(pid: int) -> list[int]:
     """A process and all that it started, by any of its threads."""
-    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir()
-                for child in (task / "children").read_text().split()]
+    children = []
+    with suppress(OSError):  # it, or one of its threads, has just ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (task / "children").read_text().split())
     return [pid, *(one for child in children for one in family(child))]
 
 
