@@ -14,6 +14,8 @@ from contextlib import suppress
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds it later
 
+from gunicorn import glogging  # noqa: E402
+
 from inkling import logs, runtime  # noqa: E402
 from inkling.settings import BadSetting, Settings  # noqa: E402
 
@@ -53,6 +55,15 @@ worker_tmp_dir = SHARED
 forwarded_allow_ips = ""
 logconfig_dict = logs.CONFIG
 
+
+class Log(glogging.Logger):
+    """gunicorn's, which would put a line together of each request that nobody writes: the app logs its own."""
+
+    def access(self, *_):
+        pass
+
+
+logger_class = Log
 
 # Each file that is sent may hold a descriptor until its request ends.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
