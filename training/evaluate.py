@@ -27,7 +27,7 @@ BATCH = 128  # pictures at a time: 2,500 photos as floats are 700 MB
 BINS = 15  # of the calibration error, as in Guo et al.
 TEMPERATURES = (0.2, 5.0)
 FEWEST = 100  # pictures that a threshold is decided by, where there are as many
-LEAST_SURE = 0.5  # an answer that is as likely wrong by its own word is never sure
+LEAST_SURE = 0.9  # an answer that is wrong one time in ten by its own word is not sure, however right the others are
 PLACES = 6  # of a metric, after the point
 
 WORST, AT_MOST = 3, 1000  # mistakes shown of one pair of labels, and altogether
