@@ -28,7 +28,8 @@ def changed(page, act):
     """Does something, and waits until the result is another one."""
     before = after(page)
     act()
-    page.wait_for_function("(old) => document.querySelector('[data-part=after]').src !== old", arg=before)
+    # Not wait_for_function, whose answer is lost where the page is left meanwhile: a picture is sent by a whole form.
+    expect(page.locator("[data-part=after]")).not_to_have_attribute("src", before, timeout=30_000)
 
 
 def code(page):
