@@ -90,7 +90,8 @@ def _prune(store: Store, settings: Settings, careful: bool, ages: bool) -> Prune
         rows = session.execute(sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said"))
                                .order_by(Row.created, Row.id)).all()
     # A quota's worth of small results are hundreds of thousands: of each file no more is held than is needed.
-    sizes, bare, strays = dict.fromkeys((row.id for row in rows), 0), {row.id for row in rows}, []
+    sizes, strays = dict.fromkeys((row.id for row in rows), 0), []
+    bare = set(sizes)
     for file in _files(settings.pictures):
         if file.id in sizes:
             sizes[file.id] += file.room

@@ -106,12 +106,12 @@ function play() {
 
   /** No more strokes: the answer to the last one still counts. */
   async function close() {
-    const number = outcomes.length;
+    if (closing) return;
     clearInterval(timer);
     sketch.settle();
     closing = true;
     if (!sketch.blank) await live.answered(LAST_MS);
-    if (running && outcomes.length === number) finish();
+    if (running) finish();
   }
 
   /** The round is over: the best guess counts, however unsure. */

@@ -80,12 +80,17 @@ class Parts:
         self._left += len(data)
 
 
+def heads(parts: int) -> int:
+    """Bytes that the heads of so many parts may take."""
+    return max(HEADS, HEAD * parts)
+
+
 class Decoder(MultipartDecoder):
     """Werkzeug's, which holds the heads of parts to no limit."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._left = max(HEADS, HEAD * (self.max_parts or 0))
+        self._left = heads(self.max_parts or 0)
 
     def _parse_headers(self, data: bytes) -> Headers:
         self._left -= len(data)
@@ -126,7 +131,7 @@ class FormParser(FormDataParser):
         if mimetype == "multipart/form-data":
             if len((options or {}).get("boundary", "")) > BOUNDARY:
                 options = {}  # as without one
-            stream = Parts(stream, self.max_form_memory_size + max(HEADS, HEAD * self.max_form_parts))
+            stream = Parts(stream, self.max_form_memory_size + heads(self.max_form_parts))
             self.stream_factory = stream.file
         if mimetype == "application/x-www-form-urlencoded":
             buffered = io.BufferedReader(stream)

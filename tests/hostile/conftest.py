@@ -1,5 +1,7 @@
 """The app with the limits that it is shipped with, but for the clock: the machine may be busy."""
 
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -8,6 +10,20 @@ from PIL import Image
 from app import create_app
 from inkling.settings import Settings
 from tests.kept import kept
+
+SECONDS = 2  # of this process's time: with the three that a helper may take, no request costs more than five
+
+
+@pytest.fixture
+def quickly():
+    """Around one request, which may not take long."""
+    @contextmanager
+    def quickly():
+        start = time.process_time()
+        yield
+        assert time.process_time() - start < SECONDS
+
+    return quickly
 
 
 @pytest.fixture(scope="module")
