@@ -88,6 +88,12 @@ function complain(sentence) {
   form.querySelector("[data-part=problem]")?.replaceChildren(problem);
 }
 
+/** Whether a control says something else than the page came with. @param {HTMLInputElement | HTMLSelectElement} control */
+function touched(control) {
+  if (control instanceof HTMLInputElement) return control.value !== control.defaultValue;
+  return !control.selectedOptions[0]?.defaultSelected;
+}
+
 /** A slider and the field beside it say the same. @param {Event} event */
 function follow(event) {
   const changed = /** @type {HTMLInputElement} */ (event.target);
@@ -171,5 +177,9 @@ const copier = /** @type {HTMLButtonElement} */ (form.querySelector("[data-copy]
 // Browsers give the clipboard to safe pages only.
 copier.hidden = !navigator.clipboard;
 copier.addEventListener("click", copy);
+// What was changed before this script had come counts too.
+for (const control of /** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-of], [type=number], select"))) {
+  if (touched(control)) control.dispatchEvent(new Event("input", { bubbles: true }));
+}
 // Back from the next page: what was sent there is not sent again.
 addEventListener("pageshow", () => { drawing.value = file.value = ""; });

@@ -28,8 +28,13 @@ def changed(page, act):
     """Does something, and waits until the result is another one."""
     before = after(page)
     act()
-    # Not wait_for_function, whose answer is lost where the page is left meanwhile: a picture is sent by a whole form.
     expect(page.locator("[data-part=after]")).not_to_have_attribute("src", before, timeout=30_000)
+
+
+def sent(page, act):
+    """Does something that sends the whole form, and waits until the next page is there, with its script."""
+    with page.expect_navigation():
+        act()
 
 
 def code(page):
@@ -62,6 +67,31 @@ def test_a_number_by_keyboard_moves_the_slider(lab):
     expect(lab.locator("[data-of=s1-high]")).to_have_value("151")
     expect(lab.locator("[data-part=code]")).to_contain_text("cv2.Canny(picture, 50, 151")
     assert focused(lab) == "s1-high"
+
+
+@pytest.mark.parametrize(("control", "value"), [("#s1-low", "400"), ("[data-of=s1-low]", "400"), ("#s1-aperture", "7")])
+def test_what_is_changed_before_the_script_has_come_counts_too(new_context, control, value):
+    page, held = new_context().new_page(), []
+    page.route("**/lab.js", lambda route: held.append(route))
+    page.goto("/lab?step=canny", wait_until="commit")
+    field = page.locator(control)
+    if control == "#s1-aperture":
+        field.select_option(value)
+    else:
+        field.fill(value)
+    before = after(page)
+    held.pop().continue_()
+    expect(page.locator("[data-part=after]")).not_to_have_attribute("src", before)
+    expect(page.locator("[data-part=code]")).to_contain_text(value)
+    expect(page.locator("#s1-low")).to_have_value(page.input_value("[data-of=s1-low]"))
+
+
+@pytest.mark.parametrize("query", ["step=canny&1.high=50000", "step=adaptive&step=rotate&step=brightness&step=binary"])
+def test_nothing_is_asked_anew_where_nothing_was_changed(new_context, query):
+    page, asked = new_context().new_page(), []
+    page.on("request", lambda request: asked.append(request.method))
+    page.goto(f"/lab?{query}", wait_until="networkidle")
+    assert set(asked) == {"GET"}
 
 
 def test_only_the_newest_result_is_shown(open_page):
@@ -175,7 +205,7 @@ def test_a_number_that_is_none_of_those_accepted_is_told_when_it_is_left(lab):
 
 
 def test_another_language_keeps_the_picture_and_its_steps(lab, cat):
-    changed(lab, lambda: lab.set_input_files("#image", cat))
+    sent(lab, lambda: lab.set_input_files("#image", cat))
     lab.select_option("#add", "rotate")
     lab.get_by_role("button", name="Add").click()
     expect(lab.locator("fieldset")).to_have_count(2)
@@ -234,7 +264,7 @@ def test_six_steps_are_the_most(open_page):
 
 def test_a_photo_is_worked_on_and_classified(lab, cat, base_url):
     lab.select_option("#lab-model", "cats-dogs-mobilenet")
-    changed(lab, lambda: lab.set_input_files("#image", cat))
+    sent(lab, lambda: lab.set_input_files("#image", cat))
     expect(lab.locator("[data-part=before-word]")).to_contain_text("cat")
     expect(lab.locator("legend")).to_have_text(["1. Canny edges"])
     changed(lab, lambda: lab.fill("#s1-low", "10"))
@@ -255,7 +285,7 @@ def test_a_drawing_is_worked_on(lab):
     lab.mouse.down()
     lab.mouse.move(x2, y2, steps=5)
     lab.mouse.up()
-    changed(lab, lambda: lab.get_by_role("button", name="Use this drawing").click())
+    sent(lab, lambda: lab.get_by_role("button", name="Use this drawing").click())
     assert lab.evaluate("document.querySelector('[data-part=before]').naturalWidth") == 400
     assert lab.locator("#lab-model option:checked").get_attribute("value") in ("doodles-cnn", "digits-cnn")
     changed(lab, lambda: lab.fill("#s1-high", "50000"))
@@ -278,7 +308,7 @@ FILES = """([type, data, size]) => {
 
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_photo_is_pasted_or_dropped_anywhere(lab, cat, way):
-    changed(lab, lambda: lab.evaluate(FILES, [way, base64.b64encode(cat["buffer"]).decode(), 0]))
+    sent(lab, lambda: lab.evaluate(FILES, [way, base64.b64encode(cat["buffer"]).decode(), 0]))
     assert lab.locator("[name=picture]").count() == 1
 
 
