@@ -151,6 +151,7 @@ class ModelCard(Card):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     threshold: Share = UNMEASURED  # below it the answer is never "sure"
     familiar: float | None = None  # below this second output of the network, neither
+    exact: bool = False  # in bfloat16 it would answer worse, so that it is always computed in float32
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]  # name -> SHA-256
     attribution: str = ""
 

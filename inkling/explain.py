@@ -143,6 +143,7 @@ class Explainer:
         self._turn = threading.Lock()
         self._places = threading.BoundedSemaphore(PLACES)
         self._fastest: dict[str, float] = {}  # model -> milliseconds for one picture, in the best case seen
+        self._hasty: set[str] = set()  # models that are too slow unless they hurry
 
     def explain(self, classifier: Classifier, image: Image.Image, name: str, label: str | None = None,
                 seconds: float = -1) -> Explanation:
@@ -173,24 +174,36 @@ class Explainer:
         card, start = classifier.card(name), time.perf_counter()
         prepared = classifier.prepare(image, name)
         parts = self._parts(classifier, prepared, card)
-        answers = list(_answers(classifier, [prepared.seen, *hidden(prepared.seen, parts, card.input.kind)], name))
+        hasty = name in self._hasty
+        pictures = [prepared.seen, *hidden(prepared.seen, parts, card.input.kind)]
+        answers = list(_answers(classifier, pictures, name, hasty))
         self._note(name, answers)
         whole, *others = answers
-        label = label if label in card.labels else whole.label
+        said = classifier.answer([prepared], name)[0] if hasty else whole
+        label = label if label in card.labels else said.label
         drops = np.reshape([_doubt(other, label) - _doubt(whole, label) for other in others], (parts, parts))
-        return Explanation(name, label, 1 - _doubt(whole, label), tuple(map(tuple, drops.round(6).tolist())),
+        return Explanation(name, label, 1 - _doubt(said, label), tuple(map(tuple, drops.round(6).tolist())),
                            pixels.field(image, card.input), round((time.perf_counter() - start) * 1e3, 3))
 
     def _parts(self, classifier: Classifier, picture: Prepared, card: ModelCard) -> int:
         """The finest grid that is fast enough here and now; the coarsest where none is.
 
-        A busy machine makes the first grids coarser; later ones are as fine as the best run so far allows.
+        A busy machine makes the first grids coarser; later ones are as fine as the best run so far allows. A model for
+        which all are too slow hurries from then on, if it can.
         """
-        if card.name not in self._fastest:
-            self._note(card.name, [classifier.answer([picture], card.name)[0] for _ in range(TRIALS)])
-        kind = card.input.kind
-        fast = (parts for parts in GRIDS[kind] if parts**2 * self._fastest[card.name] <= ENOUGH[kind])
-        return next(fast, GRIDS[kind][-1])
+        name = card.name
+        if name not in self._fastest:
+            self._note(name, _trials(classifier, picture, name))
+            if not self._finest(card) and classifier.hastens(name):
+                del self._fastest[name]
+                self._note(name, _trials(classifier, picture, name, hasty=True))
+                self._hasty.add(name)
+        return self._finest(card) or GRIDS[card.input.kind][-1]
+
+    def _finest(self, card: ModelCard) -> int | None:
+        """Parts a side of the finest grid that is fast enough, if one is."""
+        kind, each = card.input.kind, self._fastest[card.name]
+        return next((parts for parts in GRIDS[kind] if parts**2 * each <= ENOUGH[kind]), None)
 
     def _note(self, name: str, answers: Sequence[Prediction]) -> None:
         fastest = min(answer.milliseconds["infer"] for answer in answers)
@@ -235,9 +248,13 @@ def hottest(heat: np.ndarray, share: float) -> np.ndarray:
     return mask.reshape(heat.shape)
 
 
-def _answers(classifier: Classifier, pictures: Sequence[np.ndarray], name: str) -> Iterator[Prediction]:
+def _trials(classifier: Classifier, picture: Prepared, name: str, hasty: bool = False) -> list[Prediction]:
+    return [classifier.answer([picture], name, hasty)[0] for _ in range(TRIALS)]
+
+
+def _answers(classifier: Classifier, pictures: Sequence[np.ndarray], name: str, hasty: bool) -> Iterator[Prediction]:
     for start in range(0, len(pictures), SLICE):
-        yield from classifier.answer([Prepared(seen, 0.0) for seen in pictures[start : start + SLICE]], name)
+        yield from classifier.answer([Prepared(seen, 0.0) for seen in pictures[start : start + SLICE]], name, hasty)
 
 
 def _doubt(answer: Prediction, label: str) -> float:

@@ -473,8 +473,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     layers = image.convert("RGBA")
+    opacity = layers.getchannel("A")
+    if opacity.getextrema() == (255, 255):  # as a canvas sends it; the paste would take as long as the decoding
+        return layers.convert("RGB")
     white = Image.new("RGB", image.size, "white")
-    white.paste(layers, mask=layers.getchannel("A"))
+    white.paste(layers, mask=opacity)
     return white
 
 

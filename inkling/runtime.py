@@ -135,6 +135,11 @@ def _compiled(model, threads: int, precision: str) -> Network:
     return network
 
 
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 by itself, which makes large networks several times as fast."""
+    return "BF16" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def open_layers(model: Model, threads: int = 0) -> Network | None:
     """The first layers of a model's ONNX file, for a look at what they find; None where it has no such layers.
 

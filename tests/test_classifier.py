@@ -212,6 +212,43 @@ def test_a_model_is_opened_once_a_process(copied, drawing, ink_model, monkeypatc
     assert {answer.label for answer in answers} == {answers[0].label}
 
 
+@pytest.mark.parametrize("settings, exact, processor, hastens", [
+    ({}, False, True, True), ({}, False, False, False), ({}, True, True, False),
+    ({"INKLING_PRECISION": "bf16"}, False, True, False), ({"INKLING_RUNTIME": "keras"}, False, True, False)])
+def test_a_model_hastens_where_that_is_something_else(
+        copied, ink_model, monkeypatch, settings, exact, processor, hastens):
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda: processor)
+    model = copied.catalog.models[ink_model]
+    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
+    assert Classifier(Catalog(models), Settings.from_env(settings)).hastens(ink_model) == hastens
+
+
+@pytest.mark.parametrize("exact, precision", [(False, "bf16"), (True, "f32")])
+def test_an_exact_model_is_computed_in_float32_whatever_the_setting(copied, ink_model, monkeypatch, exact, precision):
+    asked = []
+    monkeypatch.setattr(runtime, "open_openvino", lambda model, threads, precision: asked.append(precision))
+    model = copied.catalog.models[ink_model]
+    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
+    Classifier(Catalog(models), Settings.from_env({"INKLING_PRECISION": "bf16"})).warm()
+    assert asked == [precision]
+
+
+def test_a_hasty_answer_is_of_a_twin_that_is_opened_once(copied, ink_model, drawing, monkeypatch):
+    asked, right = [], runtime.open_openvino
+
+    def count(model, threads, precision):
+        asked.append(precision)
+        return right(model, threads, precision)
+
+    monkeypatch.setattr(runtime, "open_openvino", count)
+    prepared = copied.prepare(drawing, ink_model)
+    (usual,), (hasty,), (again,) = (copied.answer([prepared], ink_model, hurry) for hurry in (False, True, True))
+    assert asked == ["f32", "bf16"]
+    assert usual.label == hasty.label
+    assert usual.probabilities == pytest.approx(hasty.probabilities, abs=0.05)
+    assert (hasty.probabilities == again.probabilities).all()
+
+
 def test_warm_opens_every_model(copied, models, monkeypatch):
     copied.warm()
     monkeypatch.setattr(runtime, "open_openvino", None)  # would fail if called again

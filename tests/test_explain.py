@@ -138,12 +138,45 @@ def test_the_network_runs_in_batches_not_once_a_part():
 def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts):
     answer = Classifier.answer
 
-    def slow(self, pictures, name):
-        return [replace(one, milliseconds={"infer": milliseconds}) for one in answer(self, pictures, name)]
+    def slow(self, pictures, name, hasty=False):
+        return [replace(one, milliseconds={"infer": milliseconds}) for one in answer(self, pictures, name, hasty)]
 
     monkeypatch.setattr(Classifier, "answer", slow)
+    monkeypatch.setattr(Classifier, "hastens", lambda self, name: False)
     why = Explainer().explain(toy(spec, by_corner(0, 0)), busy_picture(), "toy")
     assert len(why.drops) == parts
+
+
+@pytest.mark.parametrize("spec, milliseconds, hasty_milliseconds, hurried, parts", [
+    (PHOTO, 24.0, 1.0, False, 4), (PHOTO, 60.0, 8.0, True, 7), (PHOTO, 900.0, 60.0, True, 4),
+    (INK, 2.0, 0.5, True, 10)])
+def test_a_model_hurries_where_it_is_too_slow_for_any_grid(
+        monkeypatch, spec, milliseconds, hasty_milliseconds, hurried, parts):
+    """Only to compare: how sure the answer is, is said as of any answer."""
+    answer, asked = Classifier.answer, []
+
+    def slow(self, pictures, name, hasty=False):
+        asked.append(hasty)
+        took = {"infer": hasty_milliseconds if hasty else milliseconds}
+        return [replace(one, milliseconds=took) for one in answer(self, pictures, name, hasty)]
+
+    monkeypatch.setattr(Classifier, "answer", slow)
+    monkeypatch.setattr(Classifier, "hastens", lambda self, name: True)
+    classifier, picture = toy(spec, by_corner(0, 0)), busy_picture()
+    usual = classifier.classify_one(picture, "toy")
+
+    def rough(batch):
+        return [(0.9 * by_corner(0, 0)(batch)[0]).astype(np.float32)]
+
+    classifier._hasty["toy"] = runtime.Runtime(rough, classifier.card("toy"))
+    explainer = Explainer()
+    for _ in range(2):
+        asked.clear()
+        why = explainer.explain(classifier, picture, "toy", "yes")
+        assert why.confidence == pytest.approx(float(usual.probabilities[1]), abs=1e-6)
+        assert len(why.drops) == parts
+        assert any(asked) == hurried
+    assert not hurried or asked == [True] * -(-(parts**2 + 1) // SLICE) + [False]
 
 
 # ---- Who may ask ----

@@ -106,6 +106,8 @@ def test_thin_pictures_pass(extension, size):
 @pytest.mark.parametrize(("mode", "colour", "kind", "options", "expected"), [
     ("RGBA", (255, 0, 0, 128), "PNG", {}, (255, 127, 127)),
     ("RGBA", (0, 0, 0, 0), "PNG", {}, (255, 255, 255)),
+    ("RGBA", (200, 30, 90, 255), "PNG", {}, (200, 30, 90)),
+    ("LA", (77, 255), "PNG", {}, (77, 77, 77)),
     ("RGBA", (255, 0, 0, 128), "WEBP", {"lossless": True}, (255, 127, 127)),
     ("RGBA", (255, 0, 0, 128), "AVIF", {}, (255, 127, 127)),
     ("RGBA", (255, 0, 0, 128), "HEIF", {}, (255, 127, 127)),

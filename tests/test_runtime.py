@@ -64,6 +64,14 @@ def test_keras_takes_any_batch(shipped, by_keras):
     assert by_keras(batch) == pytest.approx(alone, abs=1e-3)  # a kernel machine's sums are long
 
 
+def test_a_card_says_whose_answers_bfloat16_would_change(shipped, network):
+    if not runtime.has_bfloat16():
+        pytest.skip("this processor has no bfloat16")
+    batch = pictures(shipped.card, 30)
+    apart = np.abs(runtime.open_openvino(shipped, 1, "bf16")(batch) - network(batch)).max()
+    assert shipped.card.exact == (apart > 0.1)
+
+
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_an_answer_does_not_depend_on_the_batch(shipped, network, count):
     batch = pictures(shipped.card, 7)

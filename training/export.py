@@ -73,7 +73,7 @@ def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
 def recipe_of(card: ModelCard) -> Recipe:
     """What a card tells of a recipe that is gone."""
     said = {name: getattr(card, name) for name in (
-        "name", "task", "title", "summary", "strengths", "limitations", "input")}
+        "name", "task", "title", "summary", "strengths", "limitations", "input", "exact")}
     return Recipe(**said, dataset=card.training.dataset, build=None, augment=None, epochs=card.training.epochs)
 
 
@@ -177,6 +177,7 @@ def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtime.
         temperature=temperature,
         threshold=threshold,
         familiar=reached,
+        exact=recipe.exact,
         files={path.name: sha256(path) for path in sorted(folder.iterdir())},
         attribution=dataset.source,
     )

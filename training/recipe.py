@@ -58,4 +58,5 @@ class Recipe:
     spare: int = 3  # of float16's bits of mantissa, that its weights do without: files compress by a quarter more
     strange: float = 0.025  # share of held-out pictures given up as unfamiliar: more notices more strangers
     centred: bool = False  # its familiarity is the energy of logits counted from their mean (training/familiar.py)
+    exact: bool = False  # in bfloat16 it would answer worse
     groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves
