@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -102,8 +102,9 @@ class Batches:
             raise Rejected("too-many", f"At most {self._settings.max_batch} pictures go together. "
                                        f"Received: {len(files)}.", f"{len(files)} pictures")
         pictures = [_read(name, file, deadline, model, classifier) for name, file in files]
-        answers = iter(classifier.answer([each.prepared for each in pictures if isinstance(each, Picture)], model))
-        return [_answered(_plain(name), picture, answers) for (name, _), picture in zip(files, pictures, strict=True)]
+        answers = classifier.answer([each.prepared if isinstance(each, Picture) else each for each in pictures], model)
+        return [_answered(_plain(name), picture, answer)
+                for (name, _), picture, answer in zip(files, pictures, answers, strict=True)]
 
     def keep(self, pictures: Sequence[Answered], model: str) -> Batch:
         """Keeps all or, where that fails, none.
@@ -166,10 +167,9 @@ def _read(name: str, file: BinaryIO, deadline: intake.Deadline, model: str, clas
         return error
 
 
-def _answered(name: str, picture: Picture | Rejected, answers: Iterator[Prediction]) -> Answered:
-    if isinstance(picture, Rejected):
-        return Answered(name, picture)
-    answer = next(answers)
+def _answered(name: str, picture: Picture | Rejected, answer: Prediction | Rejected) -> Answered:
+    if isinstance(answer, Rejected):
+        return Answered(name, answer)
     return Answered(name, answer, picture.kept, {"decode": picture.decode} | answer.milliseconds)
 
 

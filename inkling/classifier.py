@@ -115,9 +115,7 @@ class Classifier:
         """
         self.card(name)
         self._open(name)  # before any work is done for a model that is off
-        seen = [self._prepared(image, name) for image in images]
-        answers = iter(self.answer([picture for picture in seen if isinstance(picture, Prepared)], name))
-        return [next(answers) if isinstance(picture, Prepared) else picture for picture in seen]
+        return self.answer([self._prepared(image, name) for image in images], name)
 
     def prepare(self, image: Image.Image, name: str) -> Prepared:
         """An upright RGB picture as the model sees it, which is small; `answer` takes many of them at once.
@@ -134,26 +132,30 @@ class Classifier:
                            ) from error
         return Prepared(seen, round((time.perf_counter() - start) * 1e3, 3))
 
-    def answer(self, pictures: Sequence[Prepared], name: str, hasty: bool = False) -> list[Prediction]:
+    def answer(self, pictures: Sequence[Prepared | Rejected], name: str, hasty: bool = False
+               ) -> list[Prediction | Rejected]:
         """Classifies prepared pictures in one batch.
 
         Args:
+            pictures: what could not be read or prepared stands among them, and comes back in its place.
             hasty: in bfloat16, by a model that `hastens`; its twin for that is opened when first asked.
 
         Raises:
             Rejected: "unknown-model" or "model-unavailable".
         """
         card, model = self.card(name), self._twin(name) if hasty else self._open(name)
-        if not pictures:
-            return []
+        prepared = [picture for picture in pictures if isinstance(picture, Prepared)]
+        if not prepared:
+            return list(pictures)
         start = time.perf_counter()
-        answer = model.answer(pixels.scale(np.stack([picture.seen for picture in pictures]), card.input.scaling))
-        infer = round((time.perf_counter() - start) * 1e3 / len(pictures), 3)
-        familiarity = [None] * len(pictures) if answer.familiarity is None else answer.familiarity.tolist()
-        rows = zip(pictures, runtime.tempered(answer.probabilities, card.temperature), familiarity, strict=True)
-        return [Prediction(name, card.task, card.labels, probabilities, card.threshold, picture.seen,
-                           {"prepare": picture.milliseconds, "infer": infer}, familiar, card.familiar)
-                for picture, probabilities, familiar in rows]
+        answer = model.answer(pixels.scale(np.stack([picture.seen for picture in prepared]), card.input.scaling))
+        infer = round((time.perf_counter() - start) * 1e3 / len(prepared), 3)
+        familiarity = [None] * len(prepared) if answer.familiarity is None else answer.familiarity.tolist()
+        rows = zip(prepared, runtime.tempered(answer.probabilities, card.temperature), familiarity, strict=True)
+        predictions = (Prediction(name, card.task, card.labels, probabilities, card.threshold, picture.seen,
+                                  {"prepare": picture.milliseconds, "infer": infer}, familiar, card.familiar)
+                       for picture, probabilities, familiar in rows)
+        return [next(predictions) if isinstance(picture, Prepared) else picture for picture in pictures]
 
     def classify_one(self, image: Image.Image, name: str) -> Prediction:
         """One picture's prediction.
@@ -226,8 +228,7 @@ class Classifier:
     def _runtime(self, model: Model) -> runtime.Runtime:
         if self._settings.runtime == "keras":
             return runtime.open_keras(model)
-        precision = "f32" if model.card.exact else self._settings.precision
-        return runtime.open_openvino(model, self._threads, precision)
+        return runtime.open_openvino(model, self._threads, self._settings.precision)
 
     @property
     def _threads(self) -> int:

@@ -56,9 +56,8 @@ def classify(files: Iterable[Path], name: str, classifier: Classifier, settings:
 
     pictures = _ahead(read, files, runtime.cores())
     while batch := list(islice(pictures, BATCH)):
-        answers = iter(classifier.answer([seen for _, seen, _ in batch if isinstance(seen, Prepared)], name))
-        for file, seen, decode in batch:
-            yield Answered(file, next(answers) if isinstance(seen, Prepared) else seen, decode)
+        read_files, seen, decoded = zip(*batch, strict=True)
+        yield from map(Answered, read_files, classifier.answer(seen, name), decoded)
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -77,14 +77,14 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
 
     Args:
         threads: processor threads; 0 leaves it to OpenVINO.
-        precision: "f32" or "bf16".
+        precision: "f32" or "bf16"; the former for a model whose card says `exact`.
 
     Raises:
         ValueError: the file is missing, is not the card's, or cannot be compiled.
     """
     path = check_file(model, "model.onnx")
     try:
-        network = compile_onnx(path, threads, precision)
+        network = compile_onnx(path, threads, "f32" if model.card.exact else precision)
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
     return Runtime(network, model.card)

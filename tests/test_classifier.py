@@ -223,16 +223,6 @@ def test_a_model_hastens_where_that_is_something_else(
     assert Classifier(Catalog(models), Settings.from_env(settings)).hastens(ink_model) == hastens
 
 
-@pytest.mark.parametrize("exact, precision", [(False, "bf16"), (True, "f32")])
-def test_an_exact_model_is_computed_in_float32_whatever_the_setting(copied, ink_model, monkeypatch, exact, precision):
-    asked = []
-    monkeypatch.setattr(runtime, "open_openvino", lambda model, threads, precision: asked.append(precision))
-    model = copied.catalog.models[ink_model]
-    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
-    Classifier(Catalog(models), Settings.from_env({"INKLING_PRECISION": "bf16"})).warm()
-    assert asked == [precision]
-
-
 def test_a_hasty_answer_is_of_a_twin_that_is_opened_once(copied, ink_model, drawing, monkeypatch):
     asked, right = [], runtime.open_openvino
 

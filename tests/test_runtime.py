@@ -68,8 +68,22 @@ def test_a_card_says_whose_answers_bfloat16_would_change(shipped, network):
     if not runtime.has_bfloat16():
         pytest.skip("this processor has no bfloat16")
     batch = pictures(shipped.card, 30)
-    apart = np.abs(runtime.open_openvino(shipped, 1, "bf16")(batch) - network(batch)).max()
+    hurried = replace(shipped, card=shipped.card.model_copy(update={"exact": False}))
+    apart = np.abs(runtime.open_openvino(hurried, 1, "bf16")(batch) - network(batch)).max()
     assert shipped.card.exact == (apart > 0.1)
+
+
+@pytest.mark.parametrize("exact, expected", [(False, "bf16"), (True, "f32")])
+def test_an_exact_model_is_compiled_in_float32_whatever_is_asked_for(shipped, network, monkeypatch, exact, expected):
+    asked = []
+
+    def note(path, threads, precision):
+        asked.append(precision)
+        return network._network
+
+    monkeypatch.setattr(runtime, "compile_onnx", note)
+    runtime.open_openvino(replace(shipped, card=shipped.card.model_copy(update={"exact": exact})), 1, "bf16")
+    assert asked == [expected]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("evaluate", help="measure a model again, and compare with its card")
     one.add_argument("name", help="model, as digits-cnn")
     one.add_argument("--limit", type=positive, help="a quick look at so many test pictures, with no verdict")
+    one.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="as INKLING_PRECISION (default f32)")
     one.set_defaults(run=evaluate, stopped="Stopped.")
     with_models(one)
 
@@ -171,8 +172,9 @@ def evaluate(args: argparse.Namespace) -> int:
     dataset = load_for(card, args.limit)
     recipe = registry.recipes().get(card.name)
     others = strangers.gather(card.task, card.input, min(strangers.COUNT, len(dataset.test.y)))
-    metrics = measure(open_openvino(model), dataset, card.input, card.temperature, card.threshold,
-                      recipe.groups if recipe else None, card.familiar, others)
+    network = open_openvino(model, precision=args.precision)
+    metrics = measure(network, dataset, card.input, card.temperature, card.threshold, recipe.groups if recipe else None,
+                      card.familiar, others)
     stated = dict(figures(card.metrics))
     rows = [(name, value, stated.get(name, "")) for name, value in figures(metrics)]
     print_table([("", "measured", "card"), *rows])

@@ -37,9 +37,8 @@ def predict():
     top = _top(card)
     readers = _readers()
     with gate.turn() as deadline:
-        pictures = [_read(reader, deadline, card) for reader in readers]
-        answers = iter(classifier.answer([seen for seen, _ in pictures if not isinstance(seen, Rejected)], card.name))
-    results = [(seen if isinstance(seen, Rejected) else next(answers), decode) for seen, decode in pictures]
+        pictures, decoded = zip(*(_read(reader, deadline, card) for reader in readers), strict=True)
+        results = list(zip(classifier.answer(pictures, card.name), decoded, strict=True))
     if len(results) > 1:
         return {"results": [
             _failure(answer) if isinstance(answer, Rejected) else _result(answer, decode, top)

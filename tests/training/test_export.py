@@ -35,7 +35,7 @@ def network(labels):
 RECIPE = Recipe(
     name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
     limitations="Many.", dataset="toy", input=INK, build=network,
-    augment=None, epochs=1, groups={"first two": 2})
+    augment=None, epochs=1, groups={"first two": 2}, exact=True)
 
 
 STRANGE = {"noise": np.random.default_rng(1).integers(0, 256, (20, 28, 28), np.uint8)}
@@ -108,6 +108,7 @@ def test_the_card_says_how_the_model_came_to_be(saved):
     assert (training.epochs, training.seconds, training.seed, training.command) == (2, 3.2, 1, "make toy")
     assert set(training.versions) == {"python", "keras", "tensorflow", "scikit-learn", "openvino"}
     assert card.attribution == "made here"
+    assert card.exact
     assert card.history == {key: (0.12346, 0.5) for key in export.CURVES}
     assert [layer.kind for layer in card.network] == [
         "InputLayer", "Conv2D", "BatchNormalization", "Flatten", "Dense"]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from inkling import pixels
-from inkling.catalog import TASKS, InputSpec
+from inkling.catalog import TASKS, InputSpec, read_card
 from training import augment, data, fit, registry
 from training.data import Dataset, Split
 from training.recipe import Recipe, Run
@@ -57,6 +57,11 @@ def test_a_network_takes_its_input_and_answers_probabilities(recipe):
     answers = model(pictures).numpy()
     assert ((answers >= 0) & (answers <= 1)).all()
     assert answers.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@every_recipe
+def test_the_shipped_model_is_as_exact_as_its_recipe_says(recipe, models_folder):
+    assert read_card(models_folder / recipe.name).exact == recipe.exact
 
 
 @every_recipe

@@ -38,7 +38,7 @@ def another(labels):
 TOY = Recipe(
     name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
     limitations="Many.", dataset="mnist", input=INK, build=network,
-    augment=augment.drawings, epochs=3, learning_rate=0.02, groups={"first two": 2})
+    augment=augment.drawings, epochs=3, learning_rate=0.02, groups={"first two": 2}, exact=True)
 
 
 @pytest.fixture(autouse=True)
