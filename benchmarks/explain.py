@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from inkling.catalog import Catalog, Model, read_catalog
 from inkling.classifier import Classifier, Prepared
-from inkling.explain import SLICE, Explainer, cover, hottest
+from inkling.explain import Explainer, cover, hottest
 from inkling.settings import Settings
 from training import data
 
@@ -41,9 +41,8 @@ class AsSeen(Classifier):
 
 def confidence(classifier: Classifier, pictures: list[np.ndarray], name: str, label: int) -> np.ndarray:
     """The probability of a label in each of some inputs."""
-    pictures = [Prepared(seen, 0.0) for seen in pictures]
-    return np.array([answer.probabilities[label] for start in range(0, len(pictures), SLICE)
-                     for answer in classifier.answer(pictures[start : start + SLICE], name)])
+    answers = classifier.answer([Prepared(seen, 0.0) for seen in pictures], name)
+    return np.array([answer.probabilities[label] for answer in answers])
 
 
 def moved(heat: np.ndarray, rng: np.random.Generator) -> np.ndarray:

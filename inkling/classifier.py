@@ -3,19 +3,19 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from inkling import pixels, runtime
-from inkling.catalog import Catalog, Model, ModelCard
+from inkling.catalog import Catalog, InputSpec, Model, ModelCard
 from inkling.intake import Rejected
 from inkling.settings import Settings
 
-Network = TypeVar("Network")
+AT_ONCE = {"ink": 16, "photo": 4}  # pictures that a network holds: more are hardly faster
 PROBABLY = 0.75  # below the threshold, but right three times in four
 
 
@@ -148,7 +148,7 @@ class Classifier:
         if not prepared:
             return list(pictures)
         start = time.perf_counter()
-        answer = model.answer(pixels.scale(np.stack([picture.seen for picture in prepared]), card.input.scaling))
+        answer = model.answer_all(_batches(prepared, card.input))
         infer = round((time.perf_counter() - start) * 1e3 / len(prepared), 3)
         familiarity = [None] * len(prepared) if answer.familiarity is None else answer.familiarity.tolist()
         rows = zip(prepared, runtime.tempered(answer.probabilities, card.temperature), familiarity, strict=True)
@@ -186,7 +186,14 @@ class Classifier:
         card = self.card(name)
         if self._settings.runtime == "keras":
             return []
-        network = self._anew(self._layers, name, lambda model: runtime.open_layers(model, self._threads))
+        with self._lock:
+            if name not in self._layers:
+                try:
+                    self._layers[name] = runtime.open_layers(self.catalog.models[name], self._threads)
+                except ValueError as error:  # its file is another by now; what was opened before goes on answering
+                    raise Rejected("model-unavailable", f"The model {name!r} cannot be opened anew: {error}.",
+                                   name[:40]) from error
+        network = self._layers[name]
         return [maps[0] for maps in network(pixels.scale(picture.seen[None], card.input.scaling))] if network else []
 
     def hastens(self, name: str) -> bool:
@@ -195,22 +202,11 @@ class Classifier:
         return usual and not self.card(name).exact and runtime.has_bfloat16()
 
     def _twin(self, name: str) -> runtime.Runtime:
-        return self._anew(self._hasty, name, lambda model: runtime.open_openvino(model, self._threads, "bf16"))
-
-    def _anew(self, opened: dict[str, Network], name: str, open_: Callable[[Model], Network]) -> Network:
-        """What is opened of a model beside the model itself, once a process, when first asked for.
-
-        Raises:
-            Rejected: "model-unavailable": its file is another by now; what was opened before goes on answering.
-        """
+        usual = self._open(name)
         with self._lock:
-            if name not in opened:
-                try:
-                    opened[name] = open_(self.catalog.models[name])
-                except ValueError as error:
-                    raise Rejected("model-unavailable", f"The model {name!r} cannot be opened anew: {error}.",
-                                   name[:40]) from error
-            return opened[name]
+            if name not in self._hasty:
+                self._hasty[name] = usual.twin()
+            return self._hasty[name]
 
     def _open(self, name: str) -> runtime.Runtime:
         if name in self._opened:
@@ -241,6 +237,13 @@ class Classifier:
 
     def _unavailable(self, name: str) -> Rejected:
         return Rejected("model-unavailable", f"The model {name!r} is switched off: {self.broken[name]}.", name[:40])
+
+
+def _batches(pictures: Sequence[Prepared], spec: InputSpec) -> Iterator[np.ndarray]:
+    """Pictures as a network takes them, some at a time: float32 [n, height, width, channels]."""
+    most = AT_ONCE[spec.kind]
+    for start in range(0, len(pictures), most):
+        yield pixels.scale(np.stack([picture.seen for picture in pictures[start : start + most]]), spec.scaling)
 
 
 def _workers() -> int:

@@ -8,7 +8,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +26,6 @@ from inkling.intake import Rejected
 GRIDS = {"ink": (10, 7), "photo": (10, 7, 5, 4)}  # parts a side, the finest that is fast enough
 ENOUGH = {"ink": 50.0, "photo": 400.0}  # milliseconds that the network may take, less than may pass
 TRIALS = 6  # runs that tell how fast a model is, the first of which are slow
-SLICE = 16  # pictures that the network holds at once: more are hardly faster, and a worker keeps their memory
 PLACES = 4  # explanations under way in a process: one is computed, the others wait
 BLUR = 0.1  # of the side: what is hidden in a photo is blurred by so much, its colours stay
 
@@ -175,8 +174,8 @@ class Explainer:
         prepared = classifier.prepare(image, name)
         parts = self._parts(classifier, prepared, card)
         hasty = name in self._hasty
-        pictures = [prepared.seen, *hidden(prepared.seen, parts, card.input.kind)]
-        answers = list(_answers(classifier, pictures, name, hasty))
+        pictures = [prepared, *(Prepared(seen, 0.0) for seen in hidden(prepared.seen, parts, card.input.kind))]
+        answers = classifier.answer(pictures, name, hasty)
         self._note(name, answers)
         whole, *others = answers
         said = classifier.answer([prepared], name)[0] if hasty else whole
@@ -250,11 +249,6 @@ def hottest(heat: np.ndarray, share: float) -> np.ndarray:
 
 def _trials(classifier: Classifier, picture: Prepared, name: str, hasty: bool = False) -> list[Prediction]:
     return [classifier.answer([picture], name, hasty)[0] for _ in range(TRIALS)]
-
-
-def _answers(classifier: Classifier, pictures: Sequence[np.ndarray], name: str, hasty: bool) -> Iterator[Prediction]:
-    for start in range(0, len(pictures), SLICE):
-        yield from classifier.answer([Prepared(seen, 0.0) for seen in pictures[start : start + SLICE]], name, hasty)
 
 
 def _doubt(answer: Prediction, label: str) -> float:

@@ -4,7 +4,8 @@ import importlib
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -56,6 +57,7 @@ class Runtime(Answering):
 
     def __init__(self, network: Network, card: ModelCard):
         super().__init__(network)
+        self._card, self._lock, self._calls, self._many = card, threading.Lock(), 0, False
         spec, labels = card.input, len(card.labels)
         try:
             answer, familiarity = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
@@ -71,8 +73,75 @@ class Runtime(Answering):
         if card.familiar is not None and familiarity is None:
             raise ValueError("the network must have a second output, as the card says what is familiar")
 
+    def answer_all(self, batches: Iterable[np.ndarray]) -> Answer:
+        """What it says of the pictures of all batches; the memory of more than one picture is not kept."""
+        with self._lock:
+            self._calls += 1
+        try:
+            answers = []
+            for batch in batches:
+                self._many = self._many or len(batch) > 1
+                answers.append(self.answer(batch))
+        finally:
+            with self._lock:
+                self._calls -= 1
+                if self._many and not self._calls:  # by the last one out, for what is in use cannot be given back
+                    self._many = False
+                    self.release()
+        probabilities, familiar = zip(*answers, strict=True)
+        return Answer(np.concatenate(probabilities), None if familiar[0] is None else np.concatenate(familiar))
 
-def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Runtime:
+    def release(self) -> None:
+        """Gives back the memory of a batch, where the runtime keeps it."""
+
+
+class Compiled:
+    """An `openvino.Model` as a function; calls at once have a request each, which later ones take."""
+
+    def __init__(self, model, threads: int = 0, precision: str = "f32"):
+        # Pinned, the threads of all workers would compute on the same first cores.
+        hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT, "ENABLE_CPU_PINNING": False}
+        if threads:
+            hints["INFERENCE_NUM_THREADS"] = threads
+        self._model, self._threads = model, threads
+        self._compiled = openvino().Core().compile_model(model, "CPU", hints)
+        self._outputs = range(len(self._compiled.outputs))
+        self._free = []  # infer requests that no call uses
+
+    def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
+        try:
+            request = self._free.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        request.set_input_tensor(0, openvino().Tensor(np.ascontiguousarray(batch), shared_memory=True))
+        request.infer()
+        answer = [request.get_output_tensor(i).data.copy() for i in self._outputs]
+        self._free.append(request)
+        return answer
+
+    def twin(self, precision: str) -> "Compiled":
+        """The same in another precision."""
+        return Compiled(self._model, self._threads, precision)
+
+    def release(self) -> None:
+        """Gives back the memory that the largest batch took, while no call is under way."""
+        self._compiled.release_memory()
+
+
+class OpenVINO(Runtime):
+    """A model compiled by OpenVINO."""
+
+    _network: Compiled
+
+    def twin(self) -> "OpenVINO":
+        """The same in bfloat16; they share the weights as they were read."""
+        return OpenVINO(self._network.twin("bf16"), self._card)
+
+    def release(self) -> None:
+        self._network.release()
+
+
+def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> OpenVINO:
     """Compiles a model's ONNX file for this process; call it after the fork.
 
     Args:
@@ -87,7 +156,7 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Run
         network = compile_onnx(path, threads, "f32" if model.card.exact else precision)
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
-    return Runtime(network, model.card)
+    return OpenVINO(network, model.card)
 
 
 def cores() -> int:
@@ -105,34 +174,14 @@ def openvino():
     return importlib.import_module("openvino")
 
 
-def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Network:
-    """An ONNX file as a function; calls at once have a request each, which later ones take, and share the weights."""
-    return _compiled(openvino().Core().read_model(path), threads, precision)
-
-
-def _compiled(model, threads: int, precision: str) -> Network:
-    """An `openvino.Model` as a function."""
-    # Pinned, the threads of all workers would compute on the same first cores.
-    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT, "ENABLE_CPU_PINNING": False}
-    if threads:
-        hints["INFERENCE_NUM_THREADS"] = threads
-    ov = openvino()
-    compiled = ov.Core().compile_model(model, "CPU", hints)
-    outputs = range(len(compiled.outputs))
-    free = []  # infer requests that no call uses
-
-    def network(batch: np.ndarray) -> list[np.ndarray]:
-        try:
-            request = free.pop()
-        except IndexError:
-            request = compiled.create_infer_request()
-        request.set_input_tensor(0, ov.Tensor(np.ascontiguousarray(batch), shared_memory=True))
-        request.infer()
-        answer = [request.get_output_tensor(i).data.copy() for i in outputs]
-        free.append(request)
-        return answer
-
-    return network
+def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Compiled:
+    """An ONNX file as a function."""
+    model = openvino().Core().read_model(path)
+    passes = importlib.import_module("openvino.passes")
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)  # float16 weights become float32 here, once, or a twin would make its own
+    return Compiled(model, threads, precision)
 
 
 def has_bfloat16() -> bool:
@@ -159,7 +208,7 @@ def open_layers(model: Model, threads: int = 0) -> Network | None:
             return None
         fine = [output for output in found if output.partial_shape[2].get_length() >= FINE_MAP]
         ends = list(dict.fromkeys((found[0], (fine or found)[-1])))
-        return _compiled(openvino().Model(ends, whole.get_parameters(), "first layers"), threads, "f32")
+        return Compiled(openvino().Model(ends, whole.get_parameters(), "first layers"), threads)
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
 

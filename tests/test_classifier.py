@@ -223,17 +223,17 @@ def test_a_model_hastens_where_that_is_something_else(
     assert Classifier(Catalog(models), Settings.from_env(settings)).hastens(ink_model) == hastens
 
 
-def test_a_hasty_answer_is_of_a_twin_that_is_opened_once(copied, ink_model, drawing, monkeypatch):
-    asked, right = [], runtime.open_openvino
+def test_a_hasty_answer_is_of_a_twin_that_is_made_once(copied, ink_model, drawing, monkeypatch):
+    asked, right = [], runtime.Compiled.twin
 
-    def count(model, threads, precision):
+    def count(compiled, precision):
         asked.append(precision)
-        return right(model, threads, precision)
+        return right(compiled, precision)
 
-    monkeypatch.setattr(runtime, "open_openvino", count)
+    monkeypatch.setattr(runtime.Compiled, "twin", count)
     prepared = copied.prepare(drawing, ink_model)
     (usual,), (hasty,), (again,) = (copied.answer([prepared], ink_model, hurry) for hurry in (False, True, True))
-    assert asked == ["f32", "bf16"]
+    assert asked == ["bf16"]
     assert usual.label == hasty.label
     assert usual.probabilities == pytest.approx(hasty.probabilities, abs=0.05)
     assert (hasty.probabilities == again.probabilities).all()

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 
 from inkling import explain, pixels, runtime
 from inkling.catalog import Catalog, InputSpec, Model, ModelCard
-from inkling.classifier import Classifier
-from inkling.explain import GRIDS, PLACES, SLICE, Explainer, Explanation
+from inkling.classifier import AT_ONCE, Classifier
+from inkling.explain import GRIDS, PLACES, Explainer, Explanation
 from inkling.intake import Rejected
 from inkling.settings import Settings
 
@@ -129,7 +129,7 @@ def test_the_network_runs_in_batches_not_once_a_part():
     why = explainer.explain(classifier, busy_picture(), "toy")
     pictures = len(why.drops) ** 2 + 1
     assert sum(sizes) == pictures
-    assert len(sizes) == -(-pictures // SLICE)
+    assert len(sizes) == -(-pictures // AT_ONCE["photo"])
 
 
 @pytest.mark.parametrize("spec, milliseconds, parts", [
@@ -176,7 +176,7 @@ def test_a_model_hurries_where_it_is_too_slow_for_any_grid(
         assert why.confidence == pytest.approx(float(usual.probabilities[1]), abs=1e-6)
         assert len(why.drops) == parts
         assert any(asked) == hurried
-    assert not hurried or asked == [True] * -(-(parts**2 + 1) // SLICE) + [False]
+    assert not hurried or asked == [True, False]
 
 
 # ---- Who may ask ----

@@ -95,6 +95,59 @@ def test_an_answer_does_not_depend_on_the_batch(shipped, network, count):
     assert together == pytest.approx(alone, abs=1e-5)
 
 
+def test_batches_are_answered_as_one_batch_by_any_number_of_threads(shipped, network):
+    """Though each gives the memory of its batches back, once no other is under way."""
+    batch = pictures(shipped.card, 7)
+    expected = network.answer(batch)
+
+    def ask(_):
+        return [network.answer_all([batch[:3], batch[3:6], batch[6:]]) for _ in range(4)]
+
+    with ThreadPoolExecutor(3) as threads:
+        answers = sum(threads.map(ask, range(3)), [])
+    assert len(answers) == 12
+    for answer in answers:
+        assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+        assert answer.familiarity == pytest.approx(expected.familiarity, abs=1e-3)
+
+
+class Counting(runtime.Runtime):
+    """Counts how often it gave memory back."""
+
+    given_back = 0
+
+    def release(self):
+        self.given_back += 1
+
+
+@pytest.mark.parametrize("sizes, given_back", [([1], 0), ([1, 1], 0), ([2], 1), ([4, 4, 1], 1)])
+def test_memory_is_given_back_once_after_what_took_more_than_a_picture(shipped, network, sizes, given_back):
+    counting = Counting(network._network, shipped.card)
+    assert len(counting.answer_all(pictures(shipped.card, size) for size in sizes).probabilities) == sum(sizes)
+    assert counting.given_back == given_back
+    counting.answer_all([pictures(shipped.card, 1)])
+    assert counting.given_back == given_back
+
+
+def test_the_last_one_out_gives_the_memory_back(shipped, network):
+    counting = Counting(network._network, shipped.card)
+
+    def batches():
+        yield pictures(shipped.card, 2)
+        counting.answer_all([pictures(shipped.card, 2)])  # as another thread would, meanwhile
+        assert counting.given_back == 0
+
+    counting.answer_all(batches())
+    assert counting.given_back == 1
+
+
+def test_a_failure_gives_the_memory_back_too(shipped, network):
+    counting = Counting(network._network, shipped.card)
+    with pytest.raises(RuntimeError):
+        counting.answer_all([pictures(shipped.card, 2), np.zeros((1, 3, 3, 9), np.float32)])
+    assert counting.given_back == 1
+
+
 def test_rows_are_probabilities(shipped, network):
     answer = network(pictures(shipped.card, 7))
     assert answer.dtype == np.float32
