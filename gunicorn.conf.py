@@ -91,11 +91,15 @@ def pre_fork(server, worker):
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
 
 
+READ = 2**16  # bytes of a body, as the app asks for them: what gunicorn reads beyond is copied again at every read
+
+
 def pre_request(_worker, request):
     """Who does not read the answer holds a thread no longer than who does not send the body: then the kernel gives up.
 
     Not by `settimeout`, after which gunicorn waits for two seconds for such a client to close, and takes no other.
     """
+    request.unreader.max_body_chunk = READ
     with suppress(AttributeError, OSError):  # it is Linux's, and TCP's
         request.unreader.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, settings.body_seconds * 1000)
 
