@@ -99,13 +99,13 @@ def pre_request(_worker, request):
 
     Not by `settimeout`, after which gunicorn waits for two seconds for such a client to close, and takes no other.
     """
-    request.unreader.max_body_chunk = READ
     with suppress(AttributeError, OSError):  # it is Linux's, and TCP's
+        request.unreader.max_body_chunk = READ
         request.unreader.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, settings.body_seconds * 1000)
 
 
-M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 8 * 2**20  # of mallopt(3); bytes
-M_ARENA_MAX = -8
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of mallopt(3)
+LARGE_BLOCK = 8 * 2**20  # bytes
 
 
 def glibc(function, *arguments):

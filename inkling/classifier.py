@@ -72,15 +72,17 @@ def wording(confidence: float, sure: bool, known: bool = True) -> str:
 
 
 class Classifier:
-    """The models of a catalog, each opened once a process, at its first use or by `warm`."""
+    """The models of a catalog, each opened once a process, at its first use or by `warm`.
+
+    Opened beside them where they are asked for: twins that answer in haste.
+    """
 
     def __init__(self, catalog: Catalog, settings: Settings):
         self.catalog = catalog
         self.broken = dict(catalog.broken)  # model -> why it cannot be served
         self._settings = settings
         self._opened: dict[str, runtime.Runtime] = {}
-        self._layers: dict[str, runtime.Network | None] = {}
-        self._hasty: dict[str, runtime.Runtime] = {}
+        self._twins: dict[str, runtime.Runtime] = {}
         self._lock = threading.Lock()
 
     def card(self, name: str) -> ModelCard:
@@ -105,7 +107,7 @@ class Classifier:
                 continue
 
     def classify(self, images: Sequence[Image.Image], name: str) -> list[Prediction | Rejected]:
-        """Classifies upright RGB pictures in one batch.
+        """Classifies upright RGB pictures together.
 
         Returns:
             for each picture its prediction, or `Rejected("blank")` where there was nothing to see.
@@ -134,7 +136,7 @@ class Classifier:
 
     def answer(self, pictures: Sequence[Prepared | Rejected], name: str, hasty: bool = False
                ) -> list[Prediction | Rejected]:
-        """Classifies prepared pictures in one batch.
+        """Classifies prepared pictures together.
 
         Args:
             pictures: what could not be read or prepared stands among them, and comes back in its place.
@@ -177,7 +179,7 @@ class Classifier:
     def layers(self, picture: Prepared, name: str) -> list[np.ndarray]:
         """What the first layers of a network find in a picture: maps, float32 [maps, h, w], from each of them.
 
-        Compiled when first asked for. Empty where a model has no convolutions, or where Keras serves it, which does
+        Compiled for each look. Empty where a model has no convolutions, or where Keras serves it, which does
         not show them.
 
         Raises:
@@ -186,15 +188,14 @@ class Classifier:
         card = self.card(name)
         if self._settings.runtime == "keras":
             return []
-        with self._lock:
-            if name not in self._layers:
-                try:
-                    self._layers[name] = runtime.open_layers(self.catalog.models[name], self._threads)
-                except ValueError as error:  # its file is another by now; what was opened before goes on answering
-                    raise Rejected("model-unavailable", f"The model {name!r} cannot be opened anew: {error}.",
-                                   name[:40]) from error
-        network = self._layers[name]
-        return [maps[0] for maps in network(pixels.scale(picture.seen[None], card.input.scaling))] if network else []
+        with self._lock:  # one at a time, and not kept: VGG16's are 80 MB, and seldom looked at
+            try:
+                network = runtime.open_layers(self.catalog.models[name], self._threads)
+            except ValueError as error:  # its file is another by now; what was opened before goes on answering
+                raise Rejected("model-unavailable", f"The model {name!r} cannot be opened anew: {error}.",
+                               name[:40]) from error
+            seen = pixels.scale(picture.seen[None], card.input.scaling)
+            return [maps[0] for maps in network(seen)] if network else []
 
     def hastens(self, name: str) -> bool:
         """Whether it can answer several times as fast, if less exactly: in bfloat16, where the processor has it."""
@@ -202,11 +203,13 @@ class Classifier:
         return usual and not self.card(name).exact and runtime.has_bfloat16()
 
     def _twin(self, name: str) -> runtime.Runtime:
+        if name in self._twins:
+            return self._twins[name]
         usual = self._open(name)
         with self._lock:
-            if name not in self._hasty:
-                self._hasty[name] = usual.twin()
-            return self._hasty[name]
+            if name not in self._twins:
+                self._twins[name] = usual.twin()
+            return self._twins[name]
 
     def _open(self, name: str) -> runtime.Runtime:
         if name in self._opened:
@@ -224,7 +227,10 @@ class Classifier:
     def _runtime(self, model: Model) -> runtime.Runtime:
         if self._settings.runtime == "keras":
             return runtime.open_keras(model)
-        return runtime.open_openvino(model, self._threads, self._settings.precision)
+        precision = self._settings.precision
+        if precision == "bf16" and (model.card.exact or not runtime.has_bfloat16()):
+            precision = "f32"
+        return runtime.open_openvino(model, self._threads, precision)
 
     @property
     def _threads(self) -> int:

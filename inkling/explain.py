@@ -146,7 +146,7 @@ class Explainer:
 
     def explain(self, classifier: Classifier, image: Image.Image, name: str, label: str | None = None,
                 seconds: float = -1) -> Explanation:
-        """Why a model gives a picture its answer, in one batched run.
+        """Why a model gives a picture its answer; all that is hidden goes in one call.
 
         Args:
             image: upright RGB picture.
@@ -180,23 +180,26 @@ class Explainer:
         whole, *others = answers
         said = classifier.answer([prepared], name)[0] if hasty else whole
         label = label if label in card.labels else said.label
+        confidence = 1 - _doubt(said, label)
         drops = np.reshape([_doubt(other, label) - _doubt(whole, label) for other in others], (parts, parts))
-        return Explanation(name, label, 1 - _doubt(said, label), tuple(map(tuple, drops.round(6).tolist())),
+        drops = drops.clip(confidence - 1, confidence)  # what hurries may say a little more
+        return Explanation(name, label, confidence, tuple(map(tuple, drops.round(6).tolist())),
                            pixels.field(image, card.input), round((time.perf_counter() - start) * 1e3, 3))
 
     def _parts(self, classifier: Classifier, picture: Prepared, card: ModelCard) -> int:
         """The finest grid that is fast enough here and now; the coarsest where none is.
 
         A busy machine makes the first grids coarser; later ones are as fine as the best run so far allows. A model for
-        which all are too slow hurries from then on, if it can.
+        which all are too slow hurries as long as the process lives, if it can and is faster so.
         """
         name = card.name
         if name not in self._fastest:
             self._note(name, _trials(classifier, picture, name))
             if not self._finest(card) and classifier.hastens(name):
-                del self._fastest[name]
-                self._note(name, _trials(classifier, picture, name, hasty=True))
-                self._hasty.add(name)
+                hasty = _fastest(_trials(classifier, picture, name, hasty=True))
+                if hasty < self._fastest[name]:
+                    self._fastest[name] = hasty
+                    self._hasty.add(name)
         return self._finest(card) or GRIDS[card.input.kind][-1]
 
     def _finest(self, card: ModelCard) -> int | None:
@@ -205,7 +208,7 @@ class Explainer:
         return next((parts for parts in GRIDS[kind] if parts**2 * each <= ENOUGH[kind]), None)
 
     def _note(self, name: str, answers: Sequence[Prediction]) -> None:
-        fastest = min(answer.milliseconds["infer"] for answer in answers)
+        fastest = _fastest(answers)
         self._fastest[name] = min(fastest, self._fastest.get(name, fastest))
 
 
@@ -245,6 +248,10 @@ def hottest(heat: np.ndarray, share: float) -> np.ndarray:
     mask = np.zeros(heat.size, bool)
     mask[order[: round(share * heat.size)]] = True
     return mask.reshape(heat.shape)
+
+
+def _fastest(answers: Sequence[Prediction]) -> float:
+    return min(answer.milliseconds["infer"] for answer in answers)
 
 
 def _trials(classifier: Classifier, picture: Prepared, name: str, hasty: bool = False) -> list[Prediction]:

@@ -14,7 +14,7 @@ from inkling.classifier import Classifier, Prediction, Prepared
 from inkling.intake import Rejected
 from inkling.settings import Settings
 
-BATCH = 16  # pictures: larger ones are no faster
+BATCH = 16  # pictures that are answered in one call: more are no faster
 AHEAD = 2 * BATCH  # pictures that are read before the network is ready for them
 
 

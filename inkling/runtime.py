@@ -57,7 +57,9 @@ class Runtime(Answering):
 
     def __init__(self, network: Network, card: ModelCard):
         super().__init__(network)
-        self._card, self._lock, self._calls, self._many = card, threading.Lock(), 0, False
+        self._card, self._lock = card, threading.Lock()
+        self._calls = 0  # of `answer_all`, under way
+        self._many = False  # a batch of more than one picture came since memory was last given back
         spec, labels = card.input, len(card.labels)
         try:
             answer, familiarity = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
@@ -74,13 +76,14 @@ class Runtime(Answering):
             raise ValueError("the network must have a second output, as the card says what is familiar")
 
     def answer_all(self, batches: Iterable[np.ndarray]) -> Answer:
-        """What it says of the pictures of all batches; the memory of more than one picture is not kept."""
+        """What it says of the pictures of one batch or more; the memory of more than one picture is not kept."""
         with self._lock:
             self._calls += 1
         try:
             answers = []
             for batch in batches:
-                self._many = self._many or len(batch) > 1
+                if len(batch) > 1:
+                    self._many = True
                 answers.append(self.answer(batch))
         finally:
             with self._lock:
@@ -93,6 +96,10 @@ class Runtime(Answering):
 
     def release(self) -> None:
         """Gives back the memory of a batch, where the runtime keeps it."""
+
+    def twin(self) -> "Runtime":
+        """One that answers faster, if less exactly; itself, where there is none."""
+        return self
 
 
 class Compiled:
@@ -124,39 +131,43 @@ class Compiled:
         return Compiled(self._model, self._threads, precision)
 
     def release(self) -> None:
-        """Gives back the memory that the largest batch took, while no call is under way."""
-        self._compiled.release_memory()
+        """Gives back the memory that the largest batch took; nothing, where a call is under way."""
+        with suppress(RuntimeError):
+            self._compiled.release_memory()
 
 
-class OpenVINO(Runtime):
+class OpenVINORuntime(Runtime):
     """A model compiled by OpenVINO."""
 
     _network: Compiled
 
-    def twin(self) -> "OpenVINO":
-        """The same in bfloat16; they share the weights as they were read."""
-        return OpenVINO(self._network.twin("bf16"), self._card)
-
     def release(self) -> None:
         self._network.release()
 
+    def twin(self) -> Runtime:
+        """The same in bfloat16, which shares the weights as they were read; itself, where that makes no sense."""
+        try:
+            return OpenVINORuntime(self._network.twin("bf16"), self._card)
+        except (RuntimeError, ValueError):  # OpenVINO's, and that of a network whose answers are none any longer
+            return self
 
-def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> OpenVINO:
+
+def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> OpenVINORuntime:
     """Compiles a model's ONNX file for this process; call it after the fork.
 
     Args:
         threads: processor threads; 0 leaves it to OpenVINO.
-        precision: "f32" or "bf16"; the former for a model whose card says `exact`.
+        precision: "f32" or "bf16".
 
     Raises:
         ValueError: the file is missing, is not the card's, or cannot be compiled.
     """
     path = check_file(model, "model.onnx")
     try:
-        network = compile_onnx(path, threads, "f32" if model.card.exact else precision)
+        network = compile_onnx(path, threads, precision)
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
-    return OpenVINO(network, model.card)
+    return OpenVINORuntime(network, model.card)
 
 
 def cores() -> int:

@@ -110,7 +110,8 @@ SETTINGS = {
         one_of("openvino", "keras")),
     "precision": Setting(
         "INKLING_PRECISION", "f32", "OpenVINO's arithmetic: `f32`, or `bf16` where the processor has it, which is two "
-        "to seven times as fast; models whose card says `exact` stay in `f32`", one_of("f32", "bf16")),
+        "to seven times as fast; answers differ a little, and models whose card says `exact` stay in `f32`",
+        one_of("f32", "bf16")),
     "threads": Setting("INKLING_THREADS", "0", "processor threads a worker computes with; 0 is cores / workers",
                        whole(0, 256)),
     "max_bytes": Setting("INKLING_MAX_BYTES", "16777216", "largest upload, in bytes", whole(1024, 2**30)),

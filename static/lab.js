@@ -178,8 +178,11 @@ const copier = /** @type {HTMLButtonElement} */ (form.querySelector("[data-copy]
 copier.hidden = !navigator.clipboard;
 copier.addEventListener("click", copy);
 // What was changed before this script had come counts too.
-for (const control of /** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-of], [type=number], select"))) {
-  if (touched(control)) control.dispatchEvent(new Event("input", { bubbles: true }));
+const early = [.../** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-of], [type=number], select:not(#add)"))].filter(touched);
+for (const control of early) {
+  // A slider that was moved before its number was typed says what is no longer wanted.
+  if (!early.some(({ id }) => id === control.dataset.of)) control.dispatchEvent(new Event("input", { bubbles: true }));
 }
+take(file.files);
 // Back from the next page: what was sent there is not sent again.
 addEventListener("pageshow", () => { drawing.value = file.value = ""; });

@@ -223,6 +223,19 @@ def test_a_model_hastens_where_that_is_something_else(
     assert Classifier(Catalog(models), Settings.from_env(settings)).hastens(ink_model) == hastens
 
 
+@pytest.mark.parametrize("exact, processor, precision", [
+    (False, True, "bf16"), (True, True, "f32"), (False, False, "f32")])
+def test_bfloat16_is_for_processors_that_have_it_and_models_that_bear_it(
+        copied, ink_model, monkeypatch, exact, processor, precision):
+    asked = []
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda: processor)
+    monkeypatch.setattr(runtime, "open_openvino", lambda model, threads, precision: asked.append(precision))
+    model = copied.catalog.models[ink_model]
+    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
+    Classifier(Catalog(models), Settings.from_env({"INKLING_PRECISION": "bf16"})).warm()
+    assert asked == [precision]
+
+
 def test_a_hasty_answer_is_of_a_twin_that_is_made_once(copied, ink_model, drawing, monkeypatch):
     asked, right = [], runtime.Compiled.twin
 
@@ -235,6 +248,7 @@ def test_a_hasty_answer_is_of_a_twin_that_is_made_once(copied, ink_model, drawin
     (usual,), (hasty,), (again,) = (copied.answer([prepared], ink_model, hurry) for hurry in (False, True, True))
     assert asked == ["bf16"]
     assert usual.label == hasty.label
+    assert not runtime.has_bfloat16() or (usual.probabilities != hasty.probabilities).any()
     assert usual.probabilities == pytest.approx(hasty.probabilities, abs=0.05)
     assert (hasty.probabilities == again.probabilities).all()
 

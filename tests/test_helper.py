@@ -216,7 +216,8 @@ def test_it_can_do_nothing_else(pool, monkeypatch):
 
 def test_a_lower_limit_of_the_system_stays():
     code = ("import sys; from inkling import intake; from inkling.settings import Settings; "
-            "print(intake.read_file(sys.stdin.buffer.read(), 'a.gif', Settings.from_env({})).size)")
+            "settings = Settings.from_env({'INKLING_REQUEST_SECONDS': '60'}); "
+            "print(intake.read_file(sys.stdin.buffer.read(), 'a.gif', settings).size)")
     done = subprocess.run(["sh", "-c", 'ulimit -d 500000; exec "$0" -c "$1"', sys.executable, code], input=GIF,
                           cwd=ROOT, capture_output=True)
     assert done.stdout == b"(120, 80)\n", done.stderr

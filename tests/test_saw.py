@@ -1,6 +1,7 @@
 """The steps that are shown are those that were taken: the last of them is what the model got."""
 
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -90,17 +91,23 @@ def test_fixed_filters_are_no_layers_to_look_at(classifier, drawing, name):
     assert saw.layers(classifier, drawing, name) is None
 
 
-def test_the_first_layer_is_opened_once_and_only_when_asked_for(monkeypatch, classifier, drawing, ink_model):
+def test_the_first_layers_are_opened_for_a_look_and_not_kept(monkeypatch, classifier, drawing, ink_model):
     from inkling import runtime
 
     opened_now, open_layers = [], runtime.open_layers
-    monkeypatch.setattr(runtime, "open_layers", lambda *args: opened_now.append(1) or open_layers(*args))
+
+    def note(*args):
+        layers = open_layers(*args)
+        opened_now.append(weakref.ref(layers))
+        return layers
+
+    monkeypatch.setattr(runtime, "open_layers", note)
     fresh = Classifier(classifier.catalog, Settings.from_env({"INKLING_THREADS": "1"}))
     fresh.classify_one(drawing, ink_model)
     assert opened_now == []
     for _ in range(2):
         first, later = fresh.layers(fresh.prepare(drawing, ink_model), ink_model)
-    assert opened_now == [1]
+    assert [layers() for layers in opened_now] == [None, None]
     assert first.shape[0] >= 16
     assert first.shape[1:] == (28, 28)
     assert later.shape[1] <= 28

@@ -12,9 +12,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
+from gunicorn.http.unreader import SocketUnreader
 
 from benchmarks.pictures import form
 from benchmarks.servers import free_port
@@ -132,6 +134,25 @@ def test_without_a_number_there_is_a_worker_a_core(monkeypatch, asked, workers):
     settings = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     assert settings["workers"] == workers
     assert settings["raw_env"] == [f"WEB_CONCURRENCY={workers}"]  # by which the app divides the cores
+
+
+def test_of_a_body_no_more_is_read_ahead_than_the_app_asks_for():
+    """What is read beyond is copied again at every read."""
+    asked, settings = [], runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+
+    class Socket:
+        def setsockopt(self, *_):
+            pass
+
+        def recv(self, size):
+            asked.append(size)
+            return bytes(size)
+
+    unreader = SocketUnreader(Socket())
+    settings["pre_request"](None, SimpleNamespace(unreader=unreader))
+    for _ in range(3):
+        assert len(unreader.read(2**16, read_ahead=10**6)) == 2**16
+    assert asked == [2**16] * 3
 
 
 def test_models_are_open_before_the_first_request(server):
@@ -282,7 +303,7 @@ def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
         workers = server.workers
         where = server.upload(png, "a.png", ink_model)[1]["Location"]
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
         assert "Traceback" not in server.log
         with pytest.raises(OSError, match="refused"):

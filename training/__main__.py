@@ -164,10 +164,12 @@ def export(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Measures the ONNX file of a model; fails when its accuracy is not the card's."""
     model = find_trained(args.name, args.models)
-    from inkling.runtime import open_openvino
+    from inkling.runtime import has_bfloat16, open_openvino
     from training import registry, strangers
     from training.evaluate import measure
 
+    if args.precision == "bf16" and not has_bfloat16():
+        raise ValueError("this processor has no bfloat16")
     card = model.card
     dataset = load_for(card, args.limit)
     recipe = registry.recipes().get(card.name)

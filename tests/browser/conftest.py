@@ -8,11 +8,14 @@ import threading
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
 from app import create_app
 from inkling.catalog import sha256
 from inkling.settings import Settings
+
+expect.set_options(timeout=30_000)  # on a busy machine, an answer may take long
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +63,11 @@ def models(tmp_path_factory, models_folder):
 def base_url(tmp_path_factory, models):
     """The address of the app, which serves while the tests run."""
     settings = Settings.from_env({
-        "INKLING_MODELS": str(models), "INKLING_PICTURES": str(tmp_path_factory.mktemp("pictures"))})
-    server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
+        "INKLING_MODELS": str(models), "INKLING_PICTURES": str(tmp_path_factory.mktemp("pictures")),
+        "INKLING_REQUEST_SECONDS": "60", "INKLING_RATE_LIMIT": "0"})
+    app = create_app(settings)
+    app.extensions["inkling"].classifier.warm()
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

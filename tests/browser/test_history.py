@@ -20,6 +20,7 @@ def filled(open_page, cat):
             page.get_by_role("button", name="Tell me what it is").click()
             page.wait_for_url("**/results/*")
         page.get_by_role("link", name="History").click()
+        page.wait_for_url("**/history")
         return page
 
     return filled

@@ -69,21 +69,43 @@ def test_a_number_by_keyboard_moves_the_slider(lab):
     assert focused(lab) == "s1-high"
 
 
-@pytest.mark.parametrize(("control", "value"), [("#s1-low", "400"), ("[data-of=s1-low]", "400"), ("#s1-aperture", "7")])
-def test_what_is_changed_before_the_script_has_come_counts_too(new_context, control, value):
+@pytest.fixture
+def slow_page(new_context):
+    """The lab on a slow line: (page, what lets its script come)."""
     page, held = new_context().new_page(), []
-    page.route("**/lab.js", lambda route: held.append(route))
-    page.goto("/lab?step=canny", wait_until="commit")
-    field = page.locator(control)
-    if control == "#s1-aperture":
-        field.select_option(value)
-    else:
-        field.fill(value)
+    page.route("**/lab.js", lambda route: held.append(route), times=1)
+    with page.expect_request("**/lab.js"):
+        page.goto("/lab?step=canny", wait_until="commit")
+    return page, lambda: held.pop().continue_()
+
+
+@pytest.mark.parametrize(("changes", "number"), [
+    ([("#s1-low", "400")], "400"), ([("[data-of=s1-low]", "400")], "400"),
+    ([("[data-of=s1-low]", "400"), ("#s1-low", "300")], "300"), ([("#s1-low", "20000")], "20000")])
+def test_a_number_changed_before_the_script_has_come_counts_too(slow_page, changes, number):
+    page, go_on = slow_page
+    for control, value in changes:
+        page.fill(control, value)
     before = after(page)
-    held.pop().continue_()
+    go_on()
     expect(page.locator("[data-part=after]")).not_to_have_attribute("src", before)
-    expect(page.locator("[data-part=code]")).to_contain_text(value)
-    expect(page.locator("#s1-low")).to_have_value(page.input_value("[data-of=s1-low]"))
+    expect(page.locator("[data-part=code]")).to_contain_text(f"cv2.Canny(picture, {number}, 150")
+    expect(page.locator("#s1-low")).to_have_value(number)
+    expect(page.locator("[data-of=s1-low]")).to_have_value(str(min(int(number), 500)))
+
+
+def test_so_does_a_choice(slow_page):
+    page, go_on = slow_page
+    page.select_option("#s1-aperture", "7")
+    go_on()
+    expect(page.locator("[data-part=code]")).to_contain_text("apertureSize=7")
+
+
+def test_so_does_a_photo(slow_page, cat):
+    page, go_on = slow_page
+    page.set_input_files("#image", cat)
+    sent(page, go_on)
+    expect(page.locator("[name=picture]")).to_have_count(1)
 
 
 @pytest.mark.parametrize("query", ["step=canny&1.high=50000", "step=adaptive&step=rotate&step=brightness&step=binary"])

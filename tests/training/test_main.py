@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from inkling import catalog
+from inkling import catalog, runtime
 from inkling.catalog import InputSpec
 from training import __main__ as cli
 from training import augment, data, evaluate, export, fit, registry
@@ -87,6 +87,23 @@ def test_train_makes_a_model_that_evaluate_confirms(run, models):
     assert status == 1
     assert text.endswith("The accuracy is not the card's.")
     assert run("evaluate", "toy", "--limit", "20")[0] == 0  # a quick look gives no verdict
+
+
+@pytest.mark.parametrize("processor", [True, False])
+def test_evaluate_says_what_bfloat16_costs_where_there_is_one(run, models, monkeypatch, processor):
+    """Of any model, even of one that is never served so."""
+    asked, right = [], runtime.compile_onnx
+    run("train", "toy", "--epochs", "1", "--seed", "3")
+
+    def note(path, threads, precision):
+        asked.append(precision)
+        return right(path, threads)
+
+    monkeypatch.setattr(runtime, "compile_onnx", note)
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda: processor)
+    status, text = run("evaluate", "toy", "--precision", "bf16")
+    assert (status, asked) == ((0, ["bf16"]) if processor else (1, []))
+    assert processor or text.endswith("this processor has no bfloat16")
 
 
 def test_of_several_seeds_the_median_on_held_out_pictures_is_kept_and_all_are_recorded(run, models):
@@ -198,7 +215,7 @@ def test_a_signal_in_the_middle_of_training_stops_it(models):
                "--models", str(models)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    deadline = threading.Timer(120, process.kill)
+    deadline = threading.Timer(220, process.kill)
     deadline.start()
     try:
         assert any(line.startswith("Epoch 2/") for line in process.stdout)
