@@ -222,7 +222,7 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
         for connection in uploads:
             connection.close()
         assert all(map(is_kept, finished))
-        assert one.process.wait(60) == 0
+        assert one.process.wait(30) == 0
         assert {other.ask("GET", headers["Location"])[0] for _, headers, _ in finished} == {200}
 
 

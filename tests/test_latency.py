@@ -56,7 +56,7 @@ def test_stopped_it_opens_no_further_model(few, monkeypatch):
 def test_starting_takes_no_time_and_nothing_runs_before_the_delay(few):
     stopwatch, start = Stopwatch(), time.perf_counter()
     stopwatch.start(few, delay=30)
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 1
     assert (stopwatch.milliseconds, stopwatch.done) == ({}, False)
     stopwatch.stop()
     assert time.perf_counter() - start < 10, "stopping ends the wait"

@@ -303,7 +303,7 @@ def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
         workers = server.workers
         where = server.upload(png, "a.png", ink_model)[1]["Location"]
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(60) == 0
+        assert server.process.wait(20) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
         assert "Traceback" not in server.log
         with pytest.raises(OSError, match="refused"):
