@@ -12,12 +12,15 @@ import sys
 import tempfile
 from contextlib import suppress
 
+from inkling import config
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds it later
 
 from gunicorn import glogging  # noqa: E402
 
-from inkling import logs, runtime  # noqa: E402
-from inkling.settings import BadSetting, Settings  # noqa: E402
+from inkling.config import BadSetting, Settings  # noqa: E402
+from inkling.recognition import runtimes  # noqa: E402
+from inkling.web.edge import logs  # noqa: E402
 
 try:
     # Here, before workers would try again and again.
@@ -30,7 +33,7 @@ HOST = os.environ.get("INKLING_HOST") or ("0.0.0.0" if PORT else "127.0.0.1")
 SHARED = "/dev/shm" if os.path.isdir("/dev/shm") else None  # memory that looks like a folder
 
 bind = f"{HOST}:{PORT or 5000}"
-workers = int(os.environ.get("WEB_CONCURRENCY") or runtime.cores())
+workers = int(os.environ.get("WEB_CONCURRENCY") or config.cores())
 if workers < 1:
     raise SystemExit(f"Inkling did not start. WEB_CONCURRENCY must be a whole number from 1. Received: {workers}")
 # The app divides the cores among its workers.
@@ -76,7 +79,7 @@ def on_starting(_server):
     for library in LIBRARIES:
         importlib.import_module(library)
     if settings.runtime == "openvino":
-        runtime.openvino()
+        runtimes.openvino()
     gc.freeze()  # or a look for garbage would write to all of it, and nothing be shared any longer
 
 
@@ -132,7 +135,7 @@ def post_fork(_server, worker):
 
 def post_worker_init(worker):
     """Opens the models before the first request; in the background they are measured, and what is kept is pruned."""
-    from inkling.web import metrics
+    from inkling.web.edge import metrics
 
     inkling = worker.app.wsgi().extensions["inkling"]
     inkling.classifier.warm()

@@ -3,7 +3,7 @@
     python -m benchmarks.decode [--rounds 15] [--megapixels 12]
 
 The pictures are made here: a drawing as the canvas sends it, and a photo of 12 megapixels in each format. "Worker" is
-`intake.decode` in this process, "helper" the same in a process of `inkling.helper`, which is running; both get the file
+`reading.decode` in this process, "helper" the same in a process of `sandbox`, which is running; both get the file
 as `intake` hands it on and return a picture of at least 1024 pixels. Memory is the most that a process of its own held
 while it decoded that one picture in this way, less what it held before: the worker's, which all requests share.
 """
@@ -22,9 +22,9 @@ from pillow_heif import register_heif_opener
 from tqdm import tqdm
 
 from benchmarks.pictures import encoded, scene, three
-from inkling import helper, intake
-from inkling.intake import Job
-from inkling.settings import ROOT, Settings
+from inkling.config import ROOT, Settings
+from inkling.pictures import reading, sandbox
+from inkling.pictures.reading import Job
 
 register_heif_opener()
 AT_LEAST = 1024
@@ -41,7 +41,7 @@ ROWS = {  # what it is -> Pillow's format, how it is saved, and whether it is a 
 
 def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool]:
     """What `intake` makes of a file: the job, the bytes that go with it, and whether it is plain."""
-    still = intake.STILLS[kind](data, settings.max_frames) if kind in intake.STILLS else intake.Still(data, None)
+    still = reading.STILLS[kind](data, settings.max_frames) if kind in reading.STILLS else reading.Still(data, None)
     seconds = settings.decode_seconds * 10  # on a busy machine, too
     job = Job(kind, still.frames, AT_LEAST, seconds, seconds, settings.max_pixels, settings.max_frames)
     return job, still.data, still.plain
@@ -49,8 +49,8 @@ def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool
 
 def ways(settings: Settings) -> dict[str, Callable[[bytes, Job], object]]:
     """Both ways to decode."""
-    pool = helper.Pool(settings.decode_memory)
-    return {"worker": intake.decode, "helper": lambda data, job: intake.picture_of(*pool.ask(job._asdict(), data))}
+    pool = sandbox.Pool(settings.decode_memory)
+    return {"worker": reading.decode, "helper": lambda data, job: reading.picture_of(*pool.ask(job._asdict(), data))}
 
 
 def peak(way: str, path: Path, kind: str) -> float:

@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from inkling.catalog import Catalog, Model, read_catalog
-from inkling.classifier import Classifier, Prepared
-from inkling.explain import Explainer, cover, hottest
-from inkling.settings import Settings
+from inkling.config import Settings
+from inkling.recognition.catalog import Catalog, Model, read_catalog
+from inkling.recognition.explain import Explainer, cover, hottest
+from inkling.recognition.predictor import Classifier, Prepared
 from training import data
 
 TENTH = 0.1

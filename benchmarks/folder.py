@@ -22,9 +22,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from app import create_app
-from inkling import folder, pixels, runtime
-from inkling.settings import Settings
+from inkling import folder
+from inkling.config import Settings
+from inkling.recognition import inputs, runtimes
+from inkling.web.app import create_app
 
 SIZE = (640, 480)
 QUALITY, GRAIN = 80, 7  # 45 KB a photo, as real ones of this size and quality have
@@ -76,10 +77,10 @@ class Contest:
         self._runner, self._name, self._root = app.test_cli_runner(), name, root
         inkling = app.extensions["inkling"]
         model = inkling.classifier.catalog.models[name]
-        self._network = runtime.open_openvino(model, inkling.settings.threads or os.cpu_count(),
+        self._network = runtimes.open_openvino(model, inkling.settings.threads or os.cpu_count(),
                                               inkling.settings.precision)
         with Image.open(next(root.iterdir())) as image:
-            one = pixels.scale(pixels.prepare(image.convert("RGB"), model.card.input)[None], model.card.input.scaling)
+            one = inputs.scale(inputs.prepare(image.convert("RGB"), model.card.input)[None], model.card.input.scaling)
         self._count = len(list(root.iterdir()))
         speeds = {}
         for size in BATCHES:

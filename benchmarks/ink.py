@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from inkling import pixels, runtime
-from inkling.catalog import Model, read_catalog
+from inkling.recognition import inputs, runtimes
+from inkling.recognition.catalog import Model, read_catalog
 from training import data
 from training.redraw import Hand, redraw
 
@@ -46,18 +46,18 @@ def conditions() -> Iterator[tuple[str, Hand]]:
         yield f"JPEG {quality}", replace(PLAIN, jpeg=quality)
 
 
-def accuracy(model: Model, batch: np.ndarray, y: np.ndarray, network: runtime.Runtime) -> float:
+def accuracy(model: Model, batch: np.ndarray, y: np.ndarray, network: runtimes.Runtime) -> float:
     """Share of uint8 [n, 28, 28, 1] read right."""
-    return float(np.mean(network(pixels.scale(batch, model.card.input.scaling)).argmax(axis=1) == y))
+    return float(np.mean(network(inputs.scale(batch, model.card.input.scaling)).argmax(axis=1) == y))
 
 
 def measure(model: Model, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, float]]:
     """(condition, accuracy) of a model on drawings uint8 [n, 28, 28]."""
-    network = runtime.open_openvino(model)
+    network = runtimes.open_openvino(model)
     yield "data set's bitmap", accuracy(model, x[..., None], y, network)
     for name, hand in conditions():
         drawn = (redraw(bitmap, hand) for bitmap in x)
-        batch = np.stack([pixels.ink(picture, model.card.input.layout)
+        batch = np.stack([inputs.ink(picture, model.card.input.layout)
                           for picture in tqdm(drawn, name, len(x), leave=False)])
         yield name, accuracy(model, batch, y, network)
 

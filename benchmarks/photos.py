@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 from tqdm import tqdm
 
-from inkling import pixels, runtime
-from inkling.catalog import Model, read_catalog
+from inkling.recognition import inputs, runtimes
+from inkling.recognition.catalog import Model, read_catalog
 from training import data
 from training.redraw import through_jpeg
 
@@ -56,17 +56,17 @@ def prepared(x: np.ndarray, model: Model, change: Change) -> Iterator[np.ndarray
     """Batches of changed photos uint8 [n, h, w, 3] as the network takes them."""
     for start in range(0, len(x), BATCH):
         photos = (change(Image.fromarray(x[i]), i % 8 / 7) for i in range(start, min(start + BATCH, len(x))))
-        batch = np.stack([pixels.prepare(photo, model.card.input) for photo in photos])
-        yield pixels.scale(batch, model.card.input.scaling)
+        batch = np.stack([inputs.prepare(photo, model.card.input) for photo in photos])
+        yield inputs.scale(batch, model.card.input.scaling)
 
 
-def accuracy(network: runtime.Runtime, x: np.ndarray, y: np.ndarray, model: Model, name: str) -> float:
+def accuracy(network: runtimes.Runtime, x: np.ndarray, y: np.ndarray, model: Model, name: str) -> float:
     """Share of changed photos that is recognised."""
     batches = tqdm(prepared(x, model, CONDITIONS[name]), name, -(-len(x) // BATCH), leave=False)
     return float(np.mean(np.concatenate([network(batch).argmax(axis=1) for batch in batches]) == y))
 
 
-def milliseconds(network: runtime.Runtime, x: np.ndarray, model: Model) -> float:
+def milliseconds(network: runtimes.Runtime, x: np.ndarray, model: Model) -> float:
     """Median time of the network for one photo."""
     times = []
     for batch in prepared(x[:TIMED], model, CONDITIONS["plain"]):
@@ -80,7 +80,7 @@ def milliseconds(network: runtime.Runtime, x: np.ndarray, model: Model) -> float
 def report(model: Model, limit: int) -> None:
     """Prints the table of one model."""
     test = data.load(model.card.training.dataset, limit=limit).test
-    network = runtime.open_openvino(model)
+    network = runtimes.open_openvino(model)
     took = milliseconds(network, test.x, model)
     print(f"\n{model.card.name}, {len(test.y)} test photos, {took:.2f} ms each\n")
     print("| condition | accuracy | against plain |\n| --- | --- | --- |")

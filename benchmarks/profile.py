@@ -22,24 +22,25 @@ from flask.json.provider import DefaultJSONProvider
 from tqdm import tqdm
 from werkzeug.formparser import FormDataParser
 
-from app import create_app
 from benchmarks.pictures import digit, form
-from inkling import intake, pixels, runtime
-from inkling.settings import Settings
+from inkling.config import Settings
+from inkling.pictures import reading
+from inkling.recognition import inputs, runtimes
+from inkling.web.app import create_app
 
 WARM = 50  # requests before the first that counts
 PERCENTILE = 10
 STAGES = {  # stage -> where the functions that do it stand
     "read the form": [(FormDataParser, "parse")],
-    "decode the picture": [(intake, "read_stream")],
-    "ink: find it": [(pixels, "find_ink")],
-    "ink: measure the line": [(pixels, "line_width")],
-    "ink: remove specks": [(pixels, "without_specks")],
-    "ink: place": [(pixels, "place")],
-    "ink: redraw the line": [(pixels, "redraw_line")],
-    "ink: centre": [(pixels, "centre_by_mass")],
-    "ink: the rest": [(pixels, "ink_steps")],
-    "network": [(runtime.Answering, "answer")],
+    "decode the picture": [(reading, "read_stream")],
+    "ink: find it": [(inputs, "find_ink")],
+    "ink: measure the line": [(inputs, "line_width")],
+    "ink: remove specks": [(inputs, "without_specks")],
+    "ink: place": [(inputs, "place")],
+    "ink: redraw the line": [(inputs, "redraw_line")],
+    "ink: centre": [(inputs, "centre_by_mass")],
+    "ink: the rest": [(inputs, "ink_steps")],
+    "network": [(runtimes.Answering, "answer")],
     "write the answer": [(DefaultJSONProvider, "response")],
 }
 

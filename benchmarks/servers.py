@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inkling.settings import ROOT
+from inkling.config import ROOT
 
 PATIENCE = 300  # seconds until a server must have answered
 INKLING = [sys.executable, "-m", "gunicorn", "app:app"]

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from inkling.catalog import read_card, read_catalog
-from inkling.classifier import Classifier
+from inkling.config import Settings
 from inkling.corrections import folder_of
-from inkling.settings import Settings
+from inkling.recognition.card import read_card
+from inkling.recognition.catalog import read_catalog
+from inkling.recognition.predictor import Classifier
 from training import __main__ as training
 
 MODEL = "digits-cnn"

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.orm import Mapped, mapped_column
 
-from inkling import intake
-from inkling.classifier import Classifier, Prediction, Prepared
-from inkling.intake import Rejected
-from inkling.settings import Settings
-from inkling.store import ID_BYTES, LARGEST, Base, Row, Store, StoreError, at_most, now
+from inkling.config import Settings
+from inkling.pictures import reading
+from inkling.problems import Problem
+from inkling.recognition.predictor import Classifier, Prediction, Prepared
+from inkling.storage.store import ID_BYTES, LARGEST, Base, Row, Store, StoreError, at_most, now
 
 LONGEST = 255  # bytes of a file's name
 
@@ -72,14 +72,14 @@ class Answered:
     """One of the pictures sent, with what the model says of it, or why it says nothing."""
 
     name: str  # of the file
-    answer: Prediction | Rejected
+    answer: Prediction | Problem
     kept: Image.Image | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def entry(self) -> Entry:
         """It as long as it has no result."""
-        problem = self.answer if isinstance(self.answer, Rejected) else None
+        problem = self.answer if isinstance(self.answer, Problem) else None
         return Entry(self.name, reason=problem and problem.reason, received=problem.received if problem else "")
 
 
@@ -90,16 +90,16 @@ class Batches:
         self._store, self._settings = store, settings
 
     def answer(self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier,
-               deadline: intake.Deadline) -> list[Answered]:
+               deadline: reading.Deadline) -> list[Answered]:
         """Answers (name, open file) pairs in one run.
 
         Files are read one after the other, so that no two large pictures are in memory at once.
 
         Raises:
-            Rejected: "too-many", "unknown-model" or "model-unavailable".
+            Problem: "too-many", "unknown-model" or "model-unavailable".
         """
         if len(files) > self._settings.max_batch:
-            raise Rejected("too-many", f"At most {self._settings.max_batch} pictures go together. "
+            raise Problem("too-many", f"At most {self._settings.max_batch} pictures go together. "
                                        f"Received: {len(files)}.", f"{len(files)} pictures")
         pictures = [_read(name, file, deadline, model, classifier) for name, file in files]
         answers = classifier.answer([each.prepared if isinstance(each, Picture) else each for each in pictures], model)
@@ -155,20 +155,20 @@ class Batches:
             session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
 
 
-def _read(name: str, file: BinaryIO, deadline: intake.Deadline, model: str, classifier: Classifier
-          ) -> Picture | Rejected:
+def _read(name: str, file: BinaryIO, deadline: reading.Deadline, model: str, classifier: Classifier
+          ) -> Picture | Problem:
     start = time.perf_counter()
     try:
         with deadline.share() as settings:
-            image = intake.read_stream(file, name, settings, at_least=LARGEST)
+            image = reading.read_stream(file, name, settings, at_least=LARGEST)
         decode = round((time.perf_counter() - start) * 1e3, 3)
         return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)
-    except Rejected as error:
+    except Problem as error:
         return error
 
 
-def _answered(name: str, picture: Picture | Rejected, answer: Prediction | Rejected) -> Answered:
-    if isinstance(answer, Rejected):
+def _answered(name: str, picture: Picture | Problem, answer: Prediction | Problem) -> Answered:
+    if isinstance(answer, Problem):
         return Answered(name, answer)
     return Answered(name, answer, picture.kept, {"decode": picture.decode} | answer.milliseconds)
 

@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from inkling import corrections as written
 from inkling import folder
-from inkling.classifier import Classifier, Prediction
+from inkling.csvtable import Sheet
 from inkling.folder import Answered
-from inkling.intake import Rejected
-from inkling.prune import prune as clear
-from inkling.sheet import Sheet
-from inkling.store import StoreError
+from inkling.problems import Problem
+from inkling.recognition.predictor import Classifier, Prediction
+from inkling.storage.retention import prune as clear
+from inkling.storage.store import StoreError
 
 
 @click.command()
@@ -42,7 +42,7 @@ def classify(paths: tuple[Path, ...], model: str | None, as_json: bool, table: P
     try:
         answers = folder.classify(files, model, inkling.classifier, inkling.settings)
         failed = _tabulate(answers, table, len(files)) if table else _say(answers, as_json)
-    except Rejected as error:
+    except Problem as error:
         raise click.ClickException(str(error)) from error
     sys.exit(1 if failed else 0)
 
@@ -136,7 +136,7 @@ def _say(answers: Iterable[Answered], as_json: bool) -> int:
     """Prints a line a file; returns how many could not be classified."""
     failed = 0
     for file, answer, decode in answers:
-        if not isinstance(answer, Rejected):
+        if not isinstance(answer, Problem):
             click.echo(_as_json(file, answer, decode) if as_json else _as_text(file, answer))
             continue
         failed += 1
@@ -152,7 +152,7 @@ def _tabulate(answers: Iterable[Answered], table: Path, total: int) -> int:
         with _whole(table) as file:
             sheet = Sheet(file)
             for path, answer, _ in tqdm(answers, table.name, total, unit=" files", disable=None):
-                if isinstance(answer, Rejected):
+                if isinstance(answer, Problem):
                     failed += 1
                     sheet.problem(str(path), answer.reason, str(answer))
                 else:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from inkling.store import NONE_OF_THESE, Store
+from inkling.storage.store import NONE_OF_THESE, Store
 
 
 def export(store: Store, target: Path) -> tuple[int, int]:

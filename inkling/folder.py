@@ -9,10 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from inkling import intake, pixels, runtime
-from inkling.classifier import Classifier, Prediction, Prepared
-from inkling.intake import Rejected
-from inkling.settings import Settings
+from inkling import config
+from inkling.config import Settings
+from inkling.pictures import reading
+from inkling.problems import Problem
+from inkling.recognition import inputs
+from inkling.recognition.predictor import Classifier, Prediction, Prepared
 
 BATCH = 16  # pictures that are answered in one call: more are no faster
 AHEAD = 2 * BATCH  # pictures that are read before the network is ready for them
@@ -22,7 +24,7 @@ class Answered(NamedTuple):
     """A file and what is said of it."""
 
     file: Path
-    answer: Prediction | Rejected
+    answer: Prediction | Problem
     decode: float = 0.0  # milliseconds
 
 
@@ -38,23 +40,23 @@ def classify(files: Iterable[Path], name: str, classifier: Classifier, settings:
     """Answers each file, in order; never holds more than a few decoded pictures at a time.
 
     Raises:
-        Rejected: "unknown-model" or "model-unavailable".
+        Problem: "unknown-model" or "model-unavailable".
     """
-    enough = pixels.enough(classifier.card(name).input)
+    enough = inputs.enough(classifier.card(name).input)
 
-    def read(file: Path) -> tuple[Path, Prepared | Rejected, float]:
+    def read(file: Path) -> tuple[Path, Prepared | Problem, float]:
         start, decode = time.perf_counter(), 0.0
         try:
             with file.open("rb") as stream:
-                image = intake.read_stream(stream, file.name, settings, enough)
+                image = reading.read_stream(stream, file.name, settings, enough)
             decode = round((time.perf_counter() - start) * 1e3, 3)
             return file, classifier.prepare(image, name), decode
-        except Rejected as error:
+        except Problem as error:
             return file, error, decode
         except OSError as error:
-            return file, Rejected("missing", f"The file cannot be read: {error.strerror}.", file.name[:40]), decode
+            return file, Problem("missing", f"The file cannot be read: {error.strerror}.", file.name[:40]), decode
 
-    pictures = _ahead(read, files, runtime.cores())
+    pictures = _ahead(read, files, config.cores())
     while batch := list(islice(pictures, BATCH)):
         read_files, seen, decoded = zip(*batch, strict=True)
         yield from map(Answered, read_files, classifier.answer(seen, name), decoded)

@@ -20,8 +20,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from IPython.display import SVG, display  # noqa: E402
 
-from inkling.catalog import Model, read_catalog  # noqa: E402
-from inkling.settings import Settings  # noqa: E402
+from inkling.config import Settings  # noqa: E402
+from inkling.recognition.catalog import Model, read_catalog  # noqa: E402
 from training.targets import TARGETS  # noqa: E402
 
 MODELS = Settings.from_env().models

@@ -10,11 +10,11 @@ import hypothesis
 import pytest
 from PIL import Image, ImageDraw
 
-from app import create_app
-from inkling.catalog import read_catalog
-from inkling.classifier import Classifier
-from inkling.latency import Stopwatch
-from inkling.settings import Settings
+from inkling.config import Settings
+from inkling.recognition.catalog import read_catalog
+from inkling.recognition.latency import Stopwatch
+from inkling.recognition.predictor import Classifier
+from inkling.web.app import create_app
 from tests.kept import kept as kept_in
 
 INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"

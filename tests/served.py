@@ -15,7 +15,7 @@ from benchmarks import servers
 from benchmarks.pictures import form
 from benchmarks.servers import INKLING as START
 from benchmarks.servers import free_port
-from inkling.settings import ROOT
+from inkling.config import ROOT
 from tests.net import ask
 
 WORKERS = 2

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from inkling.settings import ROOT
+from inkling.config import ROOT
 
 COMMAND = [sys.executable, "-m", "pip_audit", "-r", str(ROOT / "requirements-serve.txt"), "--no-deps", "--disable-pip",
            "--format", "json", "--progress-spinner", "off", "--timeout", "10"]

@@ -26,10 +26,13 @@ from urllib.parse import quote
 
 import atheris
 
+from inkling import problems
+from inkling.recognition.card import read_card
+
 with atheris.instrument_imports(include=["inkling"]):
-    from app import create_app
-    from inkling import catalog, intake
-    from inkling.settings import EXTENSIONS, ROOT, Settings
+    from inkling.config import EXTENSIONS, ROOT, Settings
+    from inkling.pictures import reading
+    from inkling.web.app import create_app
 
 SETTINGS = replace(Settings.from_env({}), max_bytes=200_000, max_pixels=250_000, max_frames=5, rate_limit=0)
 SLOW, MEGABYTES, LONGEST = 10, 2048, 8192  # of one input: seconds, of the process, bytes
@@ -41,10 +44,10 @@ SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def files():
-    """A file with a name: an RGB picture within the limits, or `Rejected` with a known reason."""
+    """A file with a name: an RGB picture within the limits, or `Problem` with a known reason."""
     def one(data: bytes) -> None:
         name = f"a.{EXTENSIONS[data[0] % len(EXTENSIONS)]}" if data else ""
-        _picture(lambda: intake.read_file(data[1:], name, SETTINGS))
+        _picture(lambda: reading.read_file(data[1:], name, SETTINGS))
 
     return one
 
@@ -53,8 +56,8 @@ def texts():
     """A data URL or base64: the same."""
     def one(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
-        _picture(lambda: intake.read_data_url(text, SETTINGS))
-        _picture(lambda: intake.read_base64(text, SETTINGS))
+        _picture(lambda: reading.read_data_url(text, SETTINGS))
+        _picture(lambda: reading.read_base64(text, SETTINGS))
 
     return one
 
@@ -67,7 +70,7 @@ def cards():
     def one(data: bytes) -> None:
         (folder / "card.json").write_bytes(data)
         try:
-            card = catalog.read_card(folder)
+            card = read_card(folder)
         except ValueError as error:
             expect(len(str(error)) < 1000, error)
         else:
@@ -99,8 +102,8 @@ def api():
 def _picture(read) -> None:
     try:
         image = read()
-    except intake.Rejected as error:
-        expect(error.reason in intake.REASONS, error.reason)
+    except problems.Problem as error:
+        expect(error.reason in problems.REASONS, error.reason)
         expect(error.received.isprintable(), error.received)
     else:
         expect(image.mode == "RGB", image.mode)
@@ -127,7 +130,7 @@ def seeds(target: str) -> list[bytes]:
     pictures = []
     for extension in EXTENSIONS:
         file = io.BytesIO()
-        Image.linear_gradient("L").resize((24, 16)).convert("RGB").save(file, intake.MEDIA_TYPES[f"image/{extension}"])
+        Image.linear_gradient("L").resize((24, 16)).convert("RGB").save(file, reading.MEDIA_TYPES[f"image/{extension}"])
         pictures.append(file.getvalue())
     encoded = [base64.b64encode(data) for data in pictures]
     return {

@@ -17,7 +17,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
 
-from inkling.settings import ROOT
+from inkling.config import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 COLOURS = 48

@@ -16,8 +16,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
-from app import create_app
-from inkling.settings import ROOT, Settings
+from inkling.config import ROOT, Settings
+from inkling.web.app import create_app
 
 DOCS = ROOT / "docs"
 FISH = [  # strokes on a 400-pixel canvas

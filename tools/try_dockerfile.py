@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from inkling.settings import ROOT
+from inkling.config import ROOT
 
 RELEASES = {"bookworm": "3.11", "trixie": "3.13"}  # Debian -> its Python
 PACKAGES = "python3,python3-venv,ca-certificates"

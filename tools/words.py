@@ -13,10 +13,12 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from babel.messages.pofile import read_po, write_po
 from werkzeug.exceptions import default_exceptions
 
-from inkling import intake, lab
-from inkling.catalog import TASKS, ModelCard, read_catalog
-from inkling.settings import ROOT
-from inkling.web.words import CATALOGUES, UNITS
+from inkling import problems
+from inkling.config import ROOT
+from inkling.lab import operations
+from inkling.recognition.card import ModelCard
+from inkling.recognition.catalog import TASKS, read_catalog
+from inkling.web.edge.language import CATALOGUES, UNITS
 
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
 FOR_PROGRAMS = ("api.py", "openapi.py")  # what they say stays English
@@ -81,7 +83,7 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
         yield "inkling/classifier.py", wording, None
     for unit in UNITS:
         yield "inkling/intake.py", unit, None
-    for reason in intake.REASONS.values():
+    for reason in problems.REASONS.values():
         yield "inkling/intake.py", reason.title, None
         yield "inkling/intake.py", reason.advice, None
     for text in of_lab():
@@ -100,12 +102,12 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
 
 def of_lab() -> Iterator[str]:
     """What the lab's steps are called and do, and what is said of a wrong value."""
-    yield from lab.PROBLEMS.values()
-    for operation in lab.OPERATIONS.values():
+    yield from operations.PROBLEMS.values()
+    for operation in operations.OPERATIONS.values():
         yield from (operation.title, operation.help)
         for parameter in operation.parameters:
             yield from (parameter.title, parameter.help)
-            yield from parameter.options.values() if isinstance(parameter, lab.Choice) else (parameter.unit,)
+            yield from parameter.options.values() if isinstance(parameter, operations.Choice) else (parameter.unit,)
 
 
 def texts(card: ModelCard) -> list[str]:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from inkling import catalog
-from inkling.catalog import Metrics, Model, ModelCard
+from inkling.recognition import catalog
+from inkling.recognition.card import Metrics, ModelCard
+from inkling.recognition.catalog import Model
 from training import data
 from training.download import DownloadError
 from training.targets import TOLERANCE
@@ -164,7 +165,7 @@ def export(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Measures the ONNX file of a model; fails when its accuracy is not the card's."""
     model = find_trained(args.name, args.models)
-    from inkling.runtime import has_bfloat16, open_openvino
+    from inkling.recognition.runtimes import has_bfloat16, open_openvino
     from training import registry, strangers
     from training.evaluate import measure
 

@@ -16,8 +16,8 @@ import numpy as np
 from keras import layers
 from pydantic import ValidationError
 
-from inkling import catalog, pixels
-from inkling.catalog import InputSpec, ModelCard, sha256
+from inkling.recognition import inputs
+from inkling.recognition.card import InputSpec, ModelCard, read_card, reason, sha256
 from training import export
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -66,7 +66,7 @@ def adopt(file: Path, wanted: Wanted, root: Path) -> tuple[ModelCard, list[str]]
     check_place(root / name, wanted.replace)
     network, notes = load(file), []
     fitting, spec = fit_in(network, wanted, notes)
-    x = pixels.scale(probes(spec), spec.scaling)
+    x = inputs.scale(probes(spec), spec.scaling)
     whole = answering(fitting, x, wanted.labels, notes)
     try:
         card = ModelCard(
@@ -74,7 +74,7 @@ def adopt(file: Path, wanted: Wanted, root: Path) -> tuple[ModelCard, list[str]]
             summary=f"Imported from {file.name}; not measured here.", labels=wanted.labels, input=spec,
             network=export.layers(whole), parameters=whole.count_params(), files={})
     except ValidationError as error:
-        raise ValueError(catalog.reason(error)) from error
+        raise ValueError(reason(error)) from error
     root.mkdir(parents=True, exist_ok=True)
     with export.replacing(root / name) as draft:
         write(whole, x, draft)
@@ -88,7 +88,7 @@ def check_place(folder: Path, replace: bool) -> None:
     if not folder.exists() or replace:
         return
     try:
-        imported = catalog.read_card(folder).training is None
+        imported = read_card(folder).training is None
     except ValueError:
         imported = False
     if not imported:
@@ -135,7 +135,7 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
             kind=wanted.kind, width=width, height=height, channels=3 if wanted.kind == "photo" else channels,
             scaling="unit" if scaling == "raw" else scaling, layout=layout_of(wanted, notes))
     except ValidationError as error:
-        raise ValueError(catalog.reason(error)) from error
+        raise ValueError(reason(error)) from error
     inputs = x = keras.Input((spec.height, spec.width, spec.channels))
     for layer in front:
         x = layer(x)

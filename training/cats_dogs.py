@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from inkling.catalog import InputSpec
+from inkling.recognition.card import InputSpec
 from training import augment, mobilenet, vgg16
 from training.blocks import convolution, residual
 from training.recipe import Recipe

@@ -9,7 +9,7 @@ from keras import layers, ops
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from inkling.catalog import InputSpec
+from inkling.recognition.card import InputSpec
 from training.data import Dataset
 from training.fit import Fitted
 from training.recipe import Recipe, Run

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from inkling import catalog, runtime
-from inkling.catalog import InputSpec, Model
+from inkling.recognition import catalog, runtimes
+from inkling.recognition.card import InputSpec
+from inkling.recognition.catalog import Model
 from training import data, evaluate
 from training.data import Dataset
 from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, CALIBRATION, TARGETS, TOLERANCE, Target
@@ -69,12 +70,12 @@ def measure(model: Model, limit: int | None) -> Measured:
     dataset = load(card.training.dataset, limit, card.training.seed if limit else 0)
     if dataset.labels != card.labels:
         raise ValueError(f"{dataset.name} must have the labels of the card. Received: {', '.join(dataset.labels)}")
-    network = runtime.open_openvino(model)
+    network = runtimes.open_openvino(model)
     raw = evaluate.predict(network, dataset.test.x, card.input)
     return Measured(
         figures=figures(raw, dataset),
         test_size=len(dataset.test.y),
-        calibration_error=evaluate.calibration_error(runtime.tempered(raw, card.temperature), dataset.test.y),
+        calibration_error=evaluate.calibration_error(runtimes.tempered(raw, card.temperature), dataset.test.y),
         milliseconds=milliseconds(network, card.input),
     )
 
@@ -95,7 +96,7 @@ def figures(raw: np.ndarray, dataset: Dataset) -> dict[str, float]:
     return shares
 
 
-def milliseconds(network: runtime.Runtime, spec: InputSpec) -> float:
+def milliseconds(network: runtimes.Runtime, spec: InputSpec) -> float:
     """The median time of one picture."""
     picture = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
     times = []

@@ -12,9 +12,10 @@ import keras
 import numpy as np
 from PIL import Image
 
-from inkling import pixels
-from inkling.catalog import Model, ModelCard, check_file, read_card
 from inkling.corrections import label_of
+from inkling.recognition import inputs
+from inkling.recognition.card import ModelCard, read_card
+from inkling.recognition.catalog import Model, check_file
 from training import familiar, mirror
 from training.data import Dataset, Split, stratified
 from training.fit import Fitted, balanced
@@ -92,7 +93,7 @@ def read(folder: Path, recipe: Recipe, dataset: Dataset) -> Split:
         try:
             x.append(arranged(file, recipe, dataset.train.x.shape[1:3]))
             y.append(dataset.labels.index(label))
-        except pixels.BlankDrawing:
+        except inputs.BlankDrawing:
             print(f"{file} is left out: nothing is drawn in it.", flush=True)
     if not x:
         raise ValueError(f"{folder / recipe.task} must hold drawings. Received: blank drawings only")
@@ -112,9 +113,9 @@ def arranged(file: Path, recipe: Recipe, size: tuple[int, int]) -> np.ndarray:
     except (OSError, ValueError, SyntaxError) as error:
         raise ValueError(f"{file} must be a picture. Received: {error}") from error
     if recipe.input.kind == "ink":
-        return pixels.ink(image, recipe.input.layout)[..., 0]
+        return inputs.ink(image, recipe.input.layout)[..., 0]
     height, width = size
-    return pixels.photo(image, width, height)
+    return inputs.photo(image, width, height)
 
 
 def mixed(recipe: Recipe, dataset: Dataset, taught: Split, seed: int) -> Dataset:

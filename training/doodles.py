@@ -5,7 +5,7 @@ from functools import partial
 import keras
 from keras import layers
 
-from inkling.catalog import InputSpec
+from inkling.recognition.card import InputSpec
 from training import augment
 from training.blocks import convolution, halved, residual
 from training.recipe import Recipe

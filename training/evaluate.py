@@ -16,10 +16,10 @@ from PIL import Image
 from scipy.optimize import minimize_scalar
 from scipy.stats import rankdata
 
-from inkling import pixels
-from inkling.catalog import Bin, ClassMetrics, InputSpec, Metrics, Mistake
-from inkling.classifier import PROBABLY
-from inkling.runtime import Answer, Answering, tempered
+from inkling.recognition import inputs
+from inkling.recognition.card import Bin, ClassMetrics, InputSpec, Metrics, Mistake
+from inkling.recognition.predictor import PROBABLY
+from inkling.recognition.runtimes import Answer, Answering, tempered
 from training.data import Dataset
 from training.fit import arrange
 
@@ -44,7 +44,7 @@ Predict = Callable[[np.ndarray], np.ndarray]  # float32 [n, h, w, c] -> probabil
 def predict(probabilities_of: Predict, x: np.ndarray, spec: InputSpec) -> np.ndarray:
     """A data set's pictures (uint8) -> float32 [n, labels], through the pipeline that serves, in batches."""
     parts = (arrange(part, spec) for part in np.split(x, range(BATCH, len(x), BATCH)))
-    return np.concatenate([probabilities_of(pixels.scale(part, spec.scaling)) for part in parts])
+    return np.concatenate([probabilities_of(inputs.scale(part, spec.scaling)) for part in parts])
 
 
 def answers(network: Answering, x: np.ndarray, spec: InputSpec) -> Answer:
@@ -152,7 +152,7 @@ def group_accuracy(probabilities: np.ndarray, y: np.ndarray, count: int) -> floa
 
 
 def not_sure(answer: Answer, temperature: float, threshold: float, familiar: float | None) -> float:
-    """Share of pictures that are answered "not sure", as `inkling.classifier.wording` says it."""
+    """Share of pictures that are answered "not sure", as `inkling.recognition.predictor.wording` says it."""
     confidence = tempered(answer.probabilities, temperature).max(axis=1)
     return float(np.mean(~known(answer, familiar) | (confidence < min(threshold, PROBABLY))))
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from inkling import pixels, runtime
-from inkling.catalog import InputSpec, Layer, Model, ModelCard, Training, Trial, check_file, sha256
+from inkling.recognition import inputs, runtimes
+from inkling.recognition.card import InputSpec, Layer, ModelCard, Training, Trial, sha256
+from inkling.recognition.catalog import Model, check_file
 from training import evaluate, familiar, mirror, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted, arrange
@@ -78,7 +79,7 @@ def recipe_of(card: ModelCard) -> Recipe:
 
 
 def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path,
-                  train: Split | None = None) -> runtime.Answering:
+                  train: Split | None = None) -> runtimes.Answering:
     """Writes `model.keras` (without the optimizer) and `model.onnx`, and returns the latter as it is served.
 
     Args:
@@ -93,7 +94,7 @@ def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder
     if recipe.mirror:
         whole = mirror.mirrored(whole, recipe.nudge)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
-    x = pixels.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
+    x = inputs.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
     return write_files(whole, x, folder, recipe.spare)
 
 
@@ -104,7 +105,7 @@ def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
     return keras.Model(copy.inputs, copy.outputs, name=model.name)
 
 
-def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None) -> runtime.Answering:
+def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None) -> runtimes.Answering:
     """Writes a model without an optimizer as `model.keras` and `model.onnx`, and returns the latter as it is served.
 
     Args:
@@ -116,7 +117,7 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     """
     if spare is not None:
         round_weights(model, spare)
-    by_keras = runtime.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
+    by_keras = runtimes.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
     wanted = by_keras.answer(x)  # export needs one call before
     model.save(folder / "model.keras")
     with warnings.catch_warnings(action="ignore"):  # tf2onnx's, about names that numpy drops
@@ -124,7 +125,7 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     if spare is not None:
         halve(folder / "model.onnx")
         pack(folder / "model.keras")
-    served = runtime.Answering(runtime.compile_onnx(folder / "model.onnx"))
+    served = runtimes.Answering(runtimes.compile_onnx(folder / "model.onnx"))
     # Two sizes of batch: the exported network must take any.
     got = [served.answer(part) for part in (x[:1], x[1:])]
     gap = float(np.abs(np.concatenate([one.probabilities for one in got]) - wanted.probabilities).max())
@@ -136,7 +137,7 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     return served
 
 
-def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtime.Answering, folder: Path,
+def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtimes.Answering, folder: Path,
              command: str, seed: int, trials: tuple[Trial, ...] = ()) -> ModelCard:
     """Measures a network, draws its figures into `folder`, and returns the card of all files there."""
     temperature, threshold, reached = decide(network, dataset, recipe)
@@ -183,14 +184,14 @@ def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtime.
     )
 
 
-def decide(network: runtime.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
+def decide(network: runtimes.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
     """Temperature, threshold and the familiarity to reach (None without), from the held-out pictures alone."""
     y = dataset.held_out.y
     answer = evaluate.answers(network, dataset.held_out.x, recipe.input)
     temperature = round(evaluate.fit_temperature(answer.probabilities, y), 4)
     reached = None if answer.familiarity is None else evaluate.choose_familiar(answer.familiarity, recipe.strange)
     known = evaluate.known(answer, reached)
-    calibrated = runtime.tempered(answer.probabilities, temperature)
+    calibrated = runtimes.tempered(answer.probabilities, temperature)
     return temperature, evaluate.choose_threshold(calibrated[known], y[known]), reached
 
 

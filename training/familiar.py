@@ -22,7 +22,7 @@ import numpy as np
 from keras import layers, ops
 from sklearn.cluster import KMeans
 
-from inkling.catalog import InputSpec
+from inkling.recognition.card import InputSpec
 from training import evaluate
 from training.data import Split, stratified
 

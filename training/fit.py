@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from inkling import catalog, pixels, runtime
-from inkling.catalog import InputSpec
+from inkling.recognition import catalog, inputs, runtimes
+from inkling.recognition.card import InputSpec, read_card
 from training import quick
 from training.data import Dataset, Split, folder
 from training.recipe import Recipe, Run
@@ -44,12 +44,12 @@ class Teacher:
     """
 
     def __init__(self, folder: Path, temperature: float):
-        model = catalog.Model(catalog.read_card(folder), folder)
+        model = catalog.Model(read_card(folder), folder)
         self.side, self._scaling = model.card.input.width, model.card.input.scaling
-        self._network, self._temperature = runtime.open_openvino(model), temperature
+        self._network, self._temperature = runtimes.open_openvino(model), temperature
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        return runtime.tempered(self._network(pixels.scale(pictures, self._scaling)), self._temperature)
+        return runtimes.tempered(self._network(inputs.scale(pictures, self._scaling)), self._temperature)
 
 
 class Batches:
@@ -88,7 +88,7 @@ class Batches:
         else:
             pictures = self.recipe.augment(self.turned(self.drawn(picked), picked), self.rng, self.side)
             y = targets(self.y[picked], self.labels)
-        return pixels.scale(pictures, self.recipe.input.scaling), y
+        return inputs.scale(pictures, self.recipe.input.scaling), y
 
     def picked(self, step: int) -> np.ndarray:
         """The places of a batch's pictures."""
@@ -176,12 +176,12 @@ def arrange(x: np.ndarray, spec: InputSpec) -> np.ndarray:
         return x[..., None]
     if x.shape[1:3] == (spec.height, spec.width):
         return x
-    return np.stack([pixels.photo(Image.fromarray(picture), spec.width, spec.height) for picture in x])
+    return np.stack([inputs.photo(Image.fromarray(picture), spec.width, spec.height) for picture in x])
 
 
 def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """The held-out pictures as Keras takes them."""
-    x = pixels.scale(arrange(split.x, recipe.input), recipe.input.scaling)
+    x = inputs.scale(arrange(split.x, recipe.input), recipe.input.scaling)
     return x, targets(split.y, labels)
 
 
@@ -211,7 +211,7 @@ def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
     batches = Batches(recipe, sources, dataset.train.y, labels, run.seed, teacher)
     model = recipe.build(labels)
     if recipe.initialise:
-        recipe.initialise(model, pixels.scale(arrange(dataset.train.x[:5000], recipe.input), recipe.input.scaling))
+        recipe.initialise(model, inputs.scale(arrange(dataset.train.x[:5000], recipe.input), recipe.input.scaling))
     if recipe.load_backbone:
         recipe.load_backbone(model, run.weights or pretrained(recipe.weights))
     learner = quick.twin(model) if recipe.quick else model

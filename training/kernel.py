@@ -22,8 +22,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from inkling import pixels
-from inkling.catalog import InputSpec
+from inkling.recognition import inputs
+from inkling.recognition.card import InputSpec
 from training import augment, data, evaluate, hog
 from training.data import Dataset, stratified
 from training.fit import Fitted
@@ -109,7 +109,7 @@ def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
 def features(recipe: Recipe):
     """A function from uint8 [n, 28, 28, 1] to the features of HOG."""
     extractor = hog.extractor(hog.smooth)
-    return lambda x: extractor.predict(pixels.scale(x, recipe.input.scaling), batch_size=500, verbose=0)
+    return lambda x: extractor.predict(inputs.scale(x, recipe.input.scaling), batch_size=500, verbose=0)
 
 
 def reduce(components: int) -> Pipeline:
@@ -200,7 +200,7 @@ def compare(x: np.ndarray, y: np.ndarray, seed: int = 0) -> list[tuple[str, floa
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     rows = []
     for form, layer in (("classic", partial(hog.classic, side=4)), ("smooth", hog.smooth)):
-        features = hog.extractor(layer).predict(pixels.scale(x[..., None], INPUT.scaling), batch_size=500, verbose=0)
+        features = hog.extractor(layer).predict(inputs.scale(x[..., None], INPUT.scaling), batch_size=500, verbose=0)
         for name, classifier in candidates(features, seed).items():
             scores = cross_val_score(classifier, features, y, cv=folds)
             rows.append((f"{form} HOG, {name}", float(scores.mean()), float(scores.std(ddof=1))))

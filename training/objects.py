@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from inkling.catalog import InputSpec
+from inkling.recognition.card import InputSpec
 from training import augment
 from training.recipe import Recipe
 

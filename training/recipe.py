@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inkling.catalog import InputSpec
+from inkling.recognition.card import InputSpec
 
 Augment = Callable[[np.ndarray, np.random.Generator, int], np.ndarray]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.morphology import skeletonize
 from tqdm import tqdm
 
-from inkling import pixels
+from inkling.recognition import inputs
 
 CANVAS = 400  # pixels a side, as the page's canvas
 GRID = 112  # the middle line is found on this grid, four steps a pixel
@@ -88,4 +88,4 @@ def through_canvas(x: np.ndarray, layout: str, seed: int) -> np.ndarray:
 
 def _through_canvas(job: tuple[np.ndarray, int], layout: str) -> np.ndarray:
     bitmap, seed = job
-    return pixels.ink(redraw(bitmap, random_hand(np.random.default_rng(seed))), layout)[..., 0]
+    return inputs.ink(redraw(bitmap, random_hand(np.random.default_rng(seed))), layout)[..., 0]

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from inkling import pixels
-from inkling.catalog import InputSpec
+from inkling.recognition import inputs
+from inkling.recognition.card import InputSpec
 from training import data
 from training.redraw import CANVAS, Hand, redraw
 
@@ -92,5 +92,5 @@ def gather(task: str, spec: InputSpec, count: int = COUNT) -> dict[str, np.ndarr
     """
     here = {kind: make for kind, (make, source) in STRANGERS[task].items()
             if source is None or (data.folder() / data.DATASETS[source].file).exists()}
-    seen = {kind: np.stack([pixels.prepare(one, spec) for one in make(count)]) for kind, make in here.items()}
+    seen = {kind: np.stack([inputs.prepare(one, spec) for one in make(count)]) for kind, make in here.items()}
     return {kind: x[..., 0] for kind, x in seen.items()} if spec.kind == "ink" else seen

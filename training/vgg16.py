@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from inkling import pixels
+from inkling.recognition import inputs
 from training import fit
 from training.data import Dataset, Split, stratified
 from training.fit import Fitted
@@ -112,7 +112,7 @@ def headed(model: keras.Model, recipe: Recipe, dataset: Dataset, run: Run) -> Fi
 
     def seen(split):
         parts = np.split(split.x, range(recipe.batch, len(split.x), recipe.batch))
-        scaled = (pixels.scale(fit.arrange(part, recipe.input), recipe.input.scaling) for part in parts)
+        scaled = (inputs.scale(fit.arrange(part, recipe.input), recipe.input.scaling) for part in parts)
         return np.concatenate([features.predict_on_batch(part) for part in scaled])
 
     labels = len(dataset.labels)

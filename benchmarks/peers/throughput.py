@@ -1,7 +1,7 @@
 """Inkling, but that OpenVINO arranges its threads for throughput."""
 
-from inkling import runtime
+from inkling.recognition import runtimes
 
-runtime.HINT = "THROUGHPUT"
+runtimes.HINT = "THROUGHPUT"
 
 from app import app  # noqa: E402, F401

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flask import current_app, request
 
 if TYPE_CHECKING:
-    from app import Inkling
+    from inkling.web.app import Inkling
 
 
 def inkling() -> "Inkling":

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inkling.catalog import Bin
+from inkling.recognition.card import Bin
 
 WIDTH, HEIGHT = 360, 310
 LEFT, RIGHT, TOP, BOTTOM = 46, 344, 32, 264  # of the part between the axes

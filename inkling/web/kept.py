@@ -10,8 +10,10 @@ from typing import TypeVar
 from flask import Response, abort, send_file
 from flask_babel import gettext
 
-from inkling.store import Result, StoreError, unkept
-from inkling.web import history, inkling, metrics
+from inkling.storage.store import Result, StoreError, unkept
+from inkling.web import inkling
+from inkling.web.edge import metrics
+from inkling.web.views import history
 
 Kept = TypeVar("Kept")
 
@@ -23,7 +25,7 @@ def keep(image, model: str, kind: str, start: float) -> Result:
         start: when its reading began, by `time.perf_counter`.
 
     Raises:
-        Rejected: "blank", "unknown-model" or "model-unavailable".
+        Problem: "blank", "unknown-model" or "model-unavailable".
     """
     decode = round((time.perf_counter() - start) * 1e3, 3)
     prediction = inkling().classifier.classify_one(image, model)

@@ -2,9 +2,10 @@
 
 from pydantic.json_schema import models_json_schema
 
-from inkling import intake
-from inkling.settings import EXTENSIONS, Settings
-from inkling.web import errors, schemas
+from inkling import problems
+from inkling.config import EXTENSIONS, Settings
+from inkling.web import schemas
+from inkling.web.edge import errors
 
 VERSION = "1"
 REF = "#/components/schemas/{model}"
@@ -98,11 +99,11 @@ def _problems() -> dict:
 
 
 def _statuses() -> set[int]:
-    return {reason.status for reason in intake.REASONS.values()} | OTHERS.keys()
+    return {reason.status for reason in problems.REASONS.values()} | OTHERS.keys()
 
 
 def _problem(status: int) -> dict:
-    reasons = [code for code, reason in intake.REASONS.items() if reason.status == status]
+    reasons = [code for code, reason in problems.REASONS.items() if reason.status == status]
     reasons += [OTHERS[status]] if status in OTHERS else []
     answer = _answer("Reason: " + ", ".join(reasons) + ".", "Problem", "application/problem+json")
     if status in errors.RETRIED:

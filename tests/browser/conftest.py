@@ -11,9 +11,9 @@ from PIL import Image
 from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
-from app import create_app
-from inkling.catalog import sha256
-from inkling.settings import Settings
+from inkling.config import Settings
+from inkling.recognition.card import sha256
+from inkling.web.app import create_app
 
 expect.set_options(timeout=30_000)  # on a busy machine, an answer may take long
 

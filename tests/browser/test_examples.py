@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from inkling.settings import ROOT
+from inkling.config import ROOT
 from tests.browser.hands import BLACK, DIGITS, WHITE, colour_at, with_mouse
 
 EXAMPLES = json.loads((ROOT / "static" / "examples.json").read_text())

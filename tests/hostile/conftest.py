@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from app import create_app
-from inkling.settings import Settings
+from inkling.config import Settings
+from inkling.web.app import create_app
 from tests.kept import kept
 
 SECONDS = 2  # of this process's time: with the three that a helper may take, no request costs more than five

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from inkling.settings import Settings
+from inkling.config import Settings
 from tests.hostile.build import (
     GIF_FRAME,
     bmp,

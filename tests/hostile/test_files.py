@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from inkling.intake import REASONS
+from inkling.problems import REASONS
 from tests.hostile.files import FILES
 
 REFUSED = [title for title, file in FILES.items() if file.reason]

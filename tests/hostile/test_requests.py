@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from inkling.intake import REASONS, Rejected
-from inkling.web import bodies
+from inkling.problems import REASONS, Problem
+from inkling.web.edge import bodies
 from tests.hostile.files import good
 
 FORM = "application/x-www-form-urlencoded"
@@ -128,7 +128,7 @@ def test_few_large_texts_are_read_at_once(app, content_type, size, headers, refu
                                   headers=headers):
         bodies.take(places)
         if refused:
-            with pytest.raises(Rejected, match="Try again"):
+            with pytest.raises(Problem, match="Try again"):
                 bodies.take(places)
         bodies.give_back(None)
         bodies.take(places)

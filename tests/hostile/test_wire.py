@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.pictures import EDGE, form, photo
-from inkling.settings import Settings
+from inkling.config import Settings
 from tests.hostile.files import FILES, good
 from tests.kept import kept
 from tests.served import running

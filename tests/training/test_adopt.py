@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from inkling import catalog, pixels, runtime
+from inkling.recognition import catalog, inputs, runtimes
+from inkling.recognition.card import UNMEASURED, read_card
 from training import __main__ as cli
 from training.adopt import Wanted, adopt
 
@@ -103,14 +104,14 @@ def test_both_runtimes_answer_as_the_network_did(save, models, name, suffix):
 
     x = pictures(card)
     expected = answers(model, x, wanted, says)
-    for served in (runtime.open_openvino(found.models["my-flowers"]), runtime.open_keras(found.models["my-flowers"])):
-        assert served(pixels.scale(x, card.input.scaling)) == pytest.approx(expected, abs=1e-4)
+    for served in (runtimes.open_openvino(found.models["my-flowers"]), runtimes.open_keras(found.models["my-flowers"])):
+        assert served(inputs.scale(x, card.input.scaling)) == pytest.approx(expected, abs=1e-4)
 
 
 def answers(model, x, wanted, says):
     """What the network itself gives, with the pixels it was trained on, as a row of probabilities."""
     raw = wanted.scaling == "raw" or any("0..255" in one for one in says)
-    x = x.astype(np.float32) if raw else pixels.scale(x, wanted.scaling or "unit")
+    x = x.astype(np.float32) if raw else inputs.scale(x, wanted.scaling or "unit")
     channels = model.inputs[0].shape[-1]
     if channels == 1 and wanted.kind == "photo":
         x = x @ np.array([[0.299], [0.587], [0.114]], np.float32)
@@ -120,13 +121,13 @@ def answers(model, x, wanted, says):
         outputs = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
     if SIGMOID in says:
         outputs = 1 / (1 + np.exp(-outputs))
-    return runtime.probabilities(outputs)
+    return runtimes.probabilities(outputs)
 
 
 def test_the_card_says_what_is_known_and_nothing_else(save, models):
     card, _ = adopt(save(GOOD["a network within"][0]), PHOTO, models)
     assert (card.metrics, card.training, card.history) == (None, None, {})
-    assert (card.temperature, card.threshold) == (1, catalog.UNMEASURED)
+    assert (card.temperature, card.threshold) == (1, UNMEASURED)
     assert set(card.files) == {"model.keras", "model.onnx"}
     assert [row.kind for row in card.network] == ["InputLayer", "Flatten", "Dense", "Dense"]
     assert sum(row.parameters for row in card.network) == card.parameters == net().count_params()
@@ -236,7 +237,7 @@ def run(models, capfd):
 def test_the_command_says_what_it_made(run, save, models):
     status, text = run(save(net(activation=None)), "--name", "flowers", "--title", "Flowers")
     assert status == 0
-    card = catalog.read_card(models / "flowers")
+    card = read_card(models / "flowers")
     assert (card.title, card.labels, card.task) == ("Flowers", LABELS, "objects")
     assert "It answers logits" in text
     assert f"folder {models / 'flowers'}" in text
@@ -264,4 +265,4 @@ def test_only_an_imported_model_is_replaced_without_asking(run, save, models):
         assert text == f"a model that was not imported is only replaced with --replace. Received: {path.parent}"
         assert path.read_text() == content
     assert run(file, "--replace")[0] == 0
-    assert catalog.read_card(path.parent).training is None
+    assert read_card(path.parent).training is None

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from inkling import catalog
-from inkling.catalog import InputSpec
+from inkling.recognition import catalog
+from inkling.recognition.card import InputSpec, read_card
 from training import __main__ as cli
 from training import compare, data, export, registry
 from training.data import Dataset, Split
@@ -76,7 +76,7 @@ def test_every_target_has_its_row(run, models):
     assert (status, complaints) == (0, [])
     assert list(rows) == ["what it is", "a toy", "the same, easier", "not there"]
     assert rows["what it is"] == list(compare.HEADER)
-    card = catalog.read_card(models / "toy")
+    card = read_card(models / "toy")
     accuracy = f"{card.metrics.accuracy:.2%}"
     size = (models / "toy" / "model.onnx").stat().st_size
     assert rows["a toy"][3:9] == [accuracy, accuracy, "33%", "0.00%", "101.00%", "yes"]

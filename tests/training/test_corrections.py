@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inkling import catalog, pixels
-from inkling.catalog import InputSpec
 from inkling.corrections import folder_of
+from inkling.recognition import catalog, inputs
+from inkling.recognition.card import InputSpec, read_card
 from training import __main__ as cli
 from training import augment, corrections, data, fit, mirror, registry
 from training.data import Dataset, Split
@@ -61,7 +61,7 @@ def test_a_drawing_is_read_as_the_model_will_see_it(told):
     taught = corrections.read(told("1", "7"), TOY, dataset())
     assert taught.x.dtype == np.uint8
     assert taught.y.tolist() == [1, 7]
-    assert (taught.x[0] == pixels.ink(stroke(), "mnist")[..., 0]).all()
+    assert (taught.x[0] == inputs.ink(stroke(), "mnist")[..., 0]).all()
 
 
 def test_a_photo_gets_the_size_of_the_data_sets(told):
@@ -70,7 +70,7 @@ def test_a_photo_gets_the_size_of_the_data_sets(told):
     taught = corrections.read(told("cat", task="objects", picture=picture), recipe,
                               dataset(shape=(32, 24, 3), labels=("dog", "cat")))
     assert taught.x.shape == (1, 32, 24, 3)
-    assert (taught.x[0] == pixels.photo(picture, 24, 32)).all()
+    assert (taught.x[0] == inputs.photo(picture, 24, 32)).all()
 
 
 def test_a_label_may_hold_anything(told):
@@ -144,15 +144,15 @@ def test_a_shipped_network_is_what_goes_on(models_folder, name):
     model = catalog.read_catalog(models_folder).models.get(name)
     if model is None or not (model.folder / "model.keras").exists():
         pytest.skip(f"{name} is not here")
-    from inkling import runtime
+    from inkling.recognition import runtimes
 
     recipe = corrections.going_on(registry.recipes()[name], model)
     network = recipe.build(len(model.card.labels))
     spec = model.card.input
     x = np.random.default_rng(0).random((4, spec.height, spec.width, spec.channels), np.float32)
     whole = mirror.mirrored(network, recipe.nudge) if recipe.mirror else network
-    answers = runtime.probabilities(np.asarray(keras.tree.flatten(whole(x, training=False))[0]))
-    assert answers == pytest.approx(runtime.open_openvino(model)(x), abs=2e-3)
+    answers = runtimes.probabilities(np.asarray(keras.tree.flatten(whole(x, training=False))[0]))
+    assert answers == pytest.approx(runtimes.open_openvino(model)(x), abs=2e-3)
     assert network.trainable_weights
 
 
@@ -164,13 +164,13 @@ def prepared(prepare_bars):
 def test_the_card_says_how_many_were_learned_and_by_which_command(prepared, told, tmp_path, capfd, monkeypatch):
     models, folder = str(tmp_path / "models"), told("1", "1", "7")
     assert cli.main(["train", "toy", "--models", models]) == 0
-    before = catalog.read_card(tmp_path / "models" / "toy")
+    before = read_card(tmp_path / "models" / "toy")
     assert before.training.corrections == 0
     seen = []
     shared = fit.fit
     monkeypatch.setattr(fit, "fit", lambda recipe, dataset, run: seen.append(dataset) or shared(recipe, dataset, run))
     assert cli.main(["train", "toy", "--models", models, "--corrections", str(folder)]) == 0
-    after = catalog.read_card(tmp_path / "models" / "toy")
+    after = read_card(tmp_path / "models" / "toy")
     assert after.training.corrections == 3
     assert after.training.command == f"python -m training train toy --seed 0 --corrections {folder}"
     assert after.training.train_size == before.training.train_size

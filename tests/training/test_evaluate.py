@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from inkling.catalog import InputSpec
-from inkling.classifier import wording
-from inkling.runtime import Answer, Answering, tempered
+from inkling.recognition.card import InputSpec
+from inkling.recognition.predictor import wording
+from inkling.recognition.runtimes import Answer, Answering, tempered
 from training import evaluate
 from training.data import DOODLE_LABELS, Dataset, Split
 

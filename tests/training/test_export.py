@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from inkling import catalog, runtime
-from inkling.catalog import InputSpec
+from inkling.recognition import catalog, runtimes
+from inkling.recognition.card import InputSpec, read_card
 from training import evaluate, export, registry, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted
@@ -102,7 +102,7 @@ def test_the_card_describes_the_folder(saved):
 
 
 def test_the_card_says_how_the_model_came_to_be(saved):
-    card = catalog.read_card(saved / "toy")
+    card = read_card(saved / "toy")
     training = card.training
     assert (training.train_size, training.held_out_size, card.metrics.test_size) == (40, 30, 150)
     assert (training.epochs, training.seconds, training.seed, training.command) == (2, 3.2, 1, "make toy")
@@ -119,7 +119,7 @@ def test_the_card_says_how_the_model_came_to_be(saved):
 def test_the_card_reads_well_and_keeps_odd_labels(saved):
     text = (saved / "toy" / "card.json").read_text()
     assert len(re.findall(r"^ *\[\d+, \d+, \d+\],?$", text, re.MULTILINE)) == 3  # the matrix's rows
-    card = catalog.read_card(saved / "toy")
+    card = read_card(saved / "toy")
     assert card.labels == toy(3).labels
     assert json.loads(text) == json.loads(card.model_dump_json())
 
@@ -129,12 +129,12 @@ def test_the_card_measures_what_is_served(tmp_path, labels):
     """The figures are those of the ONNX file with the card's temperature and threshold; Keras agrees."""
     card = save(tmp_path, labels)
     model = catalog.Model(card, tmp_path / "toy")
-    served = runtime.open_openvino(model)
-    assert card == catalog.read_card(tmp_path / "toy")
+    served = runtimes.open_openvino(model)
+    assert card == read_card(tmp_path / "toy")
     assert card.metrics == evaluate.measure(
         served, toy(labels), INK, card.temperature, card.threshold, RECIPE.groups, card.familiar, STRANGE)
     batch = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
-    assert served(batch) == pytest.approx(runtime.open_keras(model)(batch), abs=1e-4)
+    assert served(batch) == pytest.approx(runtimes.open_keras(model)(batch), abs=1e-4)
 
 
 def test_the_keras_file_holds_no_optimizer(tmp_path):
@@ -148,9 +148,9 @@ def test_the_keras_file_holds_no_optimizer(tmp_path):
 
 @pytest.mark.parametrize("off", [3e-3, np.nan])
 def test_a_network_that_onnx_gets_wrong_is_refused(models, monkeypatch, off):
-    right = runtime.compile_onnx
+    right = runtimes.compile_onnx
     wrong = np.float32(off)
-    monkeypatch.setattr(runtime, "compile_onnx", lambda path: lambda batch: [
+    monkeypatch.setattr(runtimes, "compile_onnx", lambda path: lambda batch: [
         output + off for output, off in zip(right(path)(batch), (wrong, 0), strict=True)])
     before = everything(models)
     with pytest.raises(ValueError, match=r"Received: a difference of (0\.003|nan)$"):
@@ -172,7 +172,7 @@ def test_every_network_exports_with_a_free_batch(recipe, tmp_path):
 
 def test_temperature_and_threshold_come_from_held_out_pictures_alone():
     dataset = replace(toy(3), train=None, test=None)
-    network = runtime.Answering(lambda batch: [np.full((len(batch), 3), 1 / 3), np.arange(len(batch))[:, None]])
+    network = runtimes.Answering(lambda batch: [np.full((len(batch), 3), 1 / 3), np.arange(len(batch))[:, None]])
     temperature, threshold, familiar = export.decide(network, dataset, RECIPE)
     assert temperature > 0
     assert 0 <= threshold <= 1
@@ -183,7 +183,7 @@ def test_temperature_and_threshold_come_from_held_out_pictures_alone():
 @pytest.mark.parametrize(
     ("module", "function"),
     [
-        (runtime, "compile_onnx"),
+        (runtimes, "compile_onnx"),
         (evaluate, "measure"),
         (evaluate, "draw_curves"),
         (export, "as_json"),

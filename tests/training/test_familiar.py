@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from inkling.catalog import InputSpec
+from inkling.recognition.card import InputSpec
 from training import evaluate, familiar
 from training.data import Split
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inkling import pixels
-from inkling.catalog import TASKS, InputSpec, read_card
+from inkling.recognition import inputs
+from inkling.recognition.card import InputSpec, read_card
+from inkling.recognition.catalog import TASKS
 from training import augment, data, fit, registry
 from training.data import Dataset, Split
 from training.recipe import Recipe, Run
@@ -213,7 +214,7 @@ def test_photos_go_through_the_pipeline_that_serves():
     x = np.random.default_rng(0).integers(0, 256, (3, 160, 160, 3), np.uint8)
     arranged = fit.arrange(x, PHOTO)
     assert arranged.shape == (3, 140, 150, 3)
-    assert np.array_equal(arranged[1], pixels.prepare(Image.fromarray(x[1]), PHOTO))
+    assert np.array_equal(arranged[1], inputs.prepare(Image.fromarray(x[1]), PHOTO))
     assert fit.arrange(arranged, PHOTO) is arranged
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import pytest
 
-from inkling import runtime
+from inkling.recognition import runtimes
 from training import export
 from training.half import LARGEST, halve, pack, round_weights, rounded
 from training.recipe import Recipe
@@ -78,10 +78,10 @@ def test_what_float16_cannot_hold_stays_float32(pictures, tmp_path):
     model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(
         2, kernel_initializer=keras.initializers.Constant(2 * LARGEST)), keras.layers.Rescaling(1e-12)])
     export.write_files(model, pictures, tmp_path)
-    (before,) = runtime.compile_onnx(tmp_path / "model.onnx")(pictures)
+    (before,) = runtimes.compile_onnx(tmp_path / "model.onnx")(pictures)
     halve(tmp_path / "model.onnx")
     assert stored(tmp_path / "model.onnx")[True] == {onnx.TensorProto.FLOAT}
-    assert runtime.compile_onnx(tmp_path / "model.onnx")(pictures)[0] == pytest.approx(before)
+    assert runtimes.compile_onnx(tmp_path / "model.onnx")(pictures)[0] == pytest.approx(before)
 
 
 def test_answers_too_far_from_keras_are_refused(network, pictures, tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from inkling import catalog, runtime
-from inkling.catalog import InputSpec
+from inkling.recognition import catalog, runtimes
+from inkling.recognition.card import InputSpec, read_card
 from training import __main__ as cli
 from training import augment, data, evaluate, export, fit, registry
 from training.download import DownloadError
@@ -70,7 +70,7 @@ def everything(root):
 def test_train_makes_a_model_that_evaluate_confirms(run, models):
     status, text = run("train", "toy", "--epochs", "2", "--seed", "3")
     assert status == 0
-    card = catalog.read_card(models / "toy")
+    card = read_card(models / "toy")
     assert card.training.command == "python -m training train toy --seed 3 --epochs 2"
     assert (card.training.epochs, card.training.seed, card.metrics.test_size) == (2, 3, 100)
     assert card.training.train_size + card.training.held_out_size == 300
@@ -92,15 +92,15 @@ def test_train_makes_a_model_that_evaluate_confirms(run, models):
 @pytest.mark.parametrize("processor", [True, False])
 def test_evaluate_says_what_bfloat16_costs_where_there_is_one(run, models, monkeypatch, processor):
     """Of any model, even of one that is never served so."""
-    asked, right = [], runtime.compile_onnx
+    asked, right = [], runtimes.compile_onnx
     run("train", "toy", "--epochs", "1", "--seed", "3")
 
     def note(path, threads, precision):
         asked.append(precision)
         return right(path, threads)
 
-    monkeypatch.setattr(runtime, "compile_onnx", note)
-    monkeypatch.setattr(runtime, "has_bfloat16", lambda: processor)
+    monkeypatch.setattr(runtimes, "compile_onnx", note)
+    monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
     status, text = run("evaluate", "toy", "--precision", "bf16")
     assert (status, asked) == ((0, ["bf16"]) if processor else (1, []))
     assert processor or text.endswith("this processor has no bfloat16")
@@ -109,7 +109,7 @@ def test_evaluate_says_what_bfloat16_costs_where_there_is_one(run, models, monke
 def test_of_several_seeds_the_median_on_held_out_pictures_is_kept_and_all_are_recorded(run, models):
     status, text = run("train", "toy", "--epochs", "2", "--seed", "4", "--seeds", "3")
     assert status == 0
-    card = catalog.read_card(models / "toy")
+    card = read_card(models / "toy")
     assert card.training.command == "python -m training train toy --seed 4 --epochs 2 --seeds 3"
     assert [trial.seed for trial in card.trials] == [4, 5, 6]
     (kept,) = [trial for trial in card.trials if trial.seed == card.training.seed]
@@ -121,7 +121,7 @@ def test_of_several_seeds_the_median_on_held_out_pictures_is_kept_and_all_are_re
 
 def test_one_seed_is_no_trial(run, models):
     run("train", "toy", "--epochs", "1", "--limit", "20")
-    assert catalog.read_card(models / "toy").trials == ()
+    assert read_card(models / "toy").trials == ()
 
 
 def test_a_recipe_may_bring_its_own_training_and_have_no_history(run, models, monkeypatch):
@@ -130,7 +130,7 @@ def test_a_recipe_may_bring_its_own_training_and_have_no_history(run, models, mo
 
     monkeypatch.setattr(registry, "recipes", lambda: {"toy": replace(TOY, fit=at_once, augment=None)})
     assert run("train", "toy", "--limit", "20")[0] == 0
-    card = catalog.read_card(models / "toy")
+    card = read_card(models / "toy")
     assert (card.history, card.training.epochs) == ({}, 3)
     assert "curves.svg" not in card.files
     assert "scikit-learn" in card.training.versions
@@ -146,7 +146,7 @@ def state_accuracy(models, accuracy):
 
 def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, models):
     assert run("train", "toy", "--limit", "40", "--epochs", "1")[0] == 0
-    card = catalog.read_card(models / "toy")
+    card = read_card(models / "toy")
     assert card.training.command == "python -m training train toy --seed 0 --epochs 1 --limit 40"
     assert (card.training.train_size, card.training.held_out_size, card.metrics.test_size) == (40, 40, 40)
     status, text = run("evaluate", "toy")
@@ -164,13 +164,13 @@ def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, m
 def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch, told, title):
     """Even from a network that has a familiarity; what the recipe says of it may have changed meanwhile."""
     run("train", "toy", "--epochs", "1", "--seed", "3")
-    before, network = catalog.read_card(models / "toy"), (models / "toy" / "model.onnx").read_bytes()
+    before, network = read_card(models / "toy"), (models / "toy" / "model.onnx").read_bytes()
     monkeypatch.setattr(registry, "recipes", lambda: told)
     monkeypatch.setattr(fit, "fit", None)  # would fail if called
     (models / "toy" / "stray.txt").write_text("old")
     status, text = run("export", "toy")
     assert status == 0, text
-    after = catalog.read_card(models / "toy")
+    after = read_card(models / "toy")
     assert after.title == title
     renewed = {"title", "metrics", "files", "network"}
     assert after.model_dump(exclude=renewed) == before.model_dump(exclude=renewed)

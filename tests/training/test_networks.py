@@ -5,8 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from inkling import pixels
-from inkling.catalog import InputSpec
+from inkling.recognition import inputs
+from inkling.recognition.card import InputSpec
 from training import augment, mirror, mobilenet, objects, vgg16
 from training.data import Dataset, Split
 from training.recipe import Recipe, Run
@@ -76,7 +76,7 @@ def test_vgg16_sees_a_picture_as_its_pretrained_weights_expect(backbone):
     as_imagenet = keras.applications.vgg16.preprocess_input(picture.astype(np.float32))
     layer = "block1_conv1"
     wanted = keras.Model(whole.input, whole.get_layer(layer).output)(as_imagenet).numpy()
-    got = keras.Model(model.input, model.get_layer(f"{layer}_relu").output)(pixels.scale(picture, "signed")).numpy()
+    got = keras.Model(model.input, model.get_layer(f"{layer}_relu").output)(inputs.scale(picture, "signed")).numpy()
     inside = np.s_[:, 1:-1, 1:-1]  # at the rim, the padding is another grey
     assert got[inside] == pytest.approx(wanted[inside], abs=1e-2)
 

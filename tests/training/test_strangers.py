@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from inkling.catalog import TASKS, InputSpec
+from inkling.recognition.card import InputSpec
+from inkling.recognition.catalog import TASKS
 from training import data, strangers
 
 PHOTO = InputSpec(kind="photo", width=32, height=24, channels=3, scaling="unit", layout="squeeze")

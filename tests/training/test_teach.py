@@ -12,8 +12,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from benchmarks.teach import COUNT, HABITS, drawing
-from inkling import catalog, pixels, runtime
-from inkling.classifier import Classifier
+from inkling.recognition import catalog, inputs, runtimes
+from inkling.recognition.card import read_card
+from inkling.recognition.predictor import Classifier
 from training import __main__ as cli
 from training import data
 
@@ -26,7 +27,7 @@ def of_sklearn(folder):
     """scikit-learn's digits as a prepared MNIST: other people's, 8 x 8 pixels, through the pipeline that serves."""
     digits = load_digits()
     pictures = (Image.fromarray((255 - 15.9 * image).astype(np.uint8)).convert("RGB") for image in digits.images[:1500])
-    x, y = np.stack([pixels.ink(picture, "mnist")[..., 0] for picture in pictures]), digits.target[:1500]
+    x, y = np.stack([inputs.ink(picture, "mnist")[..., 0] for picture in pictures]), digits.target[:1500]
     np.savez(folder / "mnist.npz", x_train=x[TESTED:], y_train=y[TESTED:], x_test=x[:TESTED], y_test=y[:TESTED])
 
 
@@ -58,8 +59,8 @@ def share_read(models, drawings, label, settings):
 def accuracy(models, limit):
     """Of the model in a folder, on the test pictures."""
     model, test = catalog.read_catalog(models).models[MODEL], data.load("mnist", limit=limit).test
-    x = pixels.scale(test.x[..., None], model.card.input.scaling)
-    return np.mean(runtime.open_openvino(model)(x).argmax(axis=1) == test.y)
+    x = inputs.scale(test.x[..., None], model.card.input.scaling)
+    return np.mean(runtimes.open_openvino(model)(x).argmax(axis=1) == test.y)
 
 
 def test_fifty_corrections_teach_a_habit_and_cost_nothing(client, runner, prepared, models, settings, encode, data_url,
@@ -79,7 +80,7 @@ def test_fifty_corrections_teach_a_habit_and_cost_nothing(client, runner, prepar
     options = ["--corrections", str(told), "--models", str(models), *prepared]
     assert cli.main(["train", MODEL, *options]) == 0
 
-    assert catalog.read_card(models / MODEL).training.corrections == COUNT
+    assert read_card(models / MODEL).training.corrections == COUNT
     read, after = share_read(models, others, label, settings), accuracy(models, limit)
     print(f"\nof the habit's other drawings {read:.0%} are read; of the test pictures {before:.2%}, then {after:.2%}")
     assert read > 0.9

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkling.catalog import Trial
+from inkling.recognition.card import Trial
 from training import trials
 from training.trials import Trained
 

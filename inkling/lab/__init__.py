@@ -1,0 +1,1 @@
+"""Edges, thresholds and augmentation on a visitor's own picture."""

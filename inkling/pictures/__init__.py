@@ -1,0 +1,1 @@
+"""The trust boundary: bytes in, an upright sRGB picture out."""

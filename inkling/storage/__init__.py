@@ -1,0 +1,1 @@
+"""What is kept: records in the database, pictures as blobs, and retention."""

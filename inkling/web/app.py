@@ -1,0 +1,71 @@
+"""The application factory."""
+
+from dataclasses import dataclass, field
+
+from flask import Flask
+
+from inkling import cli
+from inkling.batches import Batches
+from inkling.config import ROOT, Settings
+from inkling.recognition.catalog import read_catalog
+from inkling.recognition.explain import Explainer
+from inkling.recognition.latency import Stopwatch
+from inkling.recognition.predictor import Classifier
+from inkling.storage.retention import Housekeeper
+from inkling.storage.store import Store
+from inkling.web.edge import accesslog, bodies, compression, errors, headers, language, proxies, ratelimit
+from inkling.web.edge.admission import Gate
+from inkling.web.views import api, batches, explanations, health, history, lab, models, pages, play
+
+
+@dataclass(frozen=True)
+class Inkling:
+    """What every request may use: `current_app.extensions["inkling"]`."""
+
+    settings: Settings
+    classifier: Classifier
+    store: Store
+    batches: Batches
+    housekeeper: Housekeeper
+    gate: Gate
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    explainer: Explainer = field(default_factory=Explainer)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The web app. Reads the cards; models and database are opened when first used.
+
+    Args:
+        settings: read from the environment by default.
+
+    Raises:
+        BadSetting: an INKLING_ variable has a value that cannot be used.
+    """
+    settings = settings or Settings.from_env()
+    app = Flask("inkling", root_path=str(ROOT))
+    # Base64, of which JSON and drawings are, is a third longer than its bytes.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
+    app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file may hold a descriptor
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(max(settings.max_bytes * 4 // 3 + 4096, bodies.HEADS), bodies.FIELDS)
+    app.json.sort_keys = False
+    store = Store(settings)
+    app.extensions["inkling"] = Inkling(
+        settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings),
+        Housekeeper(store, settings), Gate(settings))
+    accesslog.init_app(app)  # first, for it times the rest
+    headers.init_app(app)
+    bodies.init_app(app, settings)
+    ratelimit.init_app(app, settings)
+    compression.init_app(app)
+    errors.init_app(app)
+    language.init_app(app)
+    history.init_app(app)
+    for room in (pages, explanations, play, batches, history, models, lab, api, health, language):
+        app.register_blueprint(room.blueprint)
+    proxies.init_app(app, settings.trusted_proxies)  # last, for it goes before the rest
+    app.cli.add_command(cli.classify)
+    app.cli.add_command(cli.models)
+    app.cli.add_command(cli.corrections)
+    app.cli.add_command(cli.prune)
+    return app
+

@@ -1,0 +1,1 @@
+"""Pages and the JSON API, one file per group: parse, call the service, render."""

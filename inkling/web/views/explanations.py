@@ -1,0 +1,104 @@
+"""Why an answer is what it is, and what the model saw on its way there: pages and pictures, made when asked for."""
+
+from io import BytesIO
+from pathlib import Path
+
+from flask import Blueprint, Response, abort, render_template
+from flask_babel import gettext
+
+from inkling import problems
+from inkling.recognition import explain, inputs, stages
+from inkling.recognition.card import ModelCard
+from inkling.storage.store import Result, StoreError
+from inkling.web import inkling, kept
+from inkling.web.edge import admission
+
+blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
+
+
+@blueprint.get("/why")
+def page(id: str):
+    """Where the model looked, in words and as an overlay on the picture."""
+    found = kept.result(id)
+    try:
+        why = explain.read(_heatmap(found))
+    except FileNotFoundError:  # deleted meanwhile
+        abort(404, gettext("This result is not here, or no longer."))
+    return render_template("why.html", result=found, why=why)
+
+
+@blueprint.get("/heatmap.png")
+def heatmap(id: str):
+    """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
+    return kept.file(_heatmap(kept.result(id)), "image/png")
+
+
+@blueprint.get("/steps/<step>.png")
+@admission.in_turn
+def step(id: str, step: str):
+    """One step from the picture to what the model saw, made anew."""
+    found = kept.result(id)
+    card = _card(found)
+    if step not in stages.steps(card):
+        abort(404)
+    try:
+        return _png(stages.step(kept.picture(found), card, step))
+    except inputs.BlankDrawing:
+        abort(404)
+
+
+@blueprint.get("/layers")
+def layers_page(id: str):
+    """What the first layers of the network find, with a word on it."""
+    found = kept.result(id)
+    if not stages.has_layers(_card(found)):
+        abort(404)
+    kept.picture(found)
+    return render_template("layers.html", result=found, by_keras=inkling().settings.runtime == "keras")
+
+
+@blueprint.get("/layers.png")
+@admission.in_turn
+def layers(id: str):
+    """The same as a picture, computed now."""
+    found = kept.result(id)
+    try:
+        return _png(stages.layers(inkling().classifier, kept.picture(found), _card(found).name) or abort(404))
+    except problems.Problem as error:
+        _abort(error)
+
+
+def _card(found: Result) -> ModelCard:
+    try:
+        return inkling().classifier.card(found.model)
+    except problems.Problem as error:
+        _abort(error)
+
+
+def _heatmap(found: Result) -> Path | BytesIO:
+    """The file of a result's heat map, computed where there is none yet, and kept if that can be done."""
+    path = inkling().store.heatmap(found.id)
+    if not inkling().store.has_heatmap(found.id):
+        # For opening it alone: answers do not wait for explanations, which have places of their own.
+        with admission.turn() as deadline:
+            picture = kept.picture(found)
+        try:
+            why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label, deadline.left)
+        except problems.Problem as error:
+            _abort(error)
+        png = why.png(*picture.size)
+        try:
+            inkling().store.keep_heatmap(found.id, png) or abort(404)
+        except StoreError:
+            return BytesIO(png)
+    return path
+
+
+def _abort(error: problems.Problem):
+    """An error page in the picture's place: the visitor sent nothing that could be mended."""
+    about = problems.REASONS[error.reason]
+    abort(about.status, gettext(about.title))
+
+
+def _png(data: bytes) -> Response:
+    return kept.private(Response(data, mimetype="image/png"))

@@ -1,0 +1,51 @@
+"""For those who run it: is the process alive, which models serve, and figures of its work."""
+
+from flask import Blueprint, Response, abort, request
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+
+from inkling.storage.store import StoreError
+from inkling.web import inkling
+from inkling.web.edge import metrics, proxies
+
+blueprint = Blueprint("ops", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz():
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@blueprint.get("/readyz")
+def readyz():
+    """Each model's state, and whether anything can be kept; 503 when no model serves."""
+    classifier = inkling().classifier
+    classifier.warm()
+    states = {name: "ready" for name in classifier.catalog.models} | {
+        name: f"off: {why}" for name, why in classifier.broken.items()}
+    ready = "ready" in states.values()
+    return {"status": "ready" if ready else "no model serves", "saving": _saving(), "models": states
+            }, 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+def figures():
+    """Prometheus' text format, of all workers; for those that the settings name."""
+    settings = inkling().settings
+    if not proxies.among(request.remote_addr, settings.metrics_from):
+        abort(403, "INKLING_METRICS_FROM names who may read this.")
+    metrics.models(inkling().classifier)
+    metrics.saving(inkling().store)
+    return Response(metrics.text(settings), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _saving() -> str:
+    if inkling().housekeeper.watches:  # it tries every two seconds, which takes the database's lock
+        return f"off: {problem}" if (problem := inkling().store.problem) else "on"
+    try:
+        inkling().store.check()
+        return "on"
+    except StoreError as error:
+        return f"off: {error}"
+    finally:
+        metrics.saving(inkling().store)

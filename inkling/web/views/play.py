@@ -1,0 +1,28 @@
+"""The drawing challenge. It keeps nothing: the page asks the API what it sees."""
+
+from flask import Blueprint, render_template, request
+
+from inkling.recognition.card import ModelCard
+from inkling.web import inkling
+
+blueprint = Blueprint("play", __name__)
+
+ROUNDS, SECONDS = 6, 20
+
+
+@blueprint.get("/play")
+def play():
+    """Six things to draw against the clock, or without one; `?model=` chooses who guesses."""
+    classifier = inkling().classifier
+    groups = classifier.catalog.by_task("ink", without=classifier.broken)
+    names = [card.name for _, cards in groups for card in cards]
+    asked = request.args.get("model")
+    return render_template("play.html", groups=groups, chosen=asked if asked in names else next(iter(names), None),
+                           words={name: _by_ease(classifier.card(name)) for name in names},
+                           rounds=ROUNDS, seconds=SECONDS)
+
+
+def _by_ease(card: ModelCard) -> list[str]:
+    """A model's labels, first those whose test pictures it knows best."""
+    recall = {one.label: one.recall for one in card.metrics.classes} if card.metrics else {}
+    return sorted(card.labels, key=lambda label: -recall.get(label, 0))

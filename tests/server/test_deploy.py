@@ -1,0 +1,347 @@
+"""What is shipped to run Inkling for others: each file held to rules, and to the app, by whatever can check it here."""
+
+import http.client
+import json
+import os
+import re
+import runpy
+import shlex
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from dataclasses import replace
+from importlib import metadata
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from werkzeug.serving import make_server
+
+from app import app as real_app
+from benchmarks.servers import free_port
+from inkling.config import ELSEWHERE, ROOT, SETTINGS, Settings
+from inkling.web.views import history
+from tests import net
+
+DEPLOY = ROOT / "deploy"
+KNOWN = {setting.variable for setting in SETTINGS.values()} | ELSEWHERE.keys()
+PYTHONS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH"}
+DEFAULTS = Settings.from_env({})
+
+
+def needs(program):
+    """Skips where it is not installed, but never in the gate."""
+    return pytest.mark.skipif(not shutil.which(program) and not os.environ.get("CI"),
+                              reason=f"{program} is not installed")
+
+
+# ---- Dockerfile, by rules as hadolint has them ----
+
+
+def instructions():
+    """(instruction, arguments) in order, comments out and continued lines joined."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    return [tuple(line.split(None, 1)) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+STEPS = instructions()
+
+
+def arguments(name):
+    return [rest for instruction, rest in STEPS if instruction == name]
+
+
+@pytest.mark.parametrize("base", arguments("FROM"))
+def test_the_base_is_slim_and_pinned_to_a_release(base):
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+( AS [a-z]+)?", base)
+
+
+def test_all_stages_have_one_base():
+    """A package compiled for one Python does not run in another."""
+    assert len({base.split()[0] for base in arguments("FROM")}) == 1
+
+
+def test_nothing_is_fetched_but_the_pinned_packages():
+    assert arguments("ADD") == []
+    for run in arguments("RUN"):
+        assert not re.search(r"\b(curl|wget|git|apt|apt-get|sudo|npm)\b", run)
+        for install in re.findall(r"pip install ([^&]*)", run):
+            assert "--no-cache-dir" in install
+            assert install.split()[-2:] == ["-r", "requirements-serve.txt"]
+
+
+def needed(names):
+    """These packages and all that they need here, by their canonical names."""
+    found, left = set(), list(names)
+    while left:
+        name = canonicalize_name(left.pop())
+        if name not in found:
+            found.add(name)
+            left += (needs.name for needs in map(Requirement, metadata.requires(name) or ())
+                     if not needs.marker or needs.marker.evaluate({"extra": ""}))
+    return found
+
+
+def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
+    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements-serve.txt").read_text().splitlines()]
+    packages = [line for line in lines if line]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\d.]+", package) for package in packages)
+    names = {package.split("==")[0] for package in packages}
+    assert names == needed(names)
+    assert not {"tensorflow", "keras", "tf2onnx", "onnx"} & names
+
+
+def test_it_does_not_run_as_root():
+    user = arguments("USER")[-1]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # numbers, so that a cluster can tell it is not root
+    last = max(i for i, (instruction, _) in enumerate(STEPS) if instruction == "USER")
+    assert not {"RUN", "COPY"} & {instruction for instruction, _ in STEPS[last:]}
+
+
+def test_no_file_of_the_app_belongs_to_who_runs_it():
+    assert not any("--chown" in copied for copied in arguments("COPY"))
+    assert [run for run in arguments("RUN") if "chmod" in run or "chown " in run] == []
+
+
+@pytest.mark.parametrize("name", ["CMD", "HEALTHCHECK"])
+def test_programs_are_started_without_a_shell(name):
+    (given,) = arguments(name)
+    command = json.loads(given[given.index("["):])
+    assert command[0] in ("gunicorn", "python")
+    assert "curl" not in given
+    if name == "HEALTHCHECK":
+        assert "/healthz" in command[-1]
+        compile(command[-1], "HEALTHCHECK", "exec")
+
+
+@pytest.fixture
+def environment():
+    pairs = [word for line in arguments("ENV") for word in shlex.split(line)]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def test_its_variables_are_settings_and_its_port_is_the_exposed_one(environment):
+    assert environment.keys() - KNOWN - PYTHONS == set()
+    Settings.from_env(environment)
+    assert arguments("EXPOSE") == [environment["PORT"]]
+
+
+def test_it_has_two_volumes_pictures_and_models(environment):
+    (volumes,) = arguments("VOLUME")
+    assert json.loads(volumes) == [environment["INKLING_PICTURES"], environment["INKLING_MODELS"]]
+
+
+def test_all_that_is_copied_exists_and_is_sent_to_the_build():
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    for copied in arguments("COPY"):
+        if "--from" not in copied:
+            for source in copied.split()[:-1]:
+                assert (ROOT / source).exists()
+                assert f"!{source}" in rules
+    assert rules[0] == "*"
+    for private in (".git", ".env", "data", "saveimages", "tests"):
+        assert f"!{private}" not in rules
+
+
+# ---- compose ----
+
+
+@pytest.fixture(scope="module")
+def service():
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["inkling"]
+
+
+def test_the_container_can_do_no_more_than_it_needs(service):
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert service["tmpfs"][0].startswith("/tmp:size=")
+    assert {"mem_limit", "pids_limit", "restart"} <= service.keys()
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_the_container_keeps_the_pictures_and_only_reads_the_models(service, environment):
+    places = dict(volume.split(":", 1) for volume in service["volumes"])
+    assert places == {"pictures": environment["INKLING_PICTURES"], "../models": f"{environment['INKLING_MODELS']}:ro"}
+
+
+def test_the_containers_settings_are_settings(service, environment):
+    assert service["environment"].keys() <= KNOWN
+    Settings.from_env(environment | service["environment"])
+    assert service["ports"] == [f"127.0.0.1:8000:{environment['PORT']}"]
+
+
+def test_it_is_given_the_time_that_gunicorn_takes_to_end(service):
+    graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
+    assert graceful > DEFAULTS.body_seconds + DEFAULTS.request_seconds, "an upload under way is answered"
+    assert int(service["stop_grace_period"].rstrip("s")) > graceful
+    stop = re.search(r"^TimeoutStopSec=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
+    assert int(stop) > graceful
+
+
+def test_all_threads_of_many_workers_fit(service):
+    """gunicorn's, and as many that libraries start; a helper for each picture at work has a few."""
+    threads = 2 * runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] + 4 * DEFAULTS.concurrent
+    assert int(service["pids_limit"]) >= 32 * threads
+    most = re.search(r"^TasksMax=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
+    assert int(most) >= 128 * threads
+
+
+# ---- systemd ----
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """The unit, with a program that is there: systemd looks for it."""
+    path = tmp_path / "inkling.service"
+    text = (DEPLOY / "inkling.service").read_text()
+    path.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", text, flags=re.MULTILINE))
+    return path
+
+
+@needs("systemd-analyze")
+def test_systemd_takes_the_unit(unit):
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
+
+
+def test_under_systemd_a_helper_that_takes_the_memory_ends_alone():
+    """By itself systemd stops the whole unit, of which the kernel ended one process."""
+    assert "\nOOMPolicy=continue\n" in (DEPLOY / "inkling.service").read_text()
+
+
+@needs("systemd-analyze")
+def test_systemd_finds_the_unit_little_exposed(unit):
+    """On its scale from 0 to 10, in tenths."""
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_units_settings_are_settings():
+    pairs = re.findall(r"^Environment=(\w+)=(.*)$", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)
+    assert dict(pairs).keys() - KNOWN - PYTHONS == set()
+    Settings.from_env(dict(pairs))
+
+
+# ---- nginx ----
+
+
+SITE = (DEPLOY / "nginx.conf").read_text()
+
+
+def test_nginx_lets_through_what_the_app_takes():
+    """Bodies: no more, and no less, lest nginx refuses what the app would take."""
+    one, *several = (int(size) for size in re.findall(r"client_max_body_size (\d+);", SITE))
+    assert one == DEFAULTS.max_bytes * 4 // 3 + 65536
+    assert set(several) == {DEFAULTS.max_batch * DEFAULTS.max_bytes + 65536}
+    taking = {rule.rule for rule in real_app.url_map.iter_rules() if "POST" in rule.methods and "predict" in rule.rule}
+    assert taking <= set(re.findall(r"location = (\S+) \{\n\s*client_max_body_size", SITE))
+
+
+def test_nginx_lets_a_page_load_all_its_pictures_at_once():
+    """Over HTTP/2 it counts each request under way as a connection."""
+    limits = dict(re.findall(r"limit_conn (\w+) (\d+);", SITE))
+    assert int(limits["inkling_connections"]) > 2 * history.LAST
+    assert SITE.count("limit_conn inkling_uploads ") == SITE.count("client_max_body_size 335609856;") == 2
+
+
+def test_the_parts_agree_on_a_port(environment):
+    assert "server 127.0.0.1:8000;" in SITE
+    assert "Environment=PORT=8000" in (DEPLOY / "inkling.service").read_text()
+    assert environment["PORT"] == "8000"
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    """Writes a whole configuration around the site, on free ports and with a certificate made for it."""
+    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test",
+                    "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+
+    def write(upstream, plain, tls):
+        site = re.sub(r"listen \[::\].*\n", "", SITE).replace("listen 80;", f"listen 127.0.0.1:{plain};")
+        site = site.replace("listen 443", f"listen 127.0.0.1:{tls}").replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
+        site = re.sub(r"/etc/letsencrypt/\S+fullchain.pem", str(tmp_path / "cert.pem"), site)
+        site = re.sub(r"/etc/letsencrypt/\S+privkey.pem", str(tmp_path / "key.pem"), site)
+        temporary = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in names)
+        path = tmp_path / "nginx.conf"
+        path.write_text(f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n"
+                        f"events {{}}\nhttp {{\n{temporary}{site}}}\n")
+        return ["nginx", "-p", str(tmp_path), "-c", str(path)]
+
+    return write
+
+
+@needs("nginx")
+@needs("openssl")
+def test_nginx_takes_the_site(nginx):
+    done = subprocess.run([*nginx(1, 2, 3), "-t"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr
+
+
+@pytest.fixture
+def ask(nginx, make_app, settings):
+    """Sends a request through nginx to the app; returns (status, headers, body)."""
+    upstream, plain, tls = free_port(), free_port(), free_port()
+    app = make_app(replace(settings, max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
+    server = make_server("127.0.0.1", upstream, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    process = subprocess.Popen(nginx(upstream, plain, tls), stderr=subprocess.DEVNULL)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    def ask(method, path, body=None, headers=None, over_tls=True):
+        connection = (http.client.HTTPSConnection("127.0.0.1", tls, timeout=60, context=trusting) if over_tls
+                      else http.client.HTTPConnection("127.0.0.1", plain, timeout=60))
+        return net.ask(connection, method, path, body, headers)
+
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                ask("GET", "/healthz")
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield ask
+    finally:
+        process.terminate()
+        process.wait(20)
+        server.shutdown()
+        server.server_close()
+
+
+@needs("nginx")
+@needs("openssl")
+def test_through_nginx(ask, png, ink_model):
+    """One start for all: TLS only, no figures, its own request id, and our errors for what it refuses."""
+    status, headers, _ = ask("GET", "/models", over_tls=False)
+    assert (status, headers["Location"]) == (301, "https://127.0.0.1/models")
+
+    status, headers, page = ask("GET", "/api/docs", headers={"X-Request-ID": "z" * 32, "X-Forwarded-For": "192.0.2.1"})
+    assert status == 200
+    assert b"https://127.0.0.1" in page
+    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-ID"])  # nginx's
+    assert headers["Strict-Transport-Security"]
+    assert headers["Content-Security-Policy"]
+    assert "/" not in headers["Server"]
+
+    assert ask("GET", "/metrics")[0] == 404
+
+    edge = {"Content-Type": "multipart/form-data; boundary=edge"}
+    head = b'--edge\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    status, _, answer = ask("POST", f"/api/predict?model={ink_model}", head + png + b"\r\n--edge--\r\n", edge)
+    assert (status, json.loads(answer)["label"]) == (200, "1")
+
+    status, headers, _ = ask("POST", "/predict", b"", edge | {"Content-Length": "400000000"})
+    assert (status, headers["Location"].split("://")[-1].split("/", 1)[-1]) == (303, "help?reason=too-large")
+
+    status, headers, answer = ask("POST", "/api/predict", b"", edge | {"Content-Length": "400000000"})
+    assert (status, headers["Content-Type"]) == (413, "application/problem+json")
+    assert json.loads(answer)["reason"] == "too-large"

@@ -1,0 +1,342 @@
+"""The real thing: gunicorn as the Procfile starts it, asked over HTTP."""
+
+import http.client
+import json
+import os
+import re
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
+import pytest
+from gunicorn.http.unreader import SocketUnreader
+
+from benchmarks.pictures import form
+from benchmarks.servers import free_port
+from inkling import config
+from inkling.config import ROOT
+from tests.served import (
+    PLUGIN,
+    START,
+    WORKERS,
+    api,
+    environment,
+    figures,
+    log_lines,
+    running,
+    together,
+    wait_for_workers,
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+# ---- The main path ----
+
+
+def test_a_drawn_digit_is_answered(server, png, data_url, ink_model):
+    body = urlencode({"model": ink_model, "drawing": data_url(png)})
+    status, headers, _ = server.ask("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    assert status == 303
+    assert re.fullmatch(r"/results/[\w-]{22}", headers["Location"])
+    for _ in range(2 * WORKERS):  # whichever worker answers
+        assert server.ask("GET", headers["Location"])[0] == 200
+    status, headers, picture = server.ask("GET", headers["Location"] + "/picture")
+    assert (status, headers["Content-Type"], picture[:4]) == (200, "image/png", b"\x89PNG")
+
+
+def test_an_uploaded_photo_is_answered(server, jpeg, photo_model):
+    status, headers, _ = server.upload(jpeg, "cat.jpg", photo_model)
+    assert status == 303
+    assert re.fullmatch(r"/results/[\w-]{22}", headers["Location"])
+    status, headers, picture = server.ask("GET", headers["Location"] + "/picture")
+    assert (status, headers["Content-Type"], picture[:2]) == (200, "image/jpeg", b"\xff\xd8")
+
+
+def test_the_api_answers(server, jpeg, photo_model):
+    body, kind = form(jpeg, "cat.jpg")
+    status, headers, answer = server.ask("POST", f"/api/predict?model={photo_model}", body, {"Content-Type": kind})
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert b'"label"' in answer
+
+
+def test_an_answer_carries_the_security_headers_once(server):
+    for path in ("/", "/static/style.css", "/no-such-page"):
+        _, headers, _ = server.ask("GET", path)
+        assert len(headers.get_all("Content-Security-Policy")) == 1
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("megabytes", [17, 20, 40, 100])
+def test_too_large_an_upload_gets_the_help_page_not_a_broken_connection(server, photo_model, megabytes):
+    status, headers, _ = server.upload(bytes(megabytes * 2**20), "a.jpg", photo_model)
+    assert status == 303
+    assert headers["Location"].startswith("/help?reason=too-large&got=")
+
+
+@pytest.mark.parametrize("size", [22_371_000, 40_000_000])  # 16 MiB are 22,369,624 letters
+def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, ink_model, size):
+    body = f"model={ink_model}&drawing=data:image/png;base64,{'A' * size}"
+    status, headers, _ = server.ask("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    assert status == 303
+    assert headers["Location"].startswith("/help?reason=too-large")
+
+
+@pytest.mark.parametrize("path, headers, status", [
+    ("/api/predict?model=no-such-model", {}, 404), ("/api/predict?model=digits-cnn&top=0", {}, 400),
+    ("/predict", {"Sec-Fetch-Site": "cross-site"}, 403), ("/help", {}, 405), ("/no-such-page", {}, 404)], ids=str)
+def test_an_early_answer_reaches_a_client_that_still_sends(server, path, headers, status):
+    """Within the limits: a photo as a phone takes it, with something else wrong."""
+    body, kind = form(bytes(12 * 2**20), "a.jpg")
+    assert server.ask("POST", path, body, headers | {"Content-Type": kind})[0] == status
+
+
+def test_a_request_line_of_any_length_does_not_break_it(server):
+    assert server.ask("GET", "/help?got=" + "x" * 100_000)[0] in (400, 414)
+    assert server.ask("GET", "/healthz")[0] == 200
+
+
+# ---- Workers ----
+
+
+def test_the_port_and_the_number_of_workers_are_honoured(server):
+    assert server.ask("GET", "/healthz")[0] == 200
+    assert len(server.workers) == WORKERS
+
+
+@pytest.mark.parametrize("env, bind", [
+    ({}, "127.0.0.1:5000"), ({"PORT": "8123"}, "0.0.0.0:8123"), ({"INKLING_HOST": "10.0.0.1"}, "10.0.0.1:5000"),
+    ({"INKLING_HOST": "10.0.0.1", "PORT": "8123"}, "10.0.0.1:8123"), ({"PORT": ""}, "127.0.0.1:5000")], ids=str)
+def test_without_a_port_only_this_machine_is_served(monkeypatch, env, bind):
+    for name in ("PORT", "INKLING_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["bind"] == bind
+
+
+@pytest.mark.parametrize("asked, workers", [("3", 3), ("", config.cores()), (None, config.cores())])
+def test_without_a_number_there_is_a_worker_a_core(monkeypatch, asked, workers):
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("WEB_CONCURRENCY", asked)
+    settings = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    assert settings["workers"] == workers
+    assert settings["raw_env"] == [f"WEB_CONCURRENCY={workers}"]  # by which the app divides the cores
+
+
+def test_of_a_body_no_more_is_read_ahead_than_the_app_asks_for():
+    """What is read beyond is copied again at every read."""
+    asked, settings = [], runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+
+    class Socket:
+        def setsockopt(self, *_):
+            pass
+
+        def recv(self, size):
+            asked.append(size)
+            return bytes(size)
+
+    unreader = SocketUnreader(Socket())
+    settings["pre_request"](None, SimpleNamespace(unreader=unreader))
+    for _ in range(3):
+        assert len(unreader.read(2**16, read_ahead=10**6)) == 2**16
+    assert asked == [2**16] * 3
+
+
+def test_models_are_open_before_the_first_request(server):
+    """And in each worker; the time and the memory are printed, for they depend on the machine."""
+    print(f"\n{server.seconds:.2f} s from start to first answer")
+    for pid in server.workers:
+        resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]
+        own = re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1]
+        print(f"worker {pid}: {int(resident) / 1024:.0f} MB resident, {int(own) / 1024:.0f} MB its share")
+        assert PLUGIN in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_libraries_are_loaded_once_and_models_by_each_worker(server):
+    """What starts workers has no thread of its own, for none would survive in them."""
+    master = Path(f"/proc/{server.process.pid}")
+    maps = (master / "maps").read_text()
+    assert "cv2" in maps
+    assert "_pyopenvino" in maps
+    assert PLUGIN not in maps
+    assert len(list((master / "task").iterdir())) == 1
+    for pid in server.workers:
+        shared = re.search(r"Shared_Dirty:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1]
+        assert int(shared) > 20 * 1024
+
+
+def test_no_worker_maps_a_file_of_tensorflow(server):
+    for pid in server.workers:
+        maps = Path(f"/proc/{pid}/maps").read_text().lower()
+        assert "numpy" in maps
+        assert not re.search(r"site-packages/(tensorflow|keras|sklearn|scipy|matplotlib|skimage|torch)", maps)
+
+
+# ---- Seen from outside ----
+
+
+def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_model):
+    """Whichever worker is asked; a dead worker's counts stay, what only a living one has goes."""
+    sent, answers = 0, f'inkling_answers_total{{label="1",model="{ink_model}"}}'
+    with running(tmp_path) as server:
+        wait_for_workers(server)
+        while {line["pid"] for line in log_lines(server) if "route" in line} != set(server.workers):
+            assert {status for status, *_ in together(40, lambda: api(server, png, ink_model))} == {200}
+            sent += 40
+            assert sent <= 400, "one worker got all requests"
+        assert [figures(server)[answers] for _ in range(3 * WORKERS)] == [sent] * 3 * WORKERS
+        dead = server.workers[0]
+        os.kill(dead, signal.SIGKILL)
+        wait_for_workers(server, without=[dead])
+        assert {status for status, *_ in together(40, lambda: api(server, png, ink_model))} == {200}
+        found = figures(server)
+        assert found[answers] == sent + 40
+        assert found[f'inkling_model_ready{{model="{ink_model}"}}'] == 1
+        assert found["inkling_waiting_requests"] == 0
+
+
+def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
+    """Also over connections that stay open, while the fresh one opens its models."""
+    with running(tmp_path, GUNICORN_CMD_ARGS="--max-requests 30 --max-requests-jitter 10") as server:
+        wait_for_workers(server)
+        old, end = set(server.workers), time.monotonic() + 60
+
+        def keep_asking(_):
+            connection, found = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60), []
+            while set(server.workers) & old and time.monotonic() < end:
+                connection.request("GET", "/healthz")  # anew where the last answer said that it closes
+                found.append(connection.getresponse())
+                found[-1].read()
+            connection.close()
+            return [answer.status for answer in found]
+
+        with ThreadPoolExecutor(4) as threads:
+            statuses = [status for found in threads.map(keep_asking, range(4)) for status in found]
+        assert set(server.workers) & old == set()
+        assert set(statuses) == {200}
+        assert server.ask("GET", "/healthz")[0] == 200
+
+
+def test_what_is_counted_leaves_nothing_behind(tmp_path):
+    with running(tmp_path) as server:
+        server.ask("GET", "/")
+        wait_for_workers(server)
+        maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in server.workers)
+        (folder,) = set(re.findall(r"/\S*/inkling-metrics-\w+", maps))
+        assert Path(folder).is_dir()
+    assert not Path(folder).exists()
+
+
+def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, png, jpeg, ink_model):
+    with running(tmp_path) as server:
+        answers = [api(server, png, ink_model, {"X-Forwarded-For": "203.0.113.7"}), api(server, jpeg[:99], ink_model),
+                   server.upload(png, "private-name.png", ink_model), server.ask("GET", "/no/private-path")]
+        assert [status for status, *_ in answers] == [200, 415, 303, 404]
+        assert server.ask("GET", answers[2][1]["Location"])[0] == 200
+        assert server.ask("PRIVATE-METHOD", "/")[0] == 405
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(b"private words that are no HTTP\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        lines = log_lines(server)
+    requests = [line for line in lines if line["logger"] == "inkling.requests"]
+    assert [line["request_id"] for line in requests[:4]] == [headers["X-Request-ID"] for _, headers, _ in answers]
+    assert [line.get("reason") for line in requests[:4]] == [None, "mismatch", None, None]
+    assert {"gunicorn.error", "inkling.requests"} == {line["logger"] for line in lines}
+    assert "Invalid request" in [line["message"] for line in lines]
+    result = answers[2][1]["Location"].split("/")[-1]
+    everything = json.dumps([line for line in lines if "Listening at" not in line["message"]]).lower()
+    for private in ("private", "127.0.0.1", "203.0.113.7", result.lower()):
+        assert private not in everything
+
+
+def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path):
+    said = {"X-Request-ID": "0123456789abcdef", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
+    for trusted, scheme in (("", "http"), ("127.0.0.1", "https")):
+        with running(tmp_path, INKLING_TRUSTED_PROXIES=trusted) as server:
+            _, headers, page = server.ask("GET", "/api/docs", headers=said)
+            assert (headers["X-Request-ID"] == said["X-Request-ID"]) == bool(trusted)
+            assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
+            # Whom it stands for may not read the figures.
+            assert server.ask("GET", "/metrics", headers=said)[0] == (403 if trusted else 200)
+
+
+def test_too_many_posts_a_minute_are_told_when_to_come_back(tmp_path, png, ink_model):
+    with running(tmp_path, INKLING_RATE_LIMIT="2", WEB_CONCURRENCY="1") as server:
+        assert [api(server, png, ink_model)[0] for _ in range(2)] == [200, 200]
+        for status, headers, body in (api(server, png, ink_model), server.upload(png, "a.png", ink_model)):
+            assert status == 429
+            assert 1 <= int(headers["Retry-After"]) <= 61
+            assert (b"rate-limited" in body) or (b"Too many requests" in body)
+        assert figures(server)['inkling_rejections_total{reason="rate-limited"}'] == 2
+
+
+def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path, encode, photo, photo_model):
+    large = encode(photo.resize((4000, 3000)), "PNG")
+    with running(tmp_path, INKLING_CONCURRENT="1", INKLING_QUEUE="0", WEB_CONCURRENCY="1") as server:
+        answers = together(24, lambda: api(server, large, photo_model))
+        busy = [(headers["Retry-After"], json.loads(body)["reason"]) for status, headers, body in answers
+                if status == 503]
+        assert {status for status, *_ in answers} == {200, 503}
+        assert set(busy) == {("5", "busy")}
+        assert figures(server)['inkling_rejections_total{reason="busy"}'] == len(busy)
+        assert api(server, large, photo_model)[0] == 200
+
+
+# ---- Start and end ----
+
+
+def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
+    with running(tmp_path) as server:
+        workers = server.workers
+        where = server.upload(png, "a.png", ink_model)[1]["Location"]
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+        assert "Traceback" not in server.log
+        with pytest.raises(OSError, match="refused"):
+            server.ask("GET", "/healthz")
+    with running(tmp_path) as server:  # a result survives a restart
+        assert server.ask("GET", where)[0] == 200
+
+
+@pytest.mark.parametrize("variable, value, says", [
+    ("INKLING_RUNTIME", "tensorrt", "INKLING_RUNTIME must be one of openvino, keras. Received: 'tensorrt'"),
+    ("INKLING_MAX_BYTES", "16 MB", "INKLING_MAX_BYTES must be a whole number"),
+    ("INKLING_MAX_BITES", "1", "INKLING_MAX_BITES is not a setting."),
+    ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be a whole number from 1. Received: 0"),
+    ("PORT", "http", "is not a valid port number"),
+])
+def test_a_bad_setting_stops_the_start_with_one_clear_sentence(tmp_path, variable, value, says):
+    env = environment(tmp_path, **{"PORT": str(free_port()), "WEB_CONCURRENCY": "1", variable: value})
+    process = subprocess.Popen(START, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        output, _ = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        output, _ = process.communicate()
+        pytest.fail(f"it did not stop:\n{output}")
+    assert process.returncode not in (0, None)
+    assert output.count(says) == 1
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("command", [["-m", "flask", "models"], ["app.py"]], ids=" ".join)
+def test_a_bad_setting_stops_the_other_ways_to_start(tmp_path, command):
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(tmp_path, INKLING_THREADS="all"),
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr == ("Inkling did not start. INKLING_THREADS must be a whole number from 0 to 256. "
+                           "Received: 'all'\n")

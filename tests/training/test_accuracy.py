@@ -1,0 +1,145 @@
+"""The shipped models are as good as their cards say, and read handwriting that they never trained on.
+
+A model that is not there yet skips its tests on a developer's machine and fails them in CI.
+"""
+
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from inkling.config import ROOT, Settings
+from inkling.recognition import inputs, runtimes
+from inkling.recognition.catalog import read_catalog
+from training import data
+from training.redraw import LINE, Hand, redraw
+
+CI = bool(os.environ.get("CI"))
+SHARED = ROOT.parent / "shared" / "data"
+FOLDER = Settings.from_env().models
+MODELS = read_catalog(FOLDER).models
+NAMES = sorted({"cats-dogs-cnn", "digits-cnn", "doodles-cnn"} | MODELS.keys())
+
+PICTURES = {"photo": 500, "ink": 2000}  # of a test set; bitmaps of ink cost next to nothing
+LARGE = 10_000_000  # parameters of a network that is asked about half as many
+SLACK = 0.02  # what a part of the test set may be off the whole, where three standard errors are more
+TEXTS = ("title", "summary", "strengths", "limitations")
+FOREIGN = 0.90  # of scikit-learn's digits that must be read right
+
+
+def the_model(name):
+    """A shipped model."""
+    if name not in MODELS and not (FOLDER / name).exists() and not CI:
+        pytest.skip(f"{FOLDER / name} does not exist yet: python -m training train {name}")
+    assert name in MODELS, f"{name} must be shipped with a card that can be read"
+    return MODELS[name]
+
+
+# ---- Digits of other people: scikit-learn's, 8x8, from 43 writers (UCI, Alpaydin and Kaynak 1998) ----
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Every third digit: float32 [n, 8, 8], ink 16 on 0, and int64 [n]."""
+    all_of_them = load_digits()
+    return all_of_them.images[::3].astype(np.float32), all_of_them.target[::3]
+
+
+def share_right(classifier, name, pictures, truth):
+    """Accuracy of the whole path from picture to label; a digit taken for a blank sheet is wrong."""
+    answers = classifier.classify(pictures, name)
+    return np.mean([getattr(answer, "label", None) == str(y) for answer, y in zip(answers, truth, strict=True)])
+
+
+@pytest.mark.parametrize("side", [8, 280])
+def test_digits_as_pictures(classifier, digits, side):
+    """Enlarged as a picture is: soft, dark on light."""
+    the_model("digits-cnn")
+    images, truth = digits
+    greys = (Image.fromarray(np.rint(255 - image * 255 / 16).astype(np.uint8)).convert("RGB") for image in images)
+    pictures = [grey.resize((side, side), Image.Resampling.BICUBIC) for grey in greys]
+    assert share_right(classifier, "digits-cnn", pictures, truth) >= FOREIGN
+
+
+@pytest.mark.parametrize("pen", [10, 20])
+def test_digits_as_drawings(classifier, digits, pen):
+    """Drawn on the canvas along the middle of their lines, which is where ink is above half its strength."""
+    the_model("digits-cnn")
+    images, truth = digits
+    pictures = []
+    for image in images:
+        # redraw takes 28x28 bitmaps, and as ink what is above LINE: half of full strength here.
+        enlarged = cv2.resize(image * (2 * LINE / 16), (24, 24), interpolation=cv2.INTER_CUBIC)
+        bitmap = np.pad(np.clip(enlarged, 0, 255).astype(np.uint8), 2)
+        pictures.append(redraw(bitmap, Hand(pen=pen)))
+    assert share_right(classifier, "digits-cnn", pictures, truth) >= FOREIGN
+
+
+# ---- The data sets' own test pictures ----
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory):
+    """Where the prepared data lies: what is here already, or made from `../shared/data`."""
+    if not (SHARED / "unpack.py").exists():
+        return None
+    folder = tmp_path_factory.mktemp("data")
+    subprocess.run([sys.executable, SHARED / "unpack.py", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def test_set(request, monkeypatch):
+    """Loads a part of a data set's test pictures."""
+
+    def load(name, count):
+        prepared = data.folder() / data.DATASETS[name].file
+        folder = prepared.parent if prepared.exists() else request.getfixturevalue("unpacked")
+        if folder is None:
+            pytest.skip(f"neither {prepared} nor {SHARED} is on this machine")
+        monkeypatch.setenv("INKLING_DATA", str(folder))
+        return data.load(name, limit=count)
+
+    return load
+
+
+def arranged(x, spec):
+    """Test pictures as the model sees them; ink is laid out already."""
+    if spec.kind == "ink":
+        return x[..., None]
+    return np.stack([inputs.prepare(Image.fromarray(picture), spec) for picture in x])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_accuracy_is_that_of_the_card(name, test_set):
+    model = the_model(name)
+    spec = model.card.input
+    count = PICTURES[spec.kind] // (2 if model.card.parameters > LARGE else 1)
+    chosen = test_set(model.card.training.dataset, count)
+    assert chosen.labels == model.card.labels
+    network = runtimes.open_openvino(model)
+    batches = np.array_split(arranged(chosen.test.x, spec), 10)
+    answers = np.concatenate([network(inputs.scale(batch, spec.scaling)) for batch in batches])
+    stated, right = model.card.metrics.accuracy, answers.argmax(axis=1) == chosen.test.y
+    error = 3 * np.sqrt(stated * (1 - stated) / len(right))
+    assert abs(np.mean(right) - stated) <= min(SLACK, error)
+
+
+# ---- What is promised of every model ----
+
+
+def test_every_recipe_is_shipped_as_it_is_written():
+    """The model in the folder says of itself what `python -m training train` would make it say today."""
+    from training.registry import recipes  # imports Keras
+
+    for name, recipe in recipes().items():
+        card = the_model(name).card
+        assert (card.task, card.training.dataset, card.input) == (recipe.task, recipe.dataset, recipe.input)
+        if recipe.fit is None:
+            assert card.training.epochs == recipe.epochs
+        assert [getattr(card, text) for text in TEXTS] == [getattr(recipe, text) for text in TEXTS]

@@ -1,0 +1,191 @@
+"""The benchmarks ask what they say, count right, and fail where they should."""
+
+import io
+import os
+import random
+import runpy
+import subprocess
+import threading
+import time
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from werkzeug.test import EnvironBuilder
+
+from benchmarks import bench, client, load, pictures, profile, servers
+from benchmarks.peers import floor
+from inkling.config import ROOT
+
+SAMPLES = [load.Sample(i / 60, 100.0, 20) for i in range(60)]
+GOOD = [load.Answer("drawing", 200, 20.0, "", "") for _ in range(200)]
+
+
+def test_the_pictures_are_what_they_are_called():
+    with Image.open(io.BytesIO(pictures.digit())) as image:
+        assert (image.format, image.size) == ("PNG", (280, 280))
+    with Image.open(io.BytesIO(pictures.photo(1200, 700))) as image:  # more than a tile of grain
+        assert (image.format, image.size) == ("JPEG", (1200, 700))
+
+
+def test_a_form_arrives_as_it_was_sent():
+    body, kind = pictures.form(pictures.digit(), "a.png", model="digits-cnn")
+    request = EnvironBuilder(method="POST", data=body, content_type=kind).get_request()
+    assert dict(request.form) == {"model": "digits-cnn"}
+    assert request.files["image"].filename == "a.png"
+    assert request.files["image"].read() == pictures.digit()
+
+
+def test_the_floor_reads_the_upload():
+    body, kind = pictures.form(pictures.digit())
+    assert floor.app.test_client().post("/predict", data=body, content_type=kind).json == {
+        "bytes": len(pictures.digit())}
+
+
+def test_the_peers_run_under_our_settings_of_gunicorn(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    ours, theirs = (runpy.run_path(path) for path in ("gunicorn.conf.py", "benchmarks/peers/gunicorn.conf.py"))
+    assert {name: theirs[name] for name in ("workers", "threads", "worker_class", "worker_tmp_dir")} == {
+        name: ours[name] for name in ("workers", "threads", "worker_class", "worker_tmp_dir")}
+    assert not [name for name in theirs if name.startswith(("on_", "post_", "pre_", "child_"))]
+
+
+# ---- The client ----
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers posts in two pieces, and closes every third connection."""
+
+    protocol_version, asked = "HTTP/1.1", 0
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        Answering.asked += 1
+        self.send_response(200 if Answering.asked % 2 else 503)
+        self.send_header("Content-Length", "5")
+        if not Answering.asked % 3:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"he")
+        self.wfile.flush()
+        self.wfile.write(b"llo")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_client_counts_every_answer():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server.handle_error = lambda *_: None  # the client hangs up in the middle of its last requests
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        found = client.drive(server.server_port, 3, 0.5, servers.post("/", b"x" * 1000, "text/plain"))
+    finally:
+        server.shutdown()
+        server.server_close()
+    count = sum(found["statuses"].values())
+    assert found["statuses"].keys() == {200, 503}
+    assert len(found["milliseconds"]) == count > 3
+    assert Answering.asked - 3 <= count <= Answering.asked
+    assert min(found["milliseconds"]) > 0
+
+
+# ---- The tables ----
+
+
+def test_a_ratio_is_that_of_rounds_at_the_same_time(capsys):
+    found = {"floor": [bench.Round(speed, 1.0, 2.0, 0.1) for speed in (100, 1000, 10)],
+             "inkling": [bench.Round(speed, 2.0, 5.0, 0.2) for speed in (50, 400, 6)]}
+    assert bench.ratio(found, "inkling", "floor") == 0.5
+    bench.print_speeds(found)
+    out = capsys.readouterr().out
+    assert "| Inkling | 50.0 (6.0 to 400.0) | 2.0 | 5.0 | 50.0% |" in out
+    assert "20% of a core" in out
+
+
+def test_a_stage_does_not_count_the_stages_within(monkeypatch):
+    monkeypatch.setattr(profile.time, "thread_time_ns", iter([0, 10_000, 40_000, 100_000]).__next__)
+    stopwatch = profile.Stopwatch()
+    inner = stopwatch.times("inner", lambda: None)
+    stopwatch.times("outer", inner)()
+    stopwatch.lap()
+    assert stopwatch.stages == {"inner": [30.0], "outer": [70.0]}
+
+
+def test_every_stage_of_the_profile_is_there():
+    assert [name for places in profile.STAGES.values() for owner, name in places if not hasattr(owner, name)] == []
+
+
+# ---- The promises ----
+
+
+def check(capsys, answers=GOOD, samples=None, alone=5.0):
+    """(whether `load.check` found all promises kept, the rows that it says are not)."""
+    kept = load.check(answers, samples or {1: SAMPLES, 2: SAMPLES}, alone)
+    return kept, [line.split(" | ")[0][2:] for line in capsys.readouterr().out.splitlines() if line.endswith("| NO |")]
+
+
+def test_all_promises_may_be_kept(capsys):
+    busy = [load.Answer("drawing", 503, 1.0, "", ""), load.Answer("drawing", 429, 1.0, "", "")]
+    assert check(capsys, GOOD + busy) == (True, [])
+
+
+@pytest.mark.parametrize("answers, samples, broken", [
+    ([*GOOD, load.Answer("page", 500, 1.0, "", "status 500")], None, "answers that were not promised"),
+    (GOOD, {1: SAMPLES, 2: SAMPLES[:30]}, "workers that ended or began meanwhile"),
+    (GOOD, {1: [one._replace(megabytes=100 + 1.5 * one.minute) for one in SAMPLES]},
+     "memory of a worker, MB a minute"),
+    (GOOD, {1: [one._replace(files=20 + i // 4) for i, one in enumerate(SAMPLES)]},
+     "open files of a worker, more at the end"),
+    ([*GOOD, *[answer._replace(milliseconds=51.0) for answer in GOOD[:10]]], None,
+     "p99 of small drawings, times the 5.0 ms alone"),
+    ([*GOOD, *[load.Answer("drawing", 503, 4000.0, "", "")] * 3], None, "told 503, of those within the limit"),
+])
+def test_a_broken_promise_is_told(capsys, answers, samples, broken):
+    assert check(capsys, answers, samples) == (False, [broken])
+
+
+def test_growth_counts_from_a_fifth_of_the_time_on():
+    rising = [one._replace(megabytes=min(100.0, 500 * one.minute)) for one in SAMPLES]
+    slope, files = load.growth(rising)
+    assert abs(slope) < 1e-6
+    assert files == 0
+
+
+@pytest.mark.parametrize("status, retry, broken", [
+    (200, None, ""), (429, "5", ""), (503, "5", ""), (429, None, "429 without Retry-After"), (500, None, "status 500"),
+    (303, None, "status 303")])
+def test_an_answer_is_held_to_what_was_promised(status, retry, broken):
+    headers = Message()
+    if retry:
+        headers["Retry-After"] = retry
+
+    class Server:
+        def send(self, request):
+            assert b"\r\nX-Forwarded-For: 203.0.113.1\r\n" in request
+            return status, headers, b""
+
+    answer = load.Client(Server(), "203.0.113.1", random.Random(0)).drawing()
+    assert (answer.status, answer.broken) == (status, broken)
+
+
+def test_no_answer_is_a_broken_promise():
+    class Server:
+        def send(self, request):
+            raise ConnectionResetError
+
+    assert load.Client(Server(), "203.0.113.1", random.Random(0)).drawing().broken == "no answer: ConnectionResetError"
+
+
+def test_a_child_that_has_ended_takes_no_memory():
+    """Nobody has asked yet how it ended, or somebody just has."""
+    child = subprocess.Popen(["true"])
+    while "Z (zombie)" not in Path(f"/proc/{child.pid}/status").read_text():
+        time.sleep(0.01)
+    assert child.pid in load.family(os.getpid())
+    assert load.look(os.getpid(), 0.0).megabytes > 0
+    child.wait()
+    assert load.family(child.pid) == [child.pid]
+    assert load.own_megabytes(child.pid) == 0

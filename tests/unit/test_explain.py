@@ -1,0 +1,354 @@
+"""Occlusion sensitivity points at what an answer hangs on, whatever the model; the shipped ones are measured by
+`python -m benchmarks.explain`."""
+
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from inkling.config import Settings
+from inkling.problems import Problem
+from inkling.recognition import explain, inputs, runtimes
+from inkling.recognition.card import InputSpec, ModelCard
+from inkling.recognition.catalog import Catalog, Model
+from inkling.recognition.explain import GRIDS, PLACES, Explainer, Explanation
+from inkling.recognition.predictor import AT_ONCE, Classifier
+
+PHOTO = InputSpec(kind="photo", width=40, height=40, channels=3, scaling="unit")
+INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw")
+CORNERS = {"upper-left": (0, 0), "upper-right": (0, 1), "lower-left": (1, 0), "lower-right": (1, 1)}
+every_kind = pytest.mark.parametrize("spec", [PHOTO, INK], ids=["photo", "ink"])
+
+
+def toy(spec, network):
+    """A classifier of one model, whose network is a function of float32 [n, h, w, c]."""
+    card = ModelCard(
+        name="toy", task="objects", title="Toy", labels=("no", "yes"), input=spec, files={}, exact=True)  # has no twin
+    classifier = Classifier(Catalog({"toy": Model(card, None)}), Settings.from_env({}))
+    classifier._opened["toy"] = runtimes.Runtime(network, card)
+    return classifier
+
+
+def by_corner(row, column):
+    """Says "yes" for patterns in one corner of a photo, or ink in that of a drawing, and sees nothing else."""
+
+    def network(batch):
+        half_h, half_w = batch.shape[1] // 3, batch.shape[2] // 3
+        part = batch[:, :half_h] if row == 0 else batch[:, -half_h:]
+        part = part[:, :, :half_w] if column == 0 else part[:, :, -half_w:]
+        seen = 4 * np.abs(np.diff(part, axis=2)) if batch.shape[3] == 3 else 2 * part
+        return [np.clip(seen.mean(axis=(1, 2, 3)), 0.01, 0.99)[:, None].astype(np.float32)]
+
+    return network
+
+
+def busy_picture():
+    """Patterns everywhere: rings in each corner and in the middle."""
+    image = Image.new("RGB", (300, 300), "white")
+    draw = ImageDraw.Draw(image)
+    for x, y in ((50, 50), (250, 50), (50, 250), (250, 250), (150, 150)):
+        for radius in (45, 30, 15):
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], outline="black", width=6)
+    return image
+
+
+def explanation(drops, field=(0.0, 0.0, 1.0, 1.0)):
+    return Explanation("toy", "yes", 0.9, tuple(map(tuple, drops)), field, 1.0)
+
+
+# ---- It points at the right thing ----
+
+
+@every_kind
+@pytest.mark.parametrize("corner", CORNERS)
+def test_it_points_at_the_corner_that_the_answer_hangs_on(spec, corner):
+    row, column = CORNERS[corner]
+    why = Explainer().explain(toy(spec, by_corner(row, column)), busy_picture(), "toy", "yes")
+    assert why.where == corner
+    assert why.decides
+    far = np.rot90(np.asarray(why.drops), 2)  # the corner opposite
+    place = np.unravel_index(np.asarray(why.drops).argmax(), far.shape)
+    assert abs(far[place]) < 1e-6
+
+
+@every_kind
+def test_a_model_that_does_not_look_hangs_on_nothing(spec):
+    def network(batch):
+        return [np.full((len(batch), 1), 0.8, np.float32)]
+
+    why = Explainer().explain(toy(spec, network), busy_picture(), "toy")
+    assert np.abs(why.drops).max() < 1e-6
+    assert not why.decides
+    assert np.isfinite(np.asarray(why.overlay(30, 20))).all()
+
+
+@pytest.mark.parametrize("label, explained", [("no", "no"), ("yes", "yes"), (None, "yes"), ("maybe", "yes")])
+def test_it_explains_the_label_that_is_asked_for_or_its_own(label, explained):
+    why = Explainer().explain(toy(PHOTO, by_corner(0, 0)), busy_picture(), "toy", label)
+    assert why.label == explained
+    assert why.decides == (explained == "yes")  # for "no" the confidence rises
+    assert (why.confidence > 0.5) == (explained == "yes")
+
+
+def test_every_shipped_model_is_explained(shipped, classifier, drawing):
+    why = Explainer().explain(classifier, drawing, shipped.card.name)
+    answer = classifier.classify_one(drawing, shipped.card.name)
+    assert (why.model, why.label) == (shipped.card.name, answer.label)
+    assert why.confidence == pytest.approx(answer.confidence, abs=1e-4)
+    drops = np.asarray(why.drops)
+    assert drops.shape == (len(drops), len(drops))
+    assert len(drops) in GRIDS[shipped.card.input.kind]
+    assert np.isfinite(drops).all()
+    assert (drops <= why.confidence + 1e-4).all()
+    assert (drops >= why.confidence - 1 - 1e-4).all()
+
+
+def test_hiding_nothing_of_a_drawing_changes_nothing(classifier, drawing, ink_model):
+    """Where the paper is bare, hiding puts paper in the place of paper."""
+    why = Explainer().explain(classifier, drawing, ink_model)  # an upright line in the middle
+    drops = np.asarray(why.drops)
+    assert np.abs(drops[:, [0, -1]]).max() < 1e-4
+    assert np.abs(drops[:, 1:-1]).max() > 1e-4
+
+
+# ---- One batched run ----
+
+
+def test_the_network_runs_in_batches_not_once_a_part():
+    sizes = []
+
+    def network(batch):
+        sizes.append(len(batch))
+        return [np.full((len(batch), 1), 0.8, np.float32)]
+
+    explainer, classifier = Explainer(), toy(PHOTO, network)
+    explainer.explain(classifier, busy_picture(), "toy")
+    sizes.clear()  # the first time it finds out how fast the model is
+    why = explainer.explain(classifier, busy_picture(), "toy")
+    pictures = len(why.drops) ** 2 + 1
+    assert sum(sizes) == pictures
+    assert len(sizes) == -(-pictures // AT_ONCE["photo"])
+
+
+@pytest.mark.parametrize("spec, milliseconds, parts", [
+    (PHOTO, 0.1, 10), (PHOTO, 8.0, 7), (PHOTO, 15.0, 5), (PHOTO, 67.0, 4), (PHOTO, 900.0, 4),
+    (INK, 0.1, 10), (INK, 0.9, 7), (INK, 900.0, 7)])
+def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts):
+    answer = Classifier.answer
+
+    def slow(self, pictures, name, hasty=False):
+        return [replace(one, milliseconds={"infer": milliseconds}) for one in answer(self, pictures, name, hasty)]
+
+    monkeypatch.setattr(Classifier, "answer", slow)
+    monkeypatch.setattr(Classifier, "hastens", lambda self, name: False)
+    why = Explainer().explain(toy(spec, by_corner(0, 0)), busy_picture(), "toy")
+    assert len(why.drops) == parts
+
+
+@pytest.mark.parametrize("spec, milliseconds, hasty_milliseconds, hurried, parts", [
+    (PHOTO, 24.0, 1.0, False, 4), (PHOTO, 60.0, 8.0, True, 7), (PHOTO, 900.0, 60.0, True, 4),
+    (PHOTO, 60.0, 60.0, False, 4), (INK, 2.0, 0.5, True, 10)])
+def test_a_model_hurries_where_it_is_too_slow_for_any_grid(
+        monkeypatch, spec, milliseconds, hasty_milliseconds, hurried, parts):
+    """Only to compare: how sure the answer is, is said as of any answer."""
+    answer, asked = Classifier.answer, []
+
+    def slow(self, pictures, name, hasty=False):
+        asked.append(hasty)
+        took = {"infer": hasty_milliseconds if hasty else milliseconds}
+        return [replace(one, milliseconds=took) for one in answer(self, pictures, name, hasty)]
+
+    monkeypatch.setattr(Classifier, "answer", slow)
+    monkeypatch.setattr(Classifier, "hastens", lambda self, name: True)
+    classifier, picture = toy(spec, by_corner(0, 0)), busy_picture()
+    usual = classifier.classify_one(picture, "toy")
+
+    def rough(batch):
+        return [(0.9 * by_corner(0, 0)(batch)[0]).astype(np.float32)]
+
+    classifier._twins["toy"] = runtimes.Runtime(rough, classifier.card("toy"))
+    explainer = Explainer()
+    for _ in range(2):
+        asked.clear()
+        why = explainer.explain(classifier, picture, "toy", "yes")
+        assert why.confidence == pytest.approx(float(usual.probabilities[1]), abs=1e-6)
+        assert len(why.drops) == parts
+    assert asked == ([True, False] if hurried else [False])  # at the second time, when it knows
+
+
+def test_a_hurried_answer_loses_no_more_than_there_is():
+    """Though the twin is surer of the whole picture than the model is."""
+    classifier, picture = toy(PHOTO, lambda batch: [np.full((len(batch), 1), 0.6, np.float32)]), busy_picture()
+    whole = inputs.scale(classifier.prepare(picture, "toy").seen, PHOTO.scaling)
+
+    def surer(batch):
+        return [np.where((batch == whole).all(axis=(1, 2, 3)), 0.95, 0.01).astype(np.float32)[:, None]]
+
+    classifier._twins["toy"] = runtimes.Runtime(surer, classifier.card("toy"))
+    explainer = Explainer()
+    explainer._fastest["toy"] = 1.0
+    explainer._hasty.add("toy")
+    why = explainer.explain(classifier, picture, "toy", "yes")
+    assert why.confidence == pytest.approx(0.6)
+    assert why.largest == pytest.approx(0.6, abs=1e-5)
+
+
+# ---- Who may ask ----
+
+
+@pytest.mark.parametrize("name, reason", [("toy", "blank"), ("none", "unknown-model")])
+def test_what_cannot_be_explained_is_rejected(paper, name, reason):
+    with pytest.raises(Problem) as caught:
+        Explainer().explain(toy(INK, by_corner(0, 0)), paper, name)
+    assert caught.value.reason == reason
+
+
+def test_one_is_computed_one_waits_and_the_next_is_told_to_come_again():
+    entered, go = threading.Event(), threading.Event()
+
+    def network(batch):
+        entered.set()
+        go.wait(20)
+        return [np.full((len(batch), 1), 0.8, np.float32)]
+
+    go.set()
+    explainer, classifier = Explainer(), toy(PHOTO, network)
+    go.clear()
+    entered.clear()
+
+    def ask():
+        return explainer.explain(classifier, busy_picture(), "toy")
+
+    with ThreadPoolExecutor(PLACES) as threads:
+        try:
+            first = threads.submit(ask)
+            assert entered.wait(20)
+            others = [threads.submit(ask) for _ in range(PLACES - 1)]
+            while explainer._places._value:
+                pass
+            with pytest.raises(Problem) as caught:
+                ask()
+        finally:
+            go.set()
+        assert caught.value.reason == "busy"
+        assert {one.result().label for one in (first, *others)} == {"yes"}
+    assert ask().label == "yes"  # the places are free again
+
+
+def test_who_has_waited_long_enough_is_told():
+    explainer, classifier = Explainer(), toy(PHOTO, by_corner(0, 0))
+    with explainer._turn:
+        for _ in range(2 * PLACES):
+            with pytest.raises(Problem) as caught:
+                explainer.explain(classifier, busy_picture(), "toy", seconds=0.01)
+            assert caught.value.reason == "busy"
+    assert explainer.explain(classifier, busy_picture(), "toy", seconds=0.01).label == "yes"
+
+
+def test_a_failure_frees_the_place(paper):
+    explainer, classifier = Explainer(), toy(INK, by_corner(0, 0))
+    for _ in range(5):
+        with pytest.raises(Problem, match="nothing drawn"):
+            explainer.explain(classifier, paper, "toy")
+
+
+# ---- The parts of it ----
+
+
+@pytest.mark.parametrize("parts", GRIDS["photo"])
+@pytest.mark.parametrize("side", [28, 32, 150])
+def test_windows_hide_their_own_part_wholly_and_cover_all_evenly(parts, side):
+    rows = explain.windows(parts, side)
+    assert rows.shape == (parts, side)
+    own = ((np.arange(side) + 0.5) * parts // side).astype(int)
+    assert rows[own, np.arange(side)] == pytest.approx(np.ones(side))
+    assert rows.max() <= 1
+    inside = (own > 0) & (own < parts - 1)
+    assert rows.sum(axis=0)[inside] == pytest.approx(np.full(inside.sum(), 2), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind, seen", [("ink", np.full((28, 28, 1), 255, np.uint8)),
+                                        ("photo", np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))])
+def test_hiding_leaves_what_is_far_as_it_is(kind, seen):
+    pictures = explain.hidden(seen, 7, kind)
+    assert (pictures.shape, pictures.dtype) == ((49, *seen.shape), np.uint8)
+    for first, far in ((pictures[0], np.s_[-8:, -8:]), (pictures[-1], np.s_[:8, :8])):
+        assert (first[far] == seen[far]).all()
+    assert (pictures[0][:4, :4] != seen[:4, :4]).any()
+    if kind == "ink":
+        assert pictures[0][:4, :4].max() == 0
+
+
+@pytest.mark.parametrize("place, where", [
+    ((0, 0), "upper-left"), ((0, 3), "top"), ((0, 6), "upper-right"), ((3, 0), "left"), ((3, 3), "middle"),
+    ((3, 6), "right"), ((6, 0), "lower-left"), ((6, 3), "bottom"), ((6, 6), "lower-right")])
+def test_where_is_told_in_words(place, where):
+    drops = np.zeros((7, 7))
+    drops[place] = 0.5
+    assert explanation(drops).where == where
+
+
+def test_two_far_places_are_several():
+    drops = np.zeros((7, 7))
+    drops[0, 0] = drops[6, 6] = 0.5
+    assert explanation(drops).where == "several-places"
+
+
+@pytest.mark.parametrize("size, shape", [((400, 400), (320, 320)), ((1000, 500), (320, 160)), ((90, 900), (32, 320))])
+def test_an_overlay_has_the_pictures_shape_and_is_most_opaque_where_it_is_hot(size, shape):
+    drops = np.zeros((5, 5))
+    drops[4, 0] = 0.4
+    drops[0, 4] = -0.4  # what speaks against the answer is not lit up
+    overlay = explanation(drops).overlay(*size)
+    assert (overlay.mode, overlay.size) == ("RGBA", shape)
+    alpha = np.asarray(overlay)[..., 3]
+    assert alpha[-1, 0] == alpha.max() == round(255 * explain.MOST)
+    assert alpha[0, -1] == alpha.min() == round(255 * explain.VEIL)
+
+
+def test_the_overlay_of_a_drawing_lies_where_the_drawing_is():
+    """A drawing in the lower right of a wide canvas, of which the right end is what counts."""
+    image = Image.new("RGB", (800, 400), "white")
+    ImageDraw.Draw(image).line([(600, 300), (760, 300)], "black", 12)
+    drops = np.zeros((7, 7))
+    drops[3, 5] = 0.5
+    why = explanation(drops, inputs.field(image, INK))
+    alpha = np.asarray(why.overlay(800, 400))[..., 3]
+    y, x = np.unravel_index(alpha.argmax(), alpha.shape)
+    assert (x / 320 * 800, y / 320 * 800) == pytest.approx((730, 300), abs=12)
+    assert why.where == "lower-right"
+
+
+def test_what_lies_beside_a_long_photo_is_not_spoken_of():
+    """The rims that mirror it fill the outer rows; what counts most in the picture itself is its upper left."""
+    field = inputs.field(Image.new("RGB", (400, 100)), PHOTO)
+    drops = np.zeros((10, 10))
+    drops[0, 9], drops[3, 1] = 0.9, 0.3
+    why = explanation(drops, field)
+    assert (why.where, why.largest) == ("upper-left", 0.3)
+
+
+@pytest.mark.parametrize("parts", [4, 10])
+def test_of_a_very_long_photo_something_is_always_spoken_of(parts):
+    """However thin it is among its rims, some parts reach into it."""
+    field = inputs.field(Image.new("RGB", (4000, 100)), PHOTO)
+    drops = np.zeros((parts, parts))
+    drops[:, 0] = 0.4
+    why = explanation(drops, field)
+    assert why.decides
+    assert why.where == "left"
+
+
+def test_a_png_holds_the_numbers_too(tmp_path):
+    why = explanation(np.random.default_rng(0).random((7, 7)).round(4).tolist())
+    data = why.png(300, 200)
+    (tmp_path / "a.png").write_bytes(data)
+    read = explain.read(tmp_path / "a.png")
+    assert read.where == why.where
+    assert read.largest == why.largest
+    assert np.asarray(read.drops).tolist() == np.asarray(why.drops).tolist()
+    assert Image.open(io.BytesIO(data)).size == (320, 213)

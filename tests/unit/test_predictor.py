@@ -1,0 +1,289 @@
+"""One picture or many in, an answer for each out; a model that cannot be opened costs the others nothing."""
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkling.config import Settings
+from inkling.problems import Problem
+from inkling.recognition import runtimes
+from inkling.recognition.catalog import Catalog, Model, read_catalog
+from inkling.recognition.predictor import Classifier, Prediction, wording
+
+
+@pytest.fixture
+def models(models_folder, tmp_path):
+    """A copy of the shipped models, to be broken by the test."""
+    return shutil.copytree(models_folder, tmp_path / "models")
+
+
+@pytest.fixture
+def copied(models):
+    """A classifier on that copy, with nothing opened yet."""
+    return Classifier(read_catalog(models), Settings.from_env({"INKLING_THREADS": "1"}))
+
+
+def prediction(probabilities, threshold=0.9):
+    labels = tuple("abcdefgh"[: len(probabilities)])
+    return Prediction("m", "digits", labels, np.array(probabilities, np.float32), threshold,
+                      np.zeros((28, 28, 1), np.uint8), {})
+
+
+# ---- Answers ----
+
+
+def test_an_answer_is_complete(shipped, classifier, drawing):
+    answer = classifier.classify_one(drawing, shipped.card.name)
+    spec = shipped.card.input
+    assert (answer.model, answer.task, answer.labels) == (shipped.card.name, shipped.card.task, shipped.card.labels)
+    assert answer.probabilities.shape == (len(answer.labels),)
+    assert answer.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert (answer.seen.shape, answer.seen.dtype) == ((spec.height, spec.width, spec.channels), np.uint8)
+    assert answer.milliseconds.keys() == {"prepare", "infer"}
+    assert min(answer.milliseconds.values()) > 0
+
+
+def test_answers_are_calibrated_by_the_card(shipped, classifier, drawing):
+    """The network's own answer at the card's temperature."""
+    from inkling.recognition import inputs
+
+    spec = shipped.card.input
+    batch = inputs.scale(inputs.prepare(drawing, spec)[None], spec.scaling)
+    raw = runtimes.open_openvino(shipped, threads=1)(batch)
+    expected = runtimes.tempered(raw, shipped.card.temperature)[0]
+    assert classifier.classify_one(drawing, shipped.card.name).probabilities == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_blank_one_costs_the_others_nothing(classifier, drawing, paper, ink_model):
+    lying = drawing.rotate(90)
+    first, blank, second = classifier.classify([drawing, paper, lying], ink_model)
+    assert isinstance(blank, Problem)
+    assert blank.reason == "blank"
+    for answer, image in ((first, drawing), (second, lying)):
+        alone = classifier.classify_one(image, ink_model)
+        assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+        assert (answer.seen == alone.seen).all()
+    assert (first.seen != second.seen).any()
+
+
+def test_only_blank_ones_are_no_error(classifier, paper, ink_model):
+    assert [answer.reason for answer in classifier.classify([paper, paper], ink_model)] == ["blank", "blank"]
+
+
+def test_one_blank_one_is_rejected(classifier, paper, ink_model):
+    with pytest.raises(Problem, match="nothing drawn") as caught:
+        classifier.classify_one(paper, ink_model)
+    assert caught.value.reason == "blank"
+
+
+def test_paper_is_a_photo_like_any_other(classifier, paper, photo_model):
+    assert classifier.classify_one(paper, photo_model).probabilities.shape == (2,)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1)])
+def test_any_size_is_classified(shipped, classifier, size):
+    (answer,) = classifier.classify([Image.new("RGB", size, "navy")], shipped.card.name)
+    assert isinstance(answer, Prediction) or answer.reason == "blank"
+
+
+@pytest.mark.parametrize("name", ["", "no-such-model", "../digits-cnn", "digits-cnn\0", "x" * 5000])
+def test_an_unknown_model_is_rejected(classifier, drawing, ink_model, name):
+    with pytest.raises(Problem) as caught:
+        classifier.classify([drawing], name)
+    assert caught.value.reason == "unknown-model"
+    assert ink_model in caught.value.message
+    assert len(caught.value.message) < 500
+
+
+# ---- What an answer says ----
+
+
+@pytest.mark.parametrize("confidence, sure, words", [
+    (0.95, True, "sure"), (0.4, True, "sure"), (0.75, False, "probably"), (0.74, False, "not sure"),
+    (0.1, False, "not sure")])
+def test_wording(confidence, sure, words):
+    assert wording(confidence, sure) == words
+
+
+@pytest.mark.parametrize("familiarity, familiar, sure, words", [
+    (None, None, True, "sure"), (-9.0, None, True, "sure"), (0.5, 0.5, True, "sure"), (0.49, 0.5, False, "not sure")])
+def test_an_unfamiliar_picture_is_neither_sure_nor_probable(familiarity, familiar, sure, words):
+    answer = replace(prediction([0.01, 0.99]), familiarity=familiarity, familiar=familiar)
+    assert (answer.sure, answer.wording) == (sure, words)
+
+
+def test_each_picture_has_its_own_familiarity(shipped, classifier, drawing):
+    answers = classifier.classify([drawing, drawing.rotate(45, fillcolor="white"), drawing], shipped.card.name)
+    first, second, again = (answer.familiarity for answer in answers)
+    assert {answer.familiar for answer in answers} == {shipped.card.familiar}
+    if shipped.card.familiar is not None:
+        assert first == pytest.approx(again, abs=1e-4)
+        assert first != pytest.approx(second, abs=1e-4)
+
+
+@pytest.mark.parametrize("top, labels", [(None, "bca"), (1, "b"), (2, "bc"), (9, "bca")])
+def test_ranked_is_most_likely_first_and_at_most_top(top, labels):
+    ranked = prediction([0.125, 0.625, 0.25]).ranked(top)
+    assert [label for label, _ in ranked] == list(labels)
+    assert [share for _, share in ranked] == sorted((share for _, share in ranked), reverse=True)
+
+
+def test_equal_probabilities_keep_the_labels_order():
+    assert [label for label, _ in prediction([0.25] * 4).ranked()] == list("abcd")
+
+
+@pytest.mark.parametrize("threshold, sure", [(0.625, True), (0.63, False)])
+def test_sure_is_at_or_above_the_threshold(threshold, sure):
+    answer = prediction([0.125, 0.625, 0.25], threshold)
+    assert (answer.label, answer.confidence, answer.sure) == ("b", 0.625, sure)
+
+
+# ---- Models that cannot be opened ----
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_a_truncated_model_is_off_while_the_others_serve(models, copied, drawing, ink_model, photo_model):
+    truncate(models / ink_model / "model.onnx")
+    copied.warm()
+    assert list(copied.broken) == [ink_model]
+    assert "model.onnx is not the file" in copied.broken[ink_model]
+    with pytest.raises(Problem, match="is switched off: model.onnx") as caught:
+        copied.classify([drawing], ink_model)
+    assert caught.value.reason == "model-unavailable"
+    assert copied.classify_one(drawing, photo_model).model == photo_model
+
+
+def test_a_broken_model_is_noted_at_its_first_use(models, copied, drawing, ink_model):
+    (models / ink_model / "model.onnx").unlink()
+    assert copied.broken == {}
+    with pytest.raises(Problem):
+        copied.classify([drawing], ink_model)
+    assert copied.broken == {ink_model: "model.onnx is missing"}
+
+
+def test_a_broken_card_is_unavailable_not_unknown(models, ink_model):
+    (models / ink_model / "card.json").write_text("{")
+    with pytest.raises(Problem) as caught:
+        Classifier(read_catalog(models), Settings.from_env({})).card(ink_model)
+    assert caught.value.reason == "model-unavailable"
+
+
+@pytest.mark.parametrize("change", [
+    lambda card: {"labels": (*card.labels, "one more")},
+    lambda card: {"input": card.input.model_copy(update={"channels": 3})},
+], ids=["labels", "input"])
+def test_a_network_that_is_not_what_its_card_says_is_off(models, ink_model, drawing, change):
+    model = read_catalog(models).models[ink_model]
+    wrong = Model(model.card.model_copy(update=change(model.card)), model.folder)
+    classifier = Classifier(Catalog({ink_model: wrong}), Settings.from_env({"INKLING_THREADS": "1"}))
+    with pytest.raises(Problem) as caught:
+        classifier.classify([drawing], ink_model)
+    assert caught.value.reason == "model-unavailable"
+
+
+# ---- Opened once ----
+
+
+def test_a_model_is_opened_once_a_process(copied, drawing, ink_model, monkeypatch):
+    opened, right = [], runtimes.open_openvino
+
+    def count(model, *rest):
+        opened.append(model.card.name)
+        return right(model, *rest)
+
+    monkeypatch.setattr(runtimes, "open_openvino", count)
+    together = threading.Barrier(8)
+
+    def ask(_):
+        together.wait()
+        return copied.classify_one(drawing, ink_model)
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(ask, range(8)))
+    assert opened == [ink_model]
+    assert {answer.label for answer in answers} == {answers[0].label}
+
+
+@pytest.mark.parametrize("settings, exact, processor, hastens", [
+    ({}, False, True, True), ({}, False, False, False), ({}, True, True, False),
+    ({"INKLING_PRECISION": "bf16"}, False, True, False), ({"INKLING_RUNTIME": "keras"}, False, True, False)])
+def test_a_model_hastens_where_that_is_something_else(
+        copied, ink_model, monkeypatch, settings, exact, processor, hastens):
+    monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
+    model = copied.catalog.models[ink_model]
+    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
+    assert Classifier(Catalog(models), Settings.from_env(settings)).hastens(ink_model) == hastens
+
+
+@pytest.mark.parametrize("exact, processor, precision", [
+    (False, True, "bf16"), (True, True, "f32"), (False, False, "f32")])
+def test_bfloat16_is_for_processors_that_have_it_and_models_that_bear_it(
+        copied, ink_model, monkeypatch, exact, processor, precision):
+    asked = []
+    monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
+    monkeypatch.setattr(runtimes, "open_openvino", lambda model, threads, precision: asked.append(precision))
+    model = copied.catalog.models[ink_model]
+    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
+    Classifier(Catalog(models), Settings.from_env({"INKLING_PRECISION": "bf16"})).warm()
+    assert asked == [precision]
+
+
+def test_a_hasty_answer_is_of_a_twin_that_is_made_once(copied, ink_model, drawing, monkeypatch):
+    asked, right = [], runtimes.Compiled.twin
+
+    def count(compiled, precision):
+        asked.append(precision)
+        return right(compiled, precision)
+
+    monkeypatch.setattr(runtimes.Compiled, "twin", count)
+    prepared = copied.prepare(drawing, ink_model)
+    (usual,), (hasty,), (again,) = (copied.answer([prepared], ink_model, hurry) for hurry in (False, True, True))
+    assert asked == ["bf16"]
+    assert usual.label == hasty.label
+    assert not runtimes.has_bfloat16() or (usual.probabilities != hasty.probabilities).any()
+    assert usual.probabilities == pytest.approx(hasty.probabilities, abs=0.05)
+    assert (hasty.probabilities == again.probabilities).all()
+
+
+def test_warm_opens_every_model(copied, models, monkeypatch):
+    copied.warm()
+    monkeypatch.setattr(runtimes, "open_openvino", None)  # would fail if called again
+    copied.warm()
+    assert copied.broken == {}
+
+
+@pytest.mark.parametrize("name", ["openvino", "keras"])
+def test_the_runtime_of_the_settings_is_used(copied, models, ink_model, drawing, monkeypatch, name):
+    def refuse(model, *_):
+        raise ValueError(f"{name} was asked")
+
+    monkeypatch.setattr(runtimes, f"open_{name}", refuse)
+    classifier = Classifier(copied.catalog, Settings.from_env({"INKLING_RUNTIME": name}))
+    with pytest.raises(Problem, match=f"{name} was asked"):
+        classifier.classify([drawing], ink_model)
+
+
+@pytest.mark.parametrize("threads, workers, cores, expected", [
+    ("0", "1", 8, 8), ("0", "4", 8, 2), ("0", "16", 8, 1), ("3", "4", 8, 3)])
+def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypatch, threads, workers, cores, expected):
+    asked = []
+
+    def note(model, threads, precision):
+        asked.append((threads, precision))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(runtimes, "open_openvino", note)
+    monkeypatch.setattr(runtimes, "cores", lambda: cores)
+    monkeypatch.setenv("WEB_CONCURRENCY", workers)
+    classifier = Classifier(copied.catalog, Settings.from_env({"INKLING_THREADS": threads}))
+    with pytest.raises(Problem):
+        classifier.classify([drawing], ink_model)
+    assert asked == [(expected, "f32")]

@@ -1,0 +1,452 @@
+"""Every rule of the trust boundary, on real files that the tests make."""
+
+import base64
+import os
+import warnings
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+from PIL import Image
+
+from inkling import problems
+from inkling.config import EXTENSIONS, Settings
+from inkling.pictures import reading
+from tests.hostile.build import GIF_FRAME, chunk, encode, gif, png
+
+pytestmark = pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
+
+SETTINGS = Settings.from_env({"INKLING_REQUEST_SECONDS": "60"})  # on a busy machine, too
+SMALL = replace(SETTINGS, max_bytes=200_000, max_pixels=40_000, max_frames=5)
+SAVERS = {"jpg": "JPEG", "jpeg": "MPO", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP",
+          "heic": "HEIF", "heif": "HEIF", "avif": "AVIF"}
+KINDS = {**SAVERS, "jpeg": "JPEG"}
+CANVAS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+def scene(width=120, height=80):
+    """Red left of blue, with a bright upper edge, so that no turn or flip looks the same."""
+    x, y = np.arange(width) < width // 2, np.arange(height)[:, None] * 90 // height
+    channels = [(220 - y) * x, 90 - y + 0 * x, (220 - y) * ~x]
+    return Image.fromarray(np.stack(channels, axis=-1).astype("uint8"))
+
+
+@pytest.fixture(scope="module")
+def files():
+    return {extension: encode(scene(), kind) for extension, kind in SAVERS.items()}
+
+
+def close(image, expected, tolerance=16):
+    difference = np.abs(np.asarray(image, int) - np.asarray(expected.convert("RGB"), int))
+    return image.size == expected.size and difference.mean() < tolerance
+
+
+def rejected(call, *arguments, **options):
+    with pytest.raises(problems.Problem) as caught:
+        call(*arguments, **options)
+    safe(caught.value)
+    return caught.value
+
+
+def safe(refusal):
+    """A known reason, and nothing to show that is long or not printable."""
+    assert refusal.reason in problems.REASONS
+    assert len(refusal.received) <= 40
+    assert len(refusal.message) < 400
+    assert (refusal.received + refusal.message).isprintable()
+    assert str(refusal) == refusal.message
+
+
+def reason(call, *arguments, **options):
+    return rejected(call, *arguments, **options).reason
+
+
+def read(data, name="a.png", settings=SETTINGS, **options):
+    return reading.read_file(data, name, settings, **options)
+
+
+def url(data, media_type="image/png"):
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+# What is accepted
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_every_format_is_read(files, extension):
+    image = read(files[extension], f"photo.{extension}")
+    assert type(image) is Image.Image
+    assert image.mode == "RGB"
+    assert close(image, scene())
+
+
+def test_extension_may_be_upper_case(files):
+    assert read(files["jpg"], "PHOTO.JpG").size == (120, 80)
+
+
+@pytest.mark.parametrize("name", [
+    "../../etc/passwd.png", "C:\\fakepath\\me.png", "a\x00b\n\x1b[31m.png", "\u202egnp.png",
+    "x" * 4096 + ".png",
+    ".png", "\ud800.png", "two.dots.png"])
+def test_only_the_extension_of_a_name_counts(files, name):
+    assert read(files["png"], name).size == (120, 80)
+    refusal = rejected(read, files["png"], name + "\u202e\x07x" * 2000)
+    assert refusal.reason == "extension"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3)])
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_thin_pictures_pass(extension, size):
+    data = encode(Image.new("RGB", size, "white"), SAVERS[extension])
+    assert read(data, f"a.{extension}").size == size
+
+
+@pytest.mark.parametrize(("mode", "colour", "kind", "options", "expected"), [
+    ("RGBA", (255, 0, 0, 128), "PNG", {}, (255, 127, 127)),
+    ("RGBA", (0, 0, 0, 0), "PNG", {}, (255, 255, 255)),
+    ("RGBA", (200, 30, 90, 255), "PNG", {}, (200, 30, 90)),
+    ("LA", (77, 255), "PNG", {}, (77, 77, 77)),
+    ("RGBA", (255, 0, 0, 128), "WEBP", {"lossless": True}, (255, 127, 127)),
+    ("RGBA", (255, 0, 0, 128), "AVIF", {}, (255, 127, 127)),
+    ("RGBA", (255, 0, 0, 128), "HEIF", {}, (255, 127, 127)),
+    ("LA", (0, 128), "PNG", {}, (127, 127, 127)),
+    ("L", 9, "PNG", {}, (9, 9, 9)),
+    ("L", 9, "PNG", {"transparency": 9}, (255, 255, 255)),
+    ("RGB", (1, 2, 3), "PNG", {"transparency": (1, 2, 3)}, (255, 255, 255)),
+    ("P", 0, "PNG", {}, (0, 0, 0)),
+    ("P", 0, "PNG", {"transparency": 0}, (255, 255, 255)),
+    ("P", 0, "GIF", {"transparency": 0}, (255, 255, 255)),
+    ("1", 1, "PNG", {}, (255, 255, 255)),
+    ("1", 1, "BMP", {}, (255, 255, 255)),
+    ("I;16", 0x8040, "PNG", {}, (128, 128, 128)),
+    ("I;16", 0x00FF, "PNG", {}, (0, 0, 0)),
+    ("CMYK", (255, 0, 0, 0), "JPEG", {}, (0, 255, 255)),
+    ("L", 200, "JPEG", {}, (200, 200, 200)),
+])
+def test_every_mode_becomes_rgb_on_white(mode, colour, kind, options, expected):
+    extension = next(name for name in SAVERS if SAVERS[name] == kind)
+    image = read(encode(Image.new(mode, (64, 64), colour), kind, **options), f"a.{extension}")
+    assert image.mode == "RGB"
+    assert np.abs(np.subtract(image.getpixel((32, 32)), expected)).max() <= 3
+
+
+def test_sixteen_bits_keep_their_order():
+    ramp = Image.fromarray(np.arange(256, dtype="uint16")[None] * 257)
+    assert np.array_equal(np.asarray(read(encode(ramp, "PNG")))[0, :, 0], np.arange(256))
+
+
+# Metadata
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "avif", "heic"])
+def test_orientation_is_applied(extension, turn):
+    undo = {5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+            8: Image.Transpose.ROTATE_270, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+            4: Image.Transpose.FLIP_TOP_BOTTOM}
+    stored = scene().transpose(undo[turn]) if turn > 1 else scene()
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    image = read(encode(stored, SAVERS[extension], exif=exif.tobytes()), f"a.{extension}")
+    assert close(image, scene())
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("exif", [
+    b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 200,
+    b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x01abcd"])
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
+def test_broken_exif_is_ignored(extension, exif):
+    assert close(read(encode(scene(), SAVERS[extension], exif=exif), f"a.{extension}"), scene())
+
+
+@pytest.mark.parametrize("extension", ["jpg", "jpeg", "png", "webp", "avif", "heic"])
+def test_metadata_is_dropped(extension):
+    exif = Image.Exif()
+    exif[0x010F] = "SECRETMAKER"
+    exif.get_ifd(0x8825)[1] = "N"
+    image = read(encode(scene(), SAVERS[extension], exif=exif.tobytes()), f"a.{extension}")
+    assert image.info == {}
+    assert not image.getexif()
+    assert b"SECRET" not in encode(image, "PNG")
+    assert b"SECRET" not in encode(image, "JPEG")
+
+
+def test_result_does_not_depend_on_the_input():
+    data = bytearray(encode(scene(), "BMP"))
+    image = read(bytes(data), "a.bmp")
+    before = image.tobytes()
+    image.putpixel((0, 0), (1, 2, 3))
+    assert read(bytes(data), "a.bmp").tobytes() == before
+
+
+def test_tail_after_a_jpeg_is_no_harm(files):
+    assert close(read(files["jpg"] + b"phone's trailer \xff\xd8\xff" * 9, "a.jpg"), scene())
+
+
+# Name and bytes
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+@pytest.mark.parametrize("content", ["jpg", "png", "webp", "gif", "bmp", "heic", "avif"])
+def test_name_and_bytes_must_agree(files, extension, content):
+    if KINDS[extension] == KINDS[content]:
+        read(files[content], f"a.{extension}")
+        return
+    refusal = rejected(read, files[content], f"a.{extension}")
+    assert refusal.reason == "mismatch"
+    assert f".{extension}" in refusal.message
+    assert KINDS[content] in refusal.message
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PPM", "ICO", "TGA"])
+def test_other_formats_of_pillow_stay_closed(kind):
+    assert reason(read, encode(scene(), kind)) == "not-an-image"
+
+
+@pytest.mark.parametrize("name", [
+    "a", "a.", "png", "a.txt", "a.png.exe", "a.svg", "a.tiff", "a.png ", "dir.png/a"])
+def test_other_extensions_are_refused(files, name):
+    refusal = rejected(read, files["png"], name)
+    assert refusal.reason == "extension"
+    assert all(extension in refusal.message for extension in EXTENSIONS)
+
+
+@pytest.mark.parametrize(("data", "name", "expected"), [
+    (None, "a.png", "missing"), (b"x", None, "missing"), (b"x", "", "missing"), (b"", "a.png", "empty")])
+def test_nothing_sent(data, name, expected):
+    assert reason(read, data, name) == expected
+
+
+# Limits
+
+def test_size_limit_from_both_sides(files):
+    exact = replace(SETTINGS, max_bytes=len(files["bmp"]))
+    assert read(files["bmp"], "a.bmp", exact).size == (120, 80)
+    refusal = rejected(read, files["bmp"], "a.bmp", replace(exact, max_bytes=exact.max_bytes - 1))
+    assert refusal.reason == "too-large"
+    assert str(len(files["bmp"])) in refusal.message
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_pixel_limit_from_both_sides(files, extension):
+    exact = replace(SETTINGS, max_pixels=120 * 80)
+    assert read(files[extension], f"a.{extension}", exact).size == (120, 80)
+    for less in (1, 5000, 9000):
+        settings = replace(exact, max_pixels=exact.max_pixels - less)
+        assert reason(read, files[extension], f"a.{extension}", settings) == "too-many-pixels"
+
+
+def test_pixels_are_counted_before_decoding():
+    """Without Pillow's warning; a decoder would call this picture cut off."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert reason(read, png(7072, 7072, chunk(b"IDAT"))) == "too-many-pixels"
+
+
+def test_pillow_may_open_one_format_only(files, monkeypatch):
+    asked, real = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda *given, **named: asked.append(named) or real(*given, **named))
+    for extension, data in files.items():
+        reading.decode(data, reading.Job(KINDS[extension], None, 1024, 1, 1, SETTINGS.max_pixels, SETTINGS.max_frames))
+        assert asked.pop() == {"formats": [KINDS[extension]]}
+
+
+def test_first_frame_keeps_its_own_transparency():
+    see_through, opaque = b"!\xf9\x04\x01\0\0\0\0", b"!\xf9\x04\0\0\0\0\0"
+    assert read(gif(see_through, GIF_FRAME, opaque, GIF_FRAME), "a.gif").getpixel((0, 0)) == (255, 255, 255)
+    assert read(gif(opaque, GIF_FRAME, see_through, GIF_FRAME), "a.gif").getpixel((0, 0)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("extension", ["gif", "webp", "png", "avif"])
+def test_frame_limit_from_both_sides(extension):
+    frames = [Image.new("RGB", (64, 64), (255 - 40 * at, 40 * at, 0)) for at in range(6)]
+
+    def animation(count):
+        return encode(frames[0], SAVERS[extension], save_all=True, append_images=frames[1:count], duration=40)
+
+    image = read(animation(5), f"a.{extension}", SMALL)
+    assert np.abs(np.subtract(image.getpixel((32, 32)), (255, 0, 0))).max() < 12, "the first frame is read"
+    refusal = rejected(read, animation(6), f"a.{extension}", SMALL)
+    assert refusal.reason == "animated-too-long"
+    assert "5 frames" in refusal.message
+
+
+# Cut and damaged files
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_files_without_their_last_bytes_are_refused(files, extension):
+    data = files[extension]
+    for few in range(1, 13):
+        assert reason(read, data[:-few], f"a.{extension}") == "truncated", few
+
+
+@pytest.mark.parametrize(
+    "options", [{"progressive": True}, {"restart_marker_blocks": 4}, {"optimize": True}], ids=str)
+def test_cut_large_jpegs_are_refused(options):
+    noise = np.random.default_rng(1).integers(0, 256, (300, 300, 3), "uint8")
+    data = encode(Image.fromarray(noise).resize((2400, 2400), Image.Resampling.NEAREST), "JPEG", **options)
+    assert read(data, "a.jpg", at_least=300).size == (300, 300)
+    for tenth in range(1, 10):
+        assert reason(read, data[:len(data) * tenth // 10], "a.jpg", at_least=300) == "truncated"
+
+
+# Large JPEGs
+
+@pytest.mark.parametrize(("size", "at_least", "expected"), [
+    ((2400, 1600), 300, (300, 200)), ((2400, 1600), 301, (600, 400)), ((1600, 2400), 1024, (800, 1200)),
+    ((2400, 1600), 1201, (2400, 1600)), ((200, 100), 1024, (200, 100)), ((1, 4000), 100, (1, 4000))])
+def test_large_jpegs_are_read_smaller(size, at_least, expected):
+    data = encode(scene(*size), "JPEG")
+    image = read(data, "a.jpg", at_least=at_least)
+    assert image.size == expected
+    assert max(image.size) >= min(at_least, max(size))
+    if size[0] > 1:
+        assert close(image, scene(*expected))
+
+
+# Data URLs and base64
+
+@pytest.mark.parametrize("media_type", CANVAS)
+def test_data_urls_are_read(files, media_type):
+    text = url(files[CANVAS[media_type]], media_type)
+    assert close(reading.read_data_url(text, SETTINGS), scene())
+    assert close(reading.read_base64(text, SETTINGS), scene())
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_base64_is_read_in_every_format(files, extension):
+    assert close(reading.read_base64(base64.b64encode(files[extension]).decode(), SETTINGS), scene())
+    assert close(reading.read_base64(url(files[extension], f"image/{extension}"), SETTINGS), scene())
+
+
+@pytest.mark.parametrize("call", [reading.read_data_url, reading.read_base64])
+@pytest.mark.parametrize(("text", "expected"), [
+    (None, "missing"), ("", "missing"), ("data:,", "empty"), ("data:image/png;base64,", "empty"),
+    ("data:image/png", "not-an-image"), ("data:image/png;base64", "not-an-image"),
+    ("data:image/png,iVBO", "not-an-image"), ("data:image/png;base64;x,iVBO", "not-an-image"),
+    ("data:text/html;base64,PGI+", "not-an-image"), ("data:image/svg+xml;base64,PGI+", "not-an-image"),
+    ("data:image/png;base64,iVBOR", "not-an-image"), ("data:image/png;base64,iV BO", "not-an-image"),
+    ("data:image/png;base64,iVBO\n", "not-an-image"), ("data:image/png;base64,iV-_", "not-an-image"),
+    ("data:image/png;base64,éééé", "not-an-image"), ("data:image/png;base64,====", "not-an-image"),
+    ("data:image/png;base64,AAAA", "not-an-image"), ("http://example.org/a.png", "not-an-image"),
+    ("\x00\x1b[31m\u202e" * 999, "not-an-image"), ("\ud800", "not-an-image"), (7, "not-an-image"),
+    (["data:,"], "not-an-image")], ids=lambda value: ascii(value)[:40])
+def test_bad_texts_are_refused(call, text, expected):
+    assert reason(call, text, SETTINGS) == expected
+
+
+def test_declared_type_and_bytes_must_agree(files):
+    refusal = rejected(reading.read_data_url, url(files["jpg"], "image/png"), SETTINGS)
+    assert refusal.reason == "mismatch"
+    assert "image/png" in refusal.message
+    assert "JPEG" in refusal.message
+    assert reason(reading.read_base64, url(files["jpg"], "image/png"), SETTINGS) == "mismatch"
+
+
+@pytest.mark.parametrize("extension", ["gif", "bmp", "heic", "avif"])
+def test_a_drawing_is_png_jpeg_or_webp(files, extension):
+    text = url(files[extension], f"image/{extension}")
+    assert reason(reading.read_data_url, text, SETTINGS) == "not-an-image"
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_size_limit_counts_decoded_bytes(extra):
+    data = png(2, 1, chunk(b"IDAT", zlib.compress(b"\0\0\0"))) + bytes(3000 + extra)
+    exact = replace(SETTINGS, max_bytes=len(data))
+    assert reading.read_data_url(url(data), exact).size == (2, 1)
+    assert reason(reading.read_data_url, url(data), replace(exact, max_bytes=len(data) - 1)) == "too-large"
+
+
+def test_a_huge_text_is_refused_before_it_is_decoded():
+    text = "!" * (2 * SETTINGS.max_bytes)
+    assert reason(reading.read_base64, text, SETTINGS) == "too-large"
+
+
+# Reasons
+
+def test_reasons_have_the_promised_codes():
+    assert {code: entry.status for code, entry in problems.REASONS.items()} == {
+        "missing": 400, "empty": 400, "extension": 415, "not-an-image": 415, "mismatch": 415,
+        "too-large": 413, "too-many": 413, "too-many-pixels": 413, "truncated": 422, "animated-too-long": 422,
+        "blank": 422, "unknown-model": 404, "model-unavailable": 503, "busy": 503, "late": 503,
+        "rate-limited": 429}
+
+
+@pytest.mark.parametrize("code", problems.REASONS)
+def test_advice_is_a_sentence_with_its_limits(code):
+    text = problems.advice(code, SETTINGS)
+    assert text.endswith(".")
+    assert "{" not in text
+    assert problems.REASONS[code].title
+    limits = {"too-large": "16 MB", "too-many": "20 pictures", "too-many-pixels": "50 megapixels",
+              "animated-too-long": "1000 frames", "extension": "jpg, jpeg, png, webp, gif, bmp, heic, heif, avif"}
+    assert limits.get(code, "") in text
+
+
+@pytest.mark.parametrize("text", ["", "a.png", "x" * 41, "\x00\x1b\u202e\u2028" * 99, "\ud800", "字" * 99])
+def test_received_is_short_and_printable(text):
+    received = problems.Problem("extension", "no", text).received
+    assert len(received) <= 40
+    assert received.isprintable()
+    assert received == text or len(text) > 40 or not text.isprintable()
+
+
+# Properties
+
+def holds(call, *arguments):
+    """Either an RGB picture or a known reason, never anything else."""
+    image = refusal = None
+    try:
+        image = call(*arguments)
+    except problems.Problem as error:
+        refusal = error
+    if refusal is None:
+        assert image.mode == "RGB"
+        assert image.info == {}
+        assert len(image.tobytes()) == image.width * image.height * 3 <= SMALL.max_pixels * 3
+    else:
+        safe(refusal)
+
+
+EXAMPLES = budget(max_examples=int(os.environ.get("INTAKE_EXAMPLES", 60)), deadline=None,
+                  derandomize=True, database=None,
+                  suppress_health_check=[HealthCheck.function_scoped_fixture])
+MAGIC = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF\x40\0\0\0WEBPVP8 ",
+         b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"]
+NAMES = st.one_of(st.text(max_size=30), st.sampled_from([f"a.{extension}" for extension in EXTENSIONS]))
+
+
+@EXAMPLES
+@given(st.sampled_from(MAGIC), st.binary(max_size=300), NAMES)
+def test_any_bytes_with_any_name(magic, tail, name):
+    holds(reading.read_file, magic + tail, name, SMALL)
+    holds(reading.read_base64, base64.b64encode(magic + tail).decode(), SMALL)
+
+
+@EXAMPLES
+@given(st.one_of(st.text(max_size=80), st.text(max_size=80).map("data:image/png;base64,".__add__)))
+def test_any_text(text):
+    holds(reading.read_data_url, text, SMALL)
+    holds(reading.read_base64, text, SMALL)
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+@EXAMPLES
+@given(data=st.data())
+def test_mutated_files(files, extension, data):
+    content = bytearray(files[extension])
+    # Half of the flips fall in the head, where the structure is.
+    places = st.one_of(st.integers(0, min(200, len(content)) - 1), st.integers(0, len(content) - 1))
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
+        content[place] = value
+    start, end = sorted(data.draw(st.tuples(places, places)))
+    match data.draw(st.sampled_from(["keep", "cut", "drop", "repeat"])):
+        case "cut":
+            del content[end:]
+        case "drop":
+            del content[start:end]
+        case "repeat":
+            content[end:end] = content[start:end]
+    holds(reading.read_file, bytes(content), f"a.{extension}", SMALL)

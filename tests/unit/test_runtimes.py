@@ -1,0 +1,282 @@
+"""Both runtimes give the same answers, to any batch and to any number of threads."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inkling import config
+from inkling.recognition import inputs, runtimes
+from inkling.recognition.card import InputSpec, ModelCard
+
+
+def pictures(card, count):
+    """Noise, flat grey and a stroke: what a network may get, scaled as it wants."""
+    spec = card.input
+    batch = np.random.default_rng(0).integers(0, 256, (count, spec.height, spec.width, spec.channels), np.uint8)
+    batch[1::3] = 128
+    batch[2::3] = 0
+    batch[2::3, 5:-5, spec.width // 2 - 1 : spec.width // 2 + 2] = 255
+    return inputs.scale(batch, spec.scaling)
+
+
+@pytest.mark.parametrize("said, expected", [
+    ("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("10000 100000", 1), ("1600000 100000", 8),
+    ("", 8), (None, 8)])
+def test_the_cores_are_those_that_the_container_may_use(monkeypatch, tmp_path, said, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    monkeypatch.setattr(runtimes, "QUOTA", tmp_path / "cpu.max")
+    if said is not None:
+        (tmp_path / "cpu.max").write_text(said + "\n")
+    assert config.cores() == expected
+
+
+@pytest.fixture(scope="module")
+def network(shipped):
+    """Each shipped model, opened as the app opens it."""
+    return runtimes.open_openvino(shipped, threads=1)
+
+
+@pytest.fixture(scope="module")
+def tensorflow():
+    """Skips where TensorFlow is not installed, but never in the gate."""
+    if os.environ.get("CI") != "true":
+        pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def by_keras(shipped, tensorflow):
+    """Each shipped model in the other runtime; git leaves the largest files out, which tests/unit/test_catalog.py allows."""
+    if not (shipped.folder / "model.keras").is_file():
+        pytest.skip(f"`{shipped.card.training.command}` makes its model.keras")
+    return runtimes.open_keras(shipped)
+
+
+def test_openvino_and_keras_give_the_same_probabilities(shipped, network, by_keras):
+    batch = pictures(shipped.card, 12)
+    assert network(batch) == pytest.approx(by_keras(batch), abs=1e-3)
+
+
+def test_keras_takes_any_batch(shipped, by_keras):
+    batch = pictures(shipped.card, 7)
+    alone = np.concatenate([by_keras(batch[i : i + 1]) for i in range(7)])
+    assert by_keras(batch) == pytest.approx(alone, abs=1e-3)  # a kernel machine's sums are long
+
+
+def test_whose_answers_bfloat16_would_change_is_called_exact(shipped, network):
+    if not runtimes.has_bfloat16():
+        pytest.skip("this processor has no bfloat16")
+    batch = pictures(shipped.card, 30)
+    apart = np.abs(runtimes.open_openvino(shipped, 1, "bf16")(batch) - network(batch)).max()
+    assert apart > 0
+    assert apart < 0.3 or shipped.card.exact
+
+
+def test_a_twin_answers_nearly_the_same(shipped, network):
+    twin = network.twin()
+    assert twin is not network
+    batch = pictures(shipped.card, 6)
+    assert twin(batch).shape == network(batch).shape
+    if not shipped.card.exact:
+        assert twin(batch) == pytest.approx(network(batch), abs=0.3)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError])
+def test_where_no_twin_can_be_made_a_model_is_its_own(network, monkeypatch, error):
+    def refuse(compiled, precision):
+        raise error("not that one")
+
+    monkeypatch.setattr(runtimes.Compiled, "twin", refuse)
+    assert network.twin() is network
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_an_answer_does_not_depend_on_the_batch(shipped, network, count):
+    batch = pictures(shipped.card, 7)
+    alone = np.concatenate([network(batch[i : i + 1]) for i in range(count)])
+    together = network(batch[:count])
+    assert together.shape == (count, len(shipped.card.labels))
+    assert together == pytest.approx(alone, abs=1e-5)
+
+
+def test_batches_are_answered_as_one_batch_by_any_number_of_threads(shipped, network):
+    """Though each gives the memory of its batches back, once no other is under way."""
+    batch = pictures(shipped.card, 7)
+    expected = network.answer(batch)
+
+    def ask(_):
+        return [network.answer_all([batch[:3], batch[3:6], batch[6:]]) for _ in range(4)]
+
+    with ThreadPoolExecutor(3) as threads:
+        answers = sum(threads.map(ask, range(3)), [])
+    assert len(answers) == 12
+    for answer in answers:
+        assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+        assert answer.familiarity == pytest.approx(expected.familiarity, abs=1e-3)
+
+
+class Counting(runtimes.Runtime):
+    """Counts how often it gave memory back."""
+
+    given_back = 0
+
+    def release(self):
+        self.given_back += 1
+
+
+@pytest.mark.parametrize("sizes, given_back", [([1], 0), ([1, 1], 0), ([2], 1), ([4, 4, 1], 1)])
+def test_memory_is_given_back_once_after_what_took_more_than_a_picture(shipped, network, sizes, given_back):
+    counting = Counting(network._network, shipped.card)
+    assert len(counting.answer_all(pictures(shipped.card, size) for size in sizes).probabilities) == sum(sizes)
+    assert counting.given_back == given_back
+    counting.answer_all([pictures(shipped.card, 1)])
+    assert counting.given_back == given_back
+
+
+def test_the_last_one_out_gives_the_memory_back(shipped, network):
+    counting = Counting(network._network, shipped.card)
+
+    def batches():
+        yield pictures(shipped.card, 2)
+        counting.answer_all([pictures(shipped.card, 2)])  # as another thread would, meanwhile
+        assert counting.given_back == 0
+
+    counting.answer_all(batches())
+    assert counting.given_back == 1
+
+
+def test_a_failure_gives_the_memory_back_too(shipped, network):
+    counting = Counting(network._network, shipped.card)
+    with pytest.raises(RuntimeError):
+        counting.answer_all([pictures(shipped.card, 2), np.zeros((1, 3, 3, 9), np.float32)])
+    assert counting.given_back == 1
+
+
+def test_rows_are_probabilities(shipped, network):
+    answer = network(pictures(shipped.card, 7))
+    assert answer.dtype == np.float32
+    assert answer.min() >= 0
+    assert answer.sum(axis=1) == pytest.approx(np.ones(7), abs=1e-5)
+
+
+def test_different_pictures_get_different_answers(shipped, network):
+    """Else the tests above would pass on a network that answers always the same."""
+    answer = network(pictures(shipped.card, 3))
+    assert np.abs(answer[0] - answer[2]).max() > 1e-6
+
+
+def test_many_threads_get_the_answers_of_one(shipped, network):
+    batch = pictures(shipped.card, 6)
+    alone = [network(batch[i : i + 1]) for i in range(6)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda i: network(batch[i % 6 : i % 6 + 1]), range(96)))
+    for i, answer in enumerate(answers):
+        assert answer == pytest.approx(alone[i % 6], abs=1e-5)
+
+
+def test_an_answer_stays_as_it_is_when_the_next_comes(shipped, network):
+    batch = pictures(shipped.card, 3)
+    first = network(batch[:1])
+    before = first.copy()
+    network(batch[2:])
+    assert (first == before).all()
+
+
+def test_a_sigmoid_becomes_two_columns():
+    two = runtimes.probabilities(np.array([[0.25], [1.0]]))
+    assert two.dtype == np.float32
+    assert two.tolist() == [[0.75, 0.25], [0.0, 1.0]]
+
+
+def test_more_columns_stay_as_they_are():
+    assert runtimes.probabilities([[0.25, 0.75]]).tolist() == [[0.25, 0.75]]
+
+
+def test_a_network_with_other_labels_than_the_card_is_refused(shipped):
+    card = shipped.card.model_copy(update={"labels": (*shipped.card.labels, "one more")})
+    expected = f"must answer {len(card.labels)} labels. Received: {len(card.labels) - 1}"
+    with pytest.raises(ValueError, match=expected):
+        runtimes.open_openvino(replace(shipped, card=card), threads=1)(pictures(card, 1))
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_a_network_that_answers_no_rows_is_refused(shipped, second):
+    labels = len(shipped.card.labels)
+    row = np.full((1, labels), 1 / labels, np.float32)
+    with pytest.raises(ValueError, match="must answer a row of labels for each picture"):
+        runtimes.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], shipped.card)
+
+
+@pytest.mark.parametrize("open_model, name", [
+    (runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")])
+def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_model, name):
+    (tmp_path / name).write_bytes((shipped.folder / "model.onnx").read_bytes()[:-100])
+    with pytest.raises(ValueError, match=f"^{name} is not the file that the card describes"):
+        open_model(replace(shipped, folder=tmp_path))
+
+
+@pytest.mark.parametrize("open_model, name", [
+    (runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")])
+def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflow, open_model, name):
+    """Even where the checksum agrees."""
+    from inkling.recognition.card import sha256
+
+    (tmp_path / name).write_bytes(b"not a network")
+    card = shipped.card.model_copy(update={"files": {name: sha256(tmp_path / name)}})
+    with pytest.raises(ValueError, match="."):
+        open_model(replace(shipped, card=card, folder=tmp_path))
+
+
+@pytest.mark.parametrize("outputs, familiarity", [(([[0.2, 0.8]],), None), (([[0.2, 0.8]], [[1.5]]), [1.5])])
+def test_familiarity_is_the_second_output(outputs, familiarity):
+    answer = runtimes.Answering(lambda batch: [np.array(output) for output in outputs]).answer(None)
+    assert answer.probabilities.tolist() == pytest.approx(np.array([[0.2, 0.8]]))
+    assert (answer.familiarity is None) == (familiarity is None)
+    assert familiarity is None or answer.familiarity.tolist() == familiarity
+
+
+def test_a_network_without_the_familiarity_that_its_card_asks_for_is_refused():
+    """Else everything would be familiar."""
+    spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
+    card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={}, familiar=0.5)
+    with pytest.raises(ValueError, match="must have a second output"):
+        runtimes.Runtime(lambda batch: [np.array([[0.2, 0.8]])], card)
+
+
+@pytest.mark.parametrize("answer", [[[2.0, -1.0]], [[0.2, 0.3]], [[1.7]], [[np.nan, np.nan]]])
+def test_a_network_that_answers_no_probabilities_is_refused(answer):
+    """Logits would be taken for probabilities, and wrong answers for sure ones."""
+    spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
+    card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={})
+    with pytest.raises(ValueError, match=r"must answer probabilities, not logits\. Received: \["):
+        runtimes.Runtime(lambda batch: [np.array(answer)], card)
+
+
+@pytest.mark.parametrize("file", [True, False], ids=["listed but missing", "not listed"])
+def test_without_a_keras_file_the_command_that_makes_it_is_named(shipped, tmp_path, file):
+    files = {"model.keras": "0" * 64} if file else {}
+    card = shipped.card.model_copy(update={"files": files})
+    with pytest.raises(ValueError, match="model.keras") as caught:
+        runtimes.open_keras(replace(shipped, card=card, folder=tmp_path))
+    assert f"`{card.training.command}` makes it again" in str(caught.value)
+    with pytest.raises(ValueError, match="it comes from where the model was trained"):
+        runtimes.open_keras(replace(shipped, card=card.model_copy(update={"training": None}), folder=tmp_path))
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1, 1.7, 5])
+def test_tempering_is_softmax_of_the_logits_over_the_temperature(temperature):
+    def softmax(logits):
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    logits = np.random.default_rng(0).normal(0, 2, (50, 10))
+    tempered = runtimes.tempered(softmax(logits).astype(np.float32), temperature)
+    assert tempered == pytest.approx(softmax(logits / temperature), abs=1e-5)
+
+
+def test_tempering_bears_certainty():
+    tempered = runtimes.tempered(np.array([[1, 0, 0]], np.float32), 0.1)
+    assert np.isfinite(tempered).all()
+    assert tempered.sum() == pytest.approx(1)

@@ -1,0 +1,311 @@
+"""What an operator sees: figures for Prometheus, a line of the log and an id for each request."""
+
+import io
+import json
+import logging
+import re
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from inkling.config import ROOT
+from inkling.problems import REASONS
+from inkling.web.edge import logs, metrics
+
+ID = re.compile(r"[0-9a-f]{32}")
+
+
+def api(client, data, model, name="a.png"):
+    return client.post(f"/api/predict?model={model}", data={"image": (io.BytesIO(data), name)})
+
+
+def figures(client):
+    """Every figure of /metrics: (name, {label: value}) -> number."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return Counter({(sample.name, *sorted(sample.labels.items())): sample.value
+                    for family in families for sample in family.samples})
+
+
+@pytest.fixture
+def grown(client):
+    """Tells by how much the figures have grown since the test began."""
+    before = figures(client)
+    return lambda name, **labels: (figures(client) - before)[(name, *sorted(labels.items()))]
+
+
+# ---- Figures ----
+
+
+def test_answers_and_their_stages_are_counted(client, grown, png, ink_model):
+    for _ in range(3):
+        assert api(client, png, ink_model).json["label"] == "1"
+    assert client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model}).status_code == 303
+    assert grown("inkling_answers_total", model=ink_model, label="1") == 4
+    assert [grown("inkling_stage_seconds_count", stage=stage) for stage in metrics.STAGES] == [4, 4, 4]
+    assert grown("inkling_requests_total", method="POST", route="/api/predict", status="200") == 3
+    assert grown("inkling_requests_total", method="POST", route="/predict", status="303") == 1
+    assert grown("inkling_request_seconds_count", route="/api/predict") == 3
+
+
+def test_stages_are_in_seconds(client, grown, png, ink_model):
+    answer = api(client, png, ink_model).json
+    for stage, milliseconds in answer["milliseconds"].items():
+        assert grown("inkling_stage_seconds_sum", stage=stage) == pytest.approx(milliseconds / 1e3, abs=1e-6)
+
+
+def test_rejections_are_counted_by_reason_on_pages_and_in_the_api(client, grown, bad_files, ink_model):
+    for name, data in bad_files.values():
+        api(client, data, ink_model, name)
+        client.post("/predict", data={"image": (io.BytesIO(data), name), "model": ink_model})
+    assert {reason: grown("inkling_rejections_total", reason=reason) for reason in bad_files} == dict.fromkeys(
+        bad_files, 2)
+
+
+def test_a_bad_picture_among_good_ones_is_counted(client, grown, png, ink_model):
+    files = [(io.BytesIO(data), "a.png") for data in (png, b"", png)]
+    assert client.post(f"/api/predict?model={ink_model}", data={"image": files}).status_code == 200
+    assert grown("inkling_rejections_total", reason="empty") == 1
+    assert grown("inkling_answers_total", model=ink_model, label="1") == 2
+
+
+def test_several_on_the_page_are_counted_one_by_one(client, grown, png, ink_model):
+    files = [(io.BytesIO(data), f"{i}.png") for i, data in enumerate((png, b"", png))]
+    answer = client.post("/predict", data={"image": files, "model": ink_model})
+    assert answer.location.startswith("/batches/")
+    assert grown("inkling_answers_total", model=ink_model, label="1") == 2
+    assert grown("inkling_stage_seconds_count", stage="decode") == 2
+    assert grown("inkling_rejections_total", reason="empty") == 1
+
+
+def test_every_reason_is_there_before_its_first_event(client):
+    assert {dict(key[1:])["reason"] for key in figures(client) if key[0] == "inkling_rejections_total"} == set(REASONS)
+
+
+@pytest.mark.parametrize("path, method, route, shown", [
+    ("/results/no-such-result", "GET", "/results/<id>", "GET"),
+    ("/models/no-such-model", "GET", "/models/<name>", "GET"),
+    ("/no/such/page", "GET", "none", "GET"),
+    ("/", "PROPFIND", "none", "other"),
+])
+def test_what_a_client_makes_up_makes_no_new_figure(client, grown, path, method, route, shown):
+    status = client.open(path, method=method).status_code
+    assert status in (404, 405)
+    assert grown("inkling_requests_total", method=shown, route=route, status=str(status)) == 1
+
+
+def test_saved_bytes_are_those_of_the_folder(client, settings, png, ink_model):
+    assert figures(client)["inkling_saved_bytes",] == 0
+    client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
+    size = sum(path.stat().st_size for path in settings.pictures.iterdir())
+    assert size > len(png) / 2
+    assert figures(client)["inkling_saved_bytes",] == size
+
+
+def test_a_model_that_is_off_is_0(app_without_models, client, ink_model):
+    assert figures(client)["inkling_model_ready", ("model", ink_model)] == 1
+    off = figures(app_without_models.test_client())
+    assert off["inkling_model_ready", ("model", "broken-one")] == 0
+    assert ("inkling_model_ready", ("model", "broken-one")) in off
+
+
+@pytest.mark.parametrize("address, status", [("127.0.0.1", 200), ("::1", 200), ("192.0.2.1", 403), ("", 403)])
+def test_only_those_that_the_settings_name_may_read_them(client, address, status):
+    answer = client.get("/metrics", environ_base={"REMOTE_ADDR": address})
+    assert answer.status_code == status
+    assert (b"inkling_requests" in answer.data) == (status == 200)
+
+
+# ---- The dashboard and the alerts ----
+
+
+def expressions(node):
+    """Every `expr` below a node of JSON or YAML."""
+    if isinstance(node, dict):
+        return [value for key, value in node.items() if key == "expr"] + [
+            one for value in node.values() for one in expressions(value)]
+    return [one for value in node for one in expressions(value)] if isinstance(node, list) else []
+
+
+DASHBOARD = json.loads((ROOT / "deploy" / "grafana.json").read_text("utf-8"))
+ALERTS = yaml.safe_load((ROOT / "deploy" / "alerts.yaml").read_text("utf-8"))
+
+
+def names(node):
+    return {name for one in expressions(node) for name in re.findall(r"\binkling_\w+", one)}
+
+
+@pytest.fixture
+def exposed(client, png, ink_model):
+    """Names of the figures, and the labels of each."""
+    api(client, png, ink_model)
+    found = {}
+    for name, *labels in figures(client):
+        found.setdefault(name, set()).update(label for label, _ in labels)
+    return found
+
+
+@pytest.mark.parametrize("node", [DASHBOARD, ALERTS], ids=["dashboard", "alerts"])
+def test_what_they_ask_for_is_there(node, exposed):
+    assert len(expressions(node)) > 5
+    assert names(node) - exposed.keys() == set()
+
+
+@pytest.mark.parametrize("expr", expressions(DASHBOARD) + expressions(ALERTS))
+def test_labels_that_they_ask_for_are_there(expr, exposed):
+    """Of each figure with labels in braces, and of each `by (...)`."""
+    for name, braces in re.findall(r"\b(inkling_\w+)\{([^}]*)\}", expr):
+        assert set(re.findall(r"(\w+)\s*[=!]", braces)) <= exposed[name]
+    for by in re.findall(r"by\s*\(([^)]*)\)", expr):
+        of = set().union(*(exposed[name] for name in re.findall(r"\binkling_\w+", expr)))
+        assert {label.strip() for label in by.split(",")} <= of | {"instance", "job"}
+    assert expr.count("(") == expr.count(")")
+
+
+def test_every_figure_is_on_the_dashboard(exposed):
+    families = {re.sub(r"_(total|bucket|count|sum|created)$", "", name) for name in exposed}
+    shown = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in names(DASHBOARD)}
+    assert families - shown == set()
+
+
+def test_panels_differ_and_do_not_overlap():
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
+    cells = Counter((x, y) for panel in panels for place in [panel["gridPos"]]
+                    for x in range(place["x"], place["x"] + place["w"])
+                    for y in range(place["y"], place["y"] + place["h"]))
+    assert set(cells.values()) == {1}
+    assert max(x for x, _ in cells) < 24
+
+
+def test_every_alert_says_what_it_means_and_what_to_do():
+    rules = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        assert {"summary", "description"} <= rule["annotations"].keys()
+
+
+# ---- Request ids ----
+
+
+def test_each_answer_has_an_id_of_its_own(client):
+    ids = {client.get(path).headers["X-Request-ID"] for path in ("/", "/healthz", "/no-such-page", "/api/models")}
+    assert len(ids) == 4
+    assert all(ID.fullmatch(one) for one in ids)
+
+
+@pytest.mark.parametrize("said, peer, kept", [
+    ("0123456789abcdef", "127.0.0.1", True),
+    ("0123456789abcdef", "192.0.2.1", False),
+    ("short", "127.0.0.1", False),
+    ("a" * 65, "127.0.0.1", False),
+    ('12345678", "level": "x', "127.0.0.1", False),
+    ("12345678\u0661", "127.0.0.1", False),
+])
+def test_an_id_is_taken_over_only_if_harmless_and_from_a_trusted_proxy(make_app, settings, said, peer, kept):
+    client = make_app(replace(settings, trusted_proxies=settings.metrics_from)).test_client()
+    answer = client.get("/help", headers={"X-Request-ID": said}, environ_base={"REMOTE_ADDR": peer})
+    assert (answer.headers["X-Request-ID"] == said) == kept
+    assert kept or ID.fullmatch(answer.headers["X-Request-ID"])
+
+
+def test_nobody_is_a_trusted_proxy_by_default(client):
+    assert ID.fullmatch(client.get("/help", headers={"X-Request-ID": "z" * 32}).headers["X-Request-ID"])
+
+
+# ---- Lines of the log ----
+
+
+@pytest.fixture
+def lines(caplog):
+    """What the log says, as gunicorn would write it."""
+    caplog.set_level(logging.INFO, "inkling.requests")
+    caplog.handler.setFormatter(logs.Json())
+    return lambda: [json.loads(line) for line in caplog.text.splitlines()]
+
+
+def test_a_line_tells_what_was_asked_and_no_more(client, lines, png, ink_model):
+    answer = client.post("/predict", data={"image": (io.BytesIO(png), "secret-name.png"), "model": ink_model})
+    client.get(answer.location)
+    posted, read = lines()
+    assert posted.keys() == {"time", "level", "logger", "pid", "message", "request_id", "method", "route",
+                             "status", "milliseconds"}
+    assert posted["request_id"] == answer.headers["X-Request-ID"]
+    assert (posted["method"], posted["route"], posted["status"]) == ("POST", "/predict", 303)
+    assert (read["method"], read["route"], read["status"]) == ("GET", "/results/<id>", 200)
+    everything = json.dumps([posted, read])
+    for private in ("127.0.0.1", "secret-name", answer.location.split("/")[-1]):
+        assert private not in everything
+
+
+def test_the_reason_of_a_refusal_is_in_its_line(client, lines, bad_files, ink_model):
+    for name, data in bad_files.values():
+        api(client, data, ink_model, name)
+    assert [line["reason"] for line in lines()] == list(bad_files)
+
+
+def test_an_address_is_kept_only_of_who_posts_too_much(make_app, settings, lines, png, ink_model):
+    client = make_app(replace(settings, rate_limit=1)).test_client()
+    for _ in range(2):
+        api(client, png, ink_model)
+    assert [line.get("client") for line in lines()] == [None, "127.0.0.1"]
+
+
+def test_what_machines_ask_every_few_seconds_is_logged_only_when_it_fails(client, app_without_models, lines):
+    for path in ("/healthz", "/readyz", "/metrics", "/static/style.css"):
+        assert client.get(path).status_code == 200
+    assert lines() == []
+    assert app_without_models.test_client().get("/readyz").status_code == 503
+    assert [(line["route"], line["status"]) for line in lines()] == [("/readyz", 503)]
+
+
+def test_a_failure_is_one_object_with_its_traceback(make_app, lines):
+    app = make_app()
+
+    @app.get("/broken/<id>")
+    def broken(id):
+        raise RuntimeError("something\nbroke")
+
+    answer = app.test_client().get("/broken/secret-id")
+    assert answer.status_code == 500
+    failure, request = lines()
+    assert failure["request_id"] == request["request_id"] == answer.headers["X-Request-ID"]
+    assert (failure["level"], failure["message"]) == ("ERROR", "Exception in /broken/<id>")
+    assert 'raise RuntimeError("something\\nbroke")' in failure["traceback"]
+    assert "secret-id" not in json.dumps([failure, request])
+
+
+def test_what_is_logged_after_a_request_has_no_id(client, lines):
+    client.get("/help")
+    logging.getLogger("inkling.requests").info("later")
+    assert ["request_id" in line for line in lines()] == [True, False]
+
+
+def record(message, *args, **options):
+    return logging.LogRecord("gunicorn.error", logging.WARNING, "", 1, message, args, options.get("exc_info"))
+
+
+@pytest.mark.parametrize("message", ['"quoted"', "two\nlines", "\x1b[31mred", "é\u2028", "\ud800"], ids=ascii)
+def test_whatever_is_said_stays_one_line(message):
+    line = logs.Json().format(record("%s", message))
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    assert json.loads(line)["message"] == message
+
+
+def test_a_traceback_stays_in_its_line():
+    try:
+        raise ValueError("a\nb")
+    except ValueError:
+        line = logs.Json().format(record("failed", exc_info=sys.exc_info()))
+    assert json.loads(line)["traceback"].endswith("ValueError: a\nb")
+
+
+def test_gunicorns_warning_of_bad_http_loses_the_address():
+    one = record("Invalid request from ip=192.0.2.1: Invalid HTTP request line: '/results/secret'")
+    assert logs.Anonymous().filter(one)
+    assert json.loads(logs.Json().format(one))["message"] == "Invalid request"

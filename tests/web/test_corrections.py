@@ -1,0 +1,237 @@
+"""What visitors say is right: with the result, taken back at will, shown to nobody else, and written for training."""
+
+import io
+import os
+import re
+import shutil
+
+import pytest
+from PIL import Image
+
+from inkling.corrections import folder_of, label_of
+from inkling.storage.store import StoreError
+
+
+@pytest.fixture
+def send(client, png, jpeg, ink_model, photo_model):
+    """Sends a drawing or a photo; returns the result's address."""
+
+    def send(kind="drawing", model=None):
+        data, name, default = (png, "a.png", ink_model) if kind == "drawing" else (jpeg, "a.jpg", photo_model)
+        answer = client.post("/predict", data={"model": model or default, "image": (io.BytesIO(data), name)})
+        return answer.location
+
+    return send
+
+
+@pytest.fixture
+def kept_result(app):
+    """The kept result behind an address."""
+    return lambda address: app.extensions["inkling"].store.get(address.rpartition("/")[2])
+
+
+def correct(client, address, label):
+    return client.post(f"{address}/correction", data={"label": label})
+
+
+def offered(page):
+    """The labels that the page asks for, in their order."""
+    return re.findall(r'name="label" value="([^"]*)"', page.text)
+
+
+# ---- On the results page ----
+
+
+def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client, send, kept_result):
+    result = send()
+    said, other = kept_result(result).label, kept_result(result).predictions[1][0]
+    assert "Right?" in client.get(result).text
+    for label, shown in ((said, "You said that this is right."), (other, f"You said: {other}."),
+                         ("", "You said: none of these.")):
+        answer = correct(client, result, label)
+        assert (answer.status_code, answer.location) == (303, f"{result}#right")
+        assert kept_result(result).correction == label
+        assert shown in client.get(result).text
+    answer = client.post(f"{result}/correction/undo")
+    assert (answer.status_code, answer.location) == (303, f"{result}#right")
+    assert kept_result(result).correction is None
+    assert "Right?" in client.get(result).text
+
+
+def test_the_visitor_is_told_beside_the_buttons_what_an_answer_does(client, send):
+    page = client.get(send()).text
+    asked = page[page.index('id="right"'):].partition("</section>")[0]
+    assert re.search(r"Your answer keeps this picture on this server beyond [\w ]+, as long as there is room", asked)
+
+
+def test_few_labels_are_offered_likeliest_first(client, send, kept_result):
+    result = send()
+    labels = [label for label, _ in kept_result(result).predictions]
+    assert offered(client.get(result)) == [*labels, ""]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_of_many_labels_the_likeliest_come_first_and_the_others_by_the_alphabet(client, send, kept_result, language):
+    result = send(model="doodles-cnn")
+    labels = [label for label, _ in kept_result(result).predictions]
+    page = client.get(result, headers={"Accept-Language": language})
+    asked = offered(page)
+    assert asked[:7] == labels[:7]
+    assert sorted(asked) == sorted([*labels, ""])
+    shown = re.findall(r'<button type="submit" name="label" value="[^"]+">([^<]*)<', page.text)[6:]
+    assert len(shown) == len(labels) - 7
+    assert shown == sorted(shown, key=str.casefold)
+
+
+@pytest.mark.parametrize("data", [{}, {"label": "no such label"}, {"label": "<script>"}, {"other": "1"}], ids=str)
+def test_a_label_that_was_not_asked_for_is_refused(client, send, kept_result, data):
+    result = send()
+    answer = client.post(f"{result}/correction", data=data)
+    assert answer.status_code == 400
+    assert "Choose one of the labels" in answer.text
+    assert kept_result(result).correction is None
+
+
+@pytest.mark.parametrize("path", ["correction", "correction/undo"])
+def test_a_result_that_is_gone_is_not_corrected(client, path):
+    assert client.post(f"/results/none/{path}", data={"label": "1"}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["correction", "correction/undo"])
+def test_another_sites_post_says_nothing(client, send, kept_result, path):
+    result = send()
+    correct(client, result, "1")
+    answer = client.post(f"{result}/{path}", data={"label": "2"}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+    assert kept_result(result).correction == "1"
+
+
+def test_deleting_the_result_deletes_what_was_said(app, client, send, kept):
+    result = send()
+    correct(client, result, "1")
+    client.post(f"{result}/delete")
+    assert kept() == []
+    assert app.extensions["inkling"].store.corrected() == []
+
+
+# ---- Nowhere else ----
+
+
+def test_no_page_shows_corrections(app, client, send):
+    """Nor does any other page change by one."""
+    result, stranger = send(), app.test_client()
+    pages = ["/", "/help", "/models/digits-cnn", "/history", "/api/models", "/api/openapi.json", "/healthz", "/readyz",
+             f"{result}/others"]
+    before = [stranger.get(page).text for page in pages]
+    correct(client, result, "1")
+    assert [stranger.get(page).text for page in pages] == before
+    for path in ("/corrections", "/corrections/", "/api/corrections", f"{result}/correction"):
+        for answer in (client.get(path), stranger.get(path)):
+            assert answer.status_code in (404, 405), path
+
+
+# ---- The command line ----
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_they_are_listed(runner, client, send, kept_result):
+    first, second, _untold = send(), send("photo"), send()
+    correct(client, first, "7")
+    correct(client, second, "")
+    done = runner.invoke(args=["corrections", "list"])
+    assert done.exit_code == 0
+    first_line, second_line = done.stdout.splitlines()
+    assert first_line.endswith(f"{kept_result(first).id}  digits-cnn: {kept_result(first).label} -> 7")
+    assert second_line.endswith(f"cats-dogs-cnn: {kept_result(second).label} -> none of its labels")
+
+
+@pytest.mark.parametrize("command", [["list"], ["export", "told"]])
+def test_a_store_that_cannot_be_read_is_told_in_a_line(app, runner, monkeypatch, command):
+    def locked(self):
+        raise StoreError("the database is locked")
+
+    monkeypatch.setattr(type(app.extensions["inkling"].store), "corrected", locked)
+    done = runner.invoke(args=["corrections", *command])
+    assert (done.exit_code, done.stderr) == (1, "Error: the database is locked.\n")
+
+
+def test_they_are_written_as_they_were_kept(app, runner, client, send, kept_result, tmp_path):
+    drawing, photo, fits_none, _untold = send(), send("photo"), send(), send()
+    doodle = send(model="doodles-cnn")
+    for result, label in ((drawing, "7"), (photo, "dog"), (fits_none, ""), (doodle, "The Eiffel Tower")):
+        correct(client, result, label)
+    done = runner.invoke(args=["corrections", "export", str(tmp_path / "out" / "told")])
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'out' / 'told'}: 3 pictures\n")
+    assert done.stderr.startswith("1 left out")
+    ids = {name: kept_result(result).id for name, result in
+           (("drawing", drawing), ("photo", photo), ("doodle", doodle))}
+    assert files(tmp_path / "out" / "told") == sorted([
+        f"cats-dogs/dog/{ids['photo']}.jpg", f"digits/7/{ids['drawing']}.jpg",
+        f"doodles/The Eiffel Tower/{ids['doodle']}.jpg"])
+    store = app.extensions["inkling"].store
+    written = tmp_path / "out" / "told" / "cats-dogs" / "dog" / f"{ids['photo']}.jpg"
+    assert written.read_bytes() == store.picture(kept_result(photo)).read_bytes()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["told"]
+
+
+def test_a_picture_that_is_gone_is_left_out(runner, client, send, settings, tmp_path):
+    correct(client, send(), "7")
+    for path in settings.pictures.glob("*.jpg"):
+        path.unlink()
+    done = runner.invoke(args=["corrections", "export", str(tmp_path / "out")])
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'out'}: 0 pictures\n")
+
+
+@pytest.mark.parametrize("there, allowed", [("nothing", True), ("empty", True), ("full", False), ("file", False)])
+def test_nothing_is_overwritten(runner, client, send, tmp_path, there, allowed):
+    correct(client, send(), "7")
+    target = tmp_path / "out"
+    if there in ("empty", "full"):
+        target.mkdir()
+    if there == "full":
+        (target / "mine.txt").write_text("mine")
+    if there == "file":
+        target.write_text("mine")
+    done = runner.invoke(args=["corrections", "export", str(target)])
+    assert (done.exit_code == 0) == allowed
+    if not allowed:
+        assert done.stderr == f"Error: {target} must be a new or an empty folder.\n"
+        assert (target / "mine.txt" if there == "full" else target).read_text() == "mine"
+
+
+def test_when_one_cannot_be_written_nothing_is(runner, client, send, tmp_path, monkeypatch):
+    for _ in range(2):
+        correct(client, send(), "7")
+    copies = []
+
+    def full(source, target):
+        copies.append(target)
+        if len(copies) > 1:
+            raise OSError(28, os.strerror(28))
+        return target.write_bytes(source.read_bytes())
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    done = runner.invoke(args=["corrections", "export", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert done.stderr == f"Error: {tmp_path / 'out'} cannot be written: No space left on device.\n"
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+@pytest.mark.parametrize("label", [
+    "cat", "The Eiffel Tower", "hot air balloon", "Котик", "a/b", "..", ".", "a.b", "%41", "C:\\x", "?*"])
+def test_any_label_is_a_folder_and_back(tmp_path, label):
+    name = folder_of(label)
+    (tmp_path / name).mkdir()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert label_of(name) == label
+
+
+def test_what_is_written_is_a_picture(runner, client, send, tmp_path):
+    correct(client, send(), "7")
+    runner.invoke(args=["corrections", "export", str(tmp_path / "out")])
+    (path,) = (tmp_path / "out" / "digits" / "7").iterdir()
+    with Image.open(path) as image:
+        assert image.size == (400, 400)

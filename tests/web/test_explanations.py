@@ -1,0 +1,219 @@
+"""Why, on a result's page: computed when asked for, kept beside the picture, gone with it."""
+
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inkling.recognition import explain
+from inkling.recognition.catalog import read_catalog
+from inkling.recognition.predictor import Classifier
+
+
+@pytest.fixture
+def result(client, drawing, encode, data_url, ink_model):
+    """The address of a drawing's result."""
+    return client.post("/predict", data={"model": ink_model, "drawing": data_url(encode(drawing))}).location
+
+
+@pytest.fixture
+def photo_result(client, jpeg, photo_model):
+    """The address of a photo's result."""
+    return client.post("/predict", data={"model": photo_model, "image": (io.BytesIO(jpeg), "a.jpg")}).location
+
+
+@pytest.fixture
+def counted(app, monkeypatch):
+    """How often an explanation was computed."""
+    calls, explainer = [], app.extensions["inkling"].explainer
+    explain = explainer.explain
+    monkeypatch.setattr(explainer, "explain", lambda *args: calls.append(args[2]) or explain(*args))
+    return calls
+
+
+def image_of(answer):
+    assert (answer.status_code, answer.mimetype) == (200, "image/png")
+    assert "private" in answer.headers["Cache-Control"]
+    return Image.open(io.BytesIO(answer.data))
+
+
+# ---- The heat map ----
+
+
+def test_the_answer_does_not_wait_for_its_explanation(client, result, counted, kept):
+    assert client.get(result).status_code == 200
+    assert counted == []
+    assert len(kept()) == 3
+
+
+@pytest.mark.parametrize("path", ["heatmap.png", "why"])
+def test_it_is_computed_once_and_kept(client, result, counted, kept, settings, path, ink_model):
+    first, second = (client.get(f"{result}/{path}").data for _ in range(2))
+    assert first == second
+    client.get(f"{result}/why")
+    client.get(f"{result}/heatmap.png")
+    assert counted == [ink_model]
+    id = result.rpartition("/")[2]
+    assert f"{id}.heat.png" in kept()
+    assert not [path for path in settings.pictures.iterdir() if path.name.endswith(".part")]
+
+
+@pytest.mark.parametrize("which, size", [("result", (320, 320)), ("photo_result", (320, 320))])
+def test_the_overlay_has_the_pictures_shape(client, request, which, size):
+    overlay = image_of(client.get(f"{request.getfixturevalue(which)}/heatmap.png"))
+    assert (overlay.mode, overlay.size) == ("RGBA", size)
+    alpha = np.asarray(overlay)[..., 3]
+    assert 0 < alpha.min() < alpha.max() < 255
+
+
+def test_the_page_says_where_in_words(client, app, result):
+    page = client.get(f"{result}/why").text
+    why = explain.read(app.extensions["inkling"].store.heatmap(result.rpartition("/")[2]))
+    assert why.label in page
+    assert re.search(r"It looked (mostly at the [a-z ]+|at several places)\.", page)
+    assert f'src="{result}/heatmap.png"' in page
+    assert f'src="{result}/picture"' in page
+
+
+def test_it_explains_what_was_answered_then(client, app, result, monkeypatch):
+    """Though the model would say something else today."""
+    store = app.extensions["inkling"].store
+    id = result.rpartition("/")[2]
+    said = replace(store.get(id), predictions=[("8", 0.9), ("1", 0.1)])
+    monkeypatch.setattr(store, "get", lambda _: said)
+    client.get(f"{result}/heatmap.png")
+    assert explain.read(store.heatmap(id)).label == "8"
+
+
+@pytest.mark.parametrize("path", ["heatmap.png", "why"])
+def test_an_empty_file_that_a_power_cut_left_is_made_anew(app, client, result, counted, path):
+    store = app.extensions["inkling"].store
+    client.get(f"{result}/{path}")
+    store.heatmap(result.rpartition("/")[2]).write_bytes(b"")
+    assert client.get(f"{result}/{path}").status_code == 200
+    assert len(counted) == 2
+    image_of(client.get(f"{result}/heatmap.png"))
+
+
+def test_delete_removes_it(client, result, kept):
+    client.get(f"{result}/heatmap.png")
+    assert len(kept()) == 4
+    client.post(f"{result}/delete")
+    assert kept() == []
+    assert client.get(f"{result}/heatmap.png").status_code == 404
+
+
+def test_a_result_deleted_meanwhile_leaves_no_map(app, client, result, kept, monkeypatch):
+    explainer = app.extensions["inkling"].explainer
+    why = explainer.explain
+
+    def slow(*args):
+        done = why(*args)
+        client.post(f"{result}/delete")
+        return done
+
+    monkeypatch.setattr(explainer, "explain", slow)
+    assert app.test_client().get(f"{result}/heatmap.png").status_code == 404
+    assert kept() == []
+
+
+def test_a_map_that_is_deleted_before_it_is_sent_is_not_there(app, client, result, monkeypatch):
+    monkeypatch.setattr(app.extensions["inkling"].store, "has_heatmap", lambda id: True)
+    for path in (f"{result}/heatmap.png", f"{result}/why"):
+        assert client.get(path).status_code == 404
+
+
+def test_a_full_disk_leaves_nothing_half_written_and_the_map_is_shown(app, client, result, kept, monkeypatch):
+    import os
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    before = kept()
+    monkeypatch.setattr(os, "replace", full)
+    answer = client.get(f"{result}/heatmap.png")
+    assert (answer.status_code, answer.data[:4]) == (200, b"\x89PNG")
+    assert kept() == before
+
+
+# ---- What the model saw ----
+
+
+@pytest.mark.parametrize("which, names", [("result", ("found", "placed", "drawn")), ("photo_result", ("squeezed",))])
+def test_the_page_shows_the_steps_in_order_and_keeps_none(client, request, kept, which, names):
+    result = request.getfixturevalue(which)
+    before = kept()
+    sources = re.findall(r'<img[^>]* src="([^"]+)"', client.get(result).text)
+    steps = [f"{result}/picture", *(f"{result}/steps/{name}.png" for name in names), f"{result}/seen.png"]
+    start = sources.index(steps[1]) - 1
+    assert sources[start : start + len(steps)] == steps
+    for name in names:
+        image_of(client.get(f"{result}/steps/{name}.png"))
+    assert kept() == before
+
+
+def test_everything_below_the_answer_is_loaded_when_it_is_opened(client, result):
+    for tag in re.findall(r"<img[^>]*>", client.get(result).text):
+        assert "layers.png" not in tag
+        if "/steps/" in tag or "seen.png" in tag:
+            assert 'loading="lazy"' in tag
+
+
+@pytest.mark.parametrize("name", ["squeezed", "seen", "nothing"])
+def test_a_step_that_there_is_not_is_not_found(client, result, name):
+    assert client.get(f"{result}/steps/{name}.png").status_code == 404
+
+
+def test_layers_are_one_sheet(client, result):
+    assert image_of(client.get(f"{result}/layers.png")).size == (480, 240)
+    assert f'href="{result}/layers"' in client.get(result).text
+    assert f'src="{result}/layers.png"' in client.get(f"{result}/layers").text
+
+
+def test_a_model_without_layers_has_no_section(client, drawing, encode, data_url):
+    form = {"model": "digits-logistic", "drawing": data_url(encode(drawing))}
+    result = client.post("/predict", data=form).location
+    assert "layers" not in client.get(result).text
+    for name in ("layers", "layers.png"):
+        assert client.get(f"{result}/{name}").status_code == 404
+
+
+def test_with_keras_the_page_says_that_it_shows_no_layers(app, client, result):
+    ours = app.extensions["inkling"]
+    app.extensions["inkling"] = replace(ours, settings=replace(ours.settings, runtime="keras"))
+    page = client.get(f"{result}/layers").text
+    assert "Keras, which does not show its layers" in page
+    assert "layers.png" not in page
+
+
+# ---- What is gone ----
+
+PARTS = ("why", "heatmap.png", "steps/found.png", "layers", "layers.png")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_without_the_picture_nothing_can_be_shown(client, result, settings, part):
+    (settings.pictures / f"{result.rpartition('/')[2]}.png").unlink()
+    assert client.get(f"{result}/{part}").status_code == 404
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_without_its_model_nothing_can_be_shown(make_app, settings, tmp_path, result, part):
+    (tmp_path / "no-models").mkdir()
+    client = make_app(classifier=Classifier(read_catalog(tmp_path / "no-models"), settings)).test_client()
+    assert client.get(f"{result}/{part}").status_code == 404
+    page = client.get(result).text
+    assert "/why" not in page
+    assert "/steps/" not in page
+    assert f"{result}/seen.png" in page
+
+
+def test_while_others_are_explained_it_says_so(app, client, result):
+    places = app.extensions["inkling"].explainer._places
+    while places.acquire(blocking=False):
+        pass
+    assert client.get(f"{result}/heatmap.png").status_code == 503
+    assert client.get(result).status_code == 200

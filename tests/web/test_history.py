@@ -1,0 +1,274 @@
+"""This browser's last results: in a signed cookie, in no other browser, and gone when deleted."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from inkling import access
+from inkling.config import ROOT, Settings
+from inkling.web.views.history import LAST
+
+
+@pytest.fixture
+def send(ink_model, png, data_url):
+    """Sends the drawing with a client; returns the result's address."""
+
+    def send(client, **options):
+        answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}, **options)
+        return answer.location
+
+    return send
+
+
+@pytest.fixture
+def fill(app, classifier, drawing, ink_model):
+    """Puts many results into a client's history, as if they had been sent; returns their addresses, oldest first."""
+    prediction = classifier.classify_one(drawing, ink_model)
+
+    def fill(client, count):
+        store = app.extensions["inkling"].store
+        ids = [store.add(drawing, prediction, "drawing", {"decode": 1.0} | prediction.milliseconds)
+               for _ in range(count)]
+        with client.session_transaction() as session:
+            session["results"] = ids[::-1]
+        return [f"/results/{id}" for id in ids]
+
+    return fill
+
+
+def listed(client):
+    """The results' addresses on the history page, in their order."""
+    return re.findall(r'href="(/results/[\w-]+)"', client.get("/history").text)
+
+
+def cookies(answer):
+    return answer.headers.getlist("Set-Cookie")
+
+
+# ---- What is listed ----
+
+
+def test_a_browser_finds_its_results_newest_first_and_no_other_browser_does(app, client, send):
+    first, second = send(client), send(client)
+    assert listed(client) == [second, first]
+    assert listed(app.test_client()) == []
+
+
+def test_looking_at_a_result_does_not_put_it_into_the_history(app, client, send):
+    other = app.test_client()
+    assert other.get(send(client)).status_code == 200
+    assert listed(other) == []
+
+
+def test_what_was_refused_is_not_listed(client, ink_model, paper, encode, data_url):
+    answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(encode(paper))})
+    assert answer.location.startswith("/help")
+    assert cookies(answer) == []
+
+
+def test_the_last_fifty_are_kept_in_a_small_cookie(client, fill, send):
+    sent = fill(client, LAST)
+    newest = send(client)
+    assert listed(client) == [newest, *sent[:0:-1]]
+    assert len(client.get_cookie("inkling-history").value) < 3000
+
+
+def test_results_that_are_gone_disappear_quietly(app, client, fill):
+    sent = fill(client, 3)
+    app.extensions["inkling"].store.delete(sent[1].rpartition("/")[2])
+    assert listed(client) == [sent[2], sent[0]]
+
+
+def test_an_empty_history_says_so(client):
+    answer = client.get("/history")
+    assert answer.status_code == 200
+    assert "Nothing yet." in answer.text
+
+
+# ---- Delete ----
+
+
+def test_one_is_deleted_from_the_page_and_leads_back_to_it(client, send, kept):
+    stays, gone = send(client), send(client)
+    answer = client.post(f"{gone}/delete", data={"from-history": ""})
+    assert (answer.status_code, answer.location) == (303, "/history?deleted=")
+    assert listed(client) == [stays]
+    assert all(stays.rpartition("/")[2] in name for name in kept())
+
+
+def test_deleting_all_removes_pictures_and_rows_of_this_browser_alone(app, client, send, kept):
+    other = app.test_client()
+    theirs = send(other)
+    send(client)
+    send(client)
+    answer = client.post("/history/delete")
+    assert (answer.status_code, answer.location) == (303, "/history?deleted=")
+    assert listed(client) == []
+    assert listed(other) == [theirs]
+    assert len(kept()) == 3
+    assert all(theirs.rpartition("/")[2] in name for name in kept())
+
+
+@pytest.mark.parametrize("path", ["/history/delete", "{result}/delete"])
+def test_with_the_last_result_the_cookie_goes(client, send, path):
+    result = send(client)
+    client.post(path.format(result=result))
+    assert client.get_cookie("inkling-history") is None
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}], ids=str)
+def test_another_sites_post_deletes_nothing(client, send, headers):
+    result = send(client)
+    assert client.post("/history/delete", headers=headers).status_code == 403
+    assert listed(client) == [result]
+
+
+# ---- The cookie ----
+
+
+@pytest.mark.parametrize("path", ["/", "/help", "/models", "/history", "/api/models", "/no-such-page"])
+def test_no_cookie_is_set_before_there_is_something_to_remember(client, settings, path):
+    assert cookies(client.get(path)) == []
+    assert not settings.pictures.exists() or not (settings.pictures / access.NAME).exists()
+
+
+def test_it_is_set_once_and_not_with_every_page(client, send):
+    result = send(client)
+    for path in (result, "/", "/history"):
+        assert cookies(client.get(path)) == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_it_is_kept_from_scripts_and_other_sites_and_from_plain_http_where_there_is_https(
+        client, ink_model, png, data_url, scheme):
+    answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)},
+                         base_url=f"{scheme}://localhost")
+    (cookie,) = cookies(answer)
+    parts = {part.strip().partition("=")[0] for part in cookie.split(";")}
+    assert {"HttpOnly", "SameSite", "Expires", "Path"} <= parts
+    assert "SameSite=Lax" in cookie
+    assert ("Secure" in parts) == (scheme == "https")
+
+
+@pytest.mark.parametrize("forge", [lambda value: ("A" if value[0] != "A" else "B") + value[1:],
+                                   lambda value: "eyJyZXN1bHRzIjpbIngiXX0.aaaaaa.bbbbbbbbbbb", lambda value: ""],
+                         ids=["changed", "made up", "empty"])
+def test_a_cookie_that_we_did_not_sign_is_an_empty_history(client, send, forge):
+    send(client)
+    client.set_cookie("inkling-history", forge(client.get_cookie("inkling-history").value))
+    assert listed(client) == []
+
+
+def test_the_page_is_cached_for_no_one_else(client, send):
+    send(client)
+    assert "Cookie" in client.get("/history").headers["Vary"]
+
+
+# ---- The key ----
+
+
+def test_restarts_and_other_workers_agree_on_the_key(make_app, client, send):
+    result = send(client)
+    other = make_app().test_client()
+    other.set_cookie("inkling-history", client.get_cookie("inkling-history").value)
+    assert listed(other) == [result]
+
+
+def test_the_key_is_for_its_owner_alone(client, send, settings):
+    send(client)
+    path = settings.pictures / access.NAME
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert len(path.read_text()) == 64
+    assert [name.name for name in settings.pictures.glob(".*")] == [access.NAME]
+
+
+def test_blanks_in_a_cookie_are_as_one(client, send):
+    """Werkzeug would take a second for them."""
+    send(client)
+    cookie = client.get_cookie("inkling-history").value
+    fresh = client.application.test_client(use_cookies=False)
+    for head in (f"x={' ' * 8000}y z; ", f"x=1;{chr(9) * 8000}"):
+        page = fresh.get("/history", headers={"Cookie": f"{head}inkling-history={cookie}"})
+        assert len(re.findall(r'href="/results/[\w-]{22}"', page.text)) == 1
+
+
+def test_many_cookies_are_not_read(client, send):
+    """Each would be several objects."""
+    send(client)
+    cookie = client.get_cookie("inkling-history").value
+    fresh = client.application.test_client(use_cookies=False)
+    for count, listed in ((20, 1), (2000, 0)):
+        names = "".join(f"name{i};" for i in range(count))
+        page = fresh.get("/history", headers={"Cookie": f"inkling-history={cookie};{names}"})
+        assert len(re.findall(r'href="/results/[\w-]{22}"', page.text)) == listed
+
+
+def test_an_empty_key_that_a_power_cut_left_is_made_anew(make_app, settings, send):
+    settings.pictures.mkdir(parents=True, exist_ok=True)
+    (settings.pictures / access.NAME).touch()
+    assert len(access.signing_key(settings)) == 2 * access.KEY_BYTES
+    assert access.signing_key(settings) == access.signing_key(settings)
+
+
+def test_a_key_from_the_settings_is_not_written_down(make_app, settings, send):
+    client = make_app(replace(settings, secret_key="a key of the operator's")).test_client()
+    send(client)
+    assert not (settings.pictures / access.NAME).exists()
+    assert "a key of" not in repr(replace(settings, secret_key="a key of the operator's"))
+
+
+def test_threads_that_start_together_get_one_key(settings):
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(lambda _: access.signing_key(settings), range(16)))) == 1
+
+
+START_TOGETHER = """
+import multiprocessing, sys, time
+from inkling.access import signing_key
+from inkling.config import Settings
+
+def ask(folder, at, keys):
+    time.sleep(max(0, at - time.time()))
+    keys.put(signing_key(Settings.from_env({"INKLING_PICTURES": folder})))
+
+fork = multiprocessing.get_context("fork")
+keys, at = fork.Queue(), time.time() + 0.2
+workers = [fork.Process(target=ask, args=(sys.argv[1], at, keys)) for _ in range(8)]
+for worker in workers:
+    worker.start()
+print(len({keys.get() for _ in workers}))
+"""
+
+
+def test_workers_that_start_together_get_one_key(tmp_path):
+    done = subprocess.run([sys.executable, "-c", START_TOGETHER, str(tmp_path / "new")], cwd=ROOT,
+                          capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [access.NAME]
+    assert access.signing_key(Settings.from_env({"INKLING_PICTURES": str(tmp_path / "new")}))
+
+
+# ---- Thumbnails ----
+
+
+def test_a_thumbnail_that_the_browser_has_is_not_sent_again(client, send):
+    where = f"{send(client)}/thumbnail"
+    first = client.get(where)
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    again = client.get(where, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_full_page_of_photos_is_light(app, client, photo_model, encode):
+    """Fifty thumbnails of the noisiest photos there are weigh less than 2 MB."""
+    noise = Image.effect_noise((1024, 1024), 60).convert("RGB")
+    sent = client.post("/predict", data={"model": photo_model, "image": (
+        io.BytesIO(encode(noise.resize((512, 512)), "JPEG", quality=60)), "a.jpg")}).location
+    assert len(client.get(f"{sent}/thumbnail").data) * LAST < 2_000_000

@@ -1,0 +1,353 @@
+"""Too much is refused early, in the shape that every error has, and those who are refused can come back."""
+
+import csv
+import io
+import ipaddress
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from inkling.pictures import reading, sandbox
+from inkling.web.edge import metrics, proxies
+from tests.hostile import build
+
+MOST = 3
+PARTS = ("others", "why", "heatmap.png", "steps/anything.png", "layers.png")  # of a result, computed when asked for
+PROXY, CLIENT = "10.0.0.1", "203.0.113.7"
+
+
+def api(client, png, model, **options):
+    return client.post(f"/api/predict?model={model}", data={"image": (io.BytesIO(png), "a.png")}, **options)
+
+
+def page(client, png, model, **options):
+    return client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": model}, **options)
+
+
+def is_problem(answer, status, reason):
+    assert answer.status_code == status
+    assert answer.mimetype == "application/problem+json"
+    assert (answer.json["status"], answer.json["reason"]) == (status, reason)
+    return True
+
+
+def is_help(answer, status, title):
+    assert answer.status_code == status
+    assert answer.mimetype == "text/html"
+    assert f"<h1>{title}</h1>" in answer.text
+    return True
+
+
+# ---- Posts a minute ----
+
+
+@pytest.fixture
+def limited(make_app, settings):
+    return make_app(replace(settings, rate_limit=MOST)).test_client()
+
+
+def test_programs_get_a_problem_beyond_the_limit(limited, png, ink_model):
+    assert [api(limited, png, ink_model).status_code for _ in range(MOST)] == [200] * MOST
+    answer = api(limited, png, ink_model)
+    assert is_problem(answer, 429, "rate-limited")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+
+
+def test_visitors_get_the_help_page_beyond_the_limit_and_nothing_is_kept(limited, png, ink_model, kept):
+    for _ in range(MOST):
+        assert page(limited, png, ink_model).status_code == 303
+    before = kept()
+    answer = page(limited, png, ink_model)
+    assert is_help(answer, 429, "Too many requests")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+    assert kept() == before
+
+
+def test_what_computes_counts_whatever_the_method(limited, result, ink_model):
+    for path in ("/lab", f"{result}/steps/found.png", f"{result}/others"):
+        assert limited.get(path).status_code in (200, 404)
+    assert is_help(limited.get("/lab"), 429, "Too many requests")
+    assert limited.get("/").status_code == 200
+
+
+def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, result, png, ink_model):
+    """To what was asked for, or to where the form was; what was kept before is still there."""
+    for _ in range(MOST):
+        api(limited, png, ink_model)
+    with turn(narrow):
+        for answer, back, kept in (
+                (page(limited, png, ink_model, headers={"Referer": "http://localhost/?draw=a"}), "/?draw=a", False),
+                (limited.post(f"{result}/delete", headers={"Referer": f"http://localhost{result}"}), result, True),
+                (limited.post("/history/delete", headers={"Referer": "http://elsewhere/history"}), "/", True),
+                (narrow.test_client().get(f"{result}/others"), f"{result}/others", True),
+                (narrow.test_client().get("/lab?step=flip&model=x"), "/lab?step=flip&amp;model=x", True)):
+            assert answer.status_code in (429, 503)
+            assert f'href="{back}">Try again' in answer.text
+            assert ("Nothing was kept." in answer.text) is not kept
+
+
+def test_all_posts_count_together_and_reading_does_not(limited, png, ink_model):
+    for post in (api, page, api):
+        for path in ("/", "/help", "/api/models", "/healthz"):
+            assert limited.get(path).status_code == 200
+        assert post(limited, png, ink_model).status_code < 400
+    assert page(limited, png, ink_model).status_code == 429
+    assert limited.get("/").status_code == 200
+
+
+def test_without_a_limit_nobody_is_refused(make_app, settings, png, ink_model):
+    client = make_app(replace(settings, rate_limit=0)).test_client()
+    assert {api(client, png, ink_model).status_code for _ in range(2 * MOST)} == {200}
+
+
+def statuses(client, png, model, addresses, **headers):
+    return [api(client, png, model, environ_base={"REMOTE_ADDR": address},
+                headers={name.replace("_", "-"): value for name, value in headers.items()}).status_code
+            for address in addresses]
+
+
+@pytest.mark.parametrize("addresses, last", [
+    (["192.0.2.1"] * 4, 429),
+    (["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"], 200),
+    ([f"2001:db8:0:1::{i}" for i in range(1, 5)], 429),
+    ([f"2001:db8:0:{i}::1" for i in range(1, 5)], 200),
+    (["192.0.2.1", "::ffff:192.0.2.1"] * 2, 429),
+    ([f"::ffff:192.0.2.{i}" for i in range(1, 5)], 200),
+], ids=["one", "two", "one network", "four networks", "one, twice written", "four of IPv4 on a socket of IPv6"])
+def test_a_client_is_an_address_or_a_home_network(limited, png, ink_model, addresses, last):
+    assert statuses(limited, png, ink_model, addresses) == [200, 200, 200, last]
+
+
+def test_nobody_escapes_by_inventing_a_proxy(limited, png, ink_model):
+    found = [statuses(limited, png, ink_model, ["192.0.2.1"], X_Forwarded_For=f"203.0.113.{i}")[0] for i in range(4)]
+    assert found == [200, 200, 200, 429]
+
+
+def test_behind_a_trusted_proxy_each_client_is_counted(make_app, settings, png, ink_model):
+    trusting = replace(settings, rate_limit=MOST, trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
+    client = make_app(trusting).test_client()
+    for i in range(2):
+        found = statuses(client, png, ink_model, [PROXY] * 4, X_Forwarded_For=f"203.0.113.{i}")
+        assert found == [200, 200, 200, 429]
+
+
+def test_a_redis_that_is_away_stops_nobody_and_the_limit_holds(make_app, settings, png, ink_model):
+    away = replace(settings, rate_limit=MOST, rate_storage="redis://127.0.0.1:1/0")
+    assert statuses(make_app(away).test_client(), png, ink_model, [CLIENT] * 4) == [200, 200, 200, 429]
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
+def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tmp_path):
+    path = tmp_path / "redis.sock"
+    server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", ""], cwd=tmp_path,
+                              stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 20
+        while not path.exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        shared = replace(settings, rate_limit=MOST, rate_storage=f"redis+unix://{path}")
+        clients = [make_app(shared).test_client() for _ in range(2)]
+        assert [statuses(clients[i % 2], png, ink_model, [CLIENT])[0] for i in range(4)] == [200, 200, 200, 429]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+# ---- Who asks ----
+
+
+@pytest.mark.parametrize("peer, said, client", [
+    (CLIENT, None, CLIENT),
+    (CLIENT, "198.51.100.1", CLIENT),
+    (PROXY, None, PROXY),
+    (PROXY, CLIENT, CLIENT),
+    (PROXY, f"198.51.100.1, {CLIENT}", CLIENT),
+    (PROXY, f"{CLIENT}, 10.0.0.2", CLIENT),
+    (PROXY, "10.0.0.3,10.0.0.2", "10.0.0.3"),
+    (PROXY, "unknown", PROXY),
+    (PROXY, f"{CLIENT}, nonsense, 10.0.0.2", "10.0.0.2"),
+    (PROXY, "2001:db8::1", "2001:db8::1"),
+    ("::ffff:10.0.0.1", CLIENT, CLIENT),
+    ("", CLIENT, ""),
+], ids=str)
+def test_only_trusted_proxies_are_believed(peer, said, client):
+    environ = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "HTTP_X_FORWARDED_PROTO": "https",
+               "HTTP_X_REQUEST_ID": "from-outside"} | ({"HTTP_X_FORWARDED_FOR": said} if said else {})
+    proxies.Proxied(lambda environ, _: [], [ipaddress.ip_network("10.0.0.0/8")])(environ, None)
+    trusted = peer.endswith(PROXY)
+    assert environ["REMOTE_ADDR"] == client
+    assert environ["wsgi.url_scheme"] == ("https" if trusted else "http")
+    assert ("HTTP_X_REQUEST_ID" in environ) == trusted
+
+
+@pytest.mark.parametrize("proto", ["", "gopher", "https, http"])
+def test_a_scheme_that_is_none_is_ignored(proto):
+    environ = {"REMOTE_ADDR": PROXY, "wsgi.url_scheme": "http", "HTTP_X_FORWARDED_PROTO": proto}
+    proxies.Proxied(lambda environ, _: [], [ipaddress.ip_network(PROXY)])(environ, None)
+    assert environ["wsgi.url_scheme"] == "http"
+
+
+# ---- At once ----
+
+
+@pytest.fixture
+def narrow(make_app, settings):
+    """One request at a time, and nobody waits."""
+    return make_app(replace(settings, concurrent=1, queue=0))
+
+
+@pytest.fixture
+def result(narrow, png, ink_model):
+    return page(narrow.test_client(), png, ink_model).location
+
+
+def turn(app):
+    inkling = app.extensions["inkling"]
+    return inkling.gate.turn(reading.Deadline(inkling.settings))
+
+
+def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_model, kept):
+    client, before = narrow.test_client(), kept()
+    with turn(narrow):
+        several = {"image": [(io.BytesIO(png), "a.png"), (io.BytesIO(png), "b.png")], "model": ink_model}
+        answers = [page(client, png, ink_model), client.post("/predict", data=several), client.get("/lab"),
+                   client.post("/lab"), *(client.get(f"{result}/{part}") for part in PARTS)]
+        for answer in answers:
+            assert is_help(answer, 503, "Too much to do at the moment")
+        answers.append(api(client, png, ink_model))
+        assert is_problem(answers[-1], 503, "busy")
+        assert {answer.headers["Retry-After"] for answer in answers} == {"5"}
+        for path in ("/", result, "/healthz", "/models"):
+            assert client.get(path).status_code == 200
+    assert kept() == before
+    assert api(client, png, ink_model).status_code == 200
+
+
+def test_answers_do_not_wait_for_an_explanation(narrow, result, png, ink_model, monkeypatch):
+    explainer, meanwhile = narrow.extensions["inkling"].explainer, []
+    explain = explainer.explain
+
+    def explained(*args):
+        meanwhile.append(api(narrow.test_client(), png, ink_model).status_code)
+        return explain(*args)
+
+    monkeypatch.setattr(explainer, "explain", explained)
+    assert narrow.test_client().get(f"{result}/heatmap.png").status_code == 200
+    answer = narrow.test_client().post(f"/api/explain?model={ink_model}", data={"image": (io.BytesIO(png), "a.png")})
+    assert (answer.status_code, answer.json["label"]) == (200, "1")
+    assert meanwhile == [200, 200]
+
+
+@pytest.mark.parametrize("bad", [b"", b"not a picture"])
+def test_a_turn_is_given_back_whatever_happens(narrow, png, ink_model, bad):
+    client = narrow.test_client()
+    for _ in range(3):
+        assert api(client, bad, ink_model).status_code in (400, 415)
+        assert page(client, bad, ink_model).status_code == 303
+    assert api(client, png, ink_model).status_code == 200
+
+
+def waiting():
+    return metrics.REGISTRY.get_sample_value("inkling_waiting_requests")
+
+
+def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
+    app = make_app(replace(settings, concurrent=1, queue=1))
+    found = []
+    other = threading.Thread(target=lambda: found.append(api(app.test_client(), png, ink_model).status_code))
+    with turn(app):
+        other.start()
+        end = time.monotonic() + 30
+        while waiting() != 1 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert waiting() == 1
+        assert api(app.test_client(), png, ink_model).status_code == 503  # the queue is full
+        assert found == []
+    other.join(30)
+    assert (found, waiting()) == ([200], 0)
+
+
+def test_nobody_waits_for_ever(make_app, settings, png, ink_model):
+    app = make_app(replace(settings, concurrent=1, queue=5, request_seconds=0.05))
+    with turn(app):
+        assert is_problem(api(app.test_client(), png, ink_model), 503, "busy")
+    assert api(app.test_client(), png, ink_model).status_code == 200
+
+
+# ---- The time that a request has ----
+
+
+class Costly:
+    """Stands for the helpers: each picture takes 2.25 seconds of a clock that nothing else moves."""
+
+    def __init__(self):
+        self.now, self.allowed = 0.0, []
+
+    def monotonic(self):
+        return self.now
+
+    def ask(self, job, data):
+        self.allowed.append(job["seconds"])
+        self.now += min(2.25, job["seconds"])
+        if job["seconds"] < 2.25:
+            raise sandbox.Ended(-signal.SIGPROF)
+        return {"size": (8, 8)}, bytes(range(192))
+
+
+@pytest.mark.parametrize("as_page", [False, True], ids=["api", "page"])
+@pytest.mark.parametrize("seconds, allowed, reasons", [
+    (10, [4, 4, 4, 3.25], [""] * 5), (5, [4, 2.75, 0.5], ["", "", "late", "late", "late"]),
+    (4, [4, 1.75], ["", "late", "late", "late", "late"])])
+def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
+        make_app, settings, monkeypatch, photo_model, as_page, seconds, allowed, reasons):
+    costly = Costly()
+    monkeypatch.setattr(reading, "time", costly)
+    monkeypatch.setattr(reading.sandbox, "pool", lambda megabytes: costly)
+    client = make_app(replace(settings, max_batch=5, decode_seconds=4, request_seconds=seconds)).test_client()
+    files = [(build.encode(build.scene(), kind), f"a.{kind}") for kind in ("gif", "gif", "gif", "webp", "png")]
+    data = {"model": photo_model, "image": [(io.BytesIO(file), name) for file, name in files]}
+    if as_page:
+        table = client.get(client.post("/predict", data=data).location + ".csv").data.decode("utf-8-sig")
+        told = [row["error"] for row in csv.DictReader(io.StringIO(table, newline=""))]
+    else:
+        answers = client.post(f"/api/predict?model={photo_model}", data=data).json["results"]
+        told = [answer.get("error", {}).get("reason", "") for answer in answers]
+    assert told == reasons, "also a plain one, which takes little, where others came before it"
+    assert costly.allowed == allowed, "the first may take all that one may"
+
+
+def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, photo_model, data_url):
+    """The picture that needs it is told to come again, by each way that one comes; a plain one is still answered."""
+    costly = Costly()
+    monkeypatch.setattr(reading, "time", costly)
+    monkeypatch.setattr(reading.sandbox, "pool", lambda megabytes: costly)
+    app = make_app(replace(settings, decode_seconds=3, request_seconds=4))
+
+    class Crowd:
+        """So many seconds pass until it is one's turn."""
+
+        seconds = 3
+
+        @contextmanager
+        def turn(self, deadline):
+            costly.now += self.seconds
+            yield
+
+    app.extensions["inkling"] = replace(app.extensions["inkling"], gate=Crowd())
+    client, (gif, webp, png) = app.test_client(), (build.encode(build.scene(), kind) for kind in ("gif", "webp", "png"))
+
+    def send(path, **fields):
+        return client.post(path, data={"image": (io.BytesIO(gif), "a.gif")} | fields)
+
+    answers = [send(f"/api/predict?model={photo_model}"), send(f"/api/explain?model={photo_model}"),
+               send("/predict", model=photo_model), send("/lab", picture=data_url(webp, "image/webp"))]
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert costly.allowed == [1] * 4, "where the lab turns to its own copy, nothing is left of the time"
+    Crowd.seconds = 5
+    assert api(client, png, photo_model).status_code == 200

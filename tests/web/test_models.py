@@ -1,0 +1,357 @@
+"""The pages about models, and a folder copied into `models/`: it appears everywhere, and what it lacks is said."""
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+
+from inkling.recognition.card import Bin, sha256
+from inkling.recognition.catalog import TASKS
+from inkling.web import charts
+from inkling.web.app import create_app
+
+NEEDED = ("task", "labels", "input", "temperature", "threshold")  # of a card written by hand
+
+
+@pytest.fixture
+def root(models_folder, ink_model, tmp_path):
+    """A models' folder: a full model, one dropped in that says only what it must, one broken, one without a card."""
+    root = tmp_path / "models"
+    full, own, cut = root / ink_model, root / "own-digits", root / "cut-digits"
+    shutil.copytree(models_folder / ink_model, full)
+    for folder in (own, cut):
+        folder.mkdir()
+        shutil.copy(full / "model.onnx", folder)
+    card = json.loads((full / "card.json").read_text())
+    needed = {key: card[key] for key in NEEDED} | {"files": {"model.onnx": card["files"]["model.onnx"]}}
+    for folder in (own, cut):
+        short = needed | {"name": folder.name, "title": folder.name.title(), "summary": "", "network": [],
+                          "parameters": 0, "attribution": ""}
+        (folder / "card.json").write_text(json.dumps(short))
+    (cut / "model.onnx").write_bytes(b"cut")
+    (root / "no-card").mkdir()
+    return root
+
+
+@pytest.fixture
+def change(root, ink_model):
+    """Changes the full model's card."""
+
+    def change(**parts):
+        path = root / ink_model / "card.json"
+        card = json.loads(path.read_text())
+        for part, values in parts.items():
+            card[part] = card[part] | values if isinstance(values, dict) else values
+        path.write_text(json.dumps(card))
+
+    return change
+
+
+@pytest.fixture
+def restart(settings, root):
+    """The app after a restart, its models opened."""
+
+    def restart():
+        app = create_app(replace(settings, models=root))
+        app.extensions["inkling"].classifier.warm()
+        return app
+
+    return restart
+
+
+@pytest.fixture
+def visit(restart):
+    """A page's text after a restart, as one reads it."""
+    return lambda path: words(restart().test_client().get(path).text)
+
+
+class Words(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.parts = []
+
+    def handle_data(self, data):
+        self.parts.append(data)
+
+
+def words(html):
+    parser = Words()
+    parser.feed(html)
+    return re.sub(r"\s+", " ", "".join(parser.parts))
+
+
+# ---- A folder is enough ----
+
+
+def test_a_folder_that_is_dropped_in_appears_everywhere(restart, ink_model):
+    app = restart()
+    client = app.test_client()
+    assert 'value="own-digits"' in client.get("/").text
+    for path in ("/models", "/compare/digits", f"/models/{ink_model}"):
+        assert client.get(path).status_code == 200
+    for path in ("/models", "/compare/digits"):
+        assert 'href="/models/own-digits"' in client.get(path).text
+        assert "not measured" in client.get(path).text
+    assert "was not measured" in client.get("/models/own-digits").text
+    own = next(model for model in client.get("/api/models").json["models"] if model["name"] == "own-digits")
+    assert own["accuracy"] is None
+    listed = app.test_cli_runner().invoke(args=["models"])
+    assert re.search(r"own-digits +not measured", listed.stdout)
+
+
+def test_a_dropped_in_model_answers(restart, drawing, encode, data_url):
+    client = restart().test_client()
+    answer = client.post("/predict", data={"model": "own-digits", "drawing": data_url(encode(drawing))})
+    page = client.get(answer.location)
+    assert page.status_code == 200
+    assert "How often it is right" not in page.text
+
+
+def test_the_best_measured_model_comes_before_one_that_is_not(restart, ink_model):
+    page = restart().test_client().get("/models").text
+    assert page.index(f'id="{ink_model}"') < page.index('id="own-digits"')
+
+
+@pytest.mark.parametrize("name, why", [
+    ("cut-digits", "model.onnx is not the file that the card describes"), ("no-card", "card.json cannot be read")])
+def test_a_broken_model_says_why_it_is_off(visit, name, why):
+    assert f"This model is switched off: {why}" in visit(f"/models/{name}")
+    assert f"{name} {why}" in visit("/models")
+    assert name not in visit("/compare/digits")
+
+
+@pytest.mark.parametrize("task", ["nothing", "", "Digits", "objects"])
+def test_a_task_without_models_is_not_found(restart, task):
+    assert restart().test_client().get(f"/compare/{task}").status_code == 404
+
+
+# ---- What the pages say ----
+
+
+def test_models_are_shown_with_their_figures(client, classifier):
+    text = client.get("/models").text
+    for card in classifier.catalog:
+        row = text.partition(f'id="{card.name}"')[2].partition("</tr>")[0]
+        assert f'<a href="/models/{card.name}">{card.title}</a>' in row
+        assert f"{card.metrics.accuracy * 100:.2f}%" in row
+        assert ("Good at:" in row) == bool(card.strengths)
+
+
+def test_a_models_page_tells_its_card(client, shipped):
+    card = shipped.card
+    page = client.get(f"/models/{card.name}").text
+    text = words(page)
+    for said in (card.title, card.summary, card.attribution, card.training.command, f"{card.parameters:,}",
+                 f"Right on {card.metrics.accuracy:.2%} of {card.metrics.test_size:,}",
+                 *card.labels, *(layer.name for layer in card.network)):
+        assert unescape(said) in text
+    cells = re.findall(r"<td.*?</td>", page.partition('<table class="matrix')[2].partition("</table>")[0], re.DOTALL)
+    assert [int(words(cell)) for cell in cells] == [count for row in card.metrics.confusion for count in row]
+
+
+def test_the_task_compares_its_models(client, classifier):
+    for task in {card.task for card in classifier.catalog}:
+        text = words(client.get(f"/compare/{task}").text)
+        assert TASKS[task] in text
+        for card in classifier.catalog:
+            assert (card.title in text) == (card.task == task)
+        for card in (card for card in classifier.catalog if card.task == task):
+            wrong = card.metrics.test_size - sum(row[i] for i, row in enumerate(card.metrics.confusion))
+            assert f"{wrong:,} of {card.metrics.test_size:,}" in text
+
+
+def test_times_come_when_they_are_measured(restart, ink_model):
+    app = restart()
+    stopwatch, client = app.extensions["inkling"].stopwatch, app.test_client()
+    assert "measuring" in words(client.get("/models").text)
+    assert "The chart comes when" in words(client.get("/compare/digits").text)
+    stopwatch.stop()
+    stopwatch.milliseconds.update({ink_model: 0.064, "own-digits": 12.3})
+    text = words(client.get("/compare/digits").text)
+    assert "0.064 ms" in text
+    assert "12 ms" in text
+    assert client.get("/compare/digits").text.count('class="dot"') == 1, "one has no accuracy"
+
+
+def test_several_trainings_are_summed_up(change, visit, ink_model):
+    trials = [{"seed": seed, "held_out": 0.995, "accuracy": accuracy} for seed, accuracy in enumerate((0.99, 0.98, 1))]
+    change(trials=trials)
+    said = "asked once about each picture: 99.00% on average, give or take 1.00 points, from 98.00% to 100.00%"
+    assert f"Trained 3 times from different beginnings and {said}" in visit(f"/models/{ink_model}")
+
+
+@pytest.mark.parametrize("held_out, said", [
+    ((0.995, 0.99, 1), "This is the middle one"), ((1, 0.995, 0.99), "This is the one of seed 0; on pictures held")])
+def test_whether_the_middle_training_is_shipped_is_said(change, visit, ink_model, held_out, said):
+    change(trials=[{"seed": seed, "held_out": one, "accuracy": 0.99} for seed, one in enumerate(held_out)],
+           training={"seed": 0})
+    assert said in visit(f"/models/{ink_model}")
+
+
+def test_the_page_says_how_many_corrections_were_learned(change, visit, ink_model):
+    assert "Corrections learned" not in visit(f"/models/{ink_model}")
+    change(training={"corrections": 50})
+    assert "Corrections learned50 pictures" in visit(f"/models/{ink_model}")
+
+
+def test_strangers_and_calibration_are_shown_where_they_were_measured(change, visit, restart, ink_model):
+    assert "pictures of other things" not in visit("/models/own-digits")
+    change(metrics={"strangers": {"doodles": 0.953}, "not_sure": {"doodles": 0.71},
+                    "bins": [{"count": 0, "confidence": 0, "accuracy": 0},
+                             {"count": 9, "confidence": 0.9, "accuracy": 0.8}]})
+    assert "doodles 95.3% 71%" in visit(f"/models/{ink_model}")
+    assert restart().test_client().get(f"/models/{ink_model}").text.count('class="bar"') == 1
+
+
+# ---- What it confuses ----
+
+
+@pytest.fixture
+def mistaken(root, change, ink_model):
+    """A sheet of four mistakes in the full model's folder: 4 for 9 twice, once surely; 0 for 6; 1 for 6."""
+    sheet = root / ink_model / "mistakes.png"
+    Image.new("L", (560, 28)).save(sheet)
+    confusion = [[900 * (i == j) for j in range(10)] for i in range(10)]
+    confusion[4][9], confusion[0][6], confusion[1][6], confusion[7][2] = 2, 1, 1, 5
+    wrong = [("4", "9", 0.6), ("0", "6", 0.5), ("4", "9", 0.98), ("1", "6", 0.4)]
+    files = json.loads((root / ink_model / "card.json").read_text())["files"]
+    change(files=files | {"mistakes.png": sha256(sheet)}, metrics={
+        "confusion": confusion,
+        "mistakes": [dict(zip(("true", "predicted", "confidence"), row, strict=True)) for row in wrong]})
+    return sheet
+
+
+def test_a_cell_leads_to_the_pictures_of_its_pair(mistaken, restart, ink_model):
+    client = restart().test_client()
+    page = client.get(f"/models/{ink_model}").text
+    (link,) = re.findall(r'<a href="([^"]+)" aria-label="2: 4 taken for 9">2</a>', page)
+    where = urlsplit(link)
+    opened = client.get(f"/models/{ink_model}?{where.query}").text
+    pair = opened.partition(f'<details id="{where.fragment}" open>')[2].partition("</details>")[0]
+    assert re.findall(r'viewBox="(.*?)"', pair) == ["56 0 28 28", "0 0 28 28"], "the surest first"
+    assert 'aria-label="a 4, taken for a 9"' in pair
+    (address,) = set(re.findall(r'<image href="([^"]+)" width="560" height="28"', pair))
+    assert client.get(address).data == mistaken.read_bytes()
+
+
+@pytest.mark.parametrize("asked", ["", "4-4", "99-0", "x", "4-9-1", "<b>", "4"])
+def test_an_unknown_pair_opens_nothing(mistaken, restart, ink_model, asked):
+    page = restart().test_client().get(f"/models/{ink_model}", query_string={"pair": asked})
+    assert page.status_code == 200
+    assert not re.search(r'<details id="pair-[^"]*" open', page.text)
+
+
+def test_without_a_sheet_pairs_are_told_in_words(mistaken, visit, restart, ink_model):
+    mistaken.unlink()
+    text = visit(f"/models/{ink_model}")
+    assert "4 taken for 9: 2 times, at up to 98% confidence" in text
+    assert "2 of 902 test pictures of a 4 were taken for a 9." in text
+    assert "7 taken for 2: 5 times" in text
+    assert "mistakes.png" not in restart().test_client().get(f"/models/{ink_model}").text
+
+
+# ---- The folder's pictures ----
+
+
+def test_a_figure_is_kept_for_good_under_its_checksum_alone(client, shipped, ink_model):
+    digest = shipped.card.files["confusion.svg"]
+    path = f"/models/{shipped.card.name}/confusion.svg"
+    for query, caching in ((f"?v={digest[:12]}", "immutable"), ("", "no-cache"), ("?v=0", "no-cache")):
+        answer = client.get(path + query)
+        assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+        assert caching in answer.headers["Cache-Control"]
+        assert hashlib.sha256(answer.data).hexdigest() == digest
+
+
+@pytest.mark.parametrize("file", [
+    "card.json", "model.onnx", "model.keras", "unlisted.png", "..%2fcard.json", "gone.svg", "note.txt", "x.SVG"])
+def test_nothing_else_of_the_folder_is_served(root, change, restart, ink_model, file):
+    Image.new("L", (1, 1)).save(root / ink_model / "unlisted.png")
+    (root / ink_model / "note.txt").write_text("SECRET")
+    files = json.loads((root / ink_model / "card.json").read_text())["files"]
+    change(files=files | dict.fromkeys(("gone.svg", "note.txt", "card.json"), "0" * 64))
+    assert restart().test_client().get(f"/models/{ink_model}/{file}").status_code == 404
+
+
+# ---- What the others say ----
+
+
+@pytest.fixture
+def result(restart, drawing, encode, data_url, ink_model):
+    """The app, and the address of a drawing's result."""
+    app = restart()
+    client = app.test_client()
+    return client, client.post("/predict", data={"model": ink_model, "drawing": data_url(encode(drawing))}).location
+
+
+def test_the_others_are_asked_when_opened(result, kept):
+    client, address = result
+    before = kept()
+    assert f'href="{address}/others"' in client.get(address).text
+    page = words(client.get(f"{address}/others").text)
+    label = re.search(r"<h1[^>]*>(?:Probably an? )?(.*?)\.?</h1>", client.get(address).text)[1]
+    assert f"1 of 1 gives the same answer: {label}." in page, "the same network says the same"
+    assert "Own-Digits" in page
+    assert "Cut-Digits" not in page, "one that is off is passed over"
+    assert kept() == before
+
+
+def test_a_result_is_not_slowed_by_the_others(result, monkeypatch):
+    client, address = result
+    monkeypatch.setattr(client.application.extensions["inkling"].classifier, "classify", lambda *_: 1 / 0)
+    assert client.get(address).status_code == 200
+
+
+def test_one_that_sees_nothing_says_so(result, settings, paper):
+    client, address = result
+    paper.save(settings.pictures / f"{address.rpartition('/')[2]}.png")
+    assert "It sees nothing drawn." in words(client.get(f"{address}/others").text)
+
+
+def test_without_others_there_is_no_link(root, restart, drawing, encode, data_url, ink_model):
+    shutil.rmtree(root / "own-digits")
+    client = restart().test_client()
+    address = client.post("/predict", data={"model": ink_model, "drawing": data_url(encode(drawing))}).location
+    assert "/others" not in client.get(address).text
+    assert "No other model here knows these things." in client.get(f"{address}/others").text
+
+
+# ---- Charts ----
+
+
+def within(chart):
+    x1, y1, x2, y2 = chart.frame
+    return all(x1 <= dot.x <= x2 and y1 <= dot.y <= y2 and y1 - 5 <= dot.name_y <= y2 + 5 for dot in chart.dots)
+
+
+@pytest.mark.parametrize("models", [
+    [("one", 1.0, 0.5)], [("all", 0.01, 1.0), ("none", 1000, 0.0)], [("zero", 0.0, 0.9968)],
+    [(f"model {i}", 3 + i / 10, 0.99 + i / 1e5) for i in range(8)], [("a", 0.06, 0.9268), ("b", 1, 0.9968)]],
+    ids=["one", "far", "no time", "crowded", "digits"])
+def test_every_dot_and_name_stands_within_the_chart(models):
+    chart = charts.speed(models)
+    assert within(chart)
+    assert len(chart.dots) == len(models)
+    heights = sorted(dot.name_y for dot in chart.dots)
+    assert all(below - above >= charts.APART - 0.2 for above, below in zip(heights, heights[1:], strict=False))
+    assert 2 <= len(chart.up) <= charts.MOST_STEPS + 1
+    assert len(chart.across) >= 2
+
+
+def test_faster_is_left_and_righter_is_up():
+    by_name = {dot.name: dot for dot in charts.speed([("slow, right", 50, 0.99), ("fast, wrong", 0.1, 0.92)]).dots}
+    assert by_name["fast, wrong"].x < by_name["slow, right"].x
+    assert by_name["slow, right"].y < by_name["fast, wrong"].y
+
+
+def test_nothing_to_draw_is_no_chart():
+    assert charts.speed([]) is None
+    assert charts.calibration([]) is None
+    assert charts.calibration([Bin(count=0, confidence=0, accuracy=0)]) is None

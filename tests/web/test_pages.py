@@ -1,0 +1,499 @@
+"""The pages: a picture in, its answer out, and for what goes wrong a kind page with the reason."""
+
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from PIL import Image
+
+from app import app as real_app
+from inkling.problems import REASONS, advice
+from inkling.recognition.catalog import read_catalog
+from inkling.recognition.predictor import Classifier
+from inkling.web.edge.headers import HEADERS
+
+PAGES = ("/", "/play", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
+         "/compare/<task>", "/lab", "/api/docs", "/results/<id>", "/results/<id>/others", "/results/<id>/why",
+         "/results/<id>/layers", "/batches/<id>", "/batches/<id>?sort=sure", "/history")
+OTHERS = ("/results/<id>/picture", "/results/<id>/heatmap.png", "/results/<id>/steps/<step>.png",
+          "/results/<id>/layers.png", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",
+          "/models/<name>/<file>", "/api/models", "/api/openapi.json", "/healthz", "/metrics", "/readyz",
+          "/static/<path:filename>")
+FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
+                "animated-too-long", "blank")
+NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "late", "rate-limited"}
+POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
+
+
+class Page(HTMLParser):
+    """The tags of a page, each with its attributes."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.tags = []
+        self.feed(answer.text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def result(client, drawing, encode, data_url, ink_model):
+    """The address of a drawing's result."""
+    answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(encode(drawing))})
+    assert answer.status_code == 303
+    return answer.location
+
+
+@pytest.fixture
+def batch(client, png, ink_model):
+    """The address of two pictures that were sent together, one of them bad."""
+    files = [(io.BytesIO(png), "a.png"), (io.BytesIO(b"hello"), "notes.txt")]
+    return client.post("/predict", data={"model": ink_model, "image": files}).location
+
+
+@pytest.fixture
+def address(result, batch, ink_model):
+    """Fills in a route."""
+    parts = {"/results/<id>": result, "/batches/<id>": batch, "<path:filename>": "style.css", "<name>": ink_model,
+             "<file>": "curves.svg", "<task>": "digits", "<step>": "found"}
+
+    def fill(rule):
+        for part, text in parts.items():
+            rule = rule.replace(part, text)
+        return rule
+
+    return fill
+
+
+@pytest.fixture
+def bad_drawings(jpeg, png, encode, data_url):
+    """Reason -> data URL, where the bad files do not serve as drawings."""
+    frames = [Image.new("L", (8, 8), 40 * i) for i in range(6)]
+    return {
+        "mismatch": data_url(jpeg),
+        "truncated": data_url(png[:-20]),
+        "animated-too-long": data_url(encode(frames[0], "WEBP", save_all=True, append_images=frames[1:]), "image/webp"),
+    }
+
+
+def send(client, data, name="a.png", **fields):
+    """Sends the photo form, as a browser does."""
+    return client.post("/predict", data={"image": (io.BytesIO(data), name), **fields})
+
+
+def help_of(answer):
+    """The fields of the help page's address that an answer leads to."""
+    assert answer.status_code == 303
+    where = urlsplit(answer.location)
+    assert (where.scheme, where.netloc, where.path) == ("", "", "/help")
+    return {name: value for name, (value,) in parse_qs(where.query, keep_blank_values=True).items()}
+
+
+# ---- Every page ----
+
+
+def test_every_route_is_looked_at_here():
+    rules = {rule.rule for rule in real_app.url_map.iter_rules() if "GET" in rule.methods}
+    assert {page.split("?")[0] for page in PAGES} | set(OTHERS) == rules
+
+
+@pytest.mark.parametrize("rule", PAGES)
+def test_a_page_is_html_with_one_headline(client, address, rule):
+    answer = client.get(address(rule))
+    page = Page(answer)
+    assert answer.status_code == 200
+    assert answer.content_type == "text/html; charset=utf-8"
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+    assert page.all("html") == [{"lang": "en"}]
+    assert re.search(r"<title>.*Inkling.*</title>", answer.text)
+
+
+@pytest.mark.parametrize("rule", OTHERS)
+def test_all_else_is_no_page(client, address, rule):
+    answer = client.get(address(rule))
+    assert answer.status_code == 200
+    assert answer.mimetype != "text/html"
+
+
+@pytest.mark.parametrize("rule", [*PAGES, *OTHERS, "/no-such-page", "/predict", "/results/none", "/api/nothing"])
+def test_every_answer_carries_the_security_headers(client, address, rule):
+    headers = client.get(address(rule)).headers
+    assert {name: headers[name] for name in HEADERS} == HEADERS
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] in ("same-origin", "no-referrer", "strict-origin-when-cross-origin")
+
+
+def test_the_content_security_policy_is_strict():
+    policy = HEADERS["Content-Security-Policy"].split("; ")
+    assert set(POLICY) <= set(policy)
+    assert not re.search(r"unsafe|\*|https?:|nonce", HEADERS["Content-Security-Policy"])
+    assert not any(part.startswith(("script-src", "style-src")) for part in policy)
+
+
+@pytest.mark.parametrize("rule", [*PAGES, "/no-such-page"])
+def test_a_page_holds_nothing_that_the_policy_forbids(client, address, rule):
+    page = Page(client.get(address(rule)))
+    assert page.all("style") == []
+    assert all(attributes.get("src") for attributes in page.all("script"))
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name == "style" or name.startswith("on")], tag
+        for name in ("src", "href", "srcset", "action", "formaction", "poster", "data"):
+            text = attributes.get(name) or ""
+            if (tag, name) == ("img", "src") and text.startswith("data:image/"):
+                continue  # as the policy's img-src has it
+            where = urlsplit(text)
+            assert (where.scheme, where.netloc) == ("", ""), f"<{tag} {name}> leaves this site"
+
+
+@pytest.mark.parametrize("rule", PAGES)
+def test_a_pages_own_links_lead_somewhere(client, address, rule):
+    for tag, attributes in Page(client.get(address(rule))).tags:
+        where = attributes.get("href") or attributes.get("src") or ""
+        if where.startswith("/"):
+            assert client.get(where).status_code == 200, f"<{tag}> leads to {where}"
+
+
+@pytest.mark.parametrize("path, method, status", [
+    ("/no-such-page", "get", 404), ("/results/none", "get", 404), ("/results/none/picture", "get", 404),
+    ("/results/none/seen.png", "get", 404), ("/results/none/thumbnail", "get", 404),
+    ("/results/none/delete", "post", 404), ("/corrections", "get", 404),
+    ("/results/none/nothing", "get", 404), ("/static/nothing.js", "get", 404), ("/static/../app.py", "get", 404),
+    ("/models/none", "get", 404), ("/models/none/curves.svg", "get", 404), ("/compare/none", "get", 404),
+    ("/results/none/others", "get", 404), ("/batches/none", "get", 404), ("/batches/none.csv", "get", 404),
+    ("/batches/none/delete", "post", 404), ("/static/..%2fapp.py", "get", 404),
+    ("/results/..%2f..%2fapp.py/picture", "get", 404),
+    ("/predict", "get", 405), ("/help", "post", 405)])
+def test_an_error_is_a_page_in_our_style(client, path, method, status):
+    answer = getattr(client, method)(path)
+    page = Page(answer)
+    assert answer.status_code == status
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+    assert "/static/style.css" in [link.get("href") for link in page.all("link")]
+
+
+def test_a_fault_of_ours_is_a_page_that_tells_no_secret(app, monkeypatch, result):
+    def fail(_):
+        raise RuntimeError("SECRET")
+
+    monkeypatch.setattr(app.extensions["inkling"].store, "get", fail)
+    answer = app.test_client().get(result)
+    assert answer.status_code == 500
+    assert "<h1>" in answer.text
+    assert "SECRET" not in answer.text
+
+
+# ---- The main path ----
+
+
+def test_a_photo_is_answered_by_its_result(client, jpeg, photo_model):
+    answer = send(client, jpeg, "holiday.JPG", model=photo_model)
+    assert answer.status_code == 303
+    assert re.fullmatch(r"/results/[\w-]{22}", answer.location)
+    assert client.get(answer.location).status_code == 200
+
+
+@pytest.mark.parametrize("familiarity, says", [(-9.0, "Unlike what it learned from, "), (9.0, "Sure, ")])
+def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
+        client, app, classifier, drawing, ink_model, familiarity, says):
+    answer = classifier.classify_one(drawing, ink_model)
+    assert answer.sure
+    answer = replace(answer, familiarity=familiarity)
+    id = app.extensions["inkling"].store.add(drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
+    wording = re.search(r'<p class="wording">(.*?)</p>', client.get(f"/results/{id}").text)[1]
+    assert wording.startswith(says)
+
+
+def test_a_result_shows_the_answer(client, app, result, classifier, drawing, ink_model):
+    answer = classifier.classify_one(drawing, ink_model)
+    kept = app.extensions["inkling"].store.get(result.rpartition("/")[2])
+    assert kept.label == answer.label
+    page = client.get(result)
+    headline = re.search(r"<h1[^>]*>(.*?)</h1>", page.text)[1]
+    assert answer.label in headline
+    starts = {"sure": answer.label.capitalize(), "probably": "Probably ", "not sure": "Not sure. Perhaps "}
+    assert headline.startswith(starts[answer.wording])
+    for label in answer.labels:
+        assert f'<span class="label">{label}</span>' in page.text
+    sources = [image["src"] for image in Page(page).all("img")]
+    assert f"{result}/picture" in sources
+    assert f"{result}/seen.png" in sources
+
+
+def test_another_try_asks_the_same_model(client, result, jpeg, ink_model, photo_model):
+    photo = send(client, jpeg, "a.jpg", model=photo_model).location
+    assert f'href="/?draw={ink_model}">Try another' in client.get(result).text
+    assert f'href="/?photo={photo_model}">Try another' in client.get(photo).text
+
+
+def test_a_sure_answer_is_one_word(client, app, result, monkeypatch):
+    store = app.extensions["inkling"].store
+    kept = replace(store.get(result.rpartition("/")[2]), sure=True, predictions=[["cat", 0.999], ["dog", 0.001]])
+    monkeypatch.setattr(store, "get", lambda id: kept)
+    page = client.get(result).text
+    assert re.search(r"<h1[^>]*>Cat</h1>", page)
+    assert "&gt;99%" in page
+    assert "&lt;1%" in page
+    assert "100%" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL).partition("About this answer")[0]
+
+
+@pytest.mark.parametrize("name, size", [
+    ("picture", (400, 400)), ("seen.png", (28, 28)), ("thumbnail", (256, 256))])
+def test_a_results_pictures_are_served_to_this_visitor_alone(client, result, name, size):
+    answer = client.get(f"{result}/{name}")
+    assert answer.mimetype == "image/png"
+    assert Image.open(io.BytesIO(answer.data)).size == size
+    caching = answer.headers["Cache-Control"]
+    assert "private" in caching
+    assert "no-store" in caching or "no-cache" in caching
+    assert "public" not in caching
+
+
+def test_a_photo_is_kept_without_where_and_when_it_was_taken(client, photo, photo_model, encode):
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET description"
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0)})
+    marked = encode(photo, "JPEG", exif=exif, comment=b"SECRET comment", icc_profile=b"SECRET profile",
+                    xmp=b"SECRET xmp")
+    assert marked.count(b"SECRET") == 4
+    kept = client.get(send(client, marked, "a.jpg", model=photo_model).location + "/picture")
+    assert b"SECRET" not in kept.data
+    assert not Image.open(io.BytesIO(kept.data)).getexif()
+
+
+def test_a_result_survives_a_restart(make_app, result):
+    client = make_app().test_client()
+    assert client.get(result).status_code == 200
+    assert client.get(f"{result}/picture").status_code == 200
+
+
+def test_a_result_survives_its_model(make_app, settings, tmp_path, result, ink_model):
+    (tmp_path / "no-models").mkdir()
+    client = make_app(classifier=Classifier(read_catalog(tmp_path / "no-models"), settings)).test_client()
+    assert f"{ink_model}, which is no longer installed" in client.get(result).text
+
+
+def test_a_result_of_a_model_that_is_off_says_so(make_app, settings, tmp_path, result, ink_model):
+    folder = tmp_path / "models-off" / ink_model
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text("{")
+    client = make_app(classifier=Classifier(read_catalog(folder.parent), settings)).test_client()
+    assert f'<a href="/models/{ink_model}">{ink_model}, which is switched off</a>' in client.get(result).text
+
+
+def test_deleting_leaves_nothing(client, result, kept):
+    assert len(kept()) == 3
+    answer = client.post(f"{result}/delete")
+    assert (answer.status_code, answer.location) == (303, "/?deleted=")
+    assert '<p class="note" role="status">Deleted.</p>' in client.get(answer.location).text
+    assert kept() == []
+    for path in (result, f"{result}/picture", f"{result}/seen.png", f"{result}/thumbnail", f"{result}/others"):
+        assert client.get(path).status_code == 404
+    assert client.post(f"{result}/delete").status_code == 404
+
+
+@pytest.mark.parametrize("id", ["inkling", "told", "holiday", "", ".", "%2e", "_", "Holiday-of-22-letters-"])
+def test_nothing_but_a_results_own_files_can_be_deleted(client, result, settings, kept, id):
+    """Its database and other people's files lie beside them."""
+    (settings.pictures / "told").mkdir()
+    (settings.pictures / "holiday.jpg").write_bytes(b"of others")
+    (settings.pictures / "Holiday-of-22-letters-.txt").write_bytes(b"of others")
+    before = sorted(path.name for path in settings.pictures.iterdir())
+    assert "inkling.sqlite3" in before
+    assert client.post(f"/results/{id}/delete").status_code in (404, 405)
+    assert sorted(path.name for path in settings.pictures.iterdir()) == before
+    assert client.get(result).status_code == 200
+
+
+def test_without_its_picture_a_result_is_gone(client, result, settings):
+    for path in settings.pictures.glob("*.png"):
+        path.unlink()
+    for path in (result, f"{result}/picture", f"{result}/others", f"{result}/thumbnail"):
+        assert client.get(path).status_code == 404
+    assert client.post(f"{result}/delete").status_code == 303
+
+
+# ---- What goes wrong ----
+
+
+def test_every_reason_is_tried_here():
+    assert set(FILE_REASONS) | NOT_THE_PICTURES_FAULT == REASONS.keys()
+
+
+@pytest.mark.parametrize("reason", FILE_REASONS)
+def test_a_bad_file_leads_to_the_help_page_and_is_not_kept(client, bad_files, ink_model, kept, reason):
+    name, data = bad_files[reason]
+    told = help_of(send(client, data, name, model=ink_model))
+    assert told["reason"] == reason
+    assert told["photo"] == ink_model  # so that the next try asks the same model
+    assert kept() == []
+
+
+@pytest.mark.parametrize("reason", sorted(set(FILE_REASONS) - {"extension"}))  # a drawing has no name
+def test_a_bad_drawing_leads_to_the_help_page_and_is_not_kept(
+        client, bad_files, bad_drawings, ink_model, data_url, kept, reason):
+    drawing = bad_drawings.get(reason) or data_url(bad_files[reason][1])
+    told = help_of(client.post("/predict", data={"model": ink_model, "drawing": drawing}))
+    assert told["reason"] == reason
+    assert told["draw"] == ink_model
+    assert kept() == []
+
+
+@pytest.mark.parametrize("fields", [
+    {}, {"image": (io.BytesIO(b""), "")}, {"image": "not a file"}, {"drawing": ""}, {"picture": "x"}],
+    ids=["nothing", "no-file-chosen", "text", "no-drawing", "other-field"])
+def test_without_a_picture_it_is_missing(client, ink_model, kept, fields):
+    assert help_of(client.post("/predict", data={"model": ink_model, **fields}))["reason"] == "missing"
+    assert kept() == []
+
+
+@pytest.mark.parametrize("name", ["", "no-such-model", "../digits-cnn", "digits-cnn\0", "<script>"])
+def test_an_unknown_model_is_told(client, png, kept, name):
+    assert help_of(send(client, png, model=name))["reason"] == "unknown-model"
+    assert kept() == []
+
+
+def test_a_form_without_a_model_is_told(client, png):
+    assert help_of(send(client, png))["reason"] == "unknown-model"
+
+
+def test_a_model_that_is_off_is_told(app_without_models, png, kept):
+    assert help_of(send(app_without_models.test_client(), png, model="broken-one"))["reason"] == "model-unavailable"
+    assert kept() == []
+
+
+@pytest.mark.parametrize("size", [100_001, 133_000, 200_000, 1_000_000])
+@pytest.mark.parametrize("field", ["image", "drawing"])
+def test_too_large_is_told_whichever_limit_notices(client, ink_model, data_url, kept, field, size):
+    data = bytes(size)
+    fields = {"image": (io.BytesIO(data), "a.png")} if field == "image" else {"drawing": data_url(data)}
+    told = help_of(client.post("/predict", data={"model": ink_model, **fields}))
+    assert told["reason"] == "too-large"
+    assert re.fullmatch(r"\d+ bytes", told["got"])
+    assert kept() == []
+
+
+def test_a_drawing_as_large_as_allowed_is_read(client, ink_model, data_url, png, settings):
+    """The form's own limits leave room for base64."""
+    drawing = data_url(png + bytes(settings.max_bytes - len(png)))
+    assert client.post("/predict", data={"model": ink_model, "drawing": drawing}).location.startswith("/results/")
+
+
+def test_an_address_stays_short_whatever_is_sent(client, png):
+    assert len(send(client, png, model="x" * 50_000).location) < 1000
+
+
+# ---- The help page ----
+
+
+def test_help_shows_every_reason(client, settings):
+    text = re.sub(r"\s+", " ", client.get("/help").text)
+    for code, reason in REASONS.items():
+        assert f'<details id="{code}">' in text
+        assert reason.title in text
+        assert advice(code, settings) in text
+    assert 'role="alert"' not in text
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_help_puts_the_reason_on_top(client, settings, code):
+    text = client.get(f"/help?reason={code}").text
+    assert re.search(r'role="alert">\s*<h1>(.*?)</h1>', text)[1] == REASONS[code].title
+    assert advice(code, settings) in text.partition("Nothing was kept.")[0]
+    assert "{" not in advice(code, settings)
+
+
+@pytest.mark.parametrize("code", ["nonsense", "", "<script>alert(1)</script>", "__class__"])
+def test_an_unknown_reason_is_plain_help(client, code):
+    answer = client.get("/help", query_string={"reason": code})
+    assert answer.status_code == 200
+    assert "<h1>Help</h1>" in answer.text
+    assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("got", ["notes.txt", "2000 x 1000", "123456 bytes", "68 65 6c", "PNG"])
+def test_help_says_what_was_received(client, got):
+    assert f"Received: {got}." in client.get("/help", query_string={"reason": "extension", "got": got}).text
+
+
+@pytest.mark.parametrize("got", [
+    "<script>alert(1)</script>", "<b>", "a\"onclick=x", "javascript:alert(1)", "x" * 41, "", "a\nb", "call 555-1 now!",
+    "&lt;b&gt;", "https://evil.example", "‮txt.exe"])
+def test_help_repeats_nothing_that_is_not_harmless(client, got):
+    answer = client.get("/help", query_string={"reason": "extension", "got": got})
+    assert answer.status_code == 200
+    assert "Received:" not in answer.text
+    assert not got or got not in answer.text
+
+
+@pytest.mark.parametrize("name, shown", [("notes.txt", True), ("<img src=x onerror=alert(1)>.txt", False)])
+def test_a_files_name_is_repeated_if_it_is_harmless(client, ink_model, name, shown):
+    text = client.get(send(client, b"hello", name, model=ink_model).location).text
+    assert (name in text) == shown
+    assert "<img src=x" not in text
+
+
+@pytest.mark.parametrize("field", ["photo", "draw"])
+def test_trying_again_keeps_the_choice_and_escapes_it(client, field):
+    text = client.get("/help", query_string={"reason": "empty", field: 'x"><script>'}).text
+    assert f'href="/?{field}=x%22%3E%3Cscript%3E"' in text
+    assert "<script>" not in text
+
+
+# ---- The first page and the models ----
+
+
+def chosen(page, kind):
+    """The model that is chosen in one of the first page's forms."""
+    return re.search(rf'id="{kind}-model".*?</select>', page.text, re.DOTALL)[0].partition(" selected")[0] \
+        .rpartition('value="')[2].partition('"')[0]
+
+
+@pytest.mark.parametrize("kind", ["photo", "draw"])
+def test_the_choice_of_a_model_stands_in_the_address(client, classifier, kind):
+    groups = classifier.catalog.by_task(None if kind == "photo" else "ink")
+    names = [card.name for _, cards in groups for card in cards]
+    assert len(names) >= 2
+    for name in names:
+        assert chosen(client.get("/", query_string={kind: name}), kind) == name
+    assert chosen(client.get("/"), kind) == names[0]
+    assert chosen(client.get("/", query_string={kind: "no-such-model"}), kind) == names[0]
+
+
+def test_the_drawing_form_offers_no_model_for_photos(client, photo_model):
+    page = client.get("/", query_string={"draw": photo_model})
+    assert chosen(page, "draw") != photo_model
+
+
+def test_the_photo_form_works_without_javascript(client):
+    form = next(form for form in Page(client.get("/")).all("form") if form.get("id") == "photo")
+    assert (form["method"], form["action"], form["enctype"]) == ("post", "/predict", "multipart/form-data")
+
+
+def test_the_first_page_is_light(client):
+    """A first visit transfers under 60 KB."""
+    page = client.get("/")
+    ours = {"/static/canvas.js", "/static/live.js", "/static/upload.js", "/static/page.js"}
+    linked = {attributes.get("href") or attributes.get("src") for tag, attributes in Page(page).tags
+              if tag in ("link", "script", "img") and attributes.get("rel") != "canonical"
+              and (attributes.get("href") or attributes.get("src"))}
+    assert ours <= linked
+    sizes = [len(client.get(path, headers={"Accept-Encoding": "gzip"}).data) for path in linked]
+    assert len(page.data) + sum(sizes) < 60_000
+
+
+@pytest.mark.parametrize("path", ["/", "/models", "/help", "/api/docs"])
+def test_without_a_model_the_pages_still_answer(app_without_models, path):
+    answer = app_without_models.test_client().get(path)
+    assert answer.status_code == 200
+    if path == "/models":
+        assert "No model is installed." in answer.text
+        assert '<a href="/models/broken-one">broken-one</a>' in answer.text
+        assert "card.json: name: Field required" in answer.text
