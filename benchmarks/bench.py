@@ -39,8 +39,11 @@ OTHERS = [str(ROOT / ".venv-bench" / "bin" / "python"), "-m"]
 FORM = pictures.form(pictures.digit())
 DRAWING = servers.post("/api/predict?model=digits-cnn", *FORM)
 UPLOAD = servers.post("/predict", *FORM)
-GRADIO = servers.post("/gradio_api/run/predict", json.dumps({"data": [{
-    "url": "data:image/png;base64," + base64.b64encode(pictures.digit()).decode()}]}).encode(), "application/json")
+GRADIO = servers.post(
+    "/gradio_api/run/predict",
+    json.dumps({"data": [{"url": "data:image/png;base64," + base64.b64encode(pictures.digit()).decode()}]}).encode(),
+    "application/json",
+)
 PHOTO_MODEL = "cats-dogs-mobilenet"
 NOT_LOADED = "cats-dogs-vgg16"  # the memory of a worker is measured without it
 EACH = 60  # drawings, and photos, that a worker has answered when its memory is measured
@@ -87,8 +90,12 @@ def drive(port: int, request: bytes, connections: int, seconds: float) -> Round:
     if done["statuses"].keys() - {"200"}:
         raise RuntimeError(f"not all were answered: {done['statuses']}")
     took = done["milliseconds"]
-    return Round(len(took) / done["seconds"], statistics.median(took), float(np.percentile(took, 99)),
-                 done["own"] / done["seconds"])
+    return Round(
+        len(took) / done["seconds"],
+        statistics.median(took),
+        float(np.percentile(took, 99)),
+        done["own"] / done["seconds"],
+    )
 
 
 def side_by_side(names: list[str], rounds: int, connections: int, seconds: float) -> dict[str, list[Round]]:
@@ -99,7 +106,8 @@ def side_by_side(names: list[str], rounds: int, connections: int, seconds: float
         for name in tqdm(names, "starting", leave=False):
             contender = CONTENDERS[name]
             ports[name] = stack.enter_context(
-                servers.running(contender.command, Path(scratch, name), contender.request)).port
+                servers.running(contender.command, Path(scratch, name), contender.request)
+            ).port
             drive(ports[name], contender.request, connections, min(seconds, 3))  # every worker has answered
         for _ in tqdm(range(rounds), "rounds", leave=False):
             for name in names:
@@ -111,9 +119,11 @@ def print_speeds(found: dict[str, list[Round]]) -> None:
     print("| contender | requests/s | p50, ms | p99, ms | of the floor |\n| --- | --- | --- | --- | --- |")
     for name, turns in found.items():
         speeds = [turn.speed for turn in turns]
-        print(f"| {CONTENDERS[name].title} | {statistics.median(speeds):,.1f} ({min(speeds):,.1f} to "
-              f"{max(speeds):,.1f}) | {statistics.median(turn.median for turn in turns):.1f} | "
-              f"{statistics.median(turn.slow for turn in turns):.1f} | {ratio(found, name, 'floor'):.1%} |")
+        print(
+            f"| {CONTENDERS[name].title} | {statistics.median(speeds):,.1f} ({min(speeds):,.1f} to "
+            f"{max(speeds):,.1f}) | {statistics.median(turn.median for turn in turns):.1f} | "
+            f"{statistics.median(turn.slow for turn in turns):.1f} | {ratio(found, name, 'floor'):.1%} |"
+        )
     busiest = max(turn.client for turns in found.values() for turn in turns)
     print(f"\nThe client took {busiest:.0%} of a core at most.\n")
 
@@ -144,8 +154,10 @@ def worker_memory(scratch: Path) -> tuple[float, float]:
             server.answer(DRAWING)
             server.answer(photo)
         each = [servers.memory(pid) for pid in server.workers]
-    return (statistics.mean(one["Private_Clean"] + one["Private_Dirty"] for one in each),
-            statistics.mean(one["Pss"] for one in each))
+    return (
+        statistics.mean(one["Private_Clean"] + one["Private_Dirty"] for one in each),
+        statistics.mean(one["Pss"] for one in each),
+    )
 
 
 def phone_photo(scratch: Path) -> tuple[float, float]:
@@ -184,13 +196,19 @@ def print_aims(found: dict[str, list[Round]]) -> None:
     print("| what | measured | aim |\n| --- | --- | --- |")
     for other, aim in AIMS.items():
         if other in found:
-            print(f"| requests/s, beside {CONTENDERS[other].title} | {ratio(found, 'inkling', other):.2f} times | "
-                  f"{aim} times |")
+            print(
+                f"| requests/s, beside {CONTENDERS[other].title} | {ratio(found, 'inkling', other):.2f} times | "
+                f"{aim} times |"
+            )
     print(f"| start of one worker to its first answer | {start:.2f} s | 1.5 s |")
-    print(f"| memory of a worker, all models but VGG16 | {own:.0f} MB of its own, {shared:.0f} MB with its share of "
-          f"libraries | 150 MB |")
-    print(f"| photo of 12 megapixels, upload to answer | {photo:.0f} ms, {photo / bare:.2f} times bare decoding and "
-          f"network ({bare:.0f} ms) | 1.6 times |")
+    print(
+        f"| memory of a worker, all models but VGG16 | {own:.0f} MB of its own, {shared:.0f} MB with its share of "
+        f"libraries | 150 MB |"
+    )
+    print(
+        f"| photo of 12 megapixels, upload to answer | {photo:.0f} ms, {photo / bare:.2f} times bare decoding and "
+        f"network ({bare:.0f} ms) | 1.6 times |"
+    )
 
 
 def main() -> None:
@@ -198,15 +216,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (default 5)")
     parser.add_argument("--seconds", type=float, default=10, help="of a turn (default 10)")
     parser.add_argument("--connections", type=int, default=8, help="that the client keeps busy (default 8)")
-    parser.add_argument("--beside", default="litserve,gradio,keras,keras-each",
-                        help="peers, separated by commas (default all)")
+    parser.add_argument(
+        "--beside", default="litserve,gradio,keras,keras-each", help="peers, separated by commas (default all)"
+    )
     arguments = parser.parse_args()
     names = ["floor", "inkling", *filter(None, arguments.beside.split(","))]
     if unknown := set(names) - CONTENDERS.keys():
         parser.error(f"peers are {', '.join(CONTENDERS)}. Received: {', '.join(sorted(unknown))}")
     found = side_by_side(names, arguments.rounds, arguments.connections, arguments.seconds)
-    print(f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {arguments.connections} connections kept "
-          f"open by one client process on the same {os.cpu_count()} cores\n")
+    print(
+        f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {arguments.connections} connections kept "
+        f"open by one client process on the same {os.cpu_count()} cores\n"
+    )
     print_speeds(found)
     print_aims(found)
 

@@ -78,8 +78,12 @@ def drive(port: int, connections: int, seconds: float, request: bytes) -> dict:
                 statuses[answer[0]] += 1
                 milliseconds.append(round(answer[1], 3))
                 key.data.again(selector)
-    return {"seconds": time.perf_counter() - start, "own": time.process_time() - used, "statuses": statuses,
-            "milliseconds": milliseconds}
+    return {
+        "seconds": time.perf_counter() - start,
+        "own": time.process_time() - used,
+        "statuses": statuses,
+        "milliseconds": milliseconds,
+    }
 
 
 if __name__ == "__main__":

@@ -55,8 +55,13 @@ def ways(settings: Settings) -> dict[str, Callable[[bytes, Job], object]]:
 
 def peak(way: str, path: Path, kind: str) -> float:
     """Megabytes by which decoding a file in this way makes a process grow."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.decode", "--one", way, kind, str(path)], cwd=ROOT,
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.decode", "--one", way, kind, str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return float(done.stdout)
 
 
@@ -98,8 +103,11 @@ def main() -> None:
     height = round((arguments.megapixels * 1e6 * 3 / 4) ** 0.5)
     pictures = {True: three(), False: scene(height * 4 // 3, height)}
     print(f"{arguments.megapixels:g} megapixels a photo, {os.cpu_count()} cores, medians of {arguments.rounds} turns\n")
-    print("| picture | bytes | worker, ms | helper, ms | more | worker grows, MB | with a helper, MB | decoded in |\n"
-          "| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print(
+        "| picture | bytes | worker, ms | helper, ms | more | worker grows, MB | with a helper, MB | decoded in |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        flush=True,
+    )
     both = ways(settings)
     with tempfile.TemporaryDirectory() as scratch:
         for what, (kind, options, is_drawing) in ROWS.items():
@@ -112,8 +120,11 @@ def main() -> None:
                     times[way].append(milliseconds(decode, data, job))
             worker, other = (statistics.median(times[way][1:]) for way in both)  # the first one starts the helper
             grown = [peak(way, path, kind) for way in both]
-            print(f"| {what} | {path.stat().st_size:,} | {worker:.2f} | {other:.2f} | {other / worker - 1:+.0%} | "
-                  f"{grown[0]:.0f} | {grown[1]:.0f} | {'worker' if plain else 'helper'} |", flush=True)
+            print(
+                f"| {what} | {path.stat().st_size:,} | {worker:.2f} | {other:.2f} | {other / worker - 1:+.0%} | "
+                f"{grown[0]:.0f} | {grown[1]:.0f} | {'worker' if plain else 'helper'} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -64,9 +64,16 @@ def measure(classifier: Classifier, explainer: Explainer, image: Image.Image, ca
     shares = confidence(classifier, some, card.name, card.labels.index(why.label))
     tenths, curves = shares[: 1 + RANDOM], shares[1 + RANDOM :].reshape(2, 2, len(STEPS))
     (deletion, insertion), (deletion_moved, insertion_moved) = np.trapezoid(curves, STEPS)
-    return {"hottest": why.confidence - tenths[0], "random": why.confidence - tenths[1:].mean(), "deletion": deletion,
-            "insertion": insertion, "deletion moved": deletion_moved, "insertion moved": insertion_moved,
-            "milliseconds": why.milliseconds, "grid": len(why.drops)}
+    return {
+        "hottest": why.confidence - tenths[0],
+        "random": why.confidence - tenths[1:].mean(),
+        "deletion": deletion,
+        "insertion": insertion,
+        "deletion moved": deletion_moved,
+        "insertion moved": insertion_moved,
+        "milliseconds": why.milliseconds,
+        "grid": len(why.drops),
+    }
 
 
 def right(classifier: Classifier, model: Model, limit: int) -> list[Image.Image]:
@@ -87,8 +94,11 @@ def main() -> None:
     parser.add_argument("--model", help="one model only (default: all that were trained here)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
     arguments = parser.parse_args()
-    found = {name: model for name, model in read_catalog(arguments.models).models.items()
-             if model.card.training and arguments.model in (None, name)}
+    found = {
+        name: model
+        for name, model in read_catalog(arguments.models).models.items()
+        if model.card.training and arguments.model in (None, name)
+    }
     if not found:
         parser.error(f"there is no trained model of that name in {arguments.models}. Received: {arguments.model}")
     classifier = AsSeen(Catalog(found), replace(Settings.from_env(), models=arguments.models))
@@ -100,10 +110,12 @@ def main() -> None:
             rows.append(measure(classifier, explainer, image, model.card, rng))
         mean = {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
         took = statistics.median(row["milliseconds"] for row in rows)
-        print(f"| `{name}` | {len(rows)} | {mean['hottest']:.3f} | {mean['random']:.3f} "
-              f"| {mean['hottest'] / mean['random']:.1f} | {mean['deletion']:.2f} ({mean['deletion moved']:.2f}) "
-              f"| {mean['insertion']:.2f} ({mean['insertion moved']:.2f}) | {mean['grid']:.0f} | {took:.0f} |",
-              flush=True)
+        print(
+            f"| `{name}` | {len(rows)} | {mean['hottest']:.3f} | {mean['random']:.3f} "
+            f"| {mean['hottest'] / mean['random']:.1f} | {mean['deletion']:.2f} ({mean['deletion moved']:.2f}) "
+            f"| {mean['insertion']:.2f} ({mean['insertion moved']:.2f}) | {mean['grid']:.0f} | {took:.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -77,8 +77,9 @@ class Contest:
         self._runner, self._name, self._root = app.test_cli_runner(), name, root
         inkling = app.extensions["inkling"]
         model = inkling.classifier.catalog.models[name]
-        self._network = runtimes.open_openvino(model, inkling.settings.threads or os.cpu_count(),
-                                              inkling.settings.precision)
+        self._network = runtimes.open_openvino(
+            model, inkling.settings.threads or os.cpu_count(), inkling.settings.precision
+        )
         with Image.open(next(root.iterdir())) as image:
             one = inputs.scale(inputs.prepare(image.convert("RGB"), model.card.input)[None], model.card.input.scaling)
         self._count = len(list(root.iterdir()))
@@ -115,8 +116,11 @@ def report(contest: Contest, name: str, rounds: int) -> None:
         whole.append(contest.folder())
     share = statistics.median(one.speed / other.speed for one, other in zip(whole, alone, strict=True))
     own, kept = (Pace(*map(statistics.median, zip(*paces, strict=True))) for paces in (alone, whole))
-    print(f"| `{name}` | {own.speed:,.0f} (batches of {contest.batch}) | {kept.speed:,.0f} | {share:.0%} | "
-          f"{own.cost:.2f} ms | {kept.cost:.2f} ms |", flush=True)
+    print(
+        f"| `{name}` | {own.speed:,.0f} (batches of {contest.batch}) | {kept.speed:,.0f} | {share:.0%} | "
+        f"{own.cost:.2f} ms | {kept.cost:.2f} ms |",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -125,10 +129,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
     parser.add_argument("--models", default="cats-dogs-mobilenet,digits-cnn", help="names, separated by commas")
     arguments = parser.parse_args()
-    print(f"{arguments.files} files of {SIZE[0]} x {SIZE[1]}, {os.cpu_count()} cores, batches of {folder.BATCH} "
-          f"from the folder, medians of {arguments.rounds} rounds\n")
-    print("| model | alone, pictures/s | folder, pictures/s | share | processor, alone | processor, folder |\n"
-          "| --- | --- | --- | --- | --- | --- |", flush=True)
+    print(
+        f"{arguments.files} files of {SIZE[0]} x {SIZE[1]}, {os.cpu_count()} cores, batches of {folder.BATCH} "
+        f"from the folder, medians of {arguments.rounds} rounds\n"
+    )
+    print(
+        "| model | alone, pictures/s | folder, pictures/s | share | processor, alone | processor, folder |\n"
+        "| --- | --- | --- | --- | --- | --- |",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as scratch:
         app = create_app(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch}))
         for name in arguments.models.split(","):

@@ -57,8 +57,9 @@ def measure(model: Model, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, f
     yield "data set's bitmap", accuracy(model, x[..., None], y, network)
     for name, hand in conditions():
         drawn = (redraw(bitmap, hand) for bitmap in x)
-        batch = np.stack([inputs.ink(picture, model.card.input.layout)
-                          for picture in tqdm(drawn, name, len(x), leave=False)])
+        batch = np.stack(
+            [inputs.ink(picture, model.card.input.layout) for picture in tqdm(drawn, name, len(x), leave=False)]
+        )
         yield name, accuracy(model, batch, y, network)
 
 

@@ -45,7 +45,10 @@ DIGITS = "/api/predict?model=digits-cnn"
 PHOTOS = "/api/predict?model=cats-dogs-mobilenet"
 PAGES = ("/", "/help", "/models", "/models/digits-cnn", "/compare/digits", "/api/models", "/static/style.css")
 BAD = {  # name -> bytes
-    "empty.png": b"", "notes.txt": b"hello", "text.jpg": b"hello, this is a text", "renamed.jpg": pictures.digit(),
+    "empty.png": b"",
+    "notes.txt": b"hello",
+    "text.jpg": b"hello, this is a text",
+    "renamed.jpg": pictures.digit(),
     "cut.png": pictures.digit()[:500],
 }
 
@@ -88,8 +91,9 @@ class Client:
 
     def act(self) -> Iterator[Answer]:
         """One thing that a visitor does."""
-        (what,) = self._rng.choices((self.draw, self.send_photo, self.send_rubbish, self.look, self.ask_why),
-                                    (50, 5, 15, 25, 5))
+        (what,) = self._rng.choices(
+            (self.draw, self.send_photo, self.send_rubbish, self.look, self.ask_why), (50, 5, 15, 25, 5)
+        )
         yield from what()
 
     def draw(self) -> Iterator[Answer]:
@@ -154,8 +158,9 @@ def growth(samples: list[Sample]) -> tuple[float, float]:
     settled = [sample for sample in samples if sample.minute >= SETTLED * samples[-1].minute]
     slope = float(np.polyfit([one.minute for one in settled], [one.megabytes for one in settled], 1)[0])
     part = max(1, len(settled) // 4)
-    return slope, (statistics.median(one.files for one in settled[-part:])
-                   - statistics.median(one.files for one in settled[:part]))
+    return slope, (
+        statistics.median(one.files for one in settled[-part:]) - statistics.median(one.files for one in settled[:part])
+    )
 
 
 def run(server: servers.Server, clients: int, seconds: float, pause: float) -> tuple[list[Answer], dict]:
@@ -191,8 +196,10 @@ def print_answers(answers: list[Answer]) -> None:
         of_kind = [answer for answer in answers if answer.kind == kind]
         statuses = Counter(answer.status for answer in of_kind)
         took = served(of_kind) or [float("nan")]
-        print(f"| {kind} | {len(of_kind)} | {', '.join(f'{count} x {one}' for one, count in sorted(statuses.items()))} "
-              f"| {np.percentile(took, 50):.1f} | {np.percentile(took, 99):.1f} |")
+        print(
+            f"| {kind} | {len(of_kind)} | {', '.join(f'{count} x {one}' for one, count in sorted(statuses.items()))} "
+            f"| {np.percentile(took, 50):.1f} | {np.percentile(took, 99):.1f} |"
+        )
     print()
 
 
@@ -212,13 +219,25 @@ def check(answers: list[Answer], samples: dict[int, list[Sample]], alone: float)
     grown = [growth(one) for one in samples.values() if len(one) == whole]
     ended = len(samples) - len(grown)
     rows = [
-        ("answers that were not promised", ", ".join(f"{n} x {what}" for what, n in broken.items()) or "0", "0",
-         not broken),
+        (
+            "answers that were not promised",
+            ", ".join(f"{n} x {what}" for what, n in broken.items()) or "0",
+            "0",
+            not broken,
+        ),
         ("workers that ended or began meanwhile", f"{ended}", "0", not ended),
-        ("memory of a worker, MB a minute", ", ".join(f"{slope:.2f}" for slope, _ in grown), f"< {GROWTH:g}",
-         all(slope < GROWTH for slope, _ in grown)),
-        ("open files of a worker, more at the end", ", ".join(f"{more:g}" for _, more in grown), f"<= {FILES}",
-         all(more <= FILES for _, more in grown)),
+        (
+            "memory of a worker, MB a minute",
+            ", ".join(f"{slope:.2f}" for slope, _ in grown),
+            f"< {GROWTH:g}",
+            all(slope < GROWTH for slope, _ in grown),
+        ),
+        (
+            "open files of a worker, more at the end",
+            ", ".join(f"{more:g}" for _, more in grown),
+            f"<= {FILES}",
+            all(more <= FILES for _, more in grown),
+        ),
         (f"p99 of small drawings, times the {alone:.1f} ms alone", f"{times:.1f}", f"< {SLOWER}", times < SLOWER),
         ("told 503, of those within the limit", f"{busy:.2%}", f"< {BUSY:.0%}", busy < BUSY),
     ]
@@ -239,14 +258,24 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=64, help="at once (default 64)")
     parser.add_argument("--pause", type=float, default=2, help="mean seconds between a client's acts (default 2)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch, servers.running(
-            servers.INKLING, Path(scratch), servers.get("/readyz"), INKLING_RATE_LIMIT=str(LIMIT),
-            INKLING_TRUSTED_PROXIES="127.0.0.1", GUNICORN_CMD_ARGS="--max-requests 0") as server:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        servers.running(
+            servers.INKLING,
+            Path(scratch),
+            servers.get("/readyz"),
+            INKLING_RATE_LIMIT=str(LIMIT),
+            INKLING_TRUSTED_PROXIES="127.0.0.1",
+            GUNICORN_CMD_ARGS="--max-requests 0",
+        ) as server,
+    ):
         pictures.photo(), pictures.webp()  # made before the clock runs
         alone = times_alone(Client(server, "198.51.100.1", random.Random(0)))
         answers, samples = run(server, arguments.clients, arguments.minutes * 60, arguments.pause)
-    print(f"{arguments.clients} clients, {arguments.minutes:g} minutes, pauses of {arguments.pause:g} s, "
-          f"{len(samples)} workers, {len(answers) / arguments.minutes / 60:.0f} answers a second\n")
+    print(
+        f"{arguments.clients} clients, {arguments.minutes:g} minutes, pauses of {arguments.pause:g} s, "
+        f"{len(samples)} workers, {len(answers) / arguments.minutes / 60:.0f} answers a second\n"
+    )
     print_answers(answers)
     return 0 if check(answers, samples, alone) else 1
 

@@ -97,11 +97,15 @@ def main() -> None:
     parser.add_argument("--model", help="one model only (default: all that were trained on photos)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
     arguments = parser.parse_args()
-    found = [model for model in read_catalog(arguments.models).models.values()
-             if model.card.input.kind == "photo" and model.card.training and arguments.model in (None, model.card.name)]
+    found = [
+        model
+        for model in read_catalog(arguments.models).models.values()
+        if model.card.input.kind == "photo" and model.card.training and arguments.model in (None, model.card.name)
+    ]
     if not found:
-        parser.error(f"there is no trained model for photos of that name in {arguments.models}. "
-                     f"Received: {arguments.model}")
+        parser.error(
+            f"there is no trained model for photos of that name in {arguments.models}. Received: {arguments.model}"
+        )
     for model in found:
         report(model, arguments.limit)
 

@@ -55,8 +55,9 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 def form(data: bytes, name: str = "drawing.png", **fields: str) -> tuple[bytes, str]:
     """(body, Content-Type) of a multipart form with the file in the field `image`."""
-    parts = [f'--{EDGE}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n' for key, value in
-             fields.items()]
+    parts = [
+        f'--{EDGE}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n' for key, value in fields.items()
+    ]
     head = f'--{EDGE}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
     body = "".join(parts).encode() + head.encode() + data + f"\r\n--{EDGE}--\r\n".encode()
     return body, f"multipart/form-data; boundary={EDGE}"

@@ -82,8 +82,9 @@ def watch(app: Flask, stopwatch: Stopwatch) -> Callable:
         for owner, name in places:
             setattr(owner, name, stopwatch.times(stage, getattr(owner, name)))
     for hooks, when in ((app.before_request_funcs, "before"), (app.after_request_funcs, "after")):
-        hooks[None] = [stopwatch.times(f"{when}: {hook.__module__.split('.')[-1]}.{hook.__name__}", hook)
-                       for hook in hooks[None]]
+        hooks[None] = [
+            stopwatch.times(f"{when}: {hook.__module__.split('.')[-1]}.{hook.__name__}", hook) for hook in hooks[None]
+        ]
     app.view_functions["api.predict"] = stopwatch.times("the view: the rest", app.view_functions["api.predict"])
     return stopwatch.times("Flask, Werkzeug: the rest", app)
 
@@ -91,12 +92,25 @@ def watch(app: Flask, stopwatch: Stopwatch) -> Callable:
 def environ(body: bytes, kind: str, query: str) -> dict:
     """What gunicorn passes on for a post."""
     return {
-        "REQUEST_METHOD": "POST", "SCRIPT_NAME": "", "PATH_INFO": "/api/predict", "QUERY_STRING": query,
-        "RAW_URI": f"/api/predict?{query}", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "5000",
-        "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:5000",
-        "CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body),
-        "wsgi.url_scheme": "http", "wsgi.version": (1, 0), "wsgi.errors": io.StringIO(), "wsgi.multithread": True,
-        "wsgi.multiprocess": True, "wsgi.run_once": False,
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/api/predict",
+        "QUERY_STRING": query,
+        "RAW_URI": f"/api/predict?{query}",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "5000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "127.0.0.1:5000",
+        "CONTENT_TYPE": kind,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.url_scheme": "http",
+        "wsgi.version": (1, 0),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
     }
 
 
@@ -127,8 +141,9 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("WEB_CONCURRENCY", str(os.cpu_count()))  # threads as a worker has them
     with tempfile.TemporaryDirectory() as scratch:
-        app = create_app(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch, "INKLING_RATE_LIMIT":
-                                                              "1000000"}))
+        app = create_app(
+            Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch, "INKLING_RATE_LIMIT": "1000000"})
+        )
         stopwatch = Stopwatch()
         watched = watch(app, stopwatch)
         for _ in range(WARM):

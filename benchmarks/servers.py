@@ -88,8 +88,13 @@ def running(command: list[str], folder: Path, first: bytes, **settings: str) -> 
     """A server at a free port, once it has answered `first` with 200; what it writes goes to `folder`."""
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("INKLING_")}
-    env |= {"PORT": str(port), "INKLING_HOST": "127.0.0.1", "INKLING_PICTURES": str(folder / "pictures"),
-            "INKLING_RATE_LIMIT": "0", "WEB_CONCURRENCY": str(os.cpu_count())} | settings
+    env |= {
+        "PORT": str(port),
+        "INKLING_HOST": "127.0.0.1",
+        "INKLING_PICTURES": str(folder / "pictures"),
+        "INKLING_RATE_LIMIT": "0",
+        "WEB_CONCURRENCY": str(os.cpu_count()),
+    } | settings
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)

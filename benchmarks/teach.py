@@ -36,8 +36,19 @@ Strokes = list[list[tuple[float, float]]]
 def mirrored_three(rng: np.random.Generator) -> Strokes:
     """As children write it before they are told."""
     waist = rng.uniform(180, 215)
-    return [[(270, 110), (200, 90), (140, 130), (160, waist - 15), (220, waist), (150, waist + 15), (130, 270),
-             (190, 310), (270, 290)]]
+    return [
+        [
+            (270, 110),
+            (200, 90),
+            (140, 130),
+            (160, waist - 15),
+            (220, waist),
+            (150, waist + 15),
+            (130, 270),
+            (190, 310),
+            (270, 290),
+        ]
+    ]
 
 
 def mirrored_seven(rng: np.random.Generator) -> Strokes:
@@ -99,8 +110,11 @@ def main() -> None:
             after = read_card(models / MODEL)
             read_after = share_read(classifier_of(settings, models), drawings[COUNT:], label)
         seconds = after.training.seconds - before.training.seconds
-        print(f"{name:<18} {read:>12.0%} {read_after:>8.0%} {before.metrics.accuracy:>14.2%} "
-              f"{after.metrics.accuracy:>8.2%} {seconds:>9.0f}", flush=True)
+        print(
+            f"{name:<18} {read:>12.0%} {read_after:>8.0%} {before.metrics.accuracy:>14.2%} "
+            f"{after.metrics.accuracy:>8.2%} {seconds:>9.0f}",
+            flush=True,
+        )
 
 
 def classifier_of(settings: Settings, models: Path) -> Classifier:

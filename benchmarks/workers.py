@@ -32,8 +32,9 @@ def measure(setups: list[Setup], rounds: int, connections: int, seconds: float) 
         ports = {}
         for workers, hint in tqdm(setups, "starting", leave=False):
             command = [sys.executable, "-m", "gunicorn", HINTS[hint]]
-            ports[workers, hint] = stack.enter_context(servers.running(
-                command, Path(scratch, f"{workers}-{hint}"), DRAWING, WEB_CONCURRENCY=str(workers))).port
+            ports[workers, hint] = stack.enter_context(
+                servers.running(command, Path(scratch, f"{workers}-{hint}"), DRAWING, WEB_CONCURRENCY=str(workers))
+            ).port
         for _ in tqdm(range(rounds), "rounds", leave=False):
             for setup in setups:
                 for turns, request in zip(found[setup], (DRAWING, PHOTO), strict=True):
@@ -56,10 +57,14 @@ def main() -> None:
     arguments = parser.parse_args()
     setups = [(int(workers), hint) for workers in arguments.workers.split(",") for hint in HINTS]
     found = measure(setups, arguments.rounds, arguments.connections, arguments.seconds)
-    print(f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {arguments.connections} connections kept "
-          f"open by one client process on the same {os.cpu_count()} cores\n")
-    print("| workers | hint | drawings/s | p50, ms | p99, ms | photos/s | p50, ms | p99, ms |\n"
-          "| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {arguments.connections} connections kept "
+        f"open by one client process on the same {os.cpu_count()} cores\n"
+    )
+    print(
+        "| workers | hint | drawings/s | p50, ms | p99, ms | photos/s | p50, ms | p99, ms |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    )
     for (workers, hint), (drawings, photos) in found.items():
         print(f"| {workers} | {hint} | {cells(drawings)} | {cells(photos)} |")
 

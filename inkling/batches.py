@@ -89,8 +89,9 @@ class Batches:
     def __init__(self, store: Store, settings: Settings):
         self._store, self._settings = store, settings
 
-    def answer(self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier,
-               deadline: reading.Deadline) -> list[Answered]:
+    def answer(
+        self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier, deadline: reading.Deadline
+    ) -> list[Answered]:
         """Answers (name, open file) pairs in one run.
 
         Files are read one after the other, so that no two large pictures are in memory at once.
@@ -99,12 +100,17 @@ class Batches:
             Problem: "too-many", "unknown-model" or "model-unavailable".
         """
         if len(files) > self._settings.max_batch:
-            raise Problem("too-many", f"At most {self._settings.max_batch} pictures go together. "
-                                       f"Received: {len(files)}.", f"{len(files)} pictures")
+            raise Problem(
+                "too-many",
+                f"At most {self._settings.max_batch} pictures go together. Received: {len(files)}.",
+                f"{len(files)} pictures",
+            )
         pictures = [_read(name, file, deadline, model, classifier) for name, file in files]
         answers = classifier.answer([each.prepared if isinstance(each, Picture) else each for each in pictures], model)
-        return [_answered(_plain(name), picture, answer)
-                for (name, _), picture, answer in zip(files, pictures, answers, strict=True)]
+        return [
+            _answered(_plain(name), picture, answer)
+            for (name, _), picture, answer in zip(files, pictures, answers, strict=True)
+        ]
 
     def keep(self, pictures: Sequence[Answered], model: str) -> Batch:
         """Keeps all or, where that fails, none.
@@ -115,11 +121,22 @@ class Batches:
         batch = Batch(secrets.token_urlsafe(ID_BYTES), now().replace(tzinfo=UTC), model, entries := [])
         try:
             for each in pictures:
-                entries.append(each.entry if each.kept is None else replace(
-                    each.entry, result=self._store.add(each.kept, each.answer, "photo", each.milliseconds, batch.id)))
+                entries.append(
+                    each.entry
+                    if each.kept is None
+                    else replace(
+                        each.entry, result=self._store.add(each.kept, each.answer, "photo", each.milliseconds, batch.id)
+                    )
+                )
             with self._store.session() as session:
-                session.add(BatchRow(id=batch.id, created=batch.created.replace(tzinfo=None), model=model,
-                                     entries=[asdict(entry) for entry in entries]))
+                session.add(
+                    BatchRow(
+                        id=batch.id,
+                        created=batch.created.replace(tzinfo=None),
+                        model=model,
+                        entries=[asdict(entry) for entry in entries],
+                    )
+                )
         except BaseException:
             with suppress(StoreError):  # what cannot be removed now goes with its age
                 self._store.delete(*batch.results)
@@ -130,8 +147,9 @@ class Batches:
         """A kept batch, or None."""
         with self._store.session() as session:
             row = session.get(BatchRow, id)
-            return row and Batch(row.id, row.created.replace(tzinfo=UTC), row.model,
-                                 [Entry(**entry) for entry in row.entries])
+            return row and Batch(
+                row.id, row.created.replace(tzinfo=UTC), row.model, [Entry(**entry) for entry in row.entries]
+            )
 
     def remove(self, *ids: str) -> int:
         """Removes results, and what the pages of those sent together with others say of them; returns how many."""
@@ -142,8 +160,10 @@ class Batches:
             for row in session.scalars(sa.select(BatchRow).where(BatchRow.id.in_(batches))):
                 results = [entry["result"] for entry in row.entries if entry["result"]]
                 left = set(session.scalars(sa.select(Row.id).where(Row.id.in_(results))))
-                row.entries = [entry | {"name": ""} if entry["result"] and entry["result"] not in left else entry
-                               for entry in row.entries]
+                row.entries = [
+                    entry | {"name": ""} if entry["result"] and entry["result"] not in left else entry
+                    for entry in row.entries
+                ]
                 if not left:
                     session.delete(row)
         return count
@@ -155,8 +175,9 @@ class Batches:
             session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
 
 
-def _read(name: str, file: BinaryIO, deadline: reading.Deadline, model: str, classifier: Classifier
-          ) -> Picture | Problem:
+def _read(
+    name: str, file: BinaryIO, deadline: reading.Deadline, model: str, classifier: Classifier
+) -> Picture | Problem:
     start = time.perf_counter()
     try:
         with deadline.share() as settings:

@@ -27,8 +27,13 @@ from inkling.storage.store import StoreError
 @click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", help="Name of the model (see `flask models`); the first for photos if not given.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--csv", "table", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write a table to FILE and show the progress.")
+@click.option(
+    "--csv",
+    "table",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a table to FILE and show the progress.",
+)
 @with_appcontext
 def classify(paths: tuple[Path, ...], model: str | None, as_json: bool, table: Path | None) -> None:
     """Say what is in each FILE, and in each file below each DIR. Exits 1 when one could not be classified."""
@@ -105,10 +110,12 @@ def prune() -> None:
     if done is None:
         raise click.ClickException("another process is pruning just now.")
     for count, what in (
-            (done.old, f"results older than {inkling.settings.retention_days} days"),
-            (done.crowded, f"oldest results beyond {inkling.settings.quota_mb} MiB"),
-            (done.lost, "results whose picture was gone"), (done.strays, "files without a result"),
-            (done.empty, "pages of several without a picture left")):
+        (done.old, f"results older than {inkling.settings.retention_days} days"),
+        (done.crowded, f"oldest results beyond {inkling.settings.quota_mb} MiB"),
+        (done.lost, "results whose picture was gone"),
+        (done.strays, "files without a result"),
+        (done.empty, "pages of several without a picture left"),
+    ):
         if count:
             click.echo(f"removed: {count} {what}")
     click.echo(f"kept: {done.results} results, {done.bytes / 2**20:.1f} MiB")
@@ -181,7 +188,14 @@ def _as_text(file: Path, answer: Prediction) -> str:
 
 
 def _as_json(file: Path, answer: Prediction, decode: float) -> str:
-    return json.dumps({
-        "file": str(file), "model": answer.model, "label": answer.label, "confidence": round(answer.confidence, 6),
-        "sure": answer.sure, "predictions": [[label, round(p, 6)] for label, p in answer.ranked(5)],
-        "milliseconds": {"decode": decode} | answer.milliseconds})
+    return json.dumps(
+        {
+            "file": str(file),
+            "model": answer.model,
+            "label": answer.label,
+            "confidence": round(answer.confidence, 6),
+            "sure": answer.sure,
+            "predictions": [[label, round(p, 6)] for label, p in answer.ranked(5)],
+            "milliseconds": {"decode": decode} | answer.milliseconds,
+        }
+    )

@@ -90,70 +90,121 @@ def database(text: str) -> str:
         make_url(text).get_dialect().import_dbapi()
         return text
     except (SQLAlchemyError, ImportError) as error:
-        raise ValueError("empty or an SQLAlchemy URL whose driver is installed, such as "
-                         "sqlite:////var/lib/inkling.sqlite3") from error
+        raise ValueError(
+            "empty or an SQLAlchemy URL whose driver is installed, such as sqlite:////var/lib/inkling.sqlite3"
+        ) from error
 
 
 SETTINGS = {
     "models": Setting("INKLING_MODELS", "models", "folder of the trained models", path),
     "pictures": Setting("INKLING_PICTURES", "saveimages", "folder that keeps what visitors sent", path),
     "database_url": Setting(
-        "INKLING_DATABASE_URL", "", "SQLAlchemy URL; empty is an SQLite file in the pictures' folder",
-        database),
+        "INKLING_DATABASE_URL", "", "SQLAlchemy URL; empty is an SQLite file in the pictures' folder", database
+    ),
     "secret_key": Setting(
-        "INKLING_SECRET_KEY", "", "signs the history's cookie; empty is a key made once, in a file beside the pictures",
-        key),
-    "quota_mb": Setting("INKLING_QUOTA_MB", "2048", "MiB that pictures and database may take together; the oldest "
-                        "results go first; 0 is no limit", whole(0, 10**8)),
-    "retention_days": Setting("INKLING_RETENTION_DAYS", "30", "days for which a result is kept, longer if a visitor "
-                              "said what is right; 0 is until it is deleted", whole(0, 36500)),
+        "INKLING_SECRET_KEY",
+        "",
+        "signs the history's cookie; empty is a key made once, in a file beside the pictures",
+        key,
+    ),
+    "quota_mb": Setting(
+        "INKLING_QUOTA_MB",
+        "2048",
+        "MiB that pictures and database may take together; the oldest results go first; 0 is no limit",
+        whole(0, 10**8),
+    ),
+    "retention_days": Setting(
+        "INKLING_RETENTION_DAYS",
+        "30",
+        "days for which a result is kept, longer if a visitor said what is right; 0 is until it is deleted",
+        whole(0, 36500),
+    ),
     "runtime": Setting(
-        "INKLING_RUNTIME", "openvino", "`openvino`, or `keras` to serve the .keras files with TensorFlow",
-        one_of("openvino", "keras")),
+        "INKLING_RUNTIME",
+        "openvino",
+        "`openvino`, or `keras` to serve the .keras files with TensorFlow",
+        one_of("openvino", "keras"),
+    ),
     "precision": Setting(
-        "INKLING_PRECISION", "f32", "OpenVINO's arithmetic: `f32`, or `bf16` where the processor has it, which is two "
+        "INKLING_PRECISION",
+        "f32",
+        "OpenVINO's arithmetic: `f32`, or `bf16` where the processor has it, which is two "
         "to seven times as fast; answers differ a little, and models whose card says `exact` stay in `f32`",
-        one_of("f32", "bf16")),
-    "threads": Setting("INKLING_THREADS", "0", "processor threads a worker computes with; 0 is cores / workers",
-                       whole(0, 256)),
+        one_of("f32", "bf16"),
+    ),
+    "threads": Setting(
+        "INKLING_THREADS", "0", "processor threads a worker computes with; 0 is cores / workers", whole(0, 256)
+    ),
     "max_bytes": Setting("INKLING_MAX_BYTES", "16777216", "largest upload, in bytes", whole(1024, 2**30)),
-    "max_pixels": Setting("INKLING_MAX_PIXELS", "50000000", "largest picture, width times height",
-                          whole(1024, PILLOW_PIXELS)),
-    "max_frames": Setting("INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read",
-                          whole(1, 10**6)),
+    "max_pixels": Setting(
+        "INKLING_MAX_PIXELS", "50000000", "largest picture, width times height", whole(1024, PILLOW_PIXELS)
+    ),
+    "max_frames": Setting(
+        "INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read", whole(1, 10**6)
+    ),
     "decode_seconds": Setting(
-        "INKLING_DECODE_SECONDS", "3", "processor seconds that a helper process may take to decode one picture",
-        whole(1, 60)),
+        "INKLING_DECODE_SECONDS",
+        "3",
+        "processor seconds that a helper process may take to decode one picture",
+        whole(1, 60),
+    ),
     "decode_memory": Setting(
-        "INKLING_DECODE_MEMORY", "1024", "megabytes that it may take; what takes more of either is `too-large`",
-        whole(128, 65536)),
+        "INKLING_DECODE_MEMORY",
+        "1024",
+        "megabytes that it may take; what takes more of either is `too-large`",
+        whole(128, 65536),
+    ),
     "request_seconds": Setting(
-        "INKLING_REQUEST_SECONDS", "4", "seconds that a request has to wait for its turn and have all its pictures "
+        "INKLING_REQUEST_SECONDS",
+        "4",
+        "seconds that a request has to wait for its turn and have all its pictures "
         "decoded; what needs more than is left is told `late`, but for its first picture, where that is a plain JPEG "
         "or PNG; keep it above `INKLING_DECODE_SECONDS`, else `late` is all that a costly picture is told; "
         "`flask classify` gives each file as much",
-        whole(1, 600)),
-    "max_batch": Setting("INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request",
-                         whole(1, 1000)),
+        whole(1, 600),
+    ),
+    "max_batch": Setting(
+        "INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request", whole(1, 1000)
+    ),
     "body_seconds": Setting(
-        "INKLING_BODY_SECONDS", "60", "seconds that the body of a request may take to arrive, and a piece of its "
-        "answer to be read", whole(1, 3600)),
-    "concurrent": Setting("INKLING_CONCURRENT", "2", "requests whose pictures a worker works on at once",
-                          whole(1, 64)),
-    "queue": Setting("INKLING_QUEUE", "8", "requests that wait for that in a worker; what comes beyond is told `busy`",
-                     whole(0, 1000)),
-    "rate_limit": Setting("INKLING_RATE_LIMIT", "600", "posts a minute from one client, and looks at what is computed "
-                          "anew (the lab, steps, layers, other models); 0 is no limit",
-                          whole(0, 10**6)),
+        "INKLING_BODY_SECONDS",
+        "60",
+        "seconds that the body of a request may take to arrive, and a piece of its answer to be read",
+        whole(1, 3600),
+    ),
+    "concurrent": Setting("INKLING_CONCURRENT", "2", "requests whose pictures a worker works on at once", whole(1, 64)),
+    "queue": Setting(
+        "INKLING_QUEUE",
+        "8",
+        "requests that wait for that in a worker; what comes beyond is told `busy`",
+        whole(0, 1000),
+    ),
+    "rate_limit": Setting(
+        "INKLING_RATE_LIMIT",
+        "600",
+        "posts a minute from one client, and looks at what is computed "
+        "anew (the lab, steps, layers, other models); 0 is no limit",
+        whole(0, 10**6),
+    ),
     "rate_storage": Setting(
-        "INKLING_RATE_STORAGE", "", "URL of a Redis that counts them for all workers; empty is each worker's memory",
-        counter),
+        "INKLING_RATE_STORAGE",
+        "",
+        "URL of a Redis that counts them for all workers; empty is each worker's memory",
+        counter,
+    ),
     "trusted_proxies": Setting(
-        "INKLING_TRUSTED_PROXIES", "", "addresses or networks of proxies, with commas between, whose "
-        "`X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` are believed", networks),
+        "INKLING_TRUSTED_PROXIES",
+        "",
+        "addresses or networks of proxies, with commas between, whose "
+        "`X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` are believed",
+        networks,
+    ),
     "metrics_from": Setting(
-        "INKLING_METRICS_FROM", "127.0.0.1,::1", "addresses or networks, with commas between, that may read `/metrics`",
-        networks),
+        "INKLING_METRICS_FROM",
+        "127.0.0.1,::1",
+        "addresses or networks, with commas between, that may read `/metrics`",
+        networks,
+    ),
 }
 
 

@@ -4,8 +4,18 @@ import csv
 from collections.abc import Sequence
 from typing import TextIO
 
-COLUMNS = ("file", "label", "confidence", "wording", "second_label", "second_confidence", "third_label",
-           "third_confidence", "error", "detail")
+COLUMNS = (
+    "file",
+    "label",
+    "confidence",
+    "wording",
+    "second_label",
+    "second_confidence",
+    "third_label",
+    "third_confidence",
+    "error",
+    "detail",
+)
 RANKS = ("", "second_", "third_")  # answers in a row
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet computes: OWASP, "CSV injection"
 

@@ -71,8 +71,10 @@ def table(*rows: Sequence[object]) -> None:
 def layers_of(rows: Sequence[object]) -> None:
     """Prints a network's layers, as a card or `training.export.layers` has them."""
     sizes = [" x ".join("any" if side is None else str(side) for side in row.output[1:]) for row in rows]
-    table(("layer", "output", "parameters"),
-          *((row.kind, size, f"{row.parameters:,}") for row, size in zip(rows, sizes, strict=True)))
+    table(
+        ("layer", "output", "parameters"),
+        *((row.kind, size, f"{row.parameters:,}") for row, size in zip(rows, sizes, strict=True)),
+    )
 
 
 def read_curves(history: History) -> None:
@@ -85,19 +87,25 @@ def read_curves(history: History) -> None:
     if gap > 0.03:
         print(f"Training is {100 * gap:.1f} points above validation: some of it was learned by heart (overfitting).")
     elif gap < -0.005:
-        print(f"Validation is {-100 * gap:.1f} points above training: the training pictures are made harder than real "
-              "ones (augmentation, and dropout where there is some), and there is no sign of learning by heart.")
+        print(
+            f"Validation is {-100 * gap:.1f} points above training: the training pictures are made harder than real "
+            "ones (augmentation, and dropout where there is some), and there is no sign of learning by heart."
+        )
     else:
         print("Training and validation are close: what was learned holds for new pictures.")
     if best >= 0.9 * last:
         print(f"The validation loss is lowest in epoch {best}: it fell to the end.")
     elif losses[-1] < 1.05 * min(losses):
-        print(f"The validation loss is lowest in epoch {best}, and hardly changes after it: longer training of this "
-              "kind gains nothing.")
+        print(
+            f"The validation loss is lowest in epoch {best}, and hardly changes after it: longer training of this "
+            "kind gains nothing."
+        )
     else:
-        print(f"The validation loss is lowest in epoch {best} and rises after it, from {losses[best - 1]:.3f} to "
-              f"{losses[-1]:.3f}: longer training of this kind makes its confidence worse, and may still make more "
-              "answers right. Temperature scaling mends the confidence.")
+        print(
+            f"The validation loss is lowest in epoch {best} and rises after it, from {losses[best - 1]:.3f} to "
+            f"{losses[-1]:.3f}: longer training of this kind makes its confidence worse, and may still make more "
+            "answers right. Temperature scaling mends the confidence."
+        )
 
 
 def confused(matrix: Sequence[Sequence[int]], labels: Sequence[str], count: int = 8) -> None:
@@ -106,15 +114,22 @@ def confused(matrix: Sequence[Sequence[int]], labels: Sequence[str], count: int 
     errors = matrix * (1 - np.eye(len(labels), dtype=int))
     order = np.argsort(-errors, axis=None, kind="stable")[:count]
     pairs = [pair for pair in zip(*np.unravel_index(order, errors.shape), strict=True) if errors[pair]]
-    table(("true", "taken for", "times", "of"),
-          *((labels[i], labels[j], errors[i, j], matrix[i].sum()) for i, j in pairs))
+    table(
+        ("true", "taken for", "times", "of"), *((labels[i], labels[j], errors[i, j], matrix[i].sum()) for i, j in pairs)
+    )
 
 
 # ---- Plots ----
 
 
-def pictures(x: Sequence[np.ndarray], titles: Sequence[str] = (), columns: int = 10, side: float = 1.0,
-             cmap: str = "gray", whole: bool = True) -> None:
+def pictures(
+    x: Sequence[np.ndarray],
+    titles: Sequence[str] = (),
+    columns: int = 10,
+    side: float = 1.0,
+    cmap: str = "gray",
+    whole: bool = True,
+) -> None:
     """Shows pictures in a grid, [h, w] or [h, w, 3].
 
     Args:

@@ -19,9 +19,13 @@ from tests.kept import kept as kept_in
 
 INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"
 # Small, so that pictures beyond them are small too; but time enough on a busy machine.
-LIMITS = {"INKLING_MAX_BYTES": "100000", "INKLING_MAX_PIXELS": "1000000", "INKLING_MAX_FRAMES": "5",
-          "INKLING_MAX_BATCH": "3",
-          "INKLING_REQUEST_SECONDS": "60"}
+LIMITS = {
+    "INKLING_MAX_BYTES": "100000",
+    "INKLING_MAX_PIXELS": "1000000",
+    "INKLING_MAX_FRAMES": "5",
+    "INKLING_MAX_BATCH": "3",
+    "INKLING_REQUEST_SECONDS": "60",
+}
 SHIPPED = read_catalog(Settings.from_env().models)
 
 

@@ -9,8 +9,9 @@ from inkling import access
 def kept(pictures: Path) -> list[str]:
     """The files in a pictures' folder, less database and cookies' key, and the rows in the database."""
     database = pictures / "inkling.sqlite3"
-    files = [path.name for path in pictures.glob("*")
-             if not path.name.startswith(database.name) and path.name != access.NAME]
+    files = [
+        path.name for path in pictures.glob("*") if not path.name.startswith(database.name) and path.name != access.NAME
+    ]
     if not database.exists():
         return files
     connection = sqlite3.connect(database)

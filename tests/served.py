@@ -42,8 +42,11 @@ class Server(servers.Server):
 
 def environment(pictures, **changes):
     """The caller's environment with none of our variables but the models' folder, and time for a busy machine."""
-    env = {name: value for name, value in os.environ.items()
-           if name == "INKLING_MODELS" or not name.startswith(("INKLING_", "WEB_CONCURRENCY", "PORT", "GUNICORN"))}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "INKLING_MODELS" or not name.startswith(("INKLING_", "WEB_CONCURRENCY", "PORT", "GUNICORN"))
+    }
     return env | {"INKLING_PICTURES": str(pictures), "INKLING_REQUEST_SECONDS": "60"} | changes
 
 
@@ -64,8 +67,13 @@ def running(folder, **changes):
     port = free_port()
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(START, cwd=ROOT, stdout=output, stderr=output, env=environment(
-            folder / "pictures", **{"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)} | changes))
+        process = subprocess.Popen(
+            START,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            env=environment(folder / "pictures", **{"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)} | changes),
+        )
     try:
         server = Server(process, port, log)
         start = time.monotonic()

@@ -9,8 +9,21 @@ import sys
 
 from inkling.config import ROOT
 
-COMMAND = [sys.executable, "-m", "pip_audit", "-r", str(ROOT / "requirements-serve.txt"), "--no-deps", "--disable-pip",
-           "--format", "json", "--progress-spinner", "off", "--timeout", "10"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "pip_audit",
+    "-r",
+    str(ROOT / "requirements-serve.txt"),
+    "--no-deps",
+    "--disable-pip",
+    "--format",
+    "json",
+    "--progress-spinner",
+    "off",
+    "--timeout",
+    "10",
+]
 SECONDS = 120
 OURS = ("No module named", "usage:", "invalid")  # it says of what is not the network's fault
 
@@ -34,9 +47,12 @@ def report(output: str, complaint: str = "") -> tuple[list[str], int]:
         if any(words in complaint for words in OURS):
             return [f"packages not audited: {complaint.strip()}"], 1
         return ["packages not audited: the service that knows vulnerabilities cannot be reached"], 0
-    bad = [f"{package['name']} {package['version']}: {flaw['id']}, "
-           f"repaired in {', '.join(flaw['fix_versions']) or 'no version yet'}"
-           for package in packages for flaw in package.get("vulns", ())]
+    bad = [
+        f"{package['name']} {package['version']}: {flaw['id']}, "
+        f"repaired in {', '.join(flaw['fix_versions']) or 'no version yet'}"
+        for package in packages
+        for flaw in package.get("vulns", ())
+    ]
     asked = sum("vulns" in package for package in packages)
     return [*bad, f"{asked} of {len(packages)} packages audited, {len(bad)} known vulnerabilities"], int(bool(bad))
 

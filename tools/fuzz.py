@@ -45,6 +45,7 @@ SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 def files():
     """A file with a name: an RGB picture within the limits, or `Problem` with a known reason."""
+
     def one(data: bytes) -> None:
         name = f"a.{EXTENSIONS[data[0] % len(EXTENSIONS)]}" if data else ""
         _picture(lambda: reading.read_file(data[1:], name, SETTINGS))
@@ -54,6 +55,7 @@ def files():
 
 def texts():
     """A data URL or base64: the same."""
+
     def one(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
         _picture(lambda: reading.read_data_url(text, SETTINGS))
@@ -92,8 +94,12 @@ def api():
         path = re.sub(r"<[^>]+>", lambda _: quote(source.ConsumeBytes(22), safe="") or "a", rule)
         model, field = source.PickValueInList(MODELS), source.PickValueInList(FIELDS)
         answer = client.open(
-            path, method=method, query_string=f"model={model}&{field}={quote(source.ConsumeBytes(20))}",
-            content_type=source.PickValueInList(types), data=source.ConsumeBytes(LONGEST))
+            path,
+            method=method,
+            query_string=f"model={model}&{field}={quote(source.ConsumeBytes(20))}",
+            content_type=source.PickValueInList(types),
+            data=source.ConsumeBytes(LONGEST),
+        )
         expect(answer.status_code < 500 or "Retry-After" in answer.headers, (method, path, answer.status))
 
     return one
@@ -135,8 +141,8 @@ def seeds(target: str) -> list[bytes]:
     encoded = [base64.b64encode(data) for data in pictures]
     return {
         "files": [bytes([i]) + data for i, data in enumerate(pictures)],
-        "texts": encoded + [f"data:image/{name};base64,".encode() + text
-                            for name, text in zip(EXTENSIONS, encoded, strict=True)],
+        "texts": encoded
+        + [f"data:image/{name};base64,".encode() + text for name, text in zip(EXTENSIONS, encoded, strict=True)],
         "cards": [path.read_bytes() for path in (ROOT / "models").glob("*/card.json")],
         "api": [_form(data) for data in pictures] + [json.dumps({"image": text.decode()}).encode() for text in encoded],
     }[target]
@@ -158,8 +164,18 @@ def fuzz(target: str, seconds: int, corpus: Path) -> None:
 
     for i, seed in enumerate(seeds(target)):
         (corpus / f"seed-{i}").write_bytes(seed)
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", f"-timeout={SLOW}", f"-rss_limit_mb={MEGABYTES}",
-                   f"-max_len={LONGEST}", f"-artifact_prefix={corpus.parent}/{target}-", str(corpus)], keep)
+    atheris.Setup(
+        [
+            sys.argv[0],
+            f"-max_total_time={seconds}",
+            f"-timeout={SLOW}",
+            f"-rss_limit_mb={MEGABYTES}",
+            f"-max_len={LONGEST}",
+            f"-artifact_prefix={corpus.parent}/{target}-",
+            str(corpus),
+        ],
+        keep,
+    )
     atheris.Fuzz()
 
 
@@ -168,11 +184,26 @@ def turns(target: str, seconds: int, root: Path) -> bool:
     (root / target).mkdir(parents=True, exist_ok=True)
     tried = taken = 0
     while taken < seconds:
-        command = [sys.executable, "-m", "tools.fuzz", "--one", target, "--seconds", str(min(TURN, seconds - taken)),
-                   "--corpus", root / target]
+        command = [
+            sys.executable,
+            "-m",
+            "tools.fuzz",
+            "--one",
+            target,
+            "--seconds",
+            str(min(TURN, seconds - taken)),
+            "--corpus",
+            root / target,
+        ]
         with tempfile.TemporaryDirectory(dir=SHARED) as scratch:  # libFuzzer ends its process without tidying up
-            done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TMPDIR": scratch}, stderr=subprocess.PIPE,
-                                  text=True, errors="replace")
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=os.environ | {"TMPDIR": scratch},
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
         count = DONE.search(done.stderr)
         if done.returncode or not count:
             print(done.stderr[-5000:], file=sys.stderr)

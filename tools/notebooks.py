@@ -34,8 +34,15 @@ def run(notebook: NotebookNode) -> NotebookNode:
     Raises:
         CellExecutionError: a cell failed.
     """
-    client = NotebookClient(notebook, timeout=None, startup_timeout=600, kernel_name="python3", record_timing=False,
-                            coalesce_streams=True, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        startup_timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+    )
     return tidy(client.execute())
 
 

@@ -38,7 +38,7 @@ def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
     page.locator("#canvas").scroll_into_view_if_needed()
     box = page.locator("#canvas").bounding_box()
     place = [[(box["x"] + x * box["width"] / 400, box["y"] + y * box["height"] / 400) for x, y in s] for s in strokes]
-    for (first, *rest) in place:
+    for first, *rest in place:
         page.mouse.move(*first)
         page.mouse.down()
         for point in rest:

@@ -134,8 +134,11 @@ def ignored(folder: str, names: list[str]) -> set[str]:
     """What .dockerignore leaves out below what it lets in."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] not in "#!"]
     paths = {name: os.path.relpath(os.path.join(folder, name), ROOT) for name in names}
-    return {name for name, path in paths.items()
-            if any(fnmatch(path, rule) or fnmatch(name, rule.removeprefix("**/")) for rule in rules if rule != "*")}
+    return {
+        name
+        for name, path in paths.items()
+        if any(fnmatch(path, rule) or fnmatch(name, rule.removeprefix("**/")) for rule in rules if rule != "*")
+    }
 
 
 def megabytes(folder: Path) -> int:
@@ -149,11 +152,14 @@ def serve(stage: Stage) -> None:
     root = shlex.quote(str(stage.root))
     mounts = [f"mount --bind {root} {root}"]
     mounts += [f"mkdir -p {root}{path} && mount --bind {root}{path} {root}{path}" for path in volumes]
-    mounts += [f"mount -t proc proc {root}/proc", f"mount -t tmpfs -o mode=1777 tmpfs {root}/tmp",
-               f"mkdir -p {root}/dev/shm && mount -t tmpfs -o mode=1777 tmpfs {root}/dev/shm",
-               f"mount -o remount,bind,ro {root}"]
+    mounts += [
+        f"mount -t proc proc {root}/proc",
+        f"mount -t tmpfs -o mode=1777 tmpfs {root}/tmp",
+        f"mkdir -p {root}/dev/shm && mount -t tmpfs -o mode=1777 tmpfs {root}/dev/shm",
+        f"mount -o remount,bind,ro {root}",
+    ]
     check = stage.last["HEALTHCHECK"]
-    command, health = json.loads(stage.last["CMD"]), json.loads(check[check.index("["):])
+    command, health = json.loads(stage.last["CMD"]), json.loads(check[check.index("[") :])
     script = f"""
       {" && ".join(mounts)} || exit 3
       if chroot {root} touch /app/written 2>/dev/null; then exit 4; fi

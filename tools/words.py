@@ -67,8 +67,7 @@ def read(path: Path) -> Catalog:
 
 def untranslated(catalogue: Catalog) -> list[Message]:
     """Messages of which some form is missing or only guessed."""
-    return [message for message in catalogue
-            if message.id and (message.fuzzy or not all(forms(message.string)))]
+    return [message for message in catalogue if message.id and (message.fuzzy or not all(forms(message.string)))]
 
 
 def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -113,8 +112,14 @@ def of_lab() -> Iterator[str]:
 def texts(card: ModelCard) -> list[str]:
     """What a card says in words, without its labels."""
     metrics = card.metrics
-    return [card.title, card.summary, card.strengths, card.limitations, card.attribution,
-            *((metrics.split, *metrics.groups, *metrics.strangers) if metrics else ())]
+    return [
+        card.title,
+        card.summary,
+        card.strengths,
+        card.limitations,
+        card.attribution,
+        *((metrics.split, *metrics.groups, *metrics.strangers) if metrics else ()),
+    ]
 
 
 def _named(path: Path) -> str:

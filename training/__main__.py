@@ -51,11 +51,19 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--epochs", type=positive, help="how often each picture is seen (default: the recipe's)")
     one.add_argument("--limit", type=positive, help="pictures of each part of the data set (default: all)")
     one.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
-    one.add_argument("--seeds", type=positive, default=1,
-                     help="train so many, from --seed on, and keep the median one on held-out pictures (default: 1)")
+    one.add_argument(
+        "--seeds",
+        type=positive,
+        default=1,
+        help="train so many, from --seed on, and keep the median one on held-out pictures (default: 1)",
+    )
     one.add_argument("--weights", help="pretrained weights, where the recipe takes them: imagenet, or a file")
-    one.add_argument("--corrections", type=Path, metavar="DIR",
-                     help="teach the model what visitors corrected, as `flask corrections export DIR` wrote it")
+    one.add_argument(
+        "--corrections",
+        type=Path,
+        metavar="DIR",
+        help="teach the model what visitors corrected, as `flask corrections export DIR` wrote it",
+    )
     one.set_defaults(run=train, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
 
@@ -87,8 +95,11 @@ def with_import(one: argparse.ArgumentParser) -> None:
     one.add_argument("--input", required=True, choices=("photo", "ink"), help="what it looks at")
     one.add_argument("--name", help="of the model's folder (default: the file's)")
     one.add_argument("--title", help="as the pages show it (default: from the name)")
-    one.add_argument("--scaling", choices=("unit", "signed", "raw"),
-                     help="pixels it was trained on: 0..1, -1..1, 0..255 (default: as its first layers tell, or 0..1)")
+    one.add_argument(
+        "--scaling",
+        choices=("unit", "signed", "raw"),
+        help="pixels it was trained on: 0..1, -1..1, 0..255 (default: as its first layers tell, or 0..1)",
+    )
     one.add_argument("--layout", choices=("mnist", "quickdraw"), help="of ink (default: by the task)")
     one.add_argument("--side", type=positive, help="pixels of a picture, for a network that takes any size")
     one.add_argument("--replace", action="store_true", help="also a model of that name that was trained here")
@@ -97,8 +108,7 @@ def with_import(one: argparse.ArgumentParser) -> None:
 
 
 def with_models(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--models", type=Path, default=Path("models"), help="folder of models (default: models)")
+    command.add_argument("--models", type=Path, default=Path("models"), help="folder of models (default: models)")
 
 
 def positive(text: str) -> int:
@@ -142,8 +152,7 @@ def train(args: argparse.Namespace) -> int:
     kept = trials.median(trained)
     print("Exporting and measuring.", flush=True)
     recorded = tuple(one.trial for one in trained if one.trial)
-    card = export.save(recipe, dataset, lesson.learned(kept.fitted), args.models, command_of(args), kept.seed,
-                       recorded)
+    card = export.save(recipe, dataset, lesson.learned(kept.fitted), args.models, command_of(args), kept.seed, recorded)
     print_table(summary(card, args.models / card.name))
     return OK
 
@@ -176,8 +185,16 @@ def evaluate(args: argparse.Namespace) -> int:
     recipe = registry.recipes().get(card.name)
     others = strangers.gather(card.task, card.input, min(strangers.COUNT, len(dataset.test.y)))
     network = open_openvino(model, precision=args.precision)
-    metrics = measure(network, dataset, card.input, card.temperature, card.threshold, recipe.groups if recipe else None,
-                      card.familiar, others)
+    metrics = measure(
+        network,
+        dataset,
+        card.input,
+        card.temperature,
+        card.threshold,
+        recipe.groups if recipe else None,
+        card.familiar,
+        others,
+    )
     stated = dict(figures(card.metrics))
     rows = [(name, value, stated.get(name, "")) for name, value in figures(metrics)]
     print_table([("", "measured", "card"), *rows])
@@ -209,8 +226,9 @@ def adopt(args: argparse.Namespace) -> int:
     from training.adopt import Wanted, adopt
 
     labels = tuple(label.strip() for label in args.labels.split(","))
-    wanted = Wanted(labels, args.task, args.input, args.name, args.title, args.scaling, args.layout, args.side,
-                    args.replace)
+    wanted = Wanted(
+        labels, args.task, args.input, args.name, args.title, args.scaling, args.layout, args.side, args.replace
+    )
     card, notes = adopt(args.file, wanted, args.models)
     for note in notes:
         print(note)

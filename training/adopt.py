@@ -28,10 +28,16 @@ PIXELS = {"unit": "0..1", "signed": "-1..1", "raw": "0..255"}
 
 # What Keras says of a file it refuses, and what that means.
 REFUSALS = (
-    (r"\bLambda\b|lambda", "it holds a Lambda layer: code of its own, which is never run. Build the network "
-                           "from Keras' own layers, and save it again"),
-    (r"locate class|Unknown layer|deserialized", "it holds a layer or function that is not Keras' own, whose code is "
-                                                 "never run. Build the network from Keras' own layers"),
+    (
+        r"\bLambda\b|lambda",
+        "it holds a Lambda layer: code of its own, which is never run. Build the network "
+        "from Keras' own layers, and save it again",
+    ),
+    (
+        r"locate class|Unknown layer|deserialized",
+        "it holds a layer or function that is not Keras' own, whose code is "
+        "never run. Build the network from Keras' own layers",
+    ),
     (r"No model config", "it holds weights only. Save the whole network: model.save('NAME.keras')"),
     (r"", "it is no file that Keras can read"),
 )
@@ -70,9 +76,16 @@ def adopt(file: Path, wanted: Wanted, root: Path) -> tuple[ModelCard, list[str]]
     whole = answering(fitting, x, wanted.labels, notes)
     try:
         card = ModelCard(
-            name=name, task=wanted.task, title=wanted.title or name.replace("-", " ").capitalize(),
-            summary=f"Imported from {file.name}; not measured here.", labels=wanted.labels, input=spec,
-            network=export.layers(whole), parameters=whole.count_params(), files={})
+            name=name,
+            task=wanted.task,
+            title=wanted.title or name.replace("-", " ").capitalize(),
+            summary=f"Imported from {file.name}; not measured here.",
+            labels=wanted.labels,
+            input=spec,
+            network=export.layers(whole),
+            parameters=whole.count_params(),
+            files={},
+        )
     except ValidationError as error:
         raise ValueError(reason(error)) from error
     root.mkdir(parents=True, exist_ok=True)
@@ -132,8 +145,13 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
         notes.append(f"It takes {' x '.join(map(str, shape))} numbers: a layer that arranges them was put in front.")
     try:
         spec = InputSpec(
-            kind=wanted.kind, width=width, height=height, channels=3 if wanted.kind == "photo" else channels,
-            scaling="unit" if scaling == "raw" else scaling, layout=layout_of(wanted, notes))
+            kind=wanted.kind,
+            width=width,
+            height=height,
+            channels=3 if wanted.kind == "photo" else channels,
+            scaling="unit" if scaling == "raw" else scaling,
+            layout=layout_of(wanted, notes),
+        )
     except ValidationError as error:
         raise ValueError(reason(error)) from error
     inputs = x = keras.Input((spec.height, spec.width, spec.channels))
@@ -151,14 +169,17 @@ def taken(network: keras.Model, wanted: Wanted) -> tuple[tuple, tuple[int, int, 
     """
     inputs = getattr(network, "inputs", None) or ()
     if len(inputs) != 1:
-        raise ValueError("the network must have one input, and be built before it is saved: begin it with "
-                         f"keras.Input((height, width, channels)). Received: {len(inputs)} inputs")
+        raise ValueError(
+            "the network must have one input, and be built before it is saved: begin it with "
+            f"keras.Input((height, width, channels)). Received: {len(inputs)} inputs"
+        )
     shape = tuple(inputs[0].shape[1:])
     if wanted.kind == "ink" and shape in FLAT:
         return shape, (28, 28, 1)
     if len(shape) != 3 or shape[2] not in (1, 3):
-        raise ValueError("the network must take pictures as (height, width, channels) with 1 or 3 channels. "
-                         f"Received: {shape}")
+        raise ValueError(
+            f"the network must take pictures as (height, width, channels) with 1 or 3 channels. Received: {shape}"
+        )
     if None in shape and wanted.side is None:
         raise ValueError(f"the network takes any size: say which, as --side 160. Received: {shape} and no --side")
     height, width = (wanted.side if side is None else side for side in shape[:2])
@@ -172,16 +193,22 @@ def scaling_of(network: keras.Model, wanted: Wanted, notes: list[str]) -> str:
     first = arithmetic(network)
     if first is not None and takes_raw(first):
         if wanted.scaling in ("unit", "signed"):
-            raise ValueError(f"the network scales 0..255 by itself, in {first.name!r}: leave --scaling out. "
-                             f"Received: {wanted.scaling}")
+            raise ValueError(
+                f"the network scales 0..255 by itself, in {first.name!r}: leave --scaling out. "
+                f"Received: {wanted.scaling}"
+            )
         notes.append(f"It scales pixels by itself, in {first.name!r}: they go in as 0..255.")
         return "raw"
     if wanted.scaling is None:
         if first is not None and not isinstance(first, layers.Layer):
-            raise ValueError("the network calculates with the pixels before its first layer, so say what goes in: "
-                             f"--scaling raw (0..255), unit (0..1) or signed (-1..1). Received: {first.name}")
-        notes.append("Pixels go in as 0..1, as no --scaling was given; if it was trained on others, its answers are "
-                     "wrong: then import it again with --scaling signed (-1..1) or raw (0..255).")
+            raise ValueError(
+                "the network calculates with the pixels before its first layer, so say what goes in: "
+                f"--scaling raw (0..255), unit (0..1) or signed (-1..1). Received: {first.name}"
+            )
+        notes.append(
+            "Pixels go in as 0..1, as no --scaling was given; if it was trained on others, its answers are "
+            "wrong: then import it again with --scaling signed (-1..1) or raw (0..255)."
+        )
     return wanted.scaling or "unit"
 
 
@@ -241,8 +268,10 @@ def answering(network: keras.Model, x: np.ndarray, labels: tuple[str, ...], note
     count = counted(outputs, labels)
     activation = last_activation(network)
     if count > 1 and activation == "sigmoid":
-        raise ValueError("the network must choose one label: end it in a softmax. "
-                         f"Received: {count} sigmoids, each of which answers for itself")
+        raise ValueError(
+            "the network must choose one label: end it in a softmax. "
+            f"Received: {count} sigmoids, each of which answers for itself"
+        )
     if np.ptp(outputs, axis=0).max() < 1e-6:
         notes.append("It gave the same answer to every picture tried: has it been trained?")
     sums = outputs.sum(axis=1) if count > 1 else 1
@@ -264,8 +293,10 @@ def counted(outputs: object, labels: tuple[str, ...]) -> int:
     count = outputs.shape[1]
     if len(labels) != max(count, 2):
         wants = f"{count} labels" if count > 1 else "2 labels, that of 0 first"
-        raise ValueError(f"the network has {count} output{'s' * (count > 1)}: it wants {wants}. "
-                         f"Received: {len(labels)} ({', '.join(labels)})")
+        raise ValueError(
+            f"the network has {count} output{'s' * (count > 1)}: it wants {wants}. "
+            f"Received: {len(labels)} ({', '.join(labels)})"
+        )
     return count
 
 

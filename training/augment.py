@@ -21,8 +21,7 @@ def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndar
     for i, picture in enumerate(pictures):
         move = photo_move(picture.shape[1], picture.shape[0], rng, side)
         # Past its rim a picture goes on as in a mirror.
-        warped = cv2.warpAffine(
-            picture, move, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        warped = cv2.warpAffine(picture, move, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         for harm, chance in HARMS:
             if rng.random() < chance:
                 warped = harm(warped, rng)
@@ -98,8 +97,13 @@ def photo_move(width: int, height: int, rng: np.random.Generator, side: int) -> 
     return np.hstack([linear, (middle - linear @ [width / 2, height / 2])[:, None]])
 
 
-def drawings(pictures: np.ndarray, rng: np.random.Generator, side: int, turn: float = 10, bend: float = 1.0,
-             ) -> np.ndarray:
+def drawings(
+    pictures: np.ndarray,
+    rng: np.random.Generator,
+    side: int,
+    turn: float = 10,
+    bend: float = 1.0,
+) -> np.ndarray:
     """Turn, stretch, shear, shift, bend and thicken: uint8 [n, 28, 28], ink on 0 -> uint8 [n, 28, 28, 1].
 
     Args:

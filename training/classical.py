@@ -57,8 +57,10 @@ def coefficients(fitted: LogisticRegression, labels: int) -> tuple[np.ndarray, n
 def strength(x: np.ndarray, y: np.ndarray, run: Run) -> float:
     """The regularisation that cross-validates best."""
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=run.seed)
-    scores = {c: cross_val_score(LogisticRegression(C=c, max_iter=run.epochs, tol=1e-3), x, y, cv=folds).mean()
-              for c in STRENGTHS}
+    scores = {
+        c: cross_val_score(LogisticRegression(C=c, max_iter=run.epochs, tol=1e-3), x, y, cv=folds).mean()
+        for c in STRENGTHS
+    }
     print("Cross-validated:", *(f"C={c} {score:.2%}" for c, score in scores.items()), flush=True)
     return max(scores, key=scores.get)
 

@@ -15,8 +15,21 @@ from training import data, evaluate
 from training.data import Dataset
 from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, CALIBRATION, TARGETS, TOLERANCE, Target
 
-HEADER = ("model", "task", "what it is", "accuracy", "card", "source", "at least", "aim", "met", "calibration error",
-          "parameters", "MB", "ms")
+HEADER = (
+    "model",
+    "task",
+    "what it is",
+    "accuracy",
+    "card",
+    "source",
+    "at least",
+    "aim",
+    "met",
+    "calibration error",
+    "parameters",
+    "MB",
+    "ms",
+)
 TIMES = 30  # pictures that the time of one is the median of
 
 Row = tuple[str, ...]
@@ -91,8 +104,9 @@ def figures(raw: np.ndarray, dataset: Dataset) -> dict[str, float]:
     shares = {ACCURACY: evaluate.accuracy(raw, y)}
     if dataset.labels[:count] == data.ANIMALS:
         shares[ANIMALS] = evaluate.group_accuracy(raw, y, count)
-        shares[ANIMALS_MEAN] = float(np.mean([evaluate.accuracy(raw[y == i, :count], y[y == i])
-                                              for i in np.unique(y[y < count])]))
+        shares[ANIMALS_MEAN] = float(
+            np.mean([evaluate.accuracy(raw[y == i, :count], y[y == i]) for i in np.unique(y[y < count])])
+        )
     return shares
 
 
@@ -115,9 +129,11 @@ def contradictions(model: Model, measured: Measured) -> list[str]:
     if metrics.test_size != measured.test_size:
         return [f"{name}: the card was measured on {metrics.test_size:,} pictures, not {measured.test_size:,}."]
     # Metrics have 6 digits: so must their difference, or 0.1 points could be more than 0.1 points.
-    return [f"{name}: {figure} is {measured.figures[figure]:.2%}, the card says {share:.2%}."
-            for figure, share in stated(model).items()
-            if round(abs(measured.figures.get(figure, share) - share), evaluate.PLACES) > TOLERANCE]
+    return [
+        f"{name}: {figure} is {measured.figures[figure]:.2%}, the card says {share:.2%}."
+        for figure, share in stated(model).items()
+        if round(abs(measured.figures.get(figure, share) - share), evaluate.PLACES) > TOLERANCE
+    ]
 
 
 def stated(model: Model) -> dict[str, float]:
@@ -154,8 +170,16 @@ def missing(target: Target, why: str) -> Row:
 
 
 def wanted(target: Target, accuracy: str, card: str) -> Row:
-    return (target.model, target.task, target.what, accuracy, card, target.source, percent(target.least),
-            percent(target.aim))
+    return (
+        target.model,
+        target.task,
+        target.what,
+        accuracy,
+        card,
+        target.source,
+        percent(target.least),
+        percent(target.aim),
+    )
 
 
 def percent(share: float) -> str:

@@ -44,8 +44,12 @@ class Lesson:
         if self.before is None:
             return fitted
         history = {key: [*self.before.history.get(key, ()), *values] for key, values in fitted.history.items()}
-        return replace(fitted, history=history, epochs=self.before.training.epochs + fitted.epochs,
-                       seconds=self.before.training.seconds + fitted.seconds)
+        return replace(
+            fitted,
+            history=history,
+            epochs=self.before.training.epochs + fitted.epochs,
+            seconds=self.before.training.seconds + fitted.seconds,
+        )
 
 
 def lesson(folder: Path, recipe: Recipe, dataset: Dataset, models: Path, seed: int) -> Lesson:
@@ -82,14 +86,18 @@ def read(folder: Path, recipe: Recipe, dataset: Dataset) -> Split:
     """
     files = sorted((folder / recipe.task).glob("*/*.*"))
     if not files:
-        raise ValueError(f"{folder / recipe.task} must hold LABEL/*.png or *.jpg, as `flask corrections export` writes "
-                         "them. Received: no file")
+        raise ValueError(
+            f"{folder / recipe.task} must hold LABEL/*.png or *.jpg, as `flask corrections export` writes "
+            "them. Received: no file"
+        )
     x, y = [], []
     for file in files:
         label = label_of(file.parent.name)
         if label not in dataset.labels:
-            raise ValueError(f"{file.parent} must be named by a label of {dataset.name}: {', '.join(dataset.labels)}. "
-                             f"Received: {label}")
+            raise ValueError(
+                f"{file.parent} must be named by a label of {dataset.name}: {', '.join(dataset.labels)}. "
+                f"Received: {label}"
+            )
         try:
             x.append(arranged(file, recipe, dataset.train.x.shape[1:3]))
             y.append(dataset.labels.index(label))
@@ -147,5 +155,15 @@ def going_on(recipe: Recipe, model: Model) -> Recipe:
                 layer.trainable = False  # its means and variances are those of many more pictures
         return network
 
-    return replace(recipe, build=build, initialise=None, load_backbone=None, teacher=None, sides=(), average=None,
-                   fewest=0, epochs=EPOCHS, learning_rate=recipe.learning_rate / GENTLER)
+    return replace(
+        recipe,
+        build=build,
+        initialise=None,
+        load_backbone=None,
+        teacher=None,
+        sides=(),
+        average=None,
+        fewest=0,
+        epochs=EPOCHS,
+        learning_rate=recipe.learning_rate / GENTLER,
+    )

@@ -140,8 +140,9 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
         return Split(recipe.pictures(split.x), split.y)
 
     held_out = Split(parts.train.x[held], parts.train.y[held])
-    return Dataset(name, parts.labels, limited(train), limited(held_out), limited(parts.test), parts.source,
-                   recipe.shown)
+    return Dataset(
+        name, parts.labels, limited(train), limited(held_out), limited(parts.test), parts.source, recipe.shown
+    )
 
 
 def prepare(name: str) -> Path:
@@ -234,9 +235,7 @@ def _read_doodles(path: Path) -> Parts:
     if classes is None or classes.dtype.kind != "U" or classes.ndim != 1:
         raise ValueError(f"{path} must hold classes, text [n]. Received: {classes}")
     labels = tuple(classes.tolist())
-    train, test, extra = (
-        _split(path, arrays, part, (28, 28), len(labels)) for part in ("train", "test", "tu_berlin")
-    )
+    train, test, extra = (_split(path, arrays, part, (28, 28), len(labels)) for part in ("train", "test", "tu_berlin"))
     source = "Quick, Draw! by Google, CC BY 4.0"
     if len(extra.y):
         source += f", and {len(extra.y)} training drawings from TU-Berlin by Eitz, Hays and Alexa, CC BY 4.0"
@@ -253,9 +252,7 @@ def _photo_paths(path: Path) -> Split:
     """The pictures of one part, cats first: `x` holds their paths as text [n]."""
     cats, dogs = (sorted(str(file) for file in (path / label).glob("*.webp")) for label in ("cat", "dog"))
     if not cats or not dogs:
-        raise ValueError(
-            f"{path} must hold cat/*.webp and dog/*.webp. Received: {len(cats)} cats and {len(dogs)} dogs"
-        )
+        raise ValueError(f"{path} must hold cat/*.webp and dog/*.webp. Received: {len(cats)} cats and {len(dogs)} dogs")
     return Split(np.array(cats + dogs), np.repeat([0, 1], [len(cats), len(dogs)]))
 
 

@@ -82,8 +82,7 @@ def class_metrics(matrix: np.ndarray, labels: Sequence[str]) -> tuple[ClassMetri
     right, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(support, 1)
     return tuple(
-        ClassMetrics(label=label, precision=_rounded(precision[i]), recall=_rounded(recall[i]),
-                     support=int(support[i]))
+        ClassMetrics(label=label, precision=_rounded(precision[i]), recall=_rounded(recall[i]), support=int(support[i]))
         for i, label in enumerate(labels)
     )
 
@@ -100,8 +99,9 @@ def bins(probabilities: np.ndarray, y: np.ndarray) -> tuple[Bin, ...]:
     counts = np.bincount(places, minlength=BINS)
     sums = (np.bincount(places, weights=values, minlength=BINS) for values in (confidence, right))
     sure_of, right_in = (values / np.maximum(counts, 1) for values in sums)
-    return tuple(Bin(count=int(counts[i]), confidence=_rounded(sure_of[i]), accuracy=_rounded(right_in[i]))
-                 for i in range(BINS))
+    return tuple(
+        Bin(count=int(counts[i]), confidence=_rounded(sure_of[i]), accuracy=_rounded(right_in[i])) for i in range(BINS)
+    )
 
 
 def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
@@ -138,8 +138,12 @@ def choose_familiar(familiarity: np.ndarray, strange: float) -> float:
     return _floored(np.quantile(familiarity, strange))
 
 
-def sure(probabilities: np.ndarray, y: np.ndarray, threshold: float, known: np.ndarray | bool = True,
-         ) -> tuple[float, float]:
+def sure(
+    probabilities: np.ndarray,
+    y: np.ndarray,
+    threshold: float,
+    known: np.ndarray | bool = True,
+) -> tuple[float, float]:
     """Share of known pictures answered with at least `threshold` confidence; accuracy among them (0 if none)."""
     certain = known & (probabilities.max(axis=1) >= threshold)
     return float(certain.mean()), accuracy(probabilities[certain], y[certain]) if certain.any() else 0.0
@@ -175,9 +179,17 @@ def mistakes(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array(chosen[:AT_MOST], int)
 
 
-def measure(network: Answering, dataset: Dataset, spec: InputSpec, temperature: float, threshold: float,
-            groups: dict[str, int] | None = None, familiar: float | None = None,
-            strangers: dict[str, np.ndarray] | None = None, sheet: Path | None = None) -> Metrics:
+def measure(
+    network: Answering,
+    dataset: Dataset,
+    spec: InputSpec,
+    temperature: float,
+    threshold: float,
+    groups: dict[str, int] | None = None,
+    familiar: float | None = None,
+    strangers: dict[str, np.ndarray] | None = None,
+    sheet: Path | None = None,
+) -> Metrics:
     """Everything that a card says about the test pictures of a data set.
 
     Args:
@@ -196,8 +208,9 @@ def measure(network: Answering, dataset: Dataset, spec: InputSpec, temperature: 
     worst = mistakes(calibrated, y)
     if sheet and dataset.shown and len(worst):
         draw_mistakes(dataset.test.x[worst], sheet)
-    others = {kind: answers(network, pictures, spec) for kind, pictures in (strangers or {}).items()
-              if familiar is not None}
+    others = {
+        kind: answers(network, pictures, spec) for kind, pictures in (strangers or {}).items() if familiar is not None
+    }
     return Metrics(
         split=f"{dataset.name} test",
         test_size=len(y),
@@ -217,8 +230,9 @@ def measure(network: Answering, dataset: Dataset, spec: InputSpec, temperature: 
 
 
 def _mistake(labels: Sequence[str], true: int, probabilities: np.ndarray) -> Mistake:
-    return Mistake(true=labels[true], predicted=labels[probabilities.argmax()],
-                   confidence=_rounded(probabilities.max()))
+    return Mistake(
+        true=labels[true], predicted=labels[probabilities.argmax()], confidence=_rounded(probabilities.max())
+    )
 
 
 def _rounded(value: float) -> float:

@@ -27,8 +27,16 @@ PARITY_PICTURES = 64
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
-def save(recipe: Recipe, dataset: Dataset, fitted: Fitted, root: Path, command: str, seed: int,
-         trials: tuple[Trial, ...] = (), training: Training | None = None) -> ModelCard:
+def save(
+    recipe: Recipe,
+    dataset: Dataset,
+    fitted: Fitted,
+    root: Path,
+    command: str,
+    seed: int,
+    trials: tuple[Trial, ...] = (),
+    training: Training | None = None,
+) -> ModelCard:
     """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, figures, and the card that says all.
 
     The card's figures are those of the ONNX file on the test pictures; temperature, threshold and what is familiar
@@ -67,19 +75,30 @@ def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
     once = mirror.plain(network)
     fitted = Fitted(familiar.plain(once), card.history, card.training.epochs, card.training.seconds)
     recipe = recipe or replace(recipe_of(card), mirror=once is not network, nudge=mirror.nudge_of(network))
-    return save(replace(recipe, input=card.input), dataset, fitted, model.folder.parent,
-                card.training.command, card.training.seed, card.trials, card.training)
+    return save(
+        replace(recipe, input=card.input),
+        dataset,
+        fitted,
+        model.folder.parent,
+        card.training.command,
+        card.training.seed,
+        card.trials,
+        card.training,
+    )
 
 
 def recipe_of(card: ModelCard) -> Recipe:
     """What a card tells of a recipe that is gone."""
-    said = {name: getattr(card, name) for name in (
-        "name", "task", "title", "summary", "strengths", "limitations", "input", "exact")}
+    said = {
+        name: getattr(card, name)
+        for name in ("name", "task", "title", "summary", "strengths", "limitations", "input", "exact")
+    }
     return Recipe(**said, dataset=card.training.dataset, build=None, augment=None, epochs=card.training.epochs)
 
 
-def write_network(model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path,
-                  train: Split | None = None) -> runtimes.Answering:
+def write_network(
+    model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path, train: Split | None = None
+) -> runtimes.Answering:
     """Writes `model.keras` (without the optimizer) and `model.onnx`, and returns the latter as it is served.
 
     Args:
@@ -137,16 +156,26 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     return served
 
 
-def describe(recipe: Recipe, dataset: Dataset, fitted: Fitted, network: runtimes.Answering, folder: Path,
-             command: str, seed: int, trials: tuple[Trial, ...] = ()) -> ModelCard:
+def describe(
+    recipe: Recipe,
+    dataset: Dataset,
+    fitted: Fitted,
+    network: runtimes.Answering,
+    folder: Path,
+    command: str,
+    seed: int,
+    trials: tuple[Trial, ...] = (),
+) -> ModelCard:
     """Measures a network, draws its figures into `folder`, and returns the card of all files there."""
     temperature, threshold, reached = decide(network, dataset, recipe)
     others = strangers.gather(recipe.task, recipe.input, min(strangers.COUNT, len(dataset.test.y)))
-    metrics = evaluate.measure(network, dataset, recipe.input, temperature, threshold, recipe.groups, reached, others,
-                               folder / "mistakes.png")
+    metrics = evaluate.measure(
+        network, dataset, recipe.input, temperature, threshold, recipe.groups, reached, others, folder / "mistakes.png"
+    )
     evaluate.draw_confusion(np.array(metrics.confusion), dataset.labels, folder / "confusion.svg")
-    history = {key: tuple(round(float(value), 5) for value in fitted.history[key])
-               for key in CURVES if key in fitted.history}
+    history = {
+        key: tuple(round(float(value), 5) for value in fitted.history[key]) for key in CURVES if key in fitted.history
+    }
     if history:  # what is solved at once has none
         evaluate.draw_curves(history, folder / "curves.svg")
     return ModelCard(

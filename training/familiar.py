@@ -97,8 +97,7 @@ def plain(model: keras.Model) -> keras.Model:
 def ends_in_dense(model: keras.Model) -> bool:
     """Whether the last layer gives softmax or sigmoid of weighed features."""
     last = model.layers[-1]
-    return isinstance(last, layers.Dense) and last.activation in (
-        keras.activations.softmax, keras.activations.sigmoid)
+    return isinstance(last, layers.Dense) and last.activation in (keras.activations.softmax, keras.activations.sigmoid)
 
 
 def learns_no_features(model: keras.Model) -> bool:

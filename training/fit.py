@@ -62,8 +62,15 @@ class Batches:
             ahead, once for each of the recipe's sides: a teacher that answers while TensorFlow trains crashes both.
     """
 
-    def __init__(self, recipe: Recipe, sources: list[np.ndarray], y: np.ndarray, labels: int, seed: int,
-                 teacher: Teacher | None = None):
+    def __init__(
+        self,
+        recipe: Recipe,
+        sources: list[np.ndarray],
+        y: np.ndarray,
+        labels: int,
+        seed: int,
+        teacher: Teacher | None = None,
+    ):
         self.recipe, self.sources, self.y, self.labels, self.teacher = recipe, sources, y, labels, teacher
         self.rng = np.random.default_rng(seed)
         self.indices = balanced(y, recipe.fewest)
@@ -188,10 +195,16 @@ def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, n
 def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
     """The recipe's optimizer with warm-up and cosine schedule, on cross-entropy."""
     schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 20, decay_steps=max(1, steps - steps // 20),
-        warmup_target=recipe.learning_rate, warmup_steps=steps // 20)
-    shared = {"weight_decay": recipe.weight_decay, "use_ema": recipe.average is not None,
-              "ema_momentum": recipe.average or 0.99}
+        recipe.learning_rate / 20,
+        decay_steps=max(1, steps - steps // 20),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=steps // 20,
+    )
+    shared = {
+        "weight_decay": recipe.weight_decay,
+        "use_ema": recipe.average is not None,
+        "ema_momentum": recipe.average or 0.99,
+    }
     if recipe.momentum is None:
         optimizer = keras.optimizers.AdamW(schedule, **shared)
     else:
@@ -232,8 +245,15 @@ def grow(model: keras.Model, batches: Batches, held_out: tuple, recipe: Recipe, 
             continue
         batches.begin(side)
         with stoppable() as stop:
-            done = model.fit(batches.stream(), validation_data=held_out, initial_epoch=first, epochs=last,
-                             callbacks=[*callbacks, stop], shuffle=False, verbose=2)
+            done = model.fit(
+                batches.stream(),
+                validation_data=held_out,
+                initial_epoch=first,
+                epochs=last,
+                callbacks=[*callbacks, stop],
+                shuffle=False,
+                verbose=2,
+            )
         for key, values in done.history.items():
             history.setdefault(key, []).extend(values)
     return history

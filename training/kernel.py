@@ -183,8 +183,12 @@ def candidates(x: np.ndarray, seed: int) -> dict[str, Pipeline]:
     def kernel(divide: bool) -> Pipeline:
         spread = np.count_nonzero(x.var(axis=0)) if divide else x.var(axis=0).sum()
         nystroem = Nystroem(gamma=GAMMA / spread, n_components=COMPARED_CENTRES, random_state=seed)
-        return make_pipeline(StandardScaler(with_std=divide), PCA(COMPONENTS, svd_solver="covariance_eigh"),
-                             nystroem, RidgeClassifier(0.03))
+        return make_pipeline(
+            StandardScaler(with_std=divide),
+            PCA(COMPONENTS, svd_solver="covariance_eigh"),
+            nystroem,
+            RidgeClassifier(0.03),
+        )
 
     return {
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=200)),

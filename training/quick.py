@@ -22,7 +22,8 @@ class FusedNormalization(layers.BatchNormalization):
         scale = self.gamma if self.scale else tf.ones(inputs.shape[-1])
         offset = self.beta if self.center else tf.zeros(inputs.shape[-1])
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, tf.cast(scale, tf.float32), tf.cast(offset, tf.float32), epsilon=self.epsilon, is_training=True)
+            inputs, tf.cast(scale, tf.float32), tf.cast(offset, tf.float32), epsilon=self.epsilon, is_training=True
+        )
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + tf.cast(now, moving.dtype) * (1 - self.momentum))
         return outputs

@@ -22,8 +22,12 @@ LETTERS = "ACEFHKLMNPRUVWXadefhkmnprtuvwx"
 # What a task's labels name, as other data sets call it.
 ALIKE = {"cats-dogs": ("cat", "dog"), "objects": ("airplane", "bird", "car", "cat", "dog", "frog", "horse", "sailboat")}
 FONTS = (
-    cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX,
-    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
 )
 
 Pictures = Iterator[Image.Image]
@@ -47,8 +51,10 @@ def _bent(paper: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     side = np.arange(CANVAS, dtype=np.float32) - CANVAS / 2
     x, y = np.meshgrid(side, side)
     linear = np.eye(2) + rng.normal(0, 0.12, (2, 2))
-    bend = [cv2.resize(rng.normal(0, 12, (4, 4)).astype(np.float32), (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC)
-            for _ in range(2)]
+    bend = [
+        cv2.resize(rng.normal(0, 12, (4, 4)).astype(np.float32), (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC)
+        for _ in range(2)
+    ]
     map_x = linear[0, 0] * x + linear[0, 1] * y + bend[0] + CANVAS / 2
     map_y = linear[1, 0] * x + linear[1, 1] * y + bend[1] + CANVAS / 2
     return cv2.remap(paper, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR, borderValue=255)
@@ -90,7 +96,10 @@ def gather(task: str, spec: InputSpec, count: int = COUNT) -> dict[str, np.ndarr
 
     Kinds whose data set is not on this machine are left out: measuring one task downloads no other's data.
     """
-    here = {kind: make for kind, (make, source) in STRANGERS[task].items()
-            if source is None or (data.folder() / data.DATASETS[source].file).exists()}
+    here = {
+        kind: make
+        for kind, (make, source) in STRANGERS[task].items()
+        if source is None or (data.folder() / data.DATASETS[source].file).exists()
+    }
     seen = {kind: np.stack([inputs.prepare(one, spec) for one in make(count)]) for kind, make in here.items()}
     return {kind: x[..., 0] for kind, x in seen.items()} if spec.kind == "ink" else seen

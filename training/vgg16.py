@@ -62,8 +62,14 @@ def grown(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
     kept = stratified(dataset.train.y, LAST, run.seed)
     last = replace(dataset, train=Split(dataset.train.x[kept], dataset.train.y[kept]))
     # Gently: copies of a channel learn alike at first, so that each step counts many times.
-    wide = replace(recipe, build=lambda labels: widened(first.model, labels), sides=recipe.sides[-1:], batch=32,
-                   learning_rate=recipe.learning_rate / 200, average=None)
+    wide = replace(
+        recipe,
+        build=lambda labels: widened(first.model, labels),
+        sides=recipe.sides[-1:],
+        batch=32,
+        learning_rate=recipe.learning_rate / 200,
+        average=None,
+    )
     return joined(first, fit.fit(wide, last, replace(run, epochs=1)))
 
 
@@ -100,8 +106,13 @@ def transferred(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
     first = headed(model, recipe, dataset, run)
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(FROZEN)
-    tuned = replace(recipe, build=lambda labels: model, teacher=None, sides=recipe.sides[-1:],
-                    learning_rate=recipe.learning_rate / 10)
+    tuned = replace(
+        recipe,
+        build=lambda labels: model,
+        teacher=None,
+        sides=recipe.sides[-1:],
+        learning_rate=recipe.learning_rate / 10,
+    )
     return joined(first, fit.fit(tuned, dataset, run))
 
 

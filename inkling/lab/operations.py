@@ -183,15 +183,23 @@ def _rotate(picture: np.ndarray, angle: int, fit: str, rim: str) -> np.ndarray:
 
 def _rotate_code(angle: int, fit: str, rim: str) -> str:
     shrink = (
-        "cos, sin = abs(turn[0, :2])",
-        "scale = min(width / (width * cos + height * sin), height / (width * sin + height * cos))",
-        f"turn = cv2.getRotationMatrix2D(middle, {angle}, scale)") if fit == "shrink" else ()
-    return "\n".join((
-        "height, width = picture.shape[:2]",
-        "middle = ((width - 1) / 2, (height - 1) / 2)",
-        f"turn = cv2.getRotationMatrix2D(middle, {angle}, 1)",
-        *shrink,
-        f"picture = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.{RIMS[rim]})"))
+        (
+            "cos, sin = abs(turn[0, :2])",
+            "scale = min(width / (width * cos + height * sin), height / (width * sin + height * cos))",
+            f"turn = cv2.getRotationMatrix2D(middle, {angle}, scale)",
+        )
+        if fit == "shrink"
+        else ()
+    )
+    return "\n".join(
+        (
+            "height, width = picture.shape[:2]",
+            "middle = ((width - 1) / 2, (height - 1) / 2)",
+            f"turn = cv2.getRotationMatrix2D(middle, {angle}, 1)",
+            *shrink,
+            f"picture = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.{RIMS[rim]})",
+        )
+    )
 
 
 def _brightness(picture: np.ndarray, add: int) -> np.ndarray:
@@ -213,64 +221,135 @@ def _contrast_code(percent: int) -> str:
 # ---- The table ----
 
 
-OPERATIONS = {operation.name: operation for operation in (
-    Operation(
-        "canny", "Canny edges",
-        "Draws a thin white line wherever the brightness changes steeply, and leaves all else black.",
-        _canny, _canny_code,
-        (Number("low", "Lower threshold", 0, 50_000, 50, "Less steep than this is no edge.", reach=500),
-         Number("high", "Upper threshold", 0, 50_000, 150,
-                "Steeper than this is an edge; between the two, what touches one.", reach=500),
-         Choice("aperture", "Aperture", {"3": "3 pixels", "5": "5 pixels", "7": "7 pixels"}, "3",
-                "How many pixels the steepness is measured over. 5 and 7 give larger values and need higher "
-                "thresholds, often in the thousands.")),
-        grey=True),
-    Operation(
-        "binary", "Binary threshold",
-        "Makes every pixel brighter than one level white, and all others black.",
-        _binary, _binary_code,
-        (Number("level", "Level", 0, 255, 127, "0 is black, 255 is white."),),
-        grey=True),
-    Operation(
-        "otsu", "Otsu's threshold",
-        "Black or white again, but the level is found by itself: the one that splits the histogram into two groups "
-        "that are each as uniform as they can be.",
-        _otsu, _otsu_code, grey=True),
-    Operation(
-        "adaptive", "Adaptive threshold",
-        "Compares each pixel with those around it, so that shade does not matter.",
-        _adaptive, _adaptive_code,
-        (Choice("around", "Compared with", {"mean": "the mean", "gaussian": "a weighted mean"}, "mean",
-                "Weighted: the nearer a pixel, the more it counts (Gaussian)."),
-         Number("block", "Block size", 3, 255, 31, "How wide the square around each pixel is: an odd number.", step=2,
-                unit="px", reach=99),
-         Number("c", "C", -100, 100, 5, "How much darker than the others a pixel must be to turn black.", reach=40)),
-        grey=True),
-    Operation(
-        "flip", "Horizontal flip",
-        "Mirrors the picture: left becomes right. A cat stays a cat, but a mirrored 3 is no 3.",
-        _flip, _flip_code),
-    Operation(
-        "rotate", "Rotation",
-        "Turns the picture around its middle.",
-        _rotate, _rotate_code,
-        (Number("angle", "Angle", -180, 180, 20, "Above 0 it turns to the left.", unit="°"),
-         Choice("fit", "Size", {"cut": "same size, corners are cut off", "shrink": "smaller, the whole picture stays"},
-                "cut", "What becomes of the corners that would stick out."),
-         Choice("rim", "Beyond the rim", {"edge": "the last pixel again", "mirror": "the picture mirrored",
-                                          "black": "black"}, "edge",
-                "What fills the new corners. Models can be misled by it."))),
-    Operation(
-        "brightness", "Brightness",
-        "Adds the same to every pixel. What passes black or white is lost.",
-        _brightness, _brightness_code,
-        (Number("add", "Add", -255, 255, 40, "Below 0 it gets darker."),)),
-    Operation(
-        "contrast", "Contrast",
-        "Pulls every pixel away from middle grey, or towards it.",
-        _contrast, _contrast_code,
-        (Number("percent", "Contrast", 0, 400, 150, "100 changes nothing, 0 leaves plain grey.", unit="%"),)),
-)}
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation(
+            "canny",
+            "Canny edges",
+            "Draws a thin white line wherever the brightness changes steeply, and leaves all else black.",
+            _canny,
+            _canny_code,
+            (
+                Number("low", "Lower threshold", 0, 50_000, 50, "Less steep than this is no edge.", reach=500),
+                Number(
+                    "high",
+                    "Upper threshold",
+                    0,
+                    50_000,
+                    150,
+                    "Steeper than this is an edge; between the two, what touches one.",
+                    reach=500,
+                ),
+                Choice(
+                    "aperture",
+                    "Aperture",
+                    {"3": "3 pixels", "5": "5 pixels", "7": "7 pixels"},
+                    "3",
+                    "How many pixels the steepness is measured over. 5 and 7 give larger values and need higher "
+                    "thresholds, often in the thousands.",
+                ),
+            ),
+            grey=True,
+        ),
+        Operation(
+            "binary",
+            "Binary threshold",
+            "Makes every pixel brighter than one level white, and all others black.",
+            _binary,
+            _binary_code,
+            (Number("level", "Level", 0, 255, 127, "0 is black, 255 is white."),),
+            grey=True,
+        ),
+        Operation(
+            "otsu",
+            "Otsu's threshold",
+            "Black or white again, but the level is found by itself: the one that splits the histogram into two groups "
+            "that are each as uniform as they can be.",
+            _otsu,
+            _otsu_code,
+            grey=True,
+        ),
+        Operation(
+            "adaptive",
+            "Adaptive threshold",
+            "Compares each pixel with those around it, so that shade does not matter.",
+            _adaptive,
+            _adaptive_code,
+            (
+                Choice(
+                    "around",
+                    "Compared with",
+                    {"mean": "the mean", "gaussian": "a weighted mean"},
+                    "mean",
+                    "Weighted: the nearer a pixel, the more it counts (Gaussian).",
+                ),
+                Number(
+                    "block",
+                    "Block size",
+                    3,
+                    255,
+                    31,
+                    "How wide the square around each pixel is: an odd number.",
+                    step=2,
+                    unit="px",
+                    reach=99,
+                ),
+                Number(
+                    "c", "C", -100, 100, 5, "How much darker than the others a pixel must be to turn black.", reach=40
+                ),
+            ),
+            grey=True,
+        ),
+        Operation(
+            "flip",
+            "Horizontal flip",
+            "Mirrors the picture: left becomes right. A cat stays a cat, but a mirrored 3 is no 3.",
+            _flip,
+            _flip_code,
+        ),
+        Operation(
+            "rotate",
+            "Rotation",
+            "Turns the picture around its middle.",
+            _rotate,
+            _rotate_code,
+            (
+                Number("angle", "Angle", -180, 180, 20, "Above 0 it turns to the left.", unit="°"),
+                Choice(
+                    "fit",
+                    "Size",
+                    {"cut": "same size, corners are cut off", "shrink": "smaller, the whole picture stays"},
+                    "cut",
+                    "What becomes of the corners that would stick out.",
+                ),
+                Choice(
+                    "rim",
+                    "Beyond the rim",
+                    {"edge": "the last pixel again", "mirror": "the picture mirrored", "black": "black"},
+                    "edge",
+                    "What fills the new corners. Models can be misled by it.",
+                ),
+            ),
+        ),
+        Operation(
+            "brightness",
+            "Brightness",
+            "Adds the same to every pixel. What passes black or white is lost.",
+            _brightness,
+            _brightness_code,
+            (Number("add", "Add", -255, 255, 40, "Below 0 it gets darker."),),
+        ),
+        Operation(
+            "contrast",
+            "Contrast",
+            "Pulls every pixel away from middle grey, or towards it.",
+            _contrast,
+            _contrast_code,
+            (Number("percent", "Contrast", 0, 400, 150, "100 changes nothing, 0 leaves plain grey.", unit="%"),),
+        ),
+    )
+}
 
 
 # ---- A chain of steps ----
@@ -347,8 +426,9 @@ def read(names: Sequence[str], settings: Mapping[str, str]) -> tuple[list[Step],
 
 def written(steps: Sequence[Step]) -> dict[str, str | list[str]]:
     """What `read` takes back, for an address: `step` (a list) and the settings; no steps are one empty name."""
-    settings = {f"{number}.{name}": str(value) for number, step in enumerate(steps, 1)
-                for name, value in step.values.items()}
+    settings = {
+        f"{number}.{name}": str(value) for number, step in enumerate(steps, 1) for name, value in step.values.items()
+    }
     return {"step": [step.operation.name for step in steps] or [""]} | settings
 
 
@@ -389,16 +469,20 @@ def _step(operation: Operation, given: Mapping[str, str], problems: list[BadStep
     for name in given:
         if name not in names:
             reason = "setting" if names else "no settings"
-            problems.append(BadStep(reason, {"operation": operation.title, "got": _shown(name),
-                                             "options": ", ".join(names)}))
+            problems.append(
+                BadStep(reason, {"operation": operation.title, "got": _shown(name), "options": ", ".join(names)})
+            )
     values = {}
     for parameter in operation.parameters:
         text = given.get(parameter.name, str(parameter.default))
         value = parameter.read(text)
         if value is None:
             reason, accepted = parameter.accepts()
-            problems.append(BadStep(reason, accepted | {
-                "operation": operation.title, "setting": parameter.title, "got": _shown(text)}))
+            problems.append(
+                BadStep(
+                    reason, accepted | {"operation": operation.title, "setting": parameter.title, "got": _shown(text)}
+                )
+            )
         values[parameter.name] = parameter.default if value is None else value
     return operation.step(**values)
 
@@ -435,9 +519,17 @@ def data_url(picture: np.ndarray, most: int) -> str:
     for quality in QUALITIES:
         if data and len(data) <= most:
             break
-        kind, data = "jpeg", _encoded(
-            ".jpg", picture, cv2.IMWRITE_JPEG_QUALITY, quality,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+        kind, data = (
+            "jpeg",
+            _encoded(
+                ".jpg",
+                picture,
+                cv2.IMWRITE_JPEG_QUALITY,
+                quality,
+                cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+                cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+            ),
+        )
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
@@ -464,8 +556,12 @@ def histogram(picture: np.ndarray) -> Histogram:
     """Of the grey picture."""
     grey = as_grey(picture)
     counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel() / grey.size
-    return Histogram(tuple(counts.reshape(BINS, -1).sum(axis=1).tolist()), float(counts @ np.arange(256)),
-                     float(counts[0]), float(counts[255]))
+    return Histogram(
+        tuple(counts.reshape(BINS, -1).sum(axis=1).tolist()),
+        float(counts @ np.arange(256)),
+        float(counts[0]),
+        float(counts[255]),
+    )
 
 
 @cache
@@ -476,9 +572,11 @@ def sample() -> np.ndarray:
     picture = np.vstack([sky, sea])[:, None].repeat(480, axis=1).round().astype(np.uint8)
     cv2.circle(picture, (400, 80), 36, (255, 226, 120), -1, cv2.LINE_AA)
     cv2.line(picture, (235, 235), (235, 50), (80, 55, 45), 7, cv2.LINE_AA)
-    for corners, colour in (([(110, 235), (370, 235), (325, 295), (150, 295)], (105, 35, 35)),
-                            ([(247, 62), (247, 222), (350, 222)], (250, 248, 240)),
-                            ([(224, 90), (224, 222), (140, 222)], (250, 244, 226))):
+    for corners, colour in (
+        ([(110, 235), (370, 235), (325, 295), (150, 295)], (105, 35, 35)),
+        ([(247, 62), (247, 222), (350, 222)], (250, 248, 240)),
+        ([(224, 90), (224, 222), (140, 222)], (250, 244, 226)),
+    ):
         cv2.fillPoly(picture, [np.array(corners, np.int32)], colour, cv2.LINE_AA)
     picture.flags.writeable = False
     return picture

@@ -36,12 +36,14 @@ CANVAS_TYPES = {name: MEDIA_TYPES[name] for name in ("image/png", "image/jpeg", 
 BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
 
 
 class Still(NamedTuple):
@@ -75,16 +77,16 @@ class Job(NamedTuple):
     max_frames: int
 
 
-
-
-
-
 class TooCostly(Problem):
     """Decoding takes more time or memory than it may."""
 
     def __init__(self, kind: str):
-        super().__init__("too-large", "Decoding this picture takes more time or memory than one may take; a smaller "
-                                      f"one is needed, or one saved as JPEG. Received: {kind}", kind)
+        super().__init__(
+            "too-large",
+            "Decoding this picture takes more time or memory than one may take; a smaller "
+            f"one is needed, or one saved as JPEG. Received: {kind}",
+            kind,
+        )
 
 
 class Deadline:
@@ -126,16 +128,13 @@ class Deadline:
 
 
 def _late() -> Problem:
-    return Problem("late", "Waiting, or the pictures before it, took most of the time that one request has. "
-                            "Send it in another one.")
+    return Problem(
+        "late",
+        "Waiting, or the pictures before it, took most of the time that one request has. Send it in another one.",
+    )
 
 
-
-
-
-
-def read_file(data: bytes | None, filename: str | None, settings: Settings,
-              at_least: int = 1024) -> Image.Image:
+def read_file(data: bytes | None, filename: str | None, settings: Settings, at_least: int = 1024) -> Image.Image:
     """Reads an uploaded file, whose name's extension and bytes must agree.
 
     Args:
@@ -195,8 +194,9 @@ def _extension(filename: str | None) -> str:
     base = re.split(r"[/\\]", filename)[-1]
     extension = base.rpartition(".")[2].lower() if "." in base else ""
     if extension not in EXTENSIONS:
-        raise Problem("extension", f"The name must end in one of {', '.join(EXTENSIONS)}. "
-                                    f"Received: {shorten(base)}", base)
+        raise Problem(
+            "extension", f"The name must end in one of {', '.join(EXTENSIONS)}. Received: {shorten(base)}", base
+        )
     return extension
 
 
@@ -208,8 +208,12 @@ def _read_data_url(text: object, types: dict[str, str], settings: Settings, at_l
         raise Problem("empty", "The data URL holds no bytes after its comma.", head)
     media_type = re.fullmatch(r"data:([a-z/+-]+);base64", head.lower())
     if not comma or media_type is None or media_type[1] not in types:
-        raise Problem("not-an-image", f"A data URL must begin with data:TYPE;base64, where TYPE is one of "
-                                       f"{', '.join(types)}. Received: {shorten(head)}", head)
+        raise Problem(
+            "not-an-image",
+            f"A data URL must begin with data:TYPE;base64, where TYPE is one of "
+            f"{', '.join(types)}. Received: {shorten(head)}",
+            head,
+        )
     declared = media_type[1]
     data = _decode(payload, settings)
     return _read(data, {types[declared]}, f"data URL says {declared}", settings, at_least)
@@ -219,14 +223,18 @@ def _decode(text: object, settings: Settings) -> bytes:
     if text is None or text == "":
         raise Problem("missing", "No picture was received. Send it as base64.")
     if not isinstance(text, str):
-        raise Problem("not-an-image", f"The picture must be a string. Received: {type(text).__name__}",
-                       type(text).__name__)
+        raise Problem(
+            "not-an-image", f"The picture must be a string. Received: {type(text).__name__}", type(text).__name__
+        )
     _check_bytes(len(text) // 4 * 3 - text.count("=", len(text) - 2), settings)
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:
-        raise Problem("not-an-image", f"The picture must be plain base64 without spaces or line breaks. "
-                                       f"Received: {shorten(text)}", text) from error
+        raise Problem(
+            "not-an-image",
+            f"The picture must be plain base64 without spaces or line breaks. Received: {shorten(text)}",
+            text,
+        ) from error
 
 
 def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_least: int) -> Image.Image:
@@ -236,14 +244,22 @@ def _read(data: bytes, accepted: set[str], claim: str, settings: Settings, at_le
     _check_bytes(len(data), settings)
     kind = _sniff(data)
     if kind is None:
-        raise Problem("not-an-image", f"The contents are none of {', '.join(KINDS)}. "
-                                       f"They begin with: {data[:8].hex(' ')}")
+        raise Problem(
+            "not-an-image", f"The contents are none of {', '.join(KINDS)}. They begin with: {data[:8].hex(' ')}"
+        )
     if kind not in accepted:
         raise Problem("mismatch", f"The {claim}, but the contents are {kind}. They must agree.", kind)
     with _reasons(kind, settings.max_pixels):
         still = STILLS[kind](data, settings.max_frames) if kind in STILLS else Still(data, None)
-        job = Job(kind, still.frames, at_least, settings.decode_seconds, settings.request_seconds,
-                  settings.max_pixels, settings.max_frames)
+        job = Job(
+            kind,
+            still.frames,
+            at_least,
+            settings.decode_seconds,
+            settings.request_seconds,
+            settings.max_pixels,
+            settings.max_frames,
+        )
         return decode(still.data, job) if still.plain else _decode_elsewhere(still.data, job, settings)
 
 
@@ -293,8 +309,9 @@ def _decode_elsewhere(data: bytes, job: Job, settings: Settings) -> Image.Image:
         answer, pixels = sandbox.pool(settings.decode_memory).ask(job._asdict(), data)
     except sandbox.Ended as error:
         if error.late:
-            raise Problem("late", "There was too much to do to decode this picture in time. "
-                                   "Try again in a few seconds.") from error
+            raise Problem(
+                "late", "There was too much to do to decode this picture in time. Try again in a few seconds."
+            ) from error
         raise TooCostly(job.kind) if error.overrun else _damaged(job.kind) from error
     except OSError as error:
         raise Problem("busy", "The machine has no room for another decoder. Try again in a few seconds.") from error
@@ -316,18 +333,20 @@ def picture_of(answer: dict, pixels: bytes | memoryview) -> Image.Image:
     return Image.frombytes("RGB", answer["size"], pixels)
 
 
-
-
 def _check_bytes(count: int, settings: Settings) -> None:
     if count > settings.max_bytes:
-        raise Problem("too-large", f"A picture may have {settings.max_bytes} bytes "
-                                    f"({megabytes(settings.max_bytes)} MB). Received: {count} bytes",
-                       f"{count} bytes")
+        raise Problem(
+            "too-large",
+            f"A picture may have {settings.max_bytes} bytes "
+            f"({megabytes(settings.max_bytes)} MB). Received: {count} bytes",
+            f"{count} bytes",
+        )
 
 
 def _too_many_pixels(received: str, most: int) -> Problem:
-    return Problem("too-many-pixels", f"A picture may have {most} pixels, width times height. "
-                                       f"Received: {received}", received)
+    return Problem(
+        "too-many-pixels", f"A picture may have {most} pixels, width times height. Received: {received}", received
+    )
 
 
 def _check_pixels(size: tuple[int, int], job: Job) -> None:
@@ -338,8 +357,11 @@ def _check_pixels(size: tuple[int, int], job: Job) -> None:
 
 def _check_frames(frames: int, job: Job) -> None:
     if frames > job.max_frames:
-        raise Problem("animated-too-long", f"An animation may have {job.max_frames} frames. "
-                                            f"Received: {frames} or more", f"{frames} or more frames")
+        raise Problem(
+            "animated-too-long",
+            f"An animation may have {job.max_frames} frames. Received: {frames} or more",
+            f"{frames} or more frames",
+        )
 
 
 def _damaged(kind: str) -> Problem:
@@ -348,8 +370,12 @@ def _damaged(kind: str) -> Problem:
 
 def _sniff(data: bytes) -> str | None:
     """The format that the first bytes announce, if it is one of ours."""
-    for start, kind in ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"),
-                        (b"GIF89a", "GIF")):
+    for start, kind in (
+        (b"\xff\xd8\xff", "JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        (b"GIF87a", "GIF"),
+        (b"GIF89a", "GIF"),
+    ):
         if data.startswith(start):
             return kind
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADERS:
@@ -515,8 +541,11 @@ def _still_bmp(data: bytes, most: int) -> Still:
         Problem: it is.
     """
     if len(data) > RLE_BYTES and data[14] >= 40 and int.from_bytes(data[30:34], "little") in (1, 2):
-        raise Problem("too-large", f"A run-length coded BMP may have {RLE_BYTES} bytes; save it as PNG. "
-                                    f"Received: {len(data)} bytes", f"{len(data)} bytes")
+        raise Problem(
+            "too-large",
+            f"A run-length coded BMP may have {RLE_BYTES} bytes; save it as PNG. Received: {len(data)} bytes",
+            f"{len(data)} bytes",
+        )
     return Still(data)
 
 
@@ -527,5 +556,8 @@ JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # each says how a pictu
 JPEG_HEAD = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE} - {0xC8}  # all that encoders write
 JPEG_DROPPED = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # keeps JFIF and Adobe's colour model
 STILLS: dict[str, Callable[[bytes, int], Still]] = {
-    "GIF": _still_gif, "PNG": _still_png, "JPEG": _still_jpeg, "BMP": _still_bmp,
+    "GIF": _still_gif,
+    "PNG": _still_png,
+    "JPEG": _still_jpeg,
+    "BMP": _still_bmp,
 }

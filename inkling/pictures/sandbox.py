@@ -58,8 +58,14 @@ class Helper:
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "inkling.pictures.sandboxed", str(theirs.fileno()), str(megabytes)],
-                cwd=ROOT, env=_environment(), pass_fds=[theirs.fileno()], process_group=0,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                cwd=ROOT,
+                env=_environment(),
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
     def lives(self) -> bool:
         return self.process.poll() is None
@@ -141,5 +147,5 @@ def pool(megabytes: int) -> Pool:
 def _environment() -> dict[str, str]:
     """Ours without the settings, some of which are secret; with one heap for all threads, which saves memory."""
     return {name: value for name, value in os.environ.items() if not name.startswith("INKLING_")} | {
-        "MALLOC_ARENA_MAX": "1"}
-
+        "MALLOC_ARENA_MAX": "1"
+    }

@@ -36,8 +36,11 @@ def main(line: Connection, megabytes: int) -> None:
 def _confine(megabytes: int) -> None:
     with suppress(OSError):  # where there is no such file, or it may not be written
         Path("/proc/self/oom_score_adj").write_text("1000")
-    for limit, most in ((resource.RLIMIT_DATA, megabytes * 2**20), (resource.RLIMIT_FSIZE, 0),
-                        (resource.RLIMIT_CORE, 0)):
+    for limit, most in (
+        (resource.RLIMIT_DATA, megabytes * 2**20),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
         allowed = resource.getrlimit(limit)[1]
         most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
         resource.setrlimit(limit, (most, most))

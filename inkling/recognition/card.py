@@ -39,8 +39,7 @@ class InputSpec(Card):
             raise ValueError(f"a photo has 3 channels. Received: {self.channels}")
         if self.kind == "ink" and (self.width, self.height, self.channels) != (28, 28, 1):
             raise ValueError(
-                "ink is 28 x 28 with one channel. "
-                f"Received: {self.width} x {self.height} with {self.channels}"
+                f"ink is 28 x 28 with one channel. Received: {self.width} x {self.height} with {self.channels}"
             )
         return self
 

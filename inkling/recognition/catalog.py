@@ -14,28 +14,6 @@ TASKS = {
 }
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 @dataclass(frozen=True)
 class Model:
     """A model that can be served: its card and the folder that holds its files."""
@@ -63,17 +41,14 @@ class Catalog:
         """
         groups = []
         for task, title in TASKS.items():
-            cards = [card for card in self
-                     if card.task == task and kind in (None, card.input.kind) and card.name not in without]
+            cards = [
+                card
+                for card in self
+                if card.task == task and kind in (None, card.input.kind) and card.name not in without
+            ]
             if cards:
                 groups.append((title, sorted(cards, key=lambda card: -(card.metrics.accuracy if card.metrics else 0))))
         return groups
-
-
-
-
-
-
 
 
 def check_file(model: Model, name: str) -> Path:

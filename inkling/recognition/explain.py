@@ -121,8 +121,11 @@ class Explanation:
         return file.getvalue()
 
 
-PLACE_NAMES = (("upper-left", "top", "upper-right"), ("left", "middle", "right"),
-               ("lower-left", "bottom", "lower-right"))
+PLACE_NAMES = (
+    ("upper-left", "top", "upper-right"),
+    ("left", "middle", "right"),
+    ("lower-left", "bottom", "lower-right"),
+)
 
 
 def read(file: Path | BinaryIO) -> Explanation:
@@ -144,8 +147,9 @@ class Explainer:
         self._fastest: dict[str, float] = {}  # model -> milliseconds for one picture, in the best case seen
         self._hasty: set[str] = set()  # models that are too slow unless they hurry
 
-    def explain(self, classifier: Classifier, image: Image.Image, name: str, label: str | None = None,
-                seconds: float = -1) -> Explanation:
+    def explain(
+        self, classifier: Classifier, image: Image.Image, name: str, label: str | None = None, seconds: float = -1
+    ) -> Explanation:
         """Why a model gives a picture its answer; all that is hidden goes in one call.
 
         Args:
@@ -183,8 +187,14 @@ class Explainer:
         confidence = 1 - _doubt(said, label)
         drops = np.reshape([_doubt(other, label) - _doubt(whole, label) for other in others], (parts, parts))
         drops = drops.clip(confidence - 1, confidence)  # what hurries may say a little more
-        return Explanation(name, label, confidence, tuple(map(tuple, drops.round(6).tolist())),
-                           inputs.field(image, card.input), round((time.perf_counter() - start) * 1e3, 3))
+        return Explanation(
+            name,
+            label,
+            confidence,
+            tuple(map(tuple, drops.round(6).tolist())),
+            inputs.field(image, card.input),
+            round((time.perf_counter() - start) * 1e3, 3),
+        )
 
     def _parts(self, classifier: Classifier, picture: Prepared, card: ModelCard) -> int:
         """The finest grid that is fast enough here and now; the coarsest where none is.
@@ -260,6 +270,7 @@ def _trials(classifier: Classifier, picture: Prepared, name: str, hasty: bool = 
 
 def _doubt(answer: Prediction, label: str) -> float:
     """The probability of all other labels: where an answer is sure, it is finer than one less the label's own."""
-    others = [probability for other, probability in zip(answer.labels, answer.probabilities, strict=True)
-              if other != label]
+    others = [
+        probability for other, probability in zip(answer.labels, answer.probabilities, strict=True) if other != label
+    ]
     return float(np.sum(others, dtype=np.float64))

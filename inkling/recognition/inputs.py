@@ -208,8 +208,10 @@ def box(array: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
     """Rows and columns of uint8 [h, w] or [h, w, c] that hold all that is not 0, and a margin around it."""
     depth = array[0, 0].size
     left, top, width, height = cv2.boundingRect(array.reshape(len(array), -1))
-    return (slice(max(0, top - margin), top + height + margin),
-            slice(max(0, left // depth - margin), (left + width - 1) // depth + 1 + margin))
+    return (
+        slice(max(0, top - margin), top + height + margin),
+        slice(max(0, left // depth - margin), (left + width - 1) // depth + 1 + margin),
+    )
 
 
 def ink_on_uneven(pixels: np.ndarray) -> np.ndarray:

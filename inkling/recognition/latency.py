@@ -33,7 +33,8 @@ class Stopwatch:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._measure, args=(classifier, delay), name="stopwatch", daemon=True)
+                    target=self._measure, args=(classifier, delay), name="stopwatch", daemon=True
+                )
                 self._thread.start()
                 # A thread inside a model while the interpreter goes away would crash it.
                 atexit.register(self.stop)

@@ -132,12 +132,14 @@ class Classifier:
         try:
             seen = inputs.prepare(image, card.input)
         except inputs.BlankDrawing as error:
-            raise Problem("blank", "There is nothing drawn in this picture: every part of it looks like paper."
-                           ) from error
+            raise Problem(
+                "blank", "There is nothing drawn in this picture: every part of it looks like paper."
+            ) from error
         return Prepared(seen, round((time.perf_counter() - start) * 1e3, 3))
 
-    def answer(self, pictures: Sequence[Prepared | Problem], name: str, hasty: bool = False
-               ) -> list[Prediction | Problem]:
+    def answer(
+        self, pictures: Sequence[Prepared | Problem], name: str, hasty: bool = False
+    ) -> list[Prediction | Problem]:
         """Classifies prepared pictures together.
 
         Args:
@@ -156,9 +158,20 @@ class Classifier:
         infer = round((time.perf_counter() - start) * 1e3 / len(prepared), 3)
         familiarity = [None] * len(prepared) if answer.familiarity is None else answer.familiarity.tolist()
         rows = zip(prepared, runtimes.tempered(answer.probabilities, card.temperature), familiarity, strict=True)
-        predictions = (Prediction(name, card.task, card.labels, probabilities, card.threshold, picture.seen,
-                                  {"prepare": picture.milliseconds, "infer": infer}, familiar, card.familiar)
-                       for picture, probabilities, familiar in rows)
+        predictions = (
+            Prediction(
+                name,
+                card.task,
+                card.labels,
+                probabilities,
+                card.threshold,
+                picture.seen,
+                {"prepare": picture.milliseconds, "infer": infer},
+                familiar,
+                card.familiar,
+            )
+            for picture, probabilities, familiar in rows
+        )
         return [next(predictions) if isinstance(picture, Prepared) else picture for picture in pictures]
 
     def classify_one(self, image: Image.Image, name: str) -> Prediction:
@@ -194,8 +207,9 @@ class Classifier:
             try:
                 network = runtimes.open_layers(self.catalog.models[name], self._threads)
             except ValueError as error:  # its file is another by now; what was opened before goes on answering
-                raise Problem("model-unavailable", f"The model {name!r} cannot be opened anew: {error}.",
-                               name[:40]) from error
+                raise Problem(
+                    "model-unavailable", f"The model {name!r} cannot be opened anew: {error}.", name[:40]
+                ) from error
             seen = inputs.scale(picture.seen[None], card.input.scaling)
             return [maps[0] for maps in network(seen)] if network else []
 

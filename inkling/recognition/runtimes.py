@@ -64,8 +64,10 @@ class Runtime(Answering):
         except (RuntimeError, TypeError) as error:  # OpenVINO's, and TensorFlow's
             raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
         except IndexError as error:
-            raise ValueError("the network must answer a row of labels for each picture, and a row of one as second "
-                             f"output if it has one. Received: {error}") from error
+            raise ValueError(
+                "the network must answer a row of labels for each picture, and a row of one as second "
+                f"output if it has one. Received: {error}"
+            ) from error
         if answer.shape != (1, labels):
             raise ValueError(f"the network must answer {labels} labels. Received: {answer.shape[-1]}")
         if not (answer.min() >= 0 and abs(answer.sum() - 1) < 1e-2):  # not-a-number is refused too
@@ -166,8 +168,6 @@ def open_openvino(model: Model, threads: int = 0, precision: str = "f32") -> Ope
     except RuntimeError as error:
         raise ValueError(f"model.onnx cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
     return OpenVINORuntime(network, model.card)
-
-
 
 
 def openvino():

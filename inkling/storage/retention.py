@@ -87,8 +87,9 @@ def _prune(store: Store, settings: Settings, careful: bool, ages: bool) -> Prune
     if ages:
         _mend_dates(store, today)
     with store.session() as session:  # before the folder: a row's files are there before it is
-        rows = session.execute(sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said"))
-                               .order_by(Row.created, Row.id)).all()
+        rows = session.execute(
+            sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said")).order_by(Row.created, Row.id)
+        ).all()
     # A quota's worth of small results are hundreds of thousands: of each file no more is held than is needed.
     sizes, strays = dict.fromkeys((row.id for row in rows), 0), []
     bare = set(sizes)
@@ -112,8 +113,11 @@ def _prune(store: Store, settings: Settings, careful: bool, ages: bool) -> Prune
         del sizes[id]
     empty = _empty(store, today)
     pages = _pages(store, sizes)
-    crowded = _beyond({id: size + pages[id] for id, size in sizes.items()},
-                      store.database_bytes() - pages.total(), settings.quota_mb * 2**20)
+    crowded = _beyond(
+        {id: size + pages[id] for id, size in sizes.items()},
+        store.database_bytes() - pages.total(),
+        settings.quota_mb * 2**20,
+    )
     _remove(store, crowded)
     if crowded:  # pages from before what stays have no picture any more
         stay = sizes.keys() - set(crowded)
@@ -145,8 +149,14 @@ def _files(folder: Path) -> Iterator[File]:
                     stat = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:  # deleted meanwhile
                     continue
-                yield File(entry.path, picture and picture[1], bool(picture) and entry.name.count(".") == 1,
-                           stat.st_size, max(stat.st_size, 512 * stat.st_blocks), stat.st_mtime)
+                yield File(
+                    entry.path,
+                    picture and picture[1],
+                    bool(picture) and entry.name.count(".") == 1,
+                    stat.st_size,
+                    max(stat.st_size, 512 * stat.st_blocks),
+                    stat.st_mtime,
+                )
 
 
 def _beyond(sizes: dict[str, int], database: int, quota: int) -> list[str]:
@@ -179,7 +189,7 @@ def _pages(store: Store, sizes: dict[str, int]) -> Counter[str]:
 
 def _remove(store: Store, ids: Sequence[str]) -> None:
     for start in range(0, len(ids), AT_ONCE):
-        store.delete(*ids[start:start + AT_ONCE])
+        store.delete(*ids[start : start + AT_ONCE])
 
 
 def _empty(store: Store, today: datetime) -> int:
@@ -188,10 +198,11 @@ def _empty(store: Store, today: datetime) -> int:
         old = set(session.scalars(sa.select(BatchRow.id).where(BatchRow.created < today - EMPTY)))
         kept = set(session.scalars(sa.select(Row.id)))  # after the pages, whose results are there before them
         pages = session.execute(sa.select(BatchRow.id, BatchRow.entries), execution_options=PIECEMEAL)
-        empty = [page.id for page in pages if page.id in old and not any(
-            entry["result"] in kept for entry in page.entries)]
+        empty = [
+            page.id for page in pages if page.id in old and not any(entry["result"] in kept for entry in page.entries)
+        ]
         for start in range(0, len(empty), AT_ONCE):
-            session.execute(sa.delete(BatchRow).where(BatchRow.id.in_(empty[start:start + AT_ONCE])))
+            session.execute(sa.delete(BatchRow).where(BatchRow.id.in_(empty[start : start + AT_ONCE])))
     return len(empty)
 
 

@@ -178,8 +178,14 @@ class Store:
         with _told(), Session(self._engine) as session, session.begin():
             yield session
 
-    def add(self, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict[str, float],
-            batch: str | None = None) -> str:
+    def add(
+        self,
+        image: Image.Image,
+        prediction: Prediction,
+        kind: str,
+        milliseconds: dict[str, float],
+        batch: str | None = None,
+    ) -> str:
         """Keeps a picture and its answer; returns the result's id.
 
         Files are written first and whole (temporary name, then rename): a row never points to half a picture.
@@ -309,8 +315,7 @@ class Store:
         if not self._settings.sqlalchemy_url.startswith("sqlite"):
             return [0, 0, 0]
         with self.session() as session:
-            return [session.scalar(sa.text(f"PRAGMA {name}"))
-                    for name in ("page_count", "freelist_count", "page_size")]
+            return [session.scalar(sa.text(f"PRAGMA {name}")) for name in ("page_count", "freelist_count", "page_size")]
 
     def _file(self, id: str, kind: str) -> Path:
         return self._settings.pictures / (f"{id}.jpg" if kind == "photo" else f"{id}.png")
@@ -355,17 +360,34 @@ def data_url(image: Image.Image, kind: str, side: int = LARGEST) -> str:
 
 def _row(id: str, prediction: Prediction, kind: str, milliseconds: dict[str, float], batch: str | None = None) -> Row:
     return Row(
-        id=id, created=now(), kind=kind, model=prediction.model, batch=batch,
-        task=prediction.task, sure=prediction.sure, wording=prediction.wording, milliseconds=milliseconds,
-        predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()])
+        id=id,
+        created=now(),
+        kind=kind,
+        model=prediction.model,
+        batch=batch,
+        task=prediction.task,
+        sure=prediction.sure,
+        wording=prediction.wording,
+        milliseconds=milliseconds,
+        predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()],
+    )
 
 
 def _result(row: Row) -> Result:
     ranked = [(label, probability) for label, probability in row.predictions]
     return Result(
-        id=row.id, created=row.created.replace(tzinfo=UTC), kind=row.kind, model=row.model, task=row.task,
-        sure=row.sure, wording=row.wording or wording(ranked[0][1], row.sure), predictions=ranked,
-        milliseconds=row.milliseconds, correction=row.correction, batch=row.batch)
+        id=row.id,
+        created=row.created.replace(tzinfo=UTC),
+        kind=row.kind,
+        model=row.model,
+        task=row.task,
+        sure=row.sure,
+        wording=row.wording or wording(ranked[0][1], row.sure),
+        predictions=ranked,
+        milliseconds=row.milliseconds,
+        correction=row.correction,
+        batch=row.batch,
+    )
 
 
 def _add_columns(engine: sa.Engine) -> None:

@@ -50,8 +50,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False
     store = Store(settings)
     app.extensions["inkling"] = Inkling(
-        settings, Classifier(read_catalog(settings.models), settings), store, Batches(store, settings),
-        Housekeeper(store, settings), Gate(settings))
+        settings,
+        Classifier(read_catalog(settings.models), settings),
+        store,
+        Batches(store, settings),
+        Housekeeper(store, settings),
+        Gate(settings),
+    )
     accesslog.init_app(app)  # first, for it times the rest
     headers.init_app(app)
     bodies.init_app(app, settings)
@@ -68,4 +73,3 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.cli.add_command(cli.corrections)
     app.cli.add_command(cli.prune)
     return app
-

@@ -67,24 +67,42 @@ def speed(models: Sequence[tuple[str, float, float]]) -> Chart | None:
     exponents = [math.log10(max(milliseconds, 1e-3)) for _, milliseconds, _ in models]
     low, high = math.floor(min(exponents) - 0.1), math.ceil(max(exponents) + 0.1)
     bottom, top, step = _accuracies([accuracy for *_, accuracy in models])
-    places = [(_across((exponent - low) / (high - low)), _up((accuracy * 1000 - bottom) / (top - bottom)), title)
-              for exponent, (title, _, accuracy) in zip(exponents, models, strict=True)]
+    places = [
+        (_across((exponent - low) / (high - low)), _up((accuracy * 1000 - bottom) / (top - bottom)), title)
+        for exponent, (title, _, accuracy) in zip(exponents, models, strict=True)
+    ]
     return Chart(
         across=tuple(Tick(_across((power - low) / (high - low)), f"{10.0**power:g}") for power in range(low, high + 1)),
-        up=tuple(Tick(_up((mark - bottom) / (top - bottom)), f"{mark / 10:.{int(step < 10)}f}%")
-                 for mark in range(bottom, top + 1, step)),
-        dots=_named(places))
+        up=tuple(
+            Tick(_up((mark - bottom) / (top - bottom)), f"{mark / 10:.{int(step < 10)}f}%")
+            for mark in range(bottom, top + 1, step)
+        ),
+        dots=_named(places),
+    )
 
 
 def calibration(bins: Sequence[Bin]) -> Chart | None:
     """How often right (up) against how sure (across), a bar for each range that has answers; None without any."""
     bars = tuple(
-        Bar(round(_across(i / len(bins)) + 1, 1), _up(one.accuracy), round((RIGHT - LEFT) / len(bins) - 2, 1),
-            round(BOTTOM - _up(one.accuracy), 1))
-        for i, one in enumerate(bins) if one.count)
+        Bar(
+            round(_across(i / len(bins)) + 1, 1),
+            _up(one.accuracy),
+            round((RIGHT - LEFT) / len(bins) - 2, 1),
+            round(BOTTOM - _up(one.accuracy), 1),
+        )
+        for i, one in enumerate(bins)
+        if one.count
+    )
     percents = [(share / 100, f"{share}%") for share in range(0, 101, 25)]
-    return Chart(across=tuple(Tick(_across(share), text) for share, text in percents),
-                 up=tuple(Tick(_up(share), text) for share, text in percents), bars=bars) if bars else None
+    return (
+        Chart(
+            across=tuple(Tick(_across(share), text) for share, text in percents),
+            up=tuple(Tick(_up(share), text) for share, text in percents),
+            bars=bars,
+        )
+        if bars
+        else None
+    )
 
 
 def histogram(shares: Sequence[float]) -> Chart:
@@ -99,13 +117,18 @@ def histogram(shares: Sequence[float]) -> Chart:
     # A share of one pixel is still to be seen.
     heights = [max(1, share / full * (bottom - top)) if share else 0 for share in shares]
     return Chart(
-        across=tuple(Tick(round(left + level / 255 * (right - left), 1), str(level))
-                     for level in (0, 64, 128, 192, 255)),
-        up=tuple(Tick(round(bottom - part * (bottom - top), 1), f"{full * part * 100:g}%")
-                 for part in (0, 0.5, 1)),
-        bars=tuple(Bar(round(left + i * width, 1), round(bottom - height, 1), round(width - 0.5, 1), round(height, 1))
-                   for i, height in enumerate(heights) if height),
-        frame=HISTOGRAM, size=(WIDTH, 186))
+        across=tuple(
+            Tick(round(left + level / 255 * (right - left), 1), str(level)) for level in (0, 64, 128, 192, 255)
+        ),
+        up=tuple(Tick(round(bottom - part * (bottom - top), 1), f"{full * part * 100:g}%") for part in (0, 0.5, 1)),
+        bars=tuple(
+            Bar(round(left + i * width, 1), round(bottom - height, 1), round(width - 0.5, 1), round(height, 1))
+            for i, height in enumerate(heights)
+            if height
+        ),
+        frame=HISTOGRAM,
+        size=(WIDTH, 186),
+    )
 
 
 def _accuracies(values: Sequence[float]) -> tuple[int, int, int]:
@@ -126,8 +149,10 @@ def _named(places: Sequence[tuple[float, float, str]]) -> tuple[Dot, ...]:
         dots.append((x, y, name, last))
     excess = max(0, last - (BOTTOM - 4))
     left = (LEFT + RIGHT) / 2
-    return tuple(Dot(x, y, name, x + 9 if x <= left else x - 9, round(name_y - excess, 1),
-                     "start" if x <= left else "end") for x, y, name, name_y in dots)
+    return tuple(
+        Dot(x, y, name, x + 9 if x <= left else x - 9, round(name_y - excess, 1), "start" if x <= left else "end")
+        for x, y, name, name_y in dots
+    )
 
 
 def _across(share: float) -> float:

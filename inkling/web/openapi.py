@@ -14,16 +14,31 @@ EXAMPLE = "curl -F image=@cat.jpg '{base_url}/api/predict?model=cats-dogs-cnn'"
 # Reasons beside those of a picture: the names of HTTP's own statuses.
 OTHERS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
 
-MODEL = {"name": "model", "in": "query", "required": True, "schema": {"type": "string"},
-         "description": "a name from /api/models"}
+MODEL = {
+    "name": "model",
+    "in": "query",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "a name from /api/models",
+}
 
 
 def document(settings: Settings) -> dict:
     """The whole document."""
     _, definitions = models_json_schema(
-        [(shape, "serialization") for shape in
-         (schemas.Result, schemas.Results, schemas.Explanation, schemas.Problem, schemas.PictureBody, schemas.Models)],
-        ref_template=REF)
+        [
+            (shape, "serialization")
+            for shape in (
+                schemas.Result,
+                schemas.Results,
+                schemas.Explanation,
+                schemas.Problem,
+                schemas.PictureBody,
+                schemas.Models,
+            )
+        ],
+        ref_template=REF,
+    )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -51,8 +66,12 @@ def _models() -> dict:
 
 def _predict(settings: Settings) -> dict:
     pictures = {"type": "array", "items": _picture(settings), "minItems": 1, "maxItems": settings.max_batch}
-    top = {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1, "default": 5},
-           "description": "how many labels to answer, most likely first"}
+    top = {
+        "name": "top",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "default": 5},
+        "description": "how many labels to answer, most likely first",
+    }
     return {
         "operationId": "predict",
         "summary": "Says what is in a picture.",
@@ -62,8 +81,14 @@ def _predict(settings: Settings) -> dict:
         "parameters": [MODEL, top],
         "requestBody": _body(pictures),
         "responses": {
-            "200": {"description": "The answer.", "content": {"application/json": {"schema": {
-                "oneOf": [{"$ref": REF.format(model=name)} for name in ("Result", "Results")]}}}},
+            "200": {
+                "description": "The answer.",
+                "content": {
+                    "application/json": {
+                        "schema": {"oneOf": [{"$ref": REF.format(model=name)} for name in ("Result", "Results")]}
+                    }
+                },
+            },
             **_problems(),
         },
     }
@@ -88,10 +113,15 @@ def _picture(settings: Settings) -> dict:
 
 
 def _body(image: dict) -> dict:
-    return {"required": True, "content": {
-        "multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {"image": image}}},
-        "application/json": {"schema": {"$ref": REF.format(model="PictureBody")}},
-    }}
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["image"], "properties": {"image": image}}
+            },
+            "application/json": {"schema": {"$ref": REF.format(model="PictureBody")}},
+        },
+    }
 
 
 def _problems() -> dict:

@@ -49,13 +49,20 @@ class Explanation(Shape):
     task: str
     label: str
     confidence: Annotated[Share, Field(description="calibrated, with nothing hidden")]
-    where: Annotated[str, Field(description="where most of it lies: \"upper-left\", \"middle\", \"several-places\" …")]
-    drops: Annotated[list[list[Annotated[float, Field(ge=-1, le=1)]]], Field(
-        description="row by row, by how much the confidence drops when this part is hidden; below 0 it rises")]
-    field: Annotated[list[float], Field(
-        min_length=4, max_length=4,
-        description="what the grid covers: left, top, right, bottom, in shares of the picture's width and height; "
-        "it may reach beyond: for a drawing it is the square that the model saw, and a photo longer than 3:2 has rims")]
+    where: Annotated[str, Field(description='where most of it lies: "upper-left", "middle", "several-places" …')]
+    drops: Annotated[
+        list[list[Annotated[float, Field(ge=-1, le=1)]]],
+        Field(description="row by row, by how much the confidence drops when this part is hidden; below 0 it rises"),
+    ]
+    field: Annotated[
+        list[float],
+        Field(
+            min_length=4,
+            max_length=4,
+            description="what the grid covers: left, top, right, bottom, in shares of the picture's width and height; "
+            "it may reach beyond: for a drawing it is the square that the model saw, and a photo longer than 3:2 has rims",
+        ),
+    ]
     milliseconds: ExplainMilliseconds
 
 
@@ -98,8 +105,9 @@ class ModelShort(Shape):
     labels: list[str]
     parameters: int
     accuracy: Annotated[Share | None, Field(description="on its test pictures; null where it was not measured")]
-    threshold: Annotated[Share, Field(
-        description="answers at or above it are called sure, where the picture looks familiar")]
+    threshold: Annotated[
+        Share, Field(description="answers at or above it are called sure, where the picture looks familiar")
+    ]
 
 
 class Models(Shape):

@@ -48,10 +48,17 @@ def models(tmp_path_factory, models_folder):
     full["metrics"] |= {
         "strangers": {"doodles": 0.95},
         "bins": [{"count": 9 * i, "confidence": (i + 0.5) / 15, "accuracy": (i + 0.2) / 15} for i in range(15)],
-        "mistakes": [{"true": str(i), "predicted": str(j), "confidence": 0.9} for i, j in wrong[:20]]}
+        "mistakes": [{"true": str(i), "predicted": str(j), "confidence": 0.9} for i, j in wrong[:20]],
+    }
     own = {key: card[key] for key in ("task", "labels", "input", "temperature", "threshold")} | {
-        "name": "own-digits", "title": "Digits, my own", "summary": "", "network": [], "parameters": 0,
-        "attribution": "", "files": files}
+        "name": "own-digits",
+        "title": "Digits, my own",
+        "summary": "",
+        "network": [],
+        "parameters": 0,
+        "attribution": "",
+        "files": files,
+    }
     for made in (full, own):
         (root / made["name"] / "card.json").write_text(json.dumps(made))
     (root / "off-digits").mkdir()
@@ -62,9 +69,14 @@ def models(tmp_path_factory, models_folder):
 @pytest.fixture(scope="session")
 def base_url(tmp_path_factory, models):
     """The address of the app, which serves while the tests run."""
-    settings = Settings.from_env({
-        "INKLING_MODELS": str(models), "INKLING_PICTURES": str(tmp_path_factory.mktemp("pictures")),
-        "INKLING_REQUEST_SECONDS": "60", "INKLING_RATE_LIMIT": "0"})
+    settings = Settings.from_env(
+        {
+            "INKLING_MODELS": str(models),
+            "INKLING_PICTURES": str(tmp_path_factory.mktemp("pictures")),
+            "INKLING_REQUEST_SECONDS": "60",
+            "INKLING_RATE_LIMIT": "0",
+        }
+    )
     app = create_app(settings)
     app.extensions["inkling"].classifier.warm()
     server = make_server("127.0.0.1", 0, app, threaded=True)

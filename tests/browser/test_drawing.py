@@ -70,9 +70,7 @@ def test_a_drawn_digit_is_answered(open_page, hand, digit):
 
 
 def test_undo_redo_and_clear_by_button(page):
-    undo, redo, clear = (
-        page.get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo", "Clear")
-    )
+    undo, redo, clear = (page.get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo", "Clear"))
     for button in (undo, redo, clear):
         expect(button).to_have_attribute("aria-disabled", "true")
     with_mouse(page, LINE)
@@ -125,8 +123,11 @@ def test_a_palm_beside_the_pen_neither_draws_nor_ends_the_line(page, kind):
     start, end = on_screen(page, LINE)
     page.mouse.move(*start)
     page.mouse.down()
-    page.locator("#canvas").evaluate("""(canvas, kind) => canvas.dispatchEvent(
-        new PointerEvent(kind, {pointerId: 77, pointerType: "touch", isPrimary: true}))""", kind)
+    page.locator("#canvas").evaluate(
+        """(canvas, kind) => canvas.dispatchEvent(
+        new PointerEvent(kind, {pointerId: 77, pointerType: "touch", isPrimary: true}))""",
+        kind,
+    )
     page.mouse.move(*end, steps=5)
     page.mouse.up()
     assert colour_at(page, 200, 200) == BLACK
@@ -261,17 +262,21 @@ def wait_for(page, routes, count):
         page.wait_for_timeout(20)
 
 
-@pytest.mark.parametrize("wording, guesses, said", [
-    ("sure", [("fish", 0.97), ("sailboat", 0.3)], "It's a fish."),
-    ("probably", [("octopus", 0.8), ("fish", 0.15)], "I think it's an octopus… or a fish."),
-    ("probably", [("The Eiffel Tower", 0.94), ("fish", 0.04)], "I think it's the Eiffel Tower."),
-    ("not sure", [("fish", 0.4), ("headphones", 0.3)], "I see a fish… or headphones?"),
-    ("not sure", [("8", 0.98)], "I see an 8…?"),
-    ("sure", [("<b>", 1.0)], "It's <b>."),
-])
+@pytest.mark.parametrize(
+    "wording, guesses, said",
+    [
+        ("sure", [("fish", 0.97), ("sailboat", 0.3)], "It's a fish."),
+        ("probably", [("octopus", 0.8), ("fish", 0.15)], "I think it's an octopus… or a fish."),
+        ("probably", [("The Eiffel Tower", 0.94), ("fish", 0.04)], "I think it's the Eiffel Tower."),
+        ("not sure", [("fish", 0.4), ("headphones", 0.3)], "I see a fish… or headphones?"),
+        ("not sure", [("8", 0.98)], "I see an 8…?"),
+        ("sure", [("<b>", 1.0)], "It's <b>."),
+    ],
+)
 def test_the_answer_is_a_sentence(page, wording, guesses, said):
-    page.route("**/api/predict*", lambda route: route.fulfill(
-        body=answer(wording, *guesses), content_type="application/json"))
+    page.route(
+        "**/api/predict*", lambda route: route.fulfill(body=answer(wording, *guesses), content_type="application/json")
+    )
     with_mouse(page, LINE)
     expect(page.locator(".sentence")).to_have_text(said)
     expect(page.locator(".live .bars .label").first).to_have_text(guesses[0][0])
@@ -360,8 +365,10 @@ def test_how_long_an_answer_takes_is_printed(open_page, model):
         with_mouse(page, [(60 + 14 * i, 60), (90 + 12 * i, 200), (340 - 14 * i, 340)])
         page.wait_for_function("count => waits.length === count", arg=i + 1)
     waits = sorted(page.evaluate("waits"))
-    print(f"\n{model}: from pointer-up to a new answer {median(waits):.0f} ms (median of {len(waits)} strokes; "
-          f"fastest {waits[0]:.0f}, slowest {waits[-1]:.0f})")
+    print(
+        f"\n{model}: from pointer-up to a new answer {median(waits):.0f} ms (median of {len(waits)} strokes; "
+        f"fastest {waits[0]:.0f}, slowest {waits[-1]:.0f})"
+    )
 
 
 def test_the_answer_follows_the_choice_of_model(page):

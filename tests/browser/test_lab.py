@@ -79,9 +79,15 @@ def slow_page(new_context):
     return page, lambda: held.pop().continue_()
 
 
-@pytest.mark.parametrize(("changes", "number"), [
-    ([("#s1-low", "400")], "400"), ([("[data-of=s1-low]", "400")], "400"),
-    ([("[data-of=s1-low]", "400"), ("#s1-low", "300")], "300"), ([("#s1-low", "20000")], "20000")])
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ([("#s1-low", "400")], "400"),
+        ([("[data-of=s1-low]", "400")], "400"),
+        ([("[data-of=s1-low]", "400"), ("#s1-low", "300")], "300"),
+        ([("#s1-low", "20000")], "20000"),
+    ],
+)
 def test_a_number_changed_before_the_script_has_come_counts_too(slow_page, changes, number):
     page, go_on = slow_page
     for control, value in changes:
@@ -143,8 +149,9 @@ def test_half_a_number_asks_for_nothing(lab):
     asked = []
     lab.on("request", lambda request: asked.append(request.method))
     for text in ("", "-", "99999999"):
-        lab.locator("#s1-low").evaluate("(field, text) => { field.value = text; "
-                                        "field.dispatchEvent(new Event('input', {bubbles: true})); }", text)
+        lab.locator("#s1-low").evaluate(
+            "(field, text) => { field.value = text; field.dispatchEvent(new Event('input', {bubbles: true})); }", text
+        )
         lab.wait_for_timeout(150)
     assert "POST" not in asked
 

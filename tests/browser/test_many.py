@@ -98,7 +98,9 @@ def test_the_table_downloads(first_page, cat):
     with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["file"], row["label"], row["error"]) for row in rows] == [
-        ("cat.jpg", "cat", ""), ("notes.jpg", "", "not-an-image")]
+        ("cat.jpg", "cat", ""),
+        ("notes.jpg", "", "not-an-image"),
+    ]
 
 
 def test_deleting_all_leads_to_the_first_page(first_page, cat):
@@ -191,17 +193,24 @@ def test_more_than_twenty_without_javascript_are_told(first_page, cat):
     expect(page.get_by_role("alert")).to_contain_text("At most 20 pictures go together.")
 
 
-@pytest.mark.parametrize("name, size, says", [
-    ("large.jpg", 17 * 2**20, "large.jpg has 17 MB; at most 16 MB"),
-    ("folder", 4096, "folder is not a kind of picture")])
+@pytest.mark.parametrize(
+    "name, size, says",
+    [
+        ("large.jpg", 17 * 2**20, "large.jpg has 17 MB; at most 16 MB"),
+        ("folder", 4096, "folder is not a kind of picture"),
+    ],
+)
 def test_what_would_spoil_the_others_is_left_out_at_once(first_page, name, size, says):
     page = first_page()
-    page.evaluate("""([name, size]) => {
+    page.evaluate(
+        """([name, size]) => {
         const files = new DataTransfer();
         for (const [part, bytes] of [["a.jpg", 9], [name, size], ["b.jpg", 9], [`another-${name}`, size]])
             files.items.add(new File([new Uint8Array(bytes)], part));
         document.body.dispatchEvent(new ClipboardEvent("paste", {bubbles: true, clipboardData: files}));
-    }""", [name, size])
+    }""",
+        [name, size],
+    )
     expect(page.get_by_role("alert")).to_contain_text(says)
     expect(page.get_by_role("alert")).to_contain_text(f"another-{says}")
     assert names(page) == ["a.jpg", "b.jpg"]
@@ -212,8 +221,10 @@ def test_the_bar_says_how_far_they_are(first_page, cat):
     page = first_page()
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
-    network.send("Network.emulateNetworkConditions", {
-        "offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 40_000})
+    network.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 40_000},
+    )
     seen = []
     page.expose_function("told", lambda look: seen.append(look))  # the page itself is gone when the answer has come
     page.evaluate("""() => {
@@ -241,11 +252,15 @@ def test_the_bar_says_how_far_they_are(first_page, cat):
     assert "Tell me what it is" in last["buttons"]
 
 
-@pytest.mark.parametrize("fail, says", [
-    (lambda route: route.abort(), "The server cannot be reached."),
-    (lambda route: route.fulfill(status=500, body="oh"), "Something went wrong on the server."),
-    (lambda route: route.fulfill(status=429, content_type="text/html", body=TOO_MANY), "Wait a minute"),
-    (lambda route: route.fulfill(status=408, content_type="text/html", body=TOO_SLOW), "It took too long.")])
+@pytest.mark.parametrize(
+    "fail, says",
+    [
+        (lambda route: route.abort(), "The server cannot be reached."),
+        (lambda route: route.fulfill(status=500, body="oh"), "Something went wrong on the server."),
+        (lambda route: route.fulfill(status=429, content_type="text/html", body=TOO_MANY), "Wait a minute"),
+        (lambda route: route.fulfill(status=408, content_type="text/html", body=TOO_SLOW), "It took too long."),
+    ],
+)
 def test_what_fails_on_the_way_is_told_and_nothing_is_lost(first_page, cat, fail, says):
     page = first_page()
     choose_several(page, cat, 2)

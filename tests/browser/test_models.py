@@ -44,8 +44,9 @@ def test_a_tile_shows_its_part_of_the_sheet(open_page):
     assert page.evaluate("async () => (await fetch(document.querySelector('image').href.baseVal)).status") == 200
 
 
-@pytest.mark.parametrize("path, name", [
-    ("/compare/digits", "The models side by side"), ("/models/doodles-cnn", "Confusion matrix")])
+@pytest.mark.parametrize(
+    "path, name", [("/compare/digits", "The models side by side"), ("/models/doodles-cnn", "Confusion matrix")]
+)
 def test_a_wide_table_scrolls_by_keyboard(open_page, path, name):
     page = open_page(path, viewport={"width": 360, "height": 740})
     page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")

@@ -37,8 +37,11 @@ def result_paths(browser, base_url, cat):
     """Results to look at: a cat as a cat, a cat as a doodle, and a cat beside what is no picture."""
     paths = {}
     text = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"hello"}
-    for name, model, files in (("a result", "cats-dogs-cnn", [cat]), ("an unsure result", "doodles-cnn", [cat]),
-                               ("a batch of results", "cats-dogs-cnn", [cat, text, cat])):
+    for name, model, files in (
+        ("a result", "cats-dogs-cnn", [cat]),
+        ("an unsure result", "doodles-cnn", [cat]),
+        ("a batch of results", "cats-dogs-cnn", [cat, text, cat]),
+    ):
         page = browser.new_page(base_url=base_url)
         page.goto(f"/?photo={model}")
         page.set_input_files("#image", files)

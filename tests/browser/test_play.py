@@ -19,8 +19,9 @@ def open_challenge(open_page):
     def open_challenge(path="/play?model=digits-cnn", says=None, own_time=False, **options):
         page = open_page(path, **{"viewport": {"width": 360, "height": 740}} | options)
         if says is not None:
-            page.route("**/api/predict*", lambda route: route.fulfill(
-                body=told(*says), content_type="application/json"))
+            page.route(
+                "**/api/predict*", lambda route: route.fulfill(body=told(*says), content_type="application/json")
+            )
         if own_time:
             page.get_by_label("Take your time").check()
         return page
@@ -74,7 +75,8 @@ def test_a_game_from_start_to_score(open_challenge, width, height):
     for i, digit in enumerate(tasks):
         expect(shown.nth(i)).to_contain_text(f"{'✗' if i % 2 else '✓'} {digit}")
     dark = page.locator(".drawings canvas").first.evaluate(
-        "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.indexOf(0)")
+        "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.indexOf(0)"
+    )
     assert dark >= 0, "the drawing is shown"
 
 

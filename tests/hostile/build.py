@@ -72,5 +72,6 @@ def heif_of(data, width, height):
 
 def scene(width=120, height=80):
     """Colours that differ at each edge."""
-    return Image.merge("RGB", [Image.linear_gradient("L"), Image.radial_gradient("L"),
-                               Image.linear_gradient("L").rotate(90)]).resize((width, height))
+    return Image.merge(
+        "RGB", [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L").rotate(90)]
+    ).resize((width, height))

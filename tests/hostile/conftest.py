@@ -17,6 +17,7 @@ SECONDS = 2  # of this process's time: with the three that a helper may take, no
 @pytest.fixture
 def quickly():
     """Around one request, which may not take long."""
+
     @contextmanager
     def quickly():
         start = time.process_time()
@@ -28,9 +29,16 @@ def quickly():
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory, models_folder, classifier):
-    app = create_app(Settings.from_env({
-        "INKLING_MODELS": str(models_folder), "INKLING_PICTURES": str(tmp_path_factory.mktemp("hostile") / "pictures"),
-        "INKLING_RATE_LIMIT": "0", "INKLING_REQUEST_SECONDS": "60"}))
+    app = create_app(
+        Settings.from_env(
+            {
+                "INKLING_MODELS": str(models_folder),
+                "INKLING_PICTURES": str(tmp_path_factory.mktemp("hostile") / "pictures"),
+                "INKLING_RATE_LIMIT": "0",
+                "INKLING_REQUEST_SECONDS": "60",
+            }
+        )
+    )
     app.extensions["inkling"] = replace(app.extensions["inkling"], classifier=classifier)
     return app
 

@@ -69,7 +69,11 @@ BODIES = {
     "an empty boundary": (image() + END, "multipart/form-data; boundary=", 400, "missing"),
     "a boundary of 10 KB": (image() + END, MULTIPART + "e" * 10_000, 400, "missing"),
     "a boundary of 8 KB that is nearly there": (
-        b"-" * 2**21, f"multipart/form-data; boundary={'-' * 8000}x", 400, "missing"),
+        b"-" * 2**21,
+        f"multipart/form-data; boundary={'-' * 8000}x",
+        400,
+        "missing",
+    ),
     "parts without a name": (part(b"x", b"") * 3 + END, MULTIPART, 400, "missing"),
     "another boundary": (image() + END, "multipart/form-data; boundary=other", 400, "missing"),
     "nothing": (b"", MULTIPART, 400, "missing"),
@@ -79,16 +83,36 @@ BODIES = {
     "a text in the file's place": (part(b"a.png", b'name="image"') + END, MULTIPART, 400, "missing"),
     "a file without a name": (image(name=b"") + END, MULTIPART, 400, "missing"),
     "a field of another name": (part(b"x", b'name="picture"; filename="a.png"') + END, MULTIPART, 400, "missing"),
-    "a head of 100 KB": (part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 10**5) + END,
-                      MULTIPART, 415, "not-an-image"),
-    "a head of 1 MB": (part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 2**20) + END,
-                    MULTIPART, 413, "too-large"),
+    "a head of 100 KB": (
+        part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 10**5) + END,
+        MULTIPART,
+        415,
+        "not-an-image",
+    ),
+    "a head of 1 MB": (
+        part(b"x", b'name="image"; filename="a.png"\r\nX: ' + b"x" * 2**20) + END,
+        MULTIPART,
+        413,
+        "too-large",
+    ),
     "a head of many lines": (
-        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 25_000) + END, MULTIPART, 413, "too-large"),
+        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 25_000) + END,
+        MULTIPART,
+        413,
+        "too-large",
+    ),
     "heads of many lines": (
-        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 1500) * 20 + END, MULTIPART, 413, "too-large"),
+        part(b"x", b'name="image"; filename="a.png"' + b"\r\na: b" * 1500) * 20 + END,
+        MULTIPART,
+        413,
+        "too-large",
+    ),
     "a head of many parameters": (
-        part(b"x", b'name="image"; filename="a.png"' + b";a=b" * 40_000) + END, MULTIPART, 413, "too-large"),
+        part(b"x", b'name="image"; filename="a.png"' + b";a=b" * 40_000) + END,
+        MULTIPART,
+        413,
+        "too-large",
+    ),
     "a file of nothing but lines": (image(b"\n" * 10**6) + END, MULTIPART, 415, "not-an-image"),
     "10,000 parts": (part(b"x", b'name="a"') * 10_000 + END, MULTIPART, 413, "too-large"),
     "21 files": (image() * 21 + END, MULTIPART, 413, "too-many"),
@@ -99,8 +123,12 @@ BODIES = {
     "500 files": (image(b"xy") * 500 + END, MULTIPART, 413, "too-large"),
     "a form of five million fields": (b"a&" * 5_000_000, FORM, 413, "too-large"),
     "a form of 30 MB": (b"drawing=" + b"A" * (30 * 2**20), FORM, 413, "too-large"),
-    "XML": (b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><a>&a;</a>",
-            "text/xml", 400, "missing"),
+    "XML": (
+        b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><a>&a;</a>",
+        "text/xml",
+        400,
+        "missing",
+    ),
 }
 """What is sent, as what, and the status and reason that the API answers."""
 
@@ -118,14 +146,23 @@ def test_a_bad_body_gets_its_reason(client, photo_model, left, quickly, title):
     assert left() == []
 
 
-@pytest.mark.parametrize("content_type, size, headers, refused", [
-    ("application/json", 2 * bodies.LARGE, {}, True), (FORM, 2 * bodies.LARGE, {}, True),
-    ("text/plain", 2 * bodies.LARGE, {}, True), ("application/json", 9, {"Transfer-Encoding": "chunked"}, True),
-    ("application/json", bodies.LARGE, {}, False), (MULTIPART, 2 * bodies.LARGE, {}, False)], ids=str)
+@pytest.mark.parametrize(
+    "content_type, size, headers, refused",
+    [
+        ("application/json", 2 * bodies.LARGE, {}, True),
+        (FORM, 2 * bodies.LARGE, {}, True),
+        ("text/plain", 2 * bodies.LARGE, {}, True),
+        ("application/json", 9, {"Transfer-Encoding": "chunked"}, True),
+        ("application/json", bodies.LARGE, {}, False),
+        (MULTIPART, 2 * bodies.LARGE, {}, False),
+    ],
+    ids=str,
+)
 def test_few_large_texts_are_read_at_once(app, content_type, size, headers, refused):
     places = threading.BoundedSemaphore(1)
-    with app.test_request_context("/api/predict", method="POST", data=bytes(size), content_type=content_type,
-                                  headers=headers):
+    with app.test_request_context(
+        "/api/predict", method="POST", data=bytes(size), content_type=content_type, headers=headers
+    ):
         bodies.take(places)
         if refused:
             with pytest.raises(Problem, match="Try again"):
@@ -186,8 +223,10 @@ TEXTS = {
     "UTF-16": (json.dumps({"image": PICTURE}).encode("utf-16"), 200, None),
     "a name twice": (b'{"image": "' + PICTURE.encode() + b'", "image": 7}', 400, "missing"),
     "spaces": (b" " * 10**6, 400, "bad-request"),
-    **{title: (json.dumps({"image": text}).encode(), REASONS[reason].status, reason)
-       for title, (text, reason) in URLS.items()},
+    **{
+        title: (json.dumps({"image": text}).encode(), REASONS[reason].status, reason)
+        for title, (text, reason) in URLS.items()
+    },
 }
 
 

@@ -113,13 +113,21 @@ def drip(server):
 
 def test_nobody_waits_for_ever_for_a_body(server, left):
     """Of more clients than a worker has threads, some send nothing more, some slowly; pages are answered after it."""
-    silent = {("POST", PHOTO): 408, ("POST", "/predict"): 408, ("POST", "/no-such-page"): 404,
-              ("GET", "/healthz"): 200, ("HEAD", "/"): 200}
+    silent = {
+        ("POST", PHOTO): 408,
+        ("POST", "/predict"): 408,
+        ("POST", "/no-such-page"): 404,
+        ("GET", "/healthz"): 200,
+        ("HEAD", "/"): 200,
+    }
     with ThreadPoolExecutor(22) as threads:
         slow = [threads.submit(drip, server) for _ in range(17)]
-        answers = {(method, path): threads.submit(
-            exchange, server, head(path, FORM, length(len(BODY)), method=method) + HALF, end=False)
-            for method, path in silent}
+        answers = {
+            (method, path): threads.submit(
+                exchange, server, head(path, FORM, length(len(BODY)), method=method) + HALF, end=False
+            )
+            for method, path in silent
+        }
         assert {one.result() for one in slow} == {408}
         assert {one: answer.result() for one, answer in answers.items()} == silent
     assert server.ask("GET", "/healthz")[0] == 200
@@ -152,8 +160,7 @@ def test_the_document_promises_every_answer(server, left, operation):
     found = {one.ok().label: one.ok() for one in schema.get_all_operations()}
     assert len(found) == 3
 
-    @settings(max_examples=30, deadline=None, derandomize=True, database=None,
-              suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=found[operation].as_strategy(), model=st.sampled_from([None, "digits-logistic", "cats-dogs-cnn"]))
     def holds(case, model):
         if model and "model" in (case.query or {}):
@@ -184,7 +191,8 @@ def busiest(models):
     one, end = form(photo(640, 480), "photo.jpg")[0], f"--{EDGE}--\r\n".encode()
     batch = one.removesuffix(end) * Settings.from_env({}).max_batch + end
     return [(f"/api/predict?model={name}", KIND, batch) for name in models for _ in range(3)] + [
-        (f"/api/explain?model={name}", KIND, one) for name in models for _ in range(2)]
+        (f"/api/explain?model={name}", KIND, one) for name in models for _ in range(2)
+    ]
 
 
 def looked_at(server, models):
@@ -198,6 +206,7 @@ def looked_at(server, models):
 def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
     """Large texts two by two, as many as are read at once, and more together than a worker has threads; the files
     that unpack to most; and, before them, what makes networks take most."""
+
     def send(what):
         path, kind, body = what
         try:
@@ -206,8 +215,11 @@ def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
             return 408
 
     workers = server.workers
-    files = [("/predict", KIND, form(file.make(), file.name, model="cats-dogs-cnn")[0])
-             for title, file in FILES.items() if "50 million" in title or "a million" in title]
+    files = [
+        ("/predict", KIND, form(file.make(), file.name, model="cats-dogs-cnn")[0])
+        for title, file in FILES.items()
+        if "50 million" in title or "a million" in title
+    ]
     cards = json.loads(server.ask("GET", "/api/models")[2])["models"]
     with ThreadPoolExecutor(3) as threads:
         asked = busiest([card["name"] for card in cards])

@@ -34,8 +34,9 @@ DEFAULTS = Settings.from_env({})
 
 def needs(program):
     """Skips where it is not installed, but never in the gate."""
-    return pytest.mark.skipif(not shutil.which(program) and not os.environ.get("CI"),
-                              reason=f"{program} is not installed")
+    return pytest.mark.skipif(
+        not shutil.which(program) and not os.environ.get("CI"), reason=f"{program} is not installed"
+    )
 
 
 # ---- Dockerfile, by rules as hadolint has them ----
@@ -80,8 +81,11 @@ def needed(names):
         name = canonicalize_name(left.pop())
         if name not in found:
             found.add(name)
-            left += (needs.name for needs in map(Requirement, metadata.requires(name) or ())
-                     if not needs.marker or needs.marker.evaluate({"extra": ""}))
+            left += (
+                needs.name
+                for needs in map(Requirement, metadata.requires(name) or ())
+                if not needs.marker or needs.marker.evaluate({"extra": ""})
+            )
     return found
 
 
@@ -109,7 +113,7 @@ def test_no_file_of_the_app_belongs_to_who_runs_it():
 @pytest.mark.parametrize("name", ["CMD", "HEALTHCHECK"])
 def test_programs_are_started_without_a_shell(name):
     (given,) = arguments(name)
-    command = json.loads(given[given.index("["):])
+    command = json.loads(given[given.index("[") :])
     assert command[0] in ("gunicorn", "python")
     assert "curl" not in given
     if name == "HEALTHCHECK":
@@ -217,8 +221,12 @@ def test_under_systemd_a_helper_that_takes_the_memory_ends_alone():
 @needs("systemd-analyze")
 def test_systemd_finds_the_unit_little_exposed(unit):
     """On its scale from 0 to 10, in tenths."""
-    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit],
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stdout[-2000:]
 
 
@@ -260,8 +268,26 @@ def test_the_parts_agree_on_a_port(environment):
 def nginx(tmp_path):
     """Writes a whole configuration around the site, on free ports and with a certificate made for it."""
     names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test",
-                    "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=test",
+            "-keyout",
+            tmp_path / "key.pem",
+            "-out",
+            tmp_path / "cert.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
 
     def write(upstream, plain, tls):
         site = re.sub(r"listen \[::\].*\n", "", SITE).replace("listen 80;", f"listen 127.0.0.1:{plain};")
@@ -270,8 +296,10 @@ def nginx(tmp_path):
         site = re.sub(r"/etc/letsencrypt/\S+privkey.pem", str(tmp_path / "key.pem"), site)
         temporary = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in names)
         path = tmp_path / "nginx.conf"
-        path.write_text(f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n"
-                        f"events {{}}\nhttp {{\n{temporary}{site}}}\n")
+        path.write_text(
+            f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n"
+            f"events {{}}\nhttp {{\n{temporary}{site}}}\n"
+        )
         return ["nginx", "-p", str(tmp_path), "-c", str(path)]
 
     return write
@@ -297,8 +325,11 @@ def ask(nginx, make_app, settings):
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
 
     def ask(method, path, body=None, headers=None, over_tls=True):
-        connection = (http.client.HTTPSConnection("127.0.0.1", tls, timeout=60, context=trusting) if over_tls
-                      else http.client.HTTPConnection("127.0.0.1", plain, timeout=60))
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", tls, timeout=60, context=trusting)
+            if over_tls
+            else http.client.HTTPConnection("127.0.0.1", plain, timeout=60)
+        )
         return net.ask(connection, method, path, body, headers)
 
     try:

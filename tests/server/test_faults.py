@@ -78,9 +78,15 @@ def frail(tmp_path_factory, models):
     folder = tmp_path_factory.mktemp("frail")
     with ExitStack() as stack:
         problem = stack.enter_context(mounted(folder / "pictures"))
-        server = stack.enter_context(serving(
-            folder, models, INKLING_RATE_LIMIT=str(LIMIT), PYTHONPATH=str(ROOT / "tests" / "clock"),
-            CLOCK=str(folder / "clock")))
+        server = stack.enter_context(
+            serving(
+                folder,
+                models,
+                INKLING_RATE_LIMIT=str(LIMIT),
+                PYTHONPATH=str(ROOT / "tests" / "clock"),
+                CLOCK=str(folder / "clock"),
+            )
+        )
         server.pictures, server.clock, server.problem = folder / "pictures", folder / "clock", problem
         yield server
 
@@ -197,8 +203,9 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
         (tmp_path / name).mkdir()
     with ExitStack() as stack:
         with ThreadPoolExecutor(2) as threads:
-            one, other = threads.map(lambda name: stack.enter_context(serving(tmp_path / name, models, **pictures)),
-                                     "ab")
+            one, other = threads.map(
+                lambda name: stack.enter_context(serving(tmp_path / name, models, **pictures)), "ab"
+            )
         kept = [upload(server, png) for server in (one, other) * WORKERS]
         assert all(map(is_kept, kept))
         for server in (one, other):

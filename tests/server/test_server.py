@@ -93,9 +93,17 @@ def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, 
     assert headers["Location"].startswith("/help?reason=too-large")
 
 
-@pytest.mark.parametrize("path, headers, status", [
-    ("/api/predict?model=no-such-model", {}, 404), ("/api/predict?model=digits-cnn&top=0", {}, 400),
-    ("/predict", {"Sec-Fetch-Site": "cross-site"}, 403), ("/help", {}, 405), ("/no-such-page", {}, 404)], ids=str)
+@pytest.mark.parametrize(
+    "path, headers, status",
+    [
+        ("/api/predict?model=no-such-model", {}, 404),
+        ("/api/predict?model=digits-cnn&top=0", {}, 400),
+        ("/predict", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("/help", {}, 405),
+        ("/no-such-page", {}, 404),
+    ],
+    ids=str,
+)
 def test_an_early_answer_reaches_a_client_that_still_sends(server, path, headers, status):
     """Within the limits: a photo as a phone takes it, with something else wrong."""
     body, kind = form(bytes(12 * 2**20), "a.jpg")
@@ -115,9 +123,17 @@ def test_the_port_and_the_number_of_workers_are_honoured(server):
     assert len(server.workers) == WORKERS
 
 
-@pytest.mark.parametrize("env, bind", [
-    ({}, "127.0.0.1:5000"), ({"PORT": "8123"}, "0.0.0.0:8123"), ({"INKLING_HOST": "10.0.0.1"}, "10.0.0.1:5000"),
-    ({"INKLING_HOST": "10.0.0.1", "PORT": "8123"}, "10.0.0.1:8123"), ({"PORT": ""}, "127.0.0.1:5000")], ids=str)
+@pytest.mark.parametrize(
+    "env, bind",
+    [
+        ({}, "127.0.0.1:5000"),
+        ({"PORT": "8123"}, "0.0.0.0:8123"),
+        ({"INKLING_HOST": "10.0.0.1"}, "10.0.0.1:5000"),
+        ({"INKLING_HOST": "10.0.0.1", "PORT": "8123"}, "10.0.0.1:8123"),
+        ({"PORT": ""}, "127.0.0.1:5000"),
+    ],
+    ids=str,
+)
 def test_without_a_port_only_this_machine_is_served(monkeypatch, env, bind):
     for name in ("PORT", "INKLING_HOST"):
         monkeypatch.delenv(name, raising=False)
@@ -242,8 +258,12 @@ def test_what_is_counted_leaves_nothing_behind(tmp_path):
 
 def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, png, jpeg, ink_model):
     with running(tmp_path) as server:
-        answers = [api(server, png, ink_model, {"X-Forwarded-For": "203.0.113.7"}), api(server, jpeg[:99], ink_model),
-                   server.upload(png, "private-name.png", ink_model), server.ask("GET", "/no/private-path")]
+        answers = [
+            api(server, png, ink_model, {"X-Forwarded-For": "203.0.113.7"}),
+            api(server, jpeg[:99], ink_model),
+            server.upload(png, "private-name.png", ink_model),
+            server.ask("GET", "/no/private-path"),
+        ]
         assert [status for status, *_ in answers] == [200, 415, 303, 404]
         assert server.ask("GET", answers[2][1]["Location"])[0] == 200
         assert server.ask("PRIVATE-METHOD", "/")[0] == 405
@@ -287,8 +307,9 @@ def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path
     large = encode(photo.resize((4000, 3000)), "PNG")
     with running(tmp_path, INKLING_CONCURRENT="1", INKLING_QUEUE="0", WEB_CONCURRENCY="1") as server:
         answers = together(24, lambda: api(server, large, photo_model))
-        busy = [(headers["Retry-After"], json.loads(body)["reason"]) for status, headers, body in answers
-                if status == 503]
+        busy = [
+            (headers["Retry-After"], json.loads(body)["reason"]) for status, headers, body in answers if status == 503
+        ]
         assert {status for status, *_ in answers} == {200, 503}
         assert set(busy) == {("5", "busy")}
         assert figures(server)['inkling_rejections_total{reason="busy"}'] == len(busy)
@@ -312,13 +333,16 @@ def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
         assert server.ask("GET", where)[0] == 200
 
 
-@pytest.mark.parametrize("variable, value, says", [
-    ("INKLING_RUNTIME", "tensorrt", "INKLING_RUNTIME must be one of openvino, keras. Received: 'tensorrt'"),
-    ("INKLING_MAX_BYTES", "16 MB", "INKLING_MAX_BYTES must be a whole number"),
-    ("INKLING_MAX_BITES", "1", "INKLING_MAX_BITES is not a setting."),
-    ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be a whole number from 1. Received: 0"),
-    ("PORT", "http", "is not a valid port number"),
-])
+@pytest.mark.parametrize(
+    "variable, value, says",
+    [
+        ("INKLING_RUNTIME", "tensorrt", "INKLING_RUNTIME must be one of openvino, keras. Received: 'tensorrt'"),
+        ("INKLING_MAX_BYTES", "16 MB", "INKLING_MAX_BYTES must be a whole number"),
+        ("INKLING_MAX_BITES", "1", "INKLING_MAX_BITES is not a setting."),
+        ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be a whole number from 1. Received: 0"),
+        ("PORT", "http", "is not a valid port number"),
+    ],
+)
 def test_a_bad_setting_stops_the_start_with_one_clear_sentence(tmp_path, variable, value, says):
     env = environment(tmp_path, **{"PORT": str(free_port()), "WEB_CONCURRENCY": "1", variable: value})
     process = subprocess.Popen(START, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -335,8 +359,15 @@ def test_a_bad_setting_stops_the_start_with_one_clear_sentence(tmp_path, variabl
 
 @pytest.mark.parametrize("command", [["-m", "flask", "models"], ["app.py"]], ids=" ".join)
 def test_a_bad_setting_stops_the_other_ways_to_start(tmp_path, command):
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(tmp_path, INKLING_THREADS="all"),
-                          capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment(tmp_path, INKLING_THREADS="all"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert done.returncode == 1
-    assert done.stderr == ("Inkling did not start. INKLING_THREADS must be a whole number from 0 to 256. "
-                           "Received: 'all'\n")
+    assert done.stderr == (
+        "Inkling did not start. INKLING_THREADS must be a whole number from 0 to 256. Received: 'all'\n"
+    )

@@ -22,10 +22,21 @@ SIDE = 12
 def net(outputs=3, activation="softmax", shape=(SIDE, SIDE, 3), front=(), back=()):
     """As a notebook has it."""
     keras.utils.set_random_seed(1)
-    middle = [layers.Flatten()] if None not in shape else [
-        layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D()]
-    return keras.Sequential([keras.Input(shape), *front, *middle, layers.Dense(8, activation="relu"),
-                             layers.Dense(outputs, activation=activation), *back])
+    middle = (
+        [layers.Flatten()]
+        if None not in shape
+        else [layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D()]
+    )
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            *front,
+            *middle,
+            layers.Dense(8, activation="relu"),
+            layers.Dense(outputs, activation=activation),
+            *back,
+        ]
+    )
 
 
 def functional(calculate, **options):
@@ -72,11 +83,15 @@ GOOD = {
     "unknown scaling": (net(), replace(PHOTO, scaling=None), ("go in as 0..1, as no --scaling was given",)),
     "own scaling": (net(front=[layers.Rescaling(1 / 255)]), replace(PHOTO, scaling=None), ("go in as 0..255",)),
     "own signed scaling": (
-        net(front=[layers.RandomFlip(), layers.Rescaling(1 / 127.5, -1)]), replace(PHOTO, scaling=None),
-        ("go in as 0..255",)),
+        net(front=[layers.RandomFlip(), layers.Rescaling(1 / 127.5, -1)]),
+        replace(PHOTO, scaling=None),
+        ("go in as 0..255",),
+    ),
     "own normalization": (
         net(front=[layers.Normalization(mean=[120.0, 110, 100], variance=[60.0**2] * 3)]),
-        replace(PHOTO, scaling=None), ("go in as 0..255",)),
+        replace(PHOTO, scaling=None),
+        ("go in as 0..255",),
+    ),
     "scales what is 0..1": (net(front=[layers.Rescaling(2.0, -1.0)]), replace(PHOTO, scaling=None), ("0..1",)),
     "bare operation": (functional(lambda x: x / 127.5 - 1), replace(PHOTO, scaling="raw"), ()),
     "augmentation": (net(front=[layers.RandomRotation(0.1), layers.RandomZoom(0.1)]), PHOTO, ()),
@@ -86,13 +101,19 @@ GOOD = {
     "ink": (net(shape=(28, 28, 1)), INK, ()),
     "ink without channels": (net(shape=(28, 28)), INK, ("28 x 28 numbers",)),
     "flat ink": (net(shape=(784,)), INK, ("784 numbers",)),
-    "untrained": (net(2, front=[layers.Rescaling(0.0)]), replace(PHOTO, labels=("a", "b"), scaling="raw"),
-                  ("go in as 0..255", "has it been trained?")),
+    "untrained": (
+        net(2, front=[layers.Rescaling(0.0)]),
+        replace(PHOTO, labels=("a", "b"), scaling="raw"),
+        ("go in as 0..255", "has it been trained?"),
+    ),
 }
 
 
-@pytest.mark.parametrize("name, suffix", [(name, "keras") for name in GOOD] + [
-    ("softmax", "h5"), ("one logit", "h5"), ("own signed scaling", "h5"), ("a network within", "hdf5")])
+@pytest.mark.parametrize(
+    "name, suffix",
+    [(name, "keras") for name in GOOD]
+    + [("softmax", "h5"), ("one logit", "h5"), ("own signed scaling", "h5"), ("a network within", "hdf5")],
+)
 def test_both_runtimes_answer_as_the_network_did(save, models, name, suffix):
     model, wanted, says = GOOD[name]
     card, notes = adopt(save(model, f"my_flowers.{suffix}"), wanted, models)
@@ -153,8 +174,11 @@ class Own(layers.Layer):
 
 
 BAD = {
-    "too few labels": (net(), {"labels": LABELS[:2]},
-                       r"has 3 outputs: it wants 3 labels\. Received: 2 \(daisy, rose\)$"),
+    "too few labels": (
+        net(),
+        {"labels": LABELS[:2]},
+        r"has 3 outputs: it wants 3 labels\. Received: 2 \(daisy, rose\)$",
+    ),
     "too many for a sigmoid": (net(1, "sigmoid"), {}, r"has 1 output: it wants 2 labels, .*Received: 3"),
     "the same label twice": (net(), {"labels": ("a", "b", "a")}, r"labels must differ\. Received: a, b, a$"),
     "an empty label": (net(), {"labels": ("a", "b", "")}, r"no label may be empty\. Received: a, b, $"),
@@ -167,8 +191,11 @@ BAD = {
     "ink of another size": (net(shape=(32, 32, 1)), {"kind": "ink"}, r"ink is 28 x 28 with one channel\. Received: 32"),
     "layout of photos": (net(), {"layout": "mnist"}, r"Received: kind='photo', layout='mnist'$"),
     "many sigmoids": (net(3, "sigmoid"), {}, r"end it in a softmax\. Received: 3 sigmoids"),
-    "a map": (keras.Sequential([keras.Input((SIDE, SIDE, 3)), layers.Conv2D(3, 3)]), {},
-              r"one row of numbers a picture\. Received: \[\(16, 10, 10, 3\)\]$"),
+    "a map": (
+        keras.Sequential([keras.Input((SIDE, SIDE, 3)), layers.Conv2D(3, 3)]),
+        {},
+        r"one row of numbers a picture\. Received: \[\(16, 10, 10, 3\)\]$",
+    ),
     "two inputs": (two_inputs(), {}, r"must have one input.* Received: 2 inputs$"),
     "two outputs": (two_outputs(), {}, r"one row of numbers a picture\. Received: \[\(16, 3\), \(16, 3\)\]$"),
     "scaled twice": (net(front=[layers.Rescaling(1 / 255)]), {}, r"leave --scaling out\. Received: unit$"),
@@ -193,20 +220,27 @@ def test_what_is_no_such_classifier_is_refused_in_a_sentence(save, models, name)
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.parametrize("layer, sentence", [
-    (layers.Lambda(lambda x: x * 2), r"cannot be imported: it holds a Lambda layer: .* never run\..* Received: "),
-    (Own(), r"cannot be imported: it holds a layer or function that is not Keras' own.* Received: "),
-], ids=["lambda", "own layer"])
+@pytest.mark.parametrize(
+    "layer, sentence",
+    [
+        (layers.Lambda(lambda x: x * 2), r"cannot be imported: it holds a Lambda layer: .* never run\..* Received: "),
+        (Own(), r"cannot be imported: it holds a layer or function that is not Keras' own.* Received: "),
+    ],
+    ids=["lambda", "own layer"],
+)
 def test_code_in_a_file_is_never_run(save, models, layer, sentence, suffix):
     refused(save(net(front=[layer]), f"a.{suffix}"), PHOTO, models, sentence)
 
 
-@pytest.mark.parametrize("name, content, sentence", [
-    ("a.keras", b"hello", r"no file that Keras can read\. Received: "),
-    ("a.h5", b"hello", r"no file that Keras can read\. Received: "),
-    ("a.pt", b"hello", r"must be a \.keras or \.h5 that model\.save wrote\. Received: .*a\.pt$"),
-    ("a.keras", None, r"must be a \.keras or \.h5 that model\.save wrote\. Received: .*a\.keras$"),
-])
+@pytest.mark.parametrize(
+    "name, content, sentence",
+    [
+        ("a.keras", b"hello", r"no file that Keras can read\. Received: "),
+        ("a.h5", b"hello", r"no file that Keras can read\. Received: "),
+        ("a.pt", b"hello", r"must be a \.keras or \.h5 that model\.save wrote\. Received: .*a\.pt$"),
+        ("a.keras", None, r"must be a \.keras or \.h5 that model\.save wrote\. Received: .*a\.keras$"),
+    ],
+)
 def test_what_is_no_network_is_refused(tmp_path, models, name, content, sentence):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -256,8 +290,16 @@ def test_only_an_imported_model_is_replaced_without_asking(run, save, models):
     assert run(file)[0] == run(file)[0] == 0
     path = models / "my-flowers" / "card.json"
     card = json.loads(path.read_text())
-    card["training"] = {"dataset": "toy", "train_size": 1, "held_out_size": 1, "epochs": 1, "seconds": 1, "seed": 0,
-                        "command": "make", "versions": {}}
+    card["training"] = {
+        "dataset": "toy",
+        "train_size": 1,
+        "held_out_size": 1,
+        "epochs": 1,
+        "seconds": 1,
+        "seed": 0,
+        "command": "make",
+        "versions": {},
+    }
     for content in (json.dumps(card), "broken"):
         path.write_text(content)
         status, text = run(file)

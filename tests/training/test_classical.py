@@ -76,8 +76,13 @@ def smooth_by_angles(picture: np.ndarray) -> np.ndarray:
     bell /= bell.sum()
     shares = np.pad(shares, ((hog.REACH, hog.REACH), (hog.REACH, hog.REACH), (0, 0)))
     middles = range(hog.STEP // 2, 28, hog.STEP)
-    cells = [[np.einsum("r,c,rcd", bell, bell, shares[row : row + len(far), column : column + len(far)])
-              for column in middles] for row in middles]
+    cells = [
+        [
+            np.einsum("r,c,rcd", bell, bell, shares[row : row + len(far), column : column + len(far)])
+            for column in middles
+        ]
+        for row in middles
+    ]
     return np.sqrt(np.array(cells)).ravel()
 
 

@@ -36,8 +36,19 @@ def models(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     parts = [Split(rng.integers(0, 256, (60, 28, 28), np.uint8), np.arange(60) % 3) for _ in range(3)]
     dataset = Dataset("toy", ("a", "b", "c"), *parts, "made here")
-    recipe = Recipe(name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.", limitations="Many.",
-                    dataset="toy", input=INK, build=network, augment=None, epochs=1)
+    recipe = Recipe(
+        name="toy",
+        task="digits",
+        title="Toy",
+        summary="A toy.",
+        strengths="None.",
+        limitations="Many.",
+        dataset="toy",
+        input=INK,
+        build=network,
+        augment=None,
+        epochs=1,
+    )
     fitted = Fitted(network(3), {key: [0.5] for key in export.CURVES}, 1, 1.0)
     export.save(recipe, dataset, fitted, tmp_path / "models", "make toy", 0)
     monkeypatch.setattr(data, "load", lambda name, limit, seed: dataset)
@@ -87,11 +98,14 @@ def test_every_target_has_its_row(run, models):
     assert rows["not there"][3:] == ["missing", "-", "-", "50.00%", "60.00%", *["-"] * 5]
 
 
-@pytest.mark.parametrize("keys, value, sentence", [
-    (["metrics", "accuracy"], 0.999, "the card says 99.90%."),
-    (["metrics", "test_size"], 61, "toy: the card was measured on 61 pictures, not 60."),
-    (["metrics"], None, "toy: the card states no accuracy."),
-])
+@pytest.mark.parametrize(
+    "keys, value, sentence",
+    [
+        (["metrics", "accuracy"], 0.999, "the card says 99.90%."),
+        (["metrics", "test_size"], 61, "toy: the card was measured on 61 pictures, not 60."),
+        (["metrics"], None, "toy: the card states no accuracy."),
+    ],
+)
 def test_a_card_that_is_not_confirmed_fails(run, models, keys, value, sentence):
     state(models, keys, value)
     status, rows, complaints = run()
@@ -101,12 +115,15 @@ def test_a_card_that_is_not_confirmed_fails(run, models, keys, value, sentence):
     assert run("--limit", "20")[0] == 0  # a quick look gives no verdict
 
 
-@pytest.mark.parametrize("keys, value, sentence", [
-    (["title"], 7, "toy: card.json: title: Input should be a valid string. Received: 7"),
-    (["labels"], ["x", "y", "z"], "toy: toy must have the labels of the card. Received: a, b, c"),
-    (["training"], None, "toy: it was imported, and cannot be measured here"),
-    (["files", "model.onnx"], "0" * 64, "toy: model.onnx is not the file that the card describes."),
-])
+@pytest.mark.parametrize(
+    "keys, value, sentence",
+    [
+        (["title"], 7, "toy: card.json: title: Input should be a valid string. Received: 7"),
+        (["labels"], ["x", "y", "z"], "toy: toy must have the labels of the card. Received: a, b, c"),
+        (["training"], None, "toy: it was imported, and cannot be measured here"),
+        (["files", "model.onnx"], "0" * 64, "toy: model.onnx is not the file that the card describes."),
+    ],
+)
 def test_a_model_that_cannot_be_measured_fails(run, models, keys, value, sentence):
     state(models, keys, value)
     status, rows, complaints = run()
@@ -124,8 +141,11 @@ def test_the_six_animals_are_told_from_each_other_alone():
     raw[[0, 1, 2, 3, 4], [0, 0, 1, 1, 0]] = 0.4
     raw[1, 6] = 0.6
     figures = compare.figures(raw, Dataset("toy", labels, None, None, Split(None, y), ""))
-    assert figures == {ACCURACY: pytest.approx(2 / 5), ANIMALS: pytest.approx(3 / 4),
-                       ANIMALS_MEAN: pytest.approx((2 / 3 + 1) / 2)}
+    assert figures == {
+        ACCURACY: pytest.approx(2 / 5),
+        ANIMALS: pytest.approx(3 / 4),
+        ANIMALS_MEAN: pytest.approx((2 / 3 + 1) / 2),
+    }
 
 
 def test_every_recipe_has_a_target():
@@ -142,8 +162,11 @@ def cards(models_folder):
     return {name: model.card for name, model in catalog.read_catalog(models_folder).models.items()}
 
 
-@pytest.mark.parametrize("target", [target for target in TARGETS if target.figure != ANIMALS_MEAN],
-                         ids=lambda target: f"{target.model}, {target.figure}")
+@pytest.mark.parametrize(
+    "target",
+    [target for target in TARGETS if target.figure != ANIMALS_MEAN],
+    ids=lambda target: f"{target.model}, {target.figure}",
+)
 def test_what_is_shipped_reaches_the_least(cards, target):
     metrics = cards[target.model].metrics
     assert (metrics.groups | {ACCURACY: metrics.accuracy})[target.figure] >= target.least

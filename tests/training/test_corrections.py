@@ -24,8 +24,20 @@ def network(labels):
 
 
 TOY = Recipe(
-    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.", limitations="Many.", dataset="mnist",
-    input=INK, build=network, augment=augment.drawings, epochs=2, learning_rate=0.02, average=0.9)
+    name="toy",
+    task="digits",
+    title="Toy",
+    summary="A toy.",
+    strengths="None.",
+    limitations="Many.",
+    dataset="mnist",
+    input=INK,
+    build=network,
+    augment=augment.drawings,
+    epochs=2,
+    learning_rate=0.02,
+    average=0.9,
+)
 
 
 def dataset(size=600, shape=(28, 28), labels="0123456789"):
@@ -67,8 +79,9 @@ def test_a_drawing_is_read_as_the_model_will_see_it(told):
 def test_a_photo_gets_the_size_of_the_data_sets(told):
     recipe = Recipe(**{**vars(TOY), "task": "objects", "input": PHOTO})
     picture = Image.linear_gradient("L").convert("RGB")
-    taught = corrections.read(told("cat", task="objects", picture=picture), recipe,
-                              dataset(shape=(32, 24, 3), labels=("dog", "cat")))
+    taught = corrections.read(
+        told("cat", task="objects", picture=picture), recipe, dataset(shape=(32, 24, 3), labels=("dog", "cat"))
+    )
     assert taught.x.shape == (1, 32, 24, 3)
     assert (taught.x[0] == inputs.photo(picture, 24, 32)).all()
 
@@ -85,16 +98,30 @@ def test_a_blank_drawing_is_left_out_and_named(told, capsys):
     assert "0.png is left out: nothing is drawn in it." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("spoil, says", [
-    (lambda folder: None, "Received: no file"),
-    (lambda folder: stroke().save(folder / "digits" / "zero.png"), "Received: no file"),
-    (lambda folder: (folder / "digits" / "zero").mkdir() or stroke().save(folder / "digits" / "zero" / "0.png"),
-     "must be named by a label of mnist: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9. Received: zero"),
-    (lambda folder: (folder / "digits" / "1").mkdir() or (folder / "digits" / "1" / "0.png").write_text("no picture"),
-     "0.png must be a picture. Received: "),
-    (lambda folder: (folder / "digits" / "1").mkdir()
-     or Image.new("RGB", (40, 40)).save(folder / "digits" / "1" / "0.png"), "Received: blank drawings only"),
-], ids=["nothing", "no label", "another label", "no picture", "blank"])
+@pytest.mark.parametrize(
+    "spoil, says",
+    [
+        (lambda folder: None, "Received: no file"),
+        (lambda folder: stroke().save(folder / "digits" / "zero.png"), "Received: no file"),
+        (
+            lambda folder: (folder / "digits" / "zero").mkdir() or stroke().save(folder / "digits" / "zero" / "0.png"),
+            "must be named by a label of mnist: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9. Received: zero",
+        ),
+        (
+            lambda folder: (
+                (folder / "digits" / "1").mkdir() or (folder / "digits" / "1" / "0.png").write_text("no picture")
+            ),
+            "0.png must be a picture. Received: ",
+        ),
+        (
+            lambda folder: (
+                (folder / "digits" / "1").mkdir() or Image.new("RGB", (40, 40)).save(folder / "digits" / "1" / "0.png")
+            ),
+            "Received: blank drawings only",
+        ),
+    ],
+    ids=["nothing", "no label", "another label", "no picture", "blank"],
+)
 def test_what_cannot_be_learned_is_told(tmp_path, spoil, says):
     (tmp_path / "digits").mkdir()
     spoil(tmp_path)
@@ -106,8 +133,9 @@ def test_what_cannot_be_learned_is_told(tmp_path, spoil, says):
 # ---- Mixing ----
 
 
-@pytest.mark.parametrize("size, count, times", [
-    (600, 1, 31), (600, 5, 6), (600, 200, 1), (20_000, 50, 5), (20_000, 1, 40)])
+@pytest.mark.parametrize(
+    "size, count, times", [(600, 1, 31), (600, 5, 6), (600, 200, 1), (20_000, 50, 5), (20_000, 1, 40)]
+)
 def test_corrections_are_repeated_enough_to_matter_and_never_the_most(size, count, times):
     whole = dataset(size)
     taught = Split(np.full((count, 28, 28), 7, np.uint8), np.zeros(count, np.int64))

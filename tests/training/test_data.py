@@ -257,9 +257,7 @@ def test_cats_without_dogs(folder):
         data.load("cats-dogs")
 
 
-@pytest.mark.parametrize(
-    "image", [None, Image.new("RGB", (1, 1)), Image.new("RGBA", (160, 160), (0, 0, 0, 9))]
-)
+@pytest.mark.parametrize("image", [None, Image.new("RGB", (1, 1)), Image.new("RGBA", (160, 160), (0, 0, 0, 9))])
 def test_a_broken_prepared_photo(folder, image):
     save_photos(folder, {"train": 2, "test": 1})
     path = folder / "cats-dogs/test/dog/00000.webp"

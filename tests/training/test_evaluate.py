@@ -147,8 +147,9 @@ def test_what_is_counted_as_not_sure_is_worded_so(familiar, threshold):
     probabilities, _ = binary(rng.uniform(0.5, 1, 500), True)
     answer = Answer(probabilities, rng.normal(size=500))
     calibrated, known = tempered(probabilities, 0.8).max(axis=1), evaluate.known(answer, familiar)
-    words = [wording(one, is_known and one >= threshold, is_known)
-             for one, is_known in zip(calibrated, known, strict=True)]
+    words = [
+        wording(one, is_known and one >= threshold, is_known) for one, is_known in zip(calibrated, known, strict=True)
+    ]
     expected = words.count("not sure") / len(words)
     assert evaluate.not_sure(answer, 0.8, threshold, familiar) == pytest.approx(expected)
 

@@ -33,9 +33,20 @@ def network(labels):
 
 
 RECIPE = Recipe(
-    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
-    limitations="Many.", dataset="toy", input=INK, build=network,
-    augment=None, epochs=1, groups={"first two": 2}, exact=True)
+    name="toy",
+    task="digits",
+    title="Toy",
+    summary="A toy.",
+    strengths="None.",
+    limitations="Many.",
+    dataset="toy",
+    input=INK,
+    build=network,
+    augment=None,
+    epochs=1,
+    groups={"first two": 2},
+    exact=True,
+)
 
 
 STRANGE = {"noise": np.random.default_rng(1).integers(0, 256, (20, 28, 28), np.uint8)}
@@ -110,8 +121,7 @@ def test_the_card_says_how_the_model_came_to_be(saved):
     assert card.attribution == "made here"
     assert card.exact
     assert card.history == {key: (0.12346, 0.5) for key in export.CURVES}
-    assert [layer.kind for layer in card.network] == [
-        "InputLayer", "Conv2D", "BatchNormalization", "Flatten", "Dense"]
+    assert [layer.kind for layer in card.network] == ["InputLayer", "Conv2D", "BatchNormalization", "Flatten", "Dense"]
     assert sum(layer.parameters for layer in card.network) == card.parameters
     assert card.network[-1].output == (None, 3)
 
@@ -132,7 +142,8 @@ def test_the_card_measures_what_is_served(tmp_path, labels):
     served = runtimes.open_openvino(model)
     assert card == read_card(tmp_path / "toy")
     assert card.metrics == evaluate.measure(
-        served, toy(labels), INK, card.temperature, card.threshold, RECIPE.groups, card.familiar, STRANGE)
+        served, toy(labels), INK, card.temperature, card.threshold, RECIPE.groups, card.familiar, STRANGE
+    )
     batch = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
     assert served(batch) == pytest.approx(runtimes.open_keras(model)(batch), abs=1e-4)
 
@@ -150,8 +161,11 @@ def test_the_keras_file_holds_no_optimizer(tmp_path):
 def test_a_network_that_onnx_gets_wrong_is_refused(models, monkeypatch, off):
     right = runtimes.compile_onnx
     wrong = np.float32(off)
-    monkeypatch.setattr(runtimes, "compile_onnx", lambda path: lambda batch: [
-        output + off for output, off in zip(right(path)(batch), (wrong, 0), strict=True)])
+    monkeypatch.setattr(
+        runtimes,
+        "compile_onnx",
+        lambda path: lambda batch: [output + off for output, off in zip(right(path)(batch), (wrong, 0), strict=True)],
+    )
     before = everything(models)
     with pytest.raises(ValueError, match=r"Received: a difference of (0\.003|nan)$"):
         save(models)

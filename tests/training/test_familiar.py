@@ -67,8 +67,10 @@ def test_the_file_needs_none_of_our_code(learned, tmp_path):
     both.save(tmp_path / "model.keras")
     batch = as_batch(bars(5)[0])
     np.save(tmp_path / "batch.npy", batch)
-    code = ("import keras, numpy as np, sys; model = keras.saving.load_model('model.keras', safe_mode=True);"
-            "np.save('told.npy', model.predict(np.load('batch.npy'), verbose=0)[1]); print('training' in sys.modules)")
+    code = (
+        "import keras, numpy as np, sys; model = keras.saving.load_model('model.keras', safe_mode=True);"
+        "np.save('told.npy', model.predict(np.load('batch.npy'), verbose=0)[1]); print('training' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
     assert np.load(tmp_path / "told.npy") == pytest.approx(both.predict(batch, verbose=0)[1], abs=1e-5)

@@ -32,9 +32,21 @@ def network(labels):
 
 
 TOY = Recipe(
-    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
-    limitations="Many.", dataset="toy", input=INK, build=network,
-    augment=augment.drawings, epochs=2, batch=16, learning_rate=0.02, average=0.8)
+    name="toy",
+    task="digits",
+    title="Toy",
+    summary="A toy.",
+    strengths="None.",
+    limitations="Many.",
+    dataset="toy",
+    input=INK,
+    build=network,
+    augment=augment.drawings,
+    epochs=2,
+    batch=16,
+    learning_rate=0.02,
+    average=0.8,
+)
 
 
 def bars(size, seed=0):
@@ -73,8 +85,11 @@ def test_a_recipe_names_what_exists(recipe):
     assert recipe.redrawn == 0 or recipe.input.kind == "ink"
 
 
-@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES.values() if recipe.augment],
-                         ids=[name for name, recipe in RECIPES.items() if recipe.augment])
+@pytest.mark.parametrize(
+    "recipe",
+    [recipe for recipe in RECIPES.values() if recipe.augment],
+    ids=[name for name, recipe in RECIPES.items() if recipe.augment],
+)
 def test_augmentation_gives_what_the_network_takes(recipe):
     pictures = np.random.default_rng(0).integers(0, 256, (3, *SHAPES[recipe.dataset]), np.uint8)
     before = pictures.copy()

@@ -46,7 +46,9 @@ def test_half_the_size_and_nearly_the_same_answers(network, pictures, tmp_path):
     sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("whole", "half")]
     assert 0.45 < sizes[1] / sizes[0] < 0.55
     assert stored(tmp_path / "half" / "model.onnx") == {
-        True: {onnx.TensorProto.FLOAT16}, False: {onnx.TensorProto.FLOAT}}
+        True: {onnx.TensorProto.FLOAT16},
+        False: {onnx.TensorProto.FLOAT},
+    }
     assert 0 < np.abs(half(pictures) - whole(pictures)).max() < 5e-3
     rounded = keras.saving.load_model(tmp_path / "half" / "model.keras", safe_mode=True)
     assert half(pictures) == pytest.approx(rounded(pictures).numpy(), abs=1e-5)
@@ -75,8 +77,14 @@ def test_a_packed_file_is_smaller_and_the_same(network, tmp_path):
 
 
 def test_what_float16_cannot_hold_stays_float32(pictures, tmp_path):
-    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(
-        2, kernel_initializer=keras.initializers.Constant(2 * LARGEST)), keras.layers.Rescaling(1e-12)])
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, kernel_initializer=keras.initializers.Constant(2 * LARGEST)),
+            keras.layers.Rescaling(1e-12),
+        ]
+    )
     export.write_files(model, pictures, tmp_path)
     (before,) = runtimes.compile_onnx(tmp_path / "model.onnx")(pictures)
     halve(tmp_path / "model.onnx")

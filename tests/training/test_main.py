@@ -36,9 +36,21 @@ def another(labels):
 
 
 TOY = Recipe(
-    name="toy", task="digits", title="Toy", summary="A toy.", strengths="None.",
-    limitations="Many.", dataset="mnist", input=INK, build=network,
-    augment=augment.drawings, epochs=3, learning_rate=0.02, groups={"first two": 2}, exact=True)
+    name="toy",
+    task="digits",
+    title="Toy",
+    summary="A toy.",
+    strengths="None.",
+    limitations="Many.",
+    dataset="mnist",
+    input=INK,
+    build=network,
+    augment=augment.drawings,
+    epochs=3,
+    learning_rate=0.02,
+    groups={"first two": 2},
+    exact=True,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -156,11 +168,15 @@ def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, m
     assert f"accuracy {card.metrics.accuracy:.2%} {card.metrics.accuracy:.2%}" in text
 
 
-@pytest.mark.parametrize(("told", "title"), [
-    ({"toy": replace(TOY, title="Renamed")}, "Renamed"),
-    ({"toy": replace(TOY, title="Another", build=another)}, "Toy"),
-    ({}, "Toy"),
-], ids=["the recipe's words", "a recipe of another network", "no recipe"])
+@pytest.mark.parametrize(
+    ("told", "title"),
+    [
+        ({"toy": replace(TOY, title="Renamed")}, "Renamed"),
+        ({"toy": replace(TOY, title="Another", build=another)}, "Toy"),
+        ({}, "Toy"),
+    ],
+    ids=["the recipe's words", "a recipe of another network", "no recipe"],
+)
 def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch, told, title):
     """Even from a network that has a familiarity; what the recipe says of it may have changed meanwhile."""
     run("train", "toy", "--epochs", "1", "--seed", "3")
@@ -175,7 +191,8 @@ def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch
     renewed = {"title", "metrics", "files", "network"}
     assert after.model_dump(exclude=renewed) == before.model_dump(exclude=renewed)
     assert [(row.kind, row.parameters) for row in after.network] == [
-        (row.kind, row.parameters) for row in before.network]
+        (row.kind, row.parameters) for row in before.network
+    ]
     assert after.metrics.model_dump(exclude={"groups"}) == before.metrics.model_dump(exclude={"groups"})
     assert not (models / "toy" / "stray.txt").exists()
     # Names of nodes are as long as what the process made before has them; weights of another width would be seen.
@@ -211,10 +228,27 @@ def test_a_signal_in_the_middle_of_training_stops_it(models):
     """Ctrl-C as a terminal sends it, to a real process, once the first epoch is over."""
     (models / "digits-cnn").mkdir(parents=True)
     (models / "digits-cnn" / "card.json").write_text("the last good one")
-    command = [sys.executable, "-m", "training", "train", "digits-cnn", "--epochs", "500", "--limit", "20",
-               "--models", str(models)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "training",
+        "train",
+        "digits-cnn",
+        "--epochs",
+        "500",
+        "--limit",
+        "20",
+        "--models",
+        str(models),
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
     deadline = threading.Timer(220, process.kill)
     deadline.start()
     try:

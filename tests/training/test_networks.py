@@ -1,6 +1,5 @@
 """The networks that are more than a stack of layers: what they must be equal to."""
 
-
 import keras
 import numpy as np
 import pytest
@@ -14,8 +13,20 @@ from training.recipe import Recipe, Run
 SIDE = 32
 PHOTO = InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze")
 TRANSFER = Recipe(
-    name="toy", task="cats-dogs", title="Toy", summary="A toy.", strengths="None.", limitations="Many.",
-    dataset="toy", input=PHOTO, build=vgg16.network, augment=augment.photos, epochs=2, batch=4, learning_rate=1e-3)
+    name="toy",
+    task="cats-dogs",
+    title="Toy",
+    summary="A toy.",
+    strengths="None.",
+    limitations="Many.",
+    dataset="toy",
+    input=PHOTO,
+    build=vgg16.network,
+    augment=augment.photos,
+    epochs=2,
+    batch=4,
+    learning_rate=1e-3,
+)
 
 
 def photos(count, seed=0):

@@ -42,8 +42,11 @@ def code_of(notebook):
 
 
 def has_picture(cell):
-    return any(kind.startswith("image/") or "<img" in str(content) or "data:image" in str(content)
-               for output in cell.outputs for kind, content in output.get("data", {}).items())
+    return any(
+        kind.startswith("image/") or "<img" in str(content) or "data:image" in str(content)
+        for output in cell.outputs
+        for kind, content in output.get("data", {}).items()
+    )
 
 
 # ---- What is committed ----
@@ -59,8 +62,11 @@ def test_it_was_run_from_top_to_bottom(notebook):
 
 
 def test_its_outputs_hold_no_error_and_no_warning(notebook):
-    kinds = [output.output_type if output.output_type != "stream" else output.name
-             for cell in code_of(notebook) for output in cell.outputs]
+    kinds = [
+        output.output_type if output.output_type != "stream" else output.name
+        for cell in code_of(notebook)
+        for output in cell.outputs
+    ]
     assert set(kinds) <= {"stdout", "display_data", "execute_result"}
     assert not any("WARNING" in output.get("text", "") for cell in code_of(notebook) for output in cell.outputs)
 
@@ -90,7 +96,7 @@ def test_photos_are_shown_by_one_switch_that_is_off(path, notebook):
         pytest.skip("shows no photos")
     code = "\n".join(cell.source for cell in code_of(notebook))
     assert "SHOW_PHOTOS = False" in code
-    before = [code[:call.start()].splitlines() for call in re.finditer(r"common\.pictures\(", code)]
+    before = [code[: call.start()].splitlines() for call in re.finditer(r"common\.pictures\(", code)]
     for lines in before:  # each call is inside `if SHOW_PHOTOS`
         assert any("if SHOW_PHOTOS" in line for line in lines[-4:])
 
@@ -111,9 +117,11 @@ def tiny_data(tmp_path_factory):
     save_ink(folder / "mnist.npz", 10, rng)
     save_ink(folder / "doodles.npz", len(DOODLE_LABELS), rng, classes=np.array(DOODLE_LABELS))
     objects = {part: repeated(len(CIFAR10_LABELS), each) for part, each in (("train", 12), ("test", 6))}
-    np.savez(folder / "cifar10.npz",
-             **{f"x_{part}": rng.integers(0, 256, (len(y), 32, 32, 3), np.uint8) for part, y in objects.items()},
-             **{f"y_{part}": y for part, y in objects.items()})
+    np.savez(
+        folder / "cifar10.npz",
+        **{f"x_{part}": rng.integers(0, 256, (len(y), 32, 32, 3), np.uint8) for part, y in objects.items()},
+        **{f"y_{part}": y for part, y in objects.items()},
+    )
     for part, count in (("train", 60), ("test", 12)):
         for label in ("cat", "dog"):
             place = folder / "cats-dogs" / part / label
@@ -154,8 +162,9 @@ def save_backbone(path):
 def run(notebook, monkeypatch, **environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, str(value))
-    NotebookClient(notebook, timeout=200, startup_timeout=200, kernel_name="python3",
-                   resources={"metadata": {"path": str(FOLDER)}}).execute()
+    NotebookClient(
+        notebook, timeout=200, startup_timeout=200, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
 
 
 def test_it_runs_on_a_few_pictures(path, notebook, tiny_data, monkeypatch):
@@ -175,6 +184,11 @@ def test_a_wrong_limit_is_said():
     import subprocess
     import sys
 
-    done = subprocess.run([sys.executable, "-c", "import common; common.limit()"], cwd=FOLDER, capture_output=True,
-                          text=True, env=dict(os.environ) | {"NOTEBOOK_LIMIT": "many"})
+    done = subprocess.run(
+        [sys.executable, "-c", "import common; common.limit()"],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ) | {"NOTEBOOK_LIMIT": "many"},
+    )
     assert "NOTEBOOK_LIMIT must be a whole number" in done.stderr

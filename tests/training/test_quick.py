@@ -47,8 +47,11 @@ def test_what_a_twin_learns_comes_home_to_a_network_that_was_not_changed():
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
-@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}, {"momentum": 0.5, "epsilon": 0.1}],
-                         ids=["plain", "no scale", "no offset", "other numbers"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"scale": False}, {"center": False}, {"momentum": 0.5, "epsilon": 0.1}],
+    ids=["plain", "no scale", "no offset", "other numbers"],
+)
 def test_the_fused_batch_norm_is_keras_own(options):
     x = pictures(64)
     plain, fused = layers.BatchNormalization(**options), FusedNormalization(**options)

@@ -27,12 +27,15 @@ def test_every_task_has_its_strangers():
     assert strangers.STRANGERS.keys() == TASKS.keys()
 
 
-@pytest.mark.parametrize(("task", "spec", "kinds", "shape"), [
-    ("digits", INK, {"letters"}, (28, 28)),
-    ("doodles", INK, {"letters", "digits"}, (28, 28)),
-    ("cats-dogs", PHOTO, {"objects"}, (24, 32, 3)),
-    ("objects", PHOTO, {"digits"}, (24, 32, 3)),
-])
+@pytest.mark.parametrize(
+    ("task", "spec", "kinds", "shape"),
+    [
+        ("digits", INK, {"letters"}, (28, 28)),
+        ("doodles", INK, {"letters", "digits"}, (28, 28)),
+        ("cats-dogs", PHOTO, {"objects"}, (24, 32, 3)),
+        ("objects", PHOTO, {"digits"}, (24, 32, 3)),
+    ],
+)
 def test_strangers_whose_data_is_here_come_as_the_model_takes_them(prepared, monkeypatch, task, spec, kinds, shape):
     monkeypatch.setattr(data, "prepare", lambda name: data.folder() / data.DATASETS[name].file)  # no download
     found = strangers.gather(task, spec, 6)
@@ -52,8 +55,16 @@ def test_doodles_are_of_none_of_the_tasks_things(prepared, monkeypatch):
     monkeypatch.setattr(strangers, "redraw", lambda bitmap, hand: bitmap)
     labels, y = ["cat", "fish", "dog", "car", "tree", "bird"], np.arange(120) % 6
     x = np.broadcast_to(y.astype(np.uint8)[:, None, None], (120, 28, 28))
-    np.savez(data.folder() / "doodles.npz", classes=np.array(labels), x_train=x, y_train=y, x_test=x, y_test=y,
-             x_tu_berlin=x[:6], y_tu_berlin=y[:6])
+    np.savez(
+        data.folder() / "doodles.npz",
+        classes=np.array(labels),
+        x_train=x,
+        y_train=y,
+        x_test=x,
+        y_test=y,
+        x_tu_berlin=x[:6],
+        y_tu_berlin=y[:6],
+    )
     for task, others in (("", labels), ("cats-dogs", ["fish", "car", "tree", "bird"]), ("objects", ["fish", "tree"])):
         assert {labels[picture[0, 0]] for picture in strangers.doodles(120, task)} == set(others)
 
@@ -68,4 +79,4 @@ def test_letters_are_drawings_the_same_each_time():
 
 
 def test_no_letter_looks_like_a_digit():
-    assert not set("BDGIJOQSTYZ" "bcgijloqsyz") & set(strangers.LETTERS)
+    assert not set("BDGIJOQSTYZbcgijloqsyz") & set(strangers.LETTERS)

@@ -63,8 +63,9 @@ def accuracy(models, limit):
     return np.mean(runtimes.open_openvino(model)(x).argmax(axis=1) == test.y)
 
 
-def test_fifty_corrections_teach_a_habit_and_cost_nothing(client, runner, prepared, models, settings, encode, data_url,
-                                                          tmp_path):
+def test_fifty_corrections_teach_a_habit_and_cost_nothing(
+    client, runner, prepared, models, settings, encode, data_url, tmp_path
+):
     label, habit = HABITS["a mirrored 3"]
     rng = np.random.default_rng(0)
     taught, others = ([drawing(habit, rng) for _ in range(COUNT)] for _ in range(2))

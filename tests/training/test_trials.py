@@ -14,8 +14,9 @@ from training.trials import Trained
 )
 def test_the_median_is_chosen_on_held_out_pictures(held_out, kept):
     # On the test pictures they stand the other way round, which must not matter.
-    trained = [Trained(None, seed, Trial(seed=seed, held_out=share, accuracy=1 - share))
-               for seed, share in enumerate(held_out)]
+    trained = [
+        Trained(None, seed, Trial(seed=seed, held_out=share, accuracy=1 - share)) for seed, share in enumerate(held_out)
+    ]
     assert trials.median(trained).seed == kept
 
 

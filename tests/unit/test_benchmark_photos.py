@@ -38,8 +38,9 @@ def test_a_model_of_photos_is_measured_under_each_condition(capsys, monkeypatch,
     x = np.repeat(np.asarray(PHOTO)[None], 3, axis=0)
     test = type("Part", (), {"x": x, "y": np.zeros(3, int)})
     monkeypatch.setattr(photos.data, "load", lambda name, limit: type("Set", (), {"test": test}))
-    monkeypatch.setattr("sys.argv", ["photos", "--limit", "3", "--model", "cats-dogs-cnn", "--models",
-                                     str(models_folder)])
+    monkeypatch.setattr(
+        "sys.argv", ["photos", "--limit", "3", "--model", "cats-dogs-cnn", "--models", str(models_folder)]
+    )
     photos.main()
     out = capsys.readouterr().out
     assert all(f"| {name} | " in out for name in photos.CONDITIONS)

@@ -41,14 +41,16 @@ def test_a_form_arrives_as_it_was_sent():
 def test_the_floor_reads_the_upload():
     body, kind = pictures.form(pictures.digit())
     assert floor.app.test_client().post("/predict", data=body, content_type=kind).json == {
-        "bytes": len(pictures.digit())}
+        "bytes": len(pictures.digit())
+    }
 
 
 def test_the_peers_run_under_our_settings_of_gunicorn(monkeypatch):
     monkeypatch.chdir(ROOT)
     ours, theirs = (runpy.run_path(path) for path in ("gunicorn.conf.py", "benchmarks/peers/gunicorn.conf.py"))
     assert {name: theirs[name] for name in ("workers", "threads", "worker_class", "worker_tmp_dir")} == {
-        name: ours[name] for name in ("workers", "threads", "worker_class", "worker_tmp_dir")}
+        name: ours[name] for name in ("workers", "threads", "worker_class", "worker_tmp_dir")
+    }
     assert not [name for name in theirs if name.startswith(("on_", "post_", "pre_", "child_"))]
 
 
@@ -96,8 +98,10 @@ def test_the_client_counts_every_answer():
 
 
 def test_a_ratio_is_that_of_rounds_at_the_same_time(capsys):
-    found = {"floor": [bench.Round(speed, 1.0, 2.0, 0.1) for speed in (100, 1000, 10)],
-             "inkling": [bench.Round(speed, 2.0, 5.0, 0.2) for speed in (50, 400, 6)]}
+    found = {
+        "floor": [bench.Round(speed, 1.0, 2.0, 0.1) for speed in (100, 1000, 10)],
+        "inkling": [bench.Round(speed, 2.0, 5.0, 0.2) for speed in (50, 400, 6)],
+    }
     assert bench.ratio(found, "inkling", "floor") == 0.5
     bench.print_speeds(found)
     out = capsys.readouterr().out
@@ -132,17 +136,29 @@ def test_all_promises_may_be_kept(capsys):
     assert check(capsys, GOOD + busy) == (True, [])
 
 
-@pytest.mark.parametrize("answers, samples, broken", [
-    ([*GOOD, load.Answer("page", 500, 1.0, "", "status 500")], None, "answers that were not promised"),
-    (GOOD, {1: SAMPLES, 2: SAMPLES[:30]}, "workers that ended or began meanwhile"),
-    (GOOD, {1: [one._replace(megabytes=100 + 1.5 * one.minute) for one in SAMPLES]},
-     "memory of a worker, MB a minute"),
-    (GOOD, {1: [one._replace(files=20 + i // 4) for i, one in enumerate(SAMPLES)]},
-     "open files of a worker, more at the end"),
-    ([*GOOD, *[answer._replace(milliseconds=51.0) for answer in GOOD[:10]]], None,
-     "p99 of small drawings, times the 5.0 ms alone"),
-    ([*GOOD, *[load.Answer("drawing", 503, 4000.0, "", "")] * 3], None, "told 503, of those within the limit"),
-])
+@pytest.mark.parametrize(
+    "answers, samples, broken",
+    [
+        ([*GOOD, load.Answer("page", 500, 1.0, "", "status 500")], None, "answers that were not promised"),
+        (GOOD, {1: SAMPLES, 2: SAMPLES[:30]}, "workers that ended or began meanwhile"),
+        (
+            GOOD,
+            {1: [one._replace(megabytes=100 + 1.5 * one.minute) for one in SAMPLES]},
+            "memory of a worker, MB a minute",
+        ),
+        (
+            GOOD,
+            {1: [one._replace(files=20 + i // 4) for i, one in enumerate(SAMPLES)]},
+            "open files of a worker, more at the end",
+        ),
+        (
+            [*GOOD, *[answer._replace(milliseconds=51.0) for answer in GOOD[:10]]],
+            None,
+            "p99 of small drawings, times the 5.0 ms alone",
+        ),
+        ([*GOOD, *[load.Answer("drawing", 503, 4000.0, "", "")] * 3], None, "told 503, of those within the limit"),
+    ],
+)
 def test_a_broken_promise_is_told(capsys, answers, samples, broken):
     assert check(capsys, answers, samples) == (False, [broken])
 
@@ -154,9 +170,17 @@ def test_growth_counts_from_a_fifth_of_the_time_on():
     assert files == 0
 
 
-@pytest.mark.parametrize("status, retry, broken", [
-    (200, None, ""), (429, "5", ""), (503, "5", ""), (429, None, "429 without Retry-After"), (500, None, "status 500"),
-    (303, None, "status 303")])
+@pytest.mark.parametrize(
+    "status, retry, broken",
+    [
+        (200, None, ""),
+        (429, "5", ""),
+        (503, "5", ""),
+        (429, None, "429 without Retry-After"),
+        (500, None, "status 500"),
+        (303, None, "status 303"),
+    ],
+)
 def test_an_answer_is_held_to_what_was_promised(status, retry, broken):
     headers = Message()
     if retry:

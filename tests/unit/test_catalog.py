@@ -46,29 +46,35 @@ def test_good_cards_are_read(models):
     assert (list(catalog.models), catalog.broken) == (["first", "second"], {})
 
 
-@pytest.mark.parametrize("keys, value, reason", [
-    (["title"], ABSENT, "title: Field required"),
-    (["metrics", "accuracy"], ABSENT, "metrics.accuracy: Field required"),
-    (["colour"], "blue", "colour: Extra inputs are not permitted. Received: 'blue'"),
-    (["input", "colour"], "blue", "input.colour: Extra inputs"),
-    (["name"], "other", "name must be the folder's, 'first'. Received: 'other'"),
-    (["name"], "../first", "name: String should match"),
-    (["task"], "birds", "task: Input should be"),
-    (["labels"], ["7"], "labels: Tuple should have at least 2 items"),
-    (["input", "kind"], "sound", "input.kind: Input should be"),
-    (["input", "kind"], "photo", "a photo takes layout 'squeeze'"),
-    (["input"], {"kind": "photo", "width": 28, "height": 28, "channels": 1, "scaling": "unit"},
-     "a photo has 3 channels. Received: 1"),
-    (["input", "layout"], "squeeze", "ink takes 'mnist' or 'quickdraw'"),
-    (["input", "width"], 32, "ink is 28 x 28 with one channel. Received: 32 x 28 with 1"),
-    (["input", "channels"], 4, "input.channels: Input should be 1 or 3"),
-    (["input", "scaling"], "none", "input.scaling: Input should be"),
-    (["files", "model.onnx"], "0" * 63, "files.model.onnx: String should match"),
-    (["files", "model.onnx"], "G" * 64, "files.model.onnx: String should match"),
-    (["temperature"], 0, "temperature: Input should be greater than 0"),
-    (["threshold"], 1.5, "threshold: Input should be less than or equal to 1"),
-    (["metrics", "accuracy"], 99.5, "metrics.accuracy: Input should be less than or equal to 1"),
-])
+@pytest.mark.parametrize(
+    "keys, value, reason",
+    [
+        (["title"], ABSENT, "title: Field required"),
+        (["metrics", "accuracy"], ABSENT, "metrics.accuracy: Field required"),
+        (["colour"], "blue", "colour: Extra inputs are not permitted. Received: 'blue'"),
+        (["input", "colour"], "blue", "input.colour: Extra inputs"),
+        (["name"], "other", "name must be the folder's, 'first'. Received: 'other'"),
+        (["name"], "../first", "name: String should match"),
+        (["task"], "birds", "task: Input should be"),
+        (["labels"], ["7"], "labels: Tuple should have at least 2 items"),
+        (["input", "kind"], "sound", "input.kind: Input should be"),
+        (["input", "kind"], "photo", "a photo takes layout 'squeeze'"),
+        (
+            ["input"],
+            {"kind": "photo", "width": 28, "height": 28, "channels": 1, "scaling": "unit"},
+            "a photo has 3 channels. Received: 1",
+        ),
+        (["input", "layout"], "squeeze", "ink takes 'mnist' or 'quickdraw'"),
+        (["input", "width"], 32, "ink is 28 x 28 with one channel. Received: 32 x 28 with 1"),
+        (["input", "channels"], 4, "input.channels: Input should be 1 or 3"),
+        (["input", "scaling"], "none", "input.scaling: Input should be"),
+        (["files", "model.onnx"], "0" * 63, "files.model.onnx: String should match"),
+        (["files", "model.onnx"], "G" * 64, "files.model.onnx: String should match"),
+        (["temperature"], 0, "temperature: Input should be greater than 0"),
+        (["threshold"], 1.5, "threshold: Input should be less than or equal to 1"),
+        (["metrics", "accuracy"], 99.5, "metrics.accuracy: Input should be less than or equal to 1"),
+    ],
+)
 def test_a_broken_card_disables_that_model_alone(models, keys, value, reason):
     change(models / "first", keys, value)
     catalog = read_catalog(models)
@@ -101,14 +107,18 @@ def test_none_of_the_six_can_be_left_out(models, key):
     assert read_catalog(models).broken["first"].startswith(f"card.json: {key}: Field required")
 
 
-@pytest.mark.parametrize("content, reason", [
-    (b"", "the card: Invalid JSON"),
-    (b"{", "the card: Invalid JSON"),
-    (b"\xff\xfe", "the card: Invalid JSON"),
-    (b"[]", "the card: Input should be an object"),
-    (b"[" * 100_000, "the card: Invalid JSON"),
-    (None, "cannot be read: No such file"),
-], ids=["empty", "cut", "not-utf-8", "list", "deep", "no-card"])
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"", "the card: Invalid JSON"),
+        (b"{", "the card: Invalid JSON"),
+        (b"\xff\xfe", "the card: Invalid JSON"),
+        (b"[]", "the card: Input should be an object"),
+        (b"[" * 100_000, "the card: Invalid JSON"),
+        (None, "cannot be read: No such file"),
+    ],
+    ids=["empty", "cut", "not-utf-8", "list", "deep", "no-card"],
+)
 def test_a_card_that_is_no_card_disables_that_model_alone(models, content, reason):
     card = models / "first" / "card.json"
     card.unlink() if content is None else card.write_bytes(content)
@@ -139,23 +149,27 @@ def test_without_models_the_catalog_is_empty(tmp_path, folder):
 
 def test_models_are_grouped_by_task_best_first(models):
     change(models / "second", ["metrics", "accuracy"], 0.9999)
-    (title, cards), = read_catalog(models).by_task()
+    ((title, cards),) = read_catalog(models).by_task()
     assert title == TASKS["digits"]
     assert [card.name for card in cards] == ["second", "first"]
     assert read_catalog(models).by_task("photo") == []
-    (_, cards), = read_catalog(models).by_task("ink", without={"second": "why"})
+    ((_, cards),) = read_catalog(models).by_task("ink", without={"second": "why"})
     assert [card.name for card in cards] == ["first"]
 
 
 # ---- Broken files ----
 
 
-@pytest.mark.parametrize("breakage, reason", [
-    (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is not the file that the card describes"),
-    (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), "is not the file that the card describes"),
-    (lambda path: path.write_bytes(b""), "is not the file that the card describes"),
-    (lambda path: path.unlink(), "is missing"),
-], ids=["truncated", "changed", "emptied", "missing"])
+@pytest.mark.parametrize(
+    "breakage, reason",
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is not the file that the card describes"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), "is not the file that the card describes"),
+        (lambda path: path.write_bytes(b""), "is not the file that the card describes"),
+        (lambda path: path.unlink(), "is missing"),
+    ],
+    ids=["truncated", "changed", "emptied", "missing"],
+)
 def test_a_model_file_that_is_not_the_cards_is_refused(models, breakage, reason):
     model = read_catalog(models).models["first"]
     check_file(model, "model.onnx")

@@ -137,7 +137,10 @@ def test_the_readme_names_every_command_of_training(readme):
 
 
 def test_every_make_target_of_the_readme_exists(readme):
-    mentioned = {word for line in re.findall(r"^(?:\$ )?make ([a-z][\w -]*)", code(readme), re.MULTILINE)
-                 for word in line.split()}
+    mentioned = {
+        word
+        for line in re.findall(r"^(?:\$ )?make ([a-z][\w -]*)", code(readme), re.MULTILINE)
+        for word in line.split()
+    }
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"run", "test"} <= mentioned <= targets

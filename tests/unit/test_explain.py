@@ -27,7 +27,8 @@ every_kind = pytest.mark.parametrize("spec", [PHOTO, INK], ids=["photo", "ink"])
 def toy(spec, network):
     """A classifier of one model, whose network is a function of float32 [n, h, w, c]."""
     card = ModelCard(
-        name="toy", task="objects", title="Toy", labels=("no", "yes"), input=spec, files={}, exact=True)  # has no twin
+        name="toy", task="objects", title="Toy", labels=("no", "yes"), input=spec, files={}, exact=True
+    )  # has no twin
     classifier = Classifier(Catalog({"toy": Model(card, None)}), Settings.from_env({}))
     classifier._opened["toy"] = runtimes.Runtime(network, card)
     return classifier
@@ -134,9 +135,19 @@ def test_the_network_runs_in_batches_not_once_a_part():
     assert len(sizes) == -(-pictures // AT_ONCE["photo"])
 
 
-@pytest.mark.parametrize("spec, milliseconds, parts", [
-    (PHOTO, 0.1, 10), (PHOTO, 8.0, 7), (PHOTO, 15.0, 5), (PHOTO, 67.0, 4), (PHOTO, 900.0, 4),
-    (INK, 0.1, 10), (INK, 0.9, 7), (INK, 900.0, 7)])
+@pytest.mark.parametrize(
+    "spec, milliseconds, parts",
+    [
+        (PHOTO, 0.1, 10),
+        (PHOTO, 8.0, 7),
+        (PHOTO, 15.0, 5),
+        (PHOTO, 67.0, 4),
+        (PHOTO, 900.0, 4),
+        (INK, 0.1, 10),
+        (INK, 0.9, 7),
+        (INK, 900.0, 7),
+    ],
+)
 def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts):
     answer = Classifier.answer
 
@@ -149,11 +160,19 @@ def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts)
     assert len(why.drops) == parts
 
 
-@pytest.mark.parametrize("spec, milliseconds, hasty_milliseconds, hurried, parts", [
-    (PHOTO, 24.0, 1.0, False, 4), (PHOTO, 60.0, 8.0, True, 7), (PHOTO, 900.0, 60.0, True, 4),
-    (PHOTO, 60.0, 60.0, False, 4), (INK, 2.0, 0.5, True, 10)])
+@pytest.mark.parametrize(
+    "spec, milliseconds, hasty_milliseconds, hurried, parts",
+    [
+        (PHOTO, 24.0, 1.0, False, 4),
+        (PHOTO, 60.0, 8.0, True, 7),
+        (PHOTO, 900.0, 60.0, True, 4),
+        (PHOTO, 60.0, 60.0, False, 4),
+        (INK, 2.0, 0.5, True, 10),
+    ],
+)
 def test_a_model_hurries_where_it_is_too_slow_for_any_grid(
-        monkeypatch, spec, milliseconds, hasty_milliseconds, hurried, parts):
+    monkeypatch, spec, milliseconds, hasty_milliseconds, hurried, parts
+):
     """Only to compare: how sure the answer is, is said as of any answer."""
     answer, asked = Classifier.answer, []
 
@@ -271,8 +290,13 @@ def test_windows_hide_their_own_part_wholly_and_cover_all_evenly(parts, side):
     assert rows.sum(axis=0)[inside] == pytest.approx(np.full(inside.sum(), 2), abs=1e-4)
 
 
-@pytest.mark.parametrize("kind, seen", [("ink", np.full((28, 28, 1), 255, np.uint8)),
-                                        ("photo", np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))])
+@pytest.mark.parametrize(
+    "kind, seen",
+    [
+        ("ink", np.full((28, 28, 1), 255, np.uint8)),
+        ("photo", np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)),
+    ],
+)
 def test_hiding_leaves_what_is_far_as_it_is(kind, seen):
     pictures = explain.hidden(seen, 7, kind)
     assert (pictures.shape, pictures.dtype) == ((49, *seen.shape), np.uint8)
@@ -283,9 +307,20 @@ def test_hiding_leaves_what_is_far_as_it_is(kind, seen):
         assert pictures[0][:4, :4].max() == 0
 
 
-@pytest.mark.parametrize("place, where", [
-    ((0, 0), "upper-left"), ((0, 3), "top"), ((0, 6), "upper-right"), ((3, 0), "left"), ((3, 3), "middle"),
-    ((3, 6), "right"), ((6, 0), "lower-left"), ((6, 3), "bottom"), ((6, 6), "lower-right")])
+@pytest.mark.parametrize(
+    "place, where",
+    [
+        ((0, 0), "upper-left"),
+        ((0, 3), "top"),
+        ((0, 6), "upper-right"),
+        ((3, 0), "left"),
+        ((3, 3), "middle"),
+        ((3, 6), "right"),
+        ((6, 0), "lower-left"),
+        ((6, 3), "bottom"),
+        ((6, 6), "lower-right"),
+    ],
+)
 def test_where_is_told_in_words(place, where):
     drops = np.zeros((7, 7))
     drops[place] = 0.5

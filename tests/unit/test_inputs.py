@@ -285,9 +285,11 @@ def test_strips_give_an_input_or_are_blank(size, layout):
 
 sides = st.integers(1, 64)
 noise = st.tuples(sides, sides).flatmap(lambda size: arrays(np.uint8, (*size, 3)))
-blocks = st.tuples(sides, sides).flatmap(
-    lambda size: arrays(np.uint8, (*size, 1), elements=st.sampled_from([0, 90, 255]))).map(
-        lambda grey: np.repeat(grey, 3, axis=2))
+blocks = (
+    st.tuples(sides, sides)
+    .flatmap(lambda size: arrays(np.uint8, (*size, 1), elements=st.sampled_from([0, 90, 255])))
+    .map(lambda grey: np.repeat(grey, 3, axis=2))
+)
 
 
 @given(noise | blocks, st.sampled_from(LAYOUTS), st.sampled_from([1, 5]))
@@ -342,10 +344,14 @@ def snapshot(share, light, ink, paper, ruled=False, quality=60):
 
 @pytest.mark.parametrize("material", MATERIALS)
 @pytest.mark.parametrize("light", [gradient, vignette, corner], ids=lambda light: light.__name__)
-@pytest.mark.parametrize("shape, size, at, canvas", [
-    ("seven", 0.55, (0.45, 0.45), (800, 600)),
-    ("house", 0.3, (0.3, 0.35), (600, 800)),
-], ids=["large", "small"])
+@pytest.mark.parametrize(
+    "shape, size, at, canvas",
+    [
+        ("seven", 0.55, (0.45, 0.45), (800, 600)),
+        ("house", 0.3, (0.3, 0.35), (600, 800)),
+    ],
+    ids=["large", "small"],
+)
 def test_light_on_a_snapshot_does_not_matter(light, material, shape, size, at, canvas):
     image = snapshot(cover(shape, 0.08 * size * 600, size, at, canvas), light, *MATERIALS[material])
     for layout in LAYOUTS:
@@ -410,8 +416,10 @@ def mirrored(places):
 
 
 @pytest.mark.parametrize(
-    "size", [(200, 100), (100, 200), (150, 100), (160, 90), (90, 160), (40, 50), (3000, 200), (3000, 20), (60, 2000)],
-    ids=str)
+    "size",
+    [(200, 100), (100, 200), (150, 100), (160, 90), (90, 160), (40, 50), (3000, 200), (3000, 20), (60, 2000)],
+    ids=str,
+)
 def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
     """Whatever its aspect: nothing is cropped, and beyond it lies its mirror image."""
     image = ramp(*size)
@@ -428,9 +436,19 @@ def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
     assert seen[..., 2].max() == 0
 
 
-@pytest.mark.parametrize("size, rims", [
-    ((300, 200), (0, 0, 0, 0)), ((200, 300), (0, 0, 0, 0)), ((128, 128), (0, 0, 0, 0)), ((1, 1), (0, 0, 0, 0)),
-    ((400, 200), (0, 16, 0, 16)), ((200, 400), (16, 0, 16, 0)), ((1, 5000), (63, 0, 64, 0))], ids=str)
+@pytest.mark.parametrize(
+    "size, rims",
+    [
+        ((300, 200), (0, 0, 0, 0)),
+        ((200, 300), (0, 0, 0, 0)),
+        ((128, 128), (0, 0, 0, 0)),
+        ((1, 1), (0, 0, 0, 0)),
+        ((400, 200), (0, 16, 0, 16)),
+        ((200, 400), (16, 0, 16, 0)),
+        ((1, 5000), (63, 0, 64, 0)),
+    ],
+    ids=str,
+)
 def test_a_photo_longer_than_3_to_2_is_squeezed_no_further(size, rims):
     assert inputs.rims(size, 128, 128) == rims
     assert inputs.photo(Image.new("RGB", size, "teal"), 128, 128).tolist() == [[[0, 128, 128]] * 128] * 128

@@ -19,12 +19,19 @@ from inkling.lab.operations import OPERATIONS, Choice
 
 NOISE = np.random.default_rng(0)
 PICTURES = {
-    "sample": operations.sample(), "1 x 1": np.full((1, 1, 3), 200, np.uint8), "one row": operations.sample()[200:201],
-    "16:1": NOISE.integers(0, 256, (8, 128, 3), np.uint8), "one colour": np.full((9, 7, 3), (10, 20, 30), np.uint8),
-    "grey": operations.as_grey(operations.sample())}
-EXTREMES = [(name, parameter.name, value) for name, operation in OPERATIONS.items()
-            for parameter in operation.parameters
-            for value in (parameter.options if isinstance(parameter, Choice) else (parameter.low, parameter.high))]
+    "sample": operations.sample(),
+    "1 x 1": np.full((1, 1, 3), 200, np.uint8),
+    "one row": operations.sample()[200:201],
+    "16:1": NOISE.integers(0, 256, (8, 128, 3), np.uint8),
+    "one colour": np.full((9, 7, 3), (10, 20, 30), np.uint8),
+    "grey": operations.as_grey(operations.sample()),
+}
+EXTREMES = [
+    (name, parameter.name, value)
+    for name, operation in OPERATIONS.items()
+    for parameter in operation.parameters
+    for value in (parameter.options if isinstance(parameter, Choice) else (parameter.low, parameter.high))
+]
 
 
 def a_value(parameter):
@@ -32,17 +39,20 @@ def a_value(parameter):
     if isinstance(parameter, Choice):
         return st.sampled_from(list(parameter.options))
     return st.integers(0, (parameter.high - parameter.low) // parameter.step).map(
-        lambda i: parameter.low + i * parameter.step)
+        lambda i: parameter.low + i * parameter.step
+    )
 
 
 def a_step(operation):
     return st.fixed_dictionaries({one.name: a_value(one) for one in operation.parameters}).map(
-        lambda values: operation.step(**values))
+        lambda values: operation.step(**values)
+    )
 
 
 CHAINS = st.lists(st.sampled_from(list(OPERATIONS.values())).flatmap(a_step), max_size=operations.MOST_STEPS)
 SMALL = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**32 - 1)).map(
-    lambda drawn: np.random.default_rng(drawn[2]).integers(0, 256, (*drawn[:2], 3), np.uint8))
+    lambda drawn: np.random.default_rng(drawn[2]).integers(0, 256, (*drawn[:2], 3), np.uint8)
+)
 
 
 def run_code(code, picture):
@@ -118,7 +128,9 @@ def test_the_code_does_to_a_large_photo_what_the_lab_does_to_its_copy(operation)
 
 
 def test_a_flip_mirrors():
-    assert np.array_equal(operations.apply(operations.sample(), [OPERATIONS["flip"].step()]), operations.sample()[:, ::-1])
+    assert np.array_equal(
+        operations.apply(operations.sample(), [OPERATIONS["flip"].step()]), operations.sample()[:, ::-1]
+    )
 
 
 def test_thresholds_leave_black_and_white():
@@ -181,27 +193,30 @@ def test_what_is_not_given_has_its_default():
     assert operations.read(["canny"], {"1.low": "7"}) == ([OPERATIONS["canny"].step(low=7)], [])
 
 
-@pytest.mark.parametrize("name, key, text, said", [
-    ("canny", "1.low", "-1", "a whole number from 0 to 50000 is accepted. Received: '-1'"),
-    ("canny", "1.low", "NaN", "from 0 to 50000 is accepted. Received: 'NaN'"),
-    ("canny", "1.high", "9" * 400, "from 0 to 50000 is accepted. Received: '" + "9" * 39 + "…'"),
-    ("canny", "1.high", "1e3", "Received: '1e3'"),
-    ("canny", "1.high", "", "Received: ''"),
-    ("canny", "1.high", "١٢", "Received: '١٢'"),
-    ("canny", "1.high", "inf", "Received: 'inf'"),
-    ("canny", "1.high", "5_0", "Received: '5_0'"),
-    ("canny", "1.aperture", "4", "one of 3, 5, 7 is accepted. Received: '4'"),
-    ("adaptive", "1.block", "10", "an odd number from 3 to 255 is accepted. Received: '10'"),
-    ("adaptive", "1.block", "257", "an odd number from 3 to 255 is accepted. Received: '257'"),
-    ("adaptive", "1.around", "<script>", "one of mean, gaussian is accepted. Received: '<script>'"),
-    ("rotate", "1.angle", "181", "from -180 to 180 is accepted. Received: '181'"),
-    ("rotate", "1.speed", "2", "Rotation has no setting 'speed'. It has: angle, fit, rim."),
-    ("flip", "1.angle", "2", "Horizontal flip has no settings. Received: 'angle'."),
-    ("flip", "2.angle", "2", "There is no step number 2 to set 'angle' of."),
-    ("blur", "1.size", "2", "There is no step 'blur'. Accepted are: canny, binary,"),
-    ("__class__", "1.x", "2", "There is no step '__class__'."),
-    ("can\0ny\u202e", "1.x", "2", r"There is no step 'can\x00ny\u202e'."),
-])
+@pytest.mark.parametrize(
+    "name, key, text, said",
+    [
+        ("canny", "1.low", "-1", "a whole number from 0 to 50000 is accepted. Received: '-1'"),
+        ("canny", "1.low", "NaN", "from 0 to 50000 is accepted. Received: 'NaN'"),
+        ("canny", "1.high", "9" * 400, "from 0 to 50000 is accepted. Received: '" + "9" * 39 + "…'"),
+        ("canny", "1.high", "1e3", "Received: '1e3'"),
+        ("canny", "1.high", "", "Received: ''"),
+        ("canny", "1.high", "١٢", "Received: '١٢'"),
+        ("canny", "1.high", "inf", "Received: 'inf'"),
+        ("canny", "1.high", "5_0", "Received: '5_0'"),
+        ("canny", "1.aperture", "4", "one of 3, 5, 7 is accepted. Received: '4'"),
+        ("adaptive", "1.block", "10", "an odd number from 3 to 255 is accepted. Received: '10'"),
+        ("adaptive", "1.block", "257", "an odd number from 3 to 255 is accepted. Received: '257'"),
+        ("adaptive", "1.around", "<script>", "one of mean, gaussian is accepted. Received: '<script>'"),
+        ("rotate", "1.angle", "181", "from -180 to 180 is accepted. Received: '181'"),
+        ("rotate", "1.speed", "2", "Rotation has no setting 'speed'. It has: angle, fit, rim."),
+        ("flip", "1.angle", "2", "Horizontal flip has no settings. Received: 'angle'."),
+        ("flip", "2.angle", "2", "There is no step number 2 to set 'angle' of."),
+        ("blur", "1.size", "2", "There is no step 'blur'. Accepted are: canny, binary,"),
+        ("__class__", "1.x", "2", "There is no step '__class__'."),
+        ("can\0ny\u202e", "1.x", "2", r"There is no step 'can\x00ny\u202e'."),
+    ],
+)
 def test_a_wrong_value_is_told_and_left_out(name, key, text, said):
     steps, (problem,) = operations.read([name], {key: text})
     assert said in str(problem)
@@ -215,13 +230,17 @@ def test_a_thousand_steps_are_too_many():
 
 
 def test_other_fields_are_not_ours():
-    assert operations.read(["flip", ""], {"step": "flip", "utm_source": "x", "1": "y", "x.low": "2"}) \
-        == ([OPERATIONS["flip"].step()], [])
+    assert operations.read(["flip", ""], {"step": "flip", "utm_source": "x", "1": "y", "x.low": "2"}) == (
+        [OPERATIONS["flip"].step()],
+        [],
+    )
 
 
 @settings(deadline=None)
-@given(names=st.lists(st.text(max_size=9) | st.sampled_from(list(OPERATIONS))),
-       texts=st.dictionaries(st.text(max_size=9) | st.sampled_from(["1.low", "2.angle", "1.block"]), st.text()))
+@given(
+    names=st.lists(st.text(max_size=9) | st.sampled_from(list(OPERATIONS))),
+    texts=st.dictionaries(st.text(max_size=9) | st.sampled_from(["1.low", "2.angle", "1.block"]), st.text()),
+)
 def test_nothing_that_is_written_in_an_address_breaks_it(names, texts):
     steps, problems = operations.read(names, texts)
     assert len(steps) <= operations.MOST_STEPS
@@ -232,8 +251,10 @@ def test_nothing_that_is_written_in_an_address_breaks_it(names, texts):
 # ---- Pictures in and out ----
 
 
-@pytest.mark.parametrize("size, expected", [
-    ((4000, 3000), (384, 512, 3)), ((1, 1), (1, 1, 3)), ((300, 200), (200, 300, 3)), ((3000, 2), (1, 512, 3))])
+@pytest.mark.parametrize(
+    "size, expected",
+    [((4000, 3000), (384, 512, 3)), ((1, 1), (1, 1, 3)), ((300, 200), (200, 300, 3)), ((3000, 2), (1, 512, 3))],
+)
 def test_the_lab_works_on_a_small_copy(size, expected):
     picture = operations.working(Image.new("RGB", size, (1, 2, 3)))
     assert picture.shape == expected

@@ -30,8 +30,9 @@ def copied(models):
 
 def prediction(probabilities, threshold=0.9):
     labels = tuple("abcdefgh"[: len(probabilities)])
-    return Prediction("m", "digits", labels, np.array(probabilities, np.float32), threshold,
-                      np.zeros((28, 28, 1), np.uint8), {})
+    return Prediction(
+        "m", "digits", labels, np.array(probabilities, np.float32), threshold, np.zeros((28, 28, 1), np.uint8), {}
+    )
 
 
 # ---- Answers ----
@@ -103,15 +104,24 @@ def test_an_unknown_model_is_rejected(classifier, drawing, ink_model, name):
 # ---- What an answer says ----
 
 
-@pytest.mark.parametrize("confidence, sure, words", [
-    (0.95, True, "sure"), (0.4, True, "sure"), (0.75, False, "probably"), (0.74, False, "not sure"),
-    (0.1, False, "not sure")])
+@pytest.mark.parametrize(
+    "confidence, sure, words",
+    [
+        (0.95, True, "sure"),
+        (0.4, True, "sure"),
+        (0.75, False, "probably"),
+        (0.74, False, "not sure"),
+        (0.1, False, "not sure"),
+    ],
+)
 def test_wording(confidence, sure, words):
     assert wording(confidence, sure) == words
 
 
-@pytest.mark.parametrize("familiarity, familiar, sure, words", [
-    (None, None, True, "sure"), (-9.0, None, True, "sure"), (0.5, 0.5, True, "sure"), (0.49, 0.5, False, "not sure")])
+@pytest.mark.parametrize(
+    "familiarity, familiar, sure, words",
+    [(None, None, True, "sure"), (-9.0, None, True, "sure"), (0.5, 0.5, True, "sure"), (0.49, 0.5, False, "not sure")],
+)
 def test_an_unfamiliar_picture_is_neither_sure_nor_probable(familiarity, familiar, sure, words):
     answer = replace(prediction([0.01, 0.99]), familiarity=familiarity, familiar=familiar)
     assert (answer.sure, answer.wording) == (sure, words)
@@ -176,10 +186,14 @@ def test_a_broken_card_is_unavailable_not_unknown(models, ink_model):
     assert caught.value.reason == "model-unavailable"
 
 
-@pytest.mark.parametrize("change", [
-    lambda card: {"labels": (*card.labels, "one more")},
-    lambda card: {"input": card.input.model_copy(update={"channels": 3})},
-], ids=["labels", "input"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: {"labels": (*card.labels, "one more")},
+        lambda card: {"input": card.input.model_copy(update={"channels": 3})},
+    ],
+    ids=["labels", "input"],
+)
 def test_a_network_that_is_not_what_its_card_says_is_off(models, ink_model, drawing, change):
     model = read_catalog(models).models[ink_model]
     wrong = Model(model.card.model_copy(update=change(model.card)), model.folder)
@@ -212,21 +226,31 @@ def test_a_model_is_opened_once_a_process(copied, drawing, ink_model, monkeypatc
     assert {answer.label for answer in answers} == {answers[0].label}
 
 
-@pytest.mark.parametrize("settings, exact, processor, hastens", [
-    ({}, False, True, True), ({}, False, False, False), ({}, True, True, False),
-    ({"INKLING_PRECISION": "bf16"}, False, True, False), ({"INKLING_RUNTIME": "keras"}, False, True, False)])
+@pytest.mark.parametrize(
+    "settings, exact, processor, hastens",
+    [
+        ({}, False, True, True),
+        ({}, False, False, False),
+        ({}, True, True, False),
+        ({"INKLING_PRECISION": "bf16"}, False, True, False),
+        ({"INKLING_RUNTIME": "keras"}, False, True, False),
+    ],
+)
 def test_a_model_hastens_where_that_is_something_else(
-        copied, ink_model, monkeypatch, settings, exact, processor, hastens):
+    copied, ink_model, monkeypatch, settings, exact, processor, hastens
+):
     monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
     model = copied.catalog.models[ink_model]
     models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
     assert Classifier(Catalog(models), Settings.from_env(settings)).hastens(ink_model) == hastens
 
 
-@pytest.mark.parametrize("exact, processor, precision", [
-    (False, True, "bf16"), (True, True, "f32"), (False, False, "f32")])
+@pytest.mark.parametrize(
+    "exact, processor, precision", [(False, True, "bf16"), (True, True, "f32"), (False, False, "f32")]
+)
 def test_bfloat16_is_for_processors_that_have_it_and_models_that_bear_it(
-        copied, ink_model, monkeypatch, exact, processor, precision):
+    copied, ink_model, monkeypatch, exact, processor, precision
+):
     asked = []
     monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
     monkeypatch.setattr(runtimes, "open_openvino", lambda model, threads, precision: asked.append(precision))
@@ -271,8 +295,9 @@ def test_the_runtime_of_the_settings_is_used(copied, models, ink_model, drawing,
         classifier.classify([drawing], ink_model)
 
 
-@pytest.mark.parametrize("threads, workers, cores, expected", [
-    ("0", "1", 8, 8), ("0", "4", 8, 2), ("0", "16", 8, 1), ("3", "4", 8, 3)])
+@pytest.mark.parametrize(
+    "threads, workers, cores, expected", [("0", "1", 8, 8), ("0", "4", 8, 2), ("0", "16", 8, 1), ("3", "4", 8, 3)]
+)
 def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypatch, threads, workers, cores, expected):
     asked = []
 

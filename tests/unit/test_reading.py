@@ -22,8 +22,17 @@ pytestmark = pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarni
 
 SETTINGS = Settings.from_env({"INKLING_REQUEST_SECONDS": "60"})  # on a busy machine, too
 SMALL = replace(SETTINGS, max_bytes=200_000, max_pixels=40_000, max_frames=5)
-SAVERS = {"jpg": "JPEG", "jpeg": "MPO", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP",
-          "heic": "HEIF", "heif": "HEIF", "avif": "AVIF"}
+SAVERS = {
+    "jpg": "JPEG",
+    "jpeg": "MPO",
+    "png": "PNG",
+    "webp": "WEBP",
+    "gif": "GIF",
+    "bmp": "BMP",
+    "heic": "HEIF",
+    "heif": "HEIF",
+    "avif": "AVIF",
+}
 KINDS = {**SAVERS, "jpeg": "JPEG"}
 CANVAS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -75,6 +84,7 @@ def url(data, media_type="image/png"):
 
 # What is accepted
 
+
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_every_format_is_read(files, extension):
     image = read(files[extension], f"photo.{extension}")
@@ -87,10 +97,19 @@ def test_extension_may_be_upper_case(files):
     assert read(files["jpg"], "PHOTO.JpG").size == (120, 80)
 
 
-@pytest.mark.parametrize("name", [
-    "../../etc/passwd.png", "C:\\fakepath\\me.png", "a\x00b\n\x1b[31m.png", "\u202egnp.png",
-    "x" * 4096 + ".png",
-    ".png", "\ud800.png", "two.dots.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd.png",
+        "C:\\fakepath\\me.png",
+        "a\x00b\n\x1b[31m.png",
+        "\u202egnp.png",
+        "x" * 4096 + ".png",
+        ".png",
+        "\ud800.png",
+        "two.dots.png",
+    ],
+)
 def test_only_the_extension_of_a_name_counts(files, name):
     assert read(files["png"], name).size == (120, 80)
     refusal = rejected(read, files["png"], name + "\u202e\x07x" * 2000)
@@ -104,28 +123,31 @@ def test_thin_pictures_pass(extension, size):
     assert read(data, f"a.{extension}").size == size
 
 
-@pytest.mark.parametrize(("mode", "colour", "kind", "options", "expected"), [
-    ("RGBA", (255, 0, 0, 128), "PNG", {}, (255, 127, 127)),
-    ("RGBA", (0, 0, 0, 0), "PNG", {}, (255, 255, 255)),
-    ("RGBA", (200, 30, 90, 255), "PNG", {}, (200, 30, 90)),
-    ("LA", (77, 255), "PNG", {}, (77, 77, 77)),
-    ("RGBA", (255, 0, 0, 128), "WEBP", {"lossless": True}, (255, 127, 127)),
-    ("RGBA", (255, 0, 0, 128), "AVIF", {}, (255, 127, 127)),
-    ("RGBA", (255, 0, 0, 128), "HEIF", {}, (255, 127, 127)),
-    ("LA", (0, 128), "PNG", {}, (127, 127, 127)),
-    ("L", 9, "PNG", {}, (9, 9, 9)),
-    ("L", 9, "PNG", {"transparency": 9}, (255, 255, 255)),
-    ("RGB", (1, 2, 3), "PNG", {"transparency": (1, 2, 3)}, (255, 255, 255)),
-    ("P", 0, "PNG", {}, (0, 0, 0)),
-    ("P", 0, "PNG", {"transparency": 0}, (255, 255, 255)),
-    ("P", 0, "GIF", {"transparency": 0}, (255, 255, 255)),
-    ("1", 1, "PNG", {}, (255, 255, 255)),
-    ("1", 1, "BMP", {}, (255, 255, 255)),
-    ("I;16", 0x8040, "PNG", {}, (128, 128, 128)),
-    ("I;16", 0x00FF, "PNG", {}, (0, 0, 0)),
-    ("CMYK", (255, 0, 0, 0), "JPEG", {}, (0, 255, 255)),
-    ("L", 200, "JPEG", {}, (200, 200, 200)),
-])
+@pytest.mark.parametrize(
+    ("mode", "colour", "kind", "options", "expected"),
+    [
+        ("RGBA", (255, 0, 0, 128), "PNG", {}, (255, 127, 127)),
+        ("RGBA", (0, 0, 0, 0), "PNG", {}, (255, 255, 255)),
+        ("RGBA", (200, 30, 90, 255), "PNG", {}, (200, 30, 90)),
+        ("LA", (77, 255), "PNG", {}, (77, 77, 77)),
+        ("RGBA", (255, 0, 0, 128), "WEBP", {"lossless": True}, (255, 127, 127)),
+        ("RGBA", (255, 0, 0, 128), "AVIF", {}, (255, 127, 127)),
+        ("RGBA", (255, 0, 0, 128), "HEIF", {}, (255, 127, 127)),
+        ("LA", (0, 128), "PNG", {}, (127, 127, 127)),
+        ("L", 9, "PNG", {}, (9, 9, 9)),
+        ("L", 9, "PNG", {"transparency": 9}, (255, 255, 255)),
+        ("RGB", (1, 2, 3), "PNG", {"transparency": (1, 2, 3)}, (255, 255, 255)),
+        ("P", 0, "PNG", {}, (0, 0, 0)),
+        ("P", 0, "PNG", {"transparency": 0}, (255, 255, 255)),
+        ("P", 0, "GIF", {"transparency": 0}, (255, 255, 255)),
+        ("1", 1, "PNG", {}, (255, 255, 255)),
+        ("1", 1, "BMP", {}, (255, 255, 255)),
+        ("I;16", 0x8040, "PNG", {}, (128, 128, 128)),
+        ("I;16", 0x00FF, "PNG", {}, (0, 0, 0)),
+        ("CMYK", (255, 0, 0, 0), "JPEG", {}, (0, 255, 255)),
+        ("L", 200, "JPEG", {}, (200, 200, 200)),
+    ],
+)
 def test_every_mode_becomes_rgb_on_white(mode, colour, kind, options, expected):
     extension = next(name for name in SAVERS if SAVERS[name] == kind)
     image = read(encode(Image.new(mode, (64, 64), colour), kind, **options), f"a.{extension}")
@@ -140,12 +162,19 @@ def test_sixteen_bits_keep_their_order():
 
 # Metadata
 
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp", "avif", "heic"])
 def test_orientation_is_applied(extension, turn):
-    undo = {5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_270, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
-            4: Image.Transpose.FLIP_TOP_BOTTOM}
+    undo = {
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+    }
     stored = scene().transpose(undo[turn]) if turn > 1 else scene()
     exif = Image.Exif()
     exif[0x0112] = turn
@@ -154,9 +183,15 @@ def test_orientation_is_applied(extension, turn):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-@pytest.mark.parametrize("exif", [
-    b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 200,
-    b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x01abcd"])
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0" + b"\xff" * 200,
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x01abcd",
+    ],
+)
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
 def test_broken_exif_is_ignored(extension, exif):
     assert close(read(encode(scene(), SAVERS[extension], exif=exif), f"a.{extension}"), scene())
@@ -188,6 +223,7 @@ def test_tail_after_a_jpeg_is_no_harm(files):
 
 # Name and bytes
 
+
 @pytest.mark.parametrize("extension", EXTENSIONS)
 @pytest.mark.parametrize("content", ["jpg", "png", "webp", "gif", "bmp", "heic", "avif"])
 def test_name_and_bytes_must_agree(files, extension, content):
@@ -205,21 +241,23 @@ def test_other_formats_of_pillow_stay_closed(kind):
     assert reason(read, encode(scene(), kind)) == "not-an-image"
 
 
-@pytest.mark.parametrize("name", [
-    "a", "a.", "png", "a.txt", "a.png.exe", "a.svg", "a.tiff", "a.png ", "dir.png/a"])
+@pytest.mark.parametrize("name", ["a", "a.", "png", "a.txt", "a.png.exe", "a.svg", "a.tiff", "a.png ", "dir.png/a"])
 def test_other_extensions_are_refused(files, name):
     refusal = rejected(read, files["png"], name)
     assert refusal.reason == "extension"
     assert all(extension in refusal.message for extension in EXTENSIONS)
 
 
-@pytest.mark.parametrize(("data", "name", "expected"), [
-    (None, "a.png", "missing"), (b"x", None, "missing"), (b"x", "", "missing"), (b"", "a.png", "empty")])
+@pytest.mark.parametrize(
+    ("data", "name", "expected"),
+    [(None, "a.png", "missing"), (b"x", None, "missing"), (b"x", "", "missing"), (b"", "a.png", "empty")],
+)
 def test_nothing_sent(data, name, expected):
     assert reason(read, data, name) == expected
 
 
 # Limits
+
 
 def test_size_limit_from_both_sides(files):
     exact = replace(SETTINGS, max_bytes=len(files["bmp"]))
@@ -275,6 +313,7 @@ def test_frame_limit_from_both_sides(extension):
 
 # Cut and damaged files
 
+
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_files_without_their_last_bytes_are_refused(files, extension):
     data = files[extension]
@@ -282,21 +321,29 @@ def test_files_without_their_last_bytes_are_refused(files, extension):
         assert reason(read, data[:-few], f"a.{extension}") == "truncated", few
 
 
-@pytest.mark.parametrize(
-    "options", [{"progressive": True}, {"restart_marker_blocks": 4}, {"optimize": True}], ids=str)
+@pytest.mark.parametrize("options", [{"progressive": True}, {"restart_marker_blocks": 4}, {"optimize": True}], ids=str)
 def test_cut_large_jpegs_are_refused(options):
     noise = np.random.default_rng(1).integers(0, 256, (300, 300, 3), "uint8")
     data = encode(Image.fromarray(noise).resize((2400, 2400), Image.Resampling.NEAREST), "JPEG", **options)
     assert read(data, "a.jpg", at_least=300).size == (300, 300)
     for tenth in range(1, 10):
-        assert reason(read, data[:len(data) * tenth // 10], "a.jpg", at_least=300) == "truncated"
+        assert reason(read, data[: len(data) * tenth // 10], "a.jpg", at_least=300) == "truncated"
 
 
 # Large JPEGs
 
-@pytest.mark.parametrize(("size", "at_least", "expected"), [
-    ((2400, 1600), 300, (300, 200)), ((2400, 1600), 301, (600, 400)), ((1600, 2400), 1024, (800, 1200)),
-    ((2400, 1600), 1201, (2400, 1600)), ((200, 100), 1024, (200, 100)), ((1, 4000), 100, (1, 4000))])
+
+@pytest.mark.parametrize(
+    ("size", "at_least", "expected"),
+    [
+        ((2400, 1600), 300, (300, 200)),
+        ((2400, 1600), 301, (600, 400)),
+        ((1600, 2400), 1024, (800, 1200)),
+        ((2400, 1600), 1201, (2400, 1600)),
+        ((200, 100), 1024, (200, 100)),
+        ((1, 4000), 100, (1, 4000)),
+    ],
+)
 def test_large_jpegs_are_read_smaller(size, at_least, expected):
     data = encode(scene(*size), "JPEG")
     image = read(data, "a.jpg", at_least=at_least)
@@ -307,6 +354,7 @@ def test_large_jpegs_are_read_smaller(size, at_least, expected):
 
 
 # Data URLs and base64
+
 
 @pytest.mark.parametrize("media_type", CANVAS)
 def test_data_urls_are_read(files, media_type):
@@ -322,17 +370,34 @@ def test_base64_is_read_in_every_format(files, extension):
 
 
 @pytest.mark.parametrize("call", [reading.read_data_url, reading.read_base64])
-@pytest.mark.parametrize(("text", "expected"), [
-    (None, "missing"), ("", "missing"), ("data:,", "empty"), ("data:image/png;base64,", "empty"),
-    ("data:image/png", "not-an-image"), ("data:image/png;base64", "not-an-image"),
-    ("data:image/png,iVBO", "not-an-image"), ("data:image/png;base64;x,iVBO", "not-an-image"),
-    ("data:text/html;base64,PGI+", "not-an-image"), ("data:image/svg+xml;base64,PGI+", "not-an-image"),
-    ("data:image/png;base64,iVBOR", "not-an-image"), ("data:image/png;base64,iV BO", "not-an-image"),
-    ("data:image/png;base64,iVBO\n", "not-an-image"), ("data:image/png;base64,iV-_", "not-an-image"),
-    ("data:image/png;base64,éééé", "not-an-image"), ("data:image/png;base64,====", "not-an-image"),
-    ("data:image/png;base64,AAAA", "not-an-image"), ("http://example.org/a.png", "not-an-image"),
-    ("\x00\x1b[31m\u202e" * 999, "not-an-image"), ("\ud800", "not-an-image"), (7, "not-an-image"),
-    (["data:,"], "not-an-image")], ids=lambda value: ascii(value)[:40])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "missing"),
+        ("", "missing"),
+        ("data:,", "empty"),
+        ("data:image/png;base64,", "empty"),
+        ("data:image/png", "not-an-image"),
+        ("data:image/png;base64", "not-an-image"),
+        ("data:image/png,iVBO", "not-an-image"),
+        ("data:image/png;base64;x,iVBO", "not-an-image"),
+        ("data:text/html;base64,PGI+", "not-an-image"),
+        ("data:image/svg+xml;base64,PGI+", "not-an-image"),
+        ("data:image/png;base64,iVBOR", "not-an-image"),
+        ("data:image/png;base64,iV BO", "not-an-image"),
+        ("data:image/png;base64,iVBO\n", "not-an-image"),
+        ("data:image/png;base64,iV-_", "not-an-image"),
+        ("data:image/png;base64,éééé", "not-an-image"),
+        ("data:image/png;base64,====", "not-an-image"),
+        ("data:image/png;base64,AAAA", "not-an-image"),
+        ("http://example.org/a.png", "not-an-image"),
+        ("\x00\x1b[31m\u202e" * 999, "not-an-image"),
+        ("\ud800", "not-an-image"),
+        (7, "not-an-image"),
+        (["data:,"], "not-an-image"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
 def test_bad_texts_are_refused(call, text, expected):
     assert reason(call, text, SETTINGS) == expected
 
@@ -366,12 +431,26 @@ def test_a_huge_text_is_refused_before_it_is_decoded():
 
 # Reasons
 
+
 def test_reasons_have_the_promised_codes():
     assert {code: entry.status for code, entry in problems.REASONS.items()} == {
-        "missing": 400, "empty": 400, "extension": 415, "not-an-image": 415, "mismatch": 415,
-        "too-large": 413, "too-many": 413, "too-many-pixels": 413, "truncated": 422, "animated-too-long": 422,
-        "blank": 422, "unknown-model": 404, "model-unavailable": 503, "busy": 503, "late": 503,
-        "rate-limited": 429}
+        "missing": 400,
+        "empty": 400,
+        "extension": 415,
+        "not-an-image": 415,
+        "mismatch": 415,
+        "too-large": 413,
+        "too-many": 413,
+        "too-many-pixels": 413,
+        "truncated": 422,
+        "animated-too-long": 422,
+        "blank": 422,
+        "unknown-model": 404,
+        "model-unavailable": 503,
+        "busy": 503,
+        "late": 503,
+        "rate-limited": 429,
+    }
 
 
 @pytest.mark.parametrize("code", problems.REASONS)
@@ -380,8 +459,13 @@ def test_advice_is_a_sentence_with_its_limits(code):
     assert text.endswith(".")
     assert "{" not in text
     assert problems.REASONS[code].title
-    limits = {"too-large": "16 MB", "too-many": "20 pictures", "too-many-pixels": "50 megapixels",
-              "animated-too-long": "1000 frames", "extension": "jpg, jpeg, png, webp, gif, bmp, heic, heif, avif"}
+    limits = {
+        "too-large": "16 MB",
+        "too-many": "20 pictures",
+        "too-many-pixels": "50 megapixels",
+        "animated-too-long": "1000 frames",
+        "extension": "jpg, jpeg, png, webp, gif, bmp, heic, heif, avif",
+    }
     assert limits.get(code, "") in text
 
 
@@ -394,6 +478,7 @@ def test_received_is_short_and_printable(text):
 
 
 # Properties
+
 
 def holds(call, *arguments):
     """Either an RGB picture or a known reason, never anything else."""
@@ -410,11 +495,23 @@ def holds(call, *arguments):
         safe(refusal)
 
 
-EXAMPLES = budget(max_examples=int(os.environ.get("INTAKE_EXAMPLES", 60)), deadline=None,
-                  derandomize=True, database=None,
-                  suppress_health_check=[HealthCheck.function_scoped_fixture])
-MAGIC = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF\x40\0\0\0WEBPVP8 ",
-         b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"]
+EXAMPLES = budget(
+    max_examples=int(os.environ.get("INTAKE_EXAMPLES", 60)),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+MAGIC = [
+    b"",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"BM",
+    b"RIFF\x40\0\0\0WEBPVP8 ",
+    b"\0\0\0\x18ftypavif\0\0\0\0mif1avif",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+]
 NAMES = st.one_of(st.text(max_size=30), st.sampled_from([f"a.{extension}" for extension in EXTENSIONS]))
 
 

@@ -21,20 +21,29 @@ def rows(heading):
 def test_every_model_stands_with_the_figures_of_its_card():
     stated = {name: (task, pictures.split()[0], *figures) for name, task, pictures, *figures in rows("## Models")}
     assert stated == {
-        name: (card.task, f"{card.metrics.test_size:,}", f"{card.metrics.accuracy:.2%}",
-               f"{card.metrics.calibration_error:.2%}", f"{card.metrics.sure_share:.1%}",
-               f"{card.metrics.sure_accuracy:.2%}", f"{card.parameters:,}")
+        name: (
+            card.task,
+            f"{card.metrics.test_size:,}",
+            f"{card.metrics.accuracy:.2%}",
+            f"{card.metrics.calibration_error:.2%}",
+            f"{card.metrics.sure_share:.1%}",
+            f"{card.metrics.sure_accuracy:.2%}",
+            f"{card.parameters:,}",
+        )
         for name, card in CARDS.items()
     }
 
 
 def test_every_kind_of_stranger_stands_with_the_figures_of_the_card():
     names = {"photos of other things (CIFAR-10)": "objects"}
-    stated = {(model, names.get(kind, kind)): figures
-              for model, kind, *figures in rows("### Does it notice what it does not know?")}
+    stated = {
+        (model, names.get(kind, kind)): figures
+        for model, kind, *figures in rows("### Does it notice what it does not know?")
+    }
     assert stated == {
         (name, kind): [f"{share:.3f}", f"{card.metrics.not_sure[kind]:.1%}"]
-        for name, card in CARDS.items() for kind, share in card.metrics.strangers.items()
+        for name, card in CARDS.items()
+        for kind, share in card.metrics.strangers.items()
     }
 
 

@@ -17,8 +17,9 @@ from inkling.recognition.predictor import Prediction
 from inkling.storage.retention import Housekeeper, Pruned, prune
 from inkling.storage.store import Row, Store
 
-PREDICTION = Prediction("m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9,
-                        np.zeros((28, 28, 1), np.uint8), {})
+PREDICTION = Prediction(
+    "m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9, np.zeros((28, 28, 1), np.uint8), {}
+)
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))  # 180 kB as a drawing
 NONE = Pruned(0, 0, 0, 0, 0, 0, 0)
 
@@ -102,7 +103,7 @@ def test_beyond_the_quota_the_oldest_go_until_there_is_some_room(store, settings
     ids = [keep(days, NOISE, said="b" if days == 9 else None) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
     assert removed(prune(store, replace(settings, quota_mb=2))) == NONE
     done = prune(store, replace(settings, quota_mb=1))
-    assert left(store) == ids[done.crowded:]
+    assert left(store) == ids[done.crowded :]
     assert done.results == len(ids) - done.crowded
     assert 0.5 * 2**20 < done.bytes <= 0.9 * 2**20
     assert sum(path.stat().st_size for path in settings.pictures.glob("*.png")) < done.bytes
@@ -153,8 +154,14 @@ def test_files_of_others_neither_count_nor_go(store, settings, keep):
 # ---- What a crash leaves ----
 
 ID = "AAAAAAAAAAAAAAAAAAA-_w"
-STRAYS = [f"{ID}.jpg", f"{ID}.png", f"{ID}.seen.png", f"{ID}.heat.png", f".{ID}.jpg.0123abcd.part",
-          ".secret-key.0123456789abcdef"]
+STRAYS = [
+    f"{ID}.jpg",
+    f"{ID}.png",
+    f"{ID}.seen.png",
+    f"{ID}.heat.png",
+    f".{ID}.jpg.0123abcd.part",
+    ".secret-key.0123456789abcdef",
+]
 
 
 @pytest.mark.parametrize("name", STRAYS)
@@ -184,16 +191,20 @@ def test_where_nothing_fits_a_careful_hand_leaves_it(store, settings, tmp_path, 
     id = keep()
     for name in files(settings):
         aged(settings.pictures / name, 3600)
-    for wrong in (replace(settings, pictures=tmp_path / "empty", database_url=settings.sqlalchemy_url),
-                  replace(settings, database_url=f"sqlite:///{tmp_path}/other.sqlite3")):
+    for wrong in (
+        replace(settings, pictures=tmp_path / "empty", database_url=settings.sqlalchemy_url),
+        replace(settings, database_url=f"sqlite:///{tmp_path}/other.sqlite3"),
+    ):
         assert removed(prune(Store(wrong), wrong, careful=True)) == NONE
     assert left(store) == [id]
     assert len(files(settings)) == 2
     assert removed(prune(Store(wrong), wrong)) == replace(NONE, strays=2)
 
 
-@pytest.mark.parametrize("hours, results, stays", [
-    (2, ["gone"], False), (2, [None], False), (2, ["gone", "kept"], True), (0.5, [None], True)])
+@pytest.mark.parametrize(
+    "hours, results, stays",
+    [(2, ["gone"], False), (2, [None], False), (2, ["gone", "kept"], True), (0.5, [None], True)],
+)
 def test_a_page_of_several_goes_when_nothing_is_left_of_it(store, settings, keep, hours, results, stays):
     kept = keep()
     entries = [vars(Entry("a.png", kept if one == "kept" else one)) for one in results]
@@ -224,8 +235,11 @@ def test_the_command_says_what_it_did(runner, app, settings, keep):
     aged(settings.pictures / STRAYS[0], 3600)
     done = runner.invoke(args=["prune"])
     assert done.exit_code == 0
-    assert re.fullmatch(r"removed: 1 results older than 30 days\nremoved: 1 files without a result\n"
-                        r"kept: 1 results, 0\.\d MiB\n", done.stdout)
+    assert re.fullmatch(
+        r"removed: 1 results older than 30 days\nremoved: 1 files without a result\n"
+        r"kept: 1 results, 0\.\d MiB\n",
+        done.stdout,
+    )
     assert runner.invoke(args=["prune"]).stdout.startswith("kept: 1 results")
 
 
@@ -282,9 +296,13 @@ def test_a_worker_prunes_at_its_start_and_again_when_it_has_written_much(store, 
 # ---- What the page says ----
 
 
-@pytest.mark.parametrize("days, keeps, goes", [
-    (30, "keeps this picture on this server beyond {day}, as long as", "By itself it goes on {day} at the latest."),
-    (0, "keeps this picture on this server, as long as", None)])
+@pytest.mark.parametrize(
+    "days, keeps, goes",
+    [
+        (30, "keeps this picture on this server beyond {day}, as long as", "By itself it goes on {day} at the latest."),
+        (0, "keeps this picture on this server, as long as", None),
+    ],
+)
 def test_the_page_says_until_when_it_is_kept(make_app, settings, data_url, png, ink_model, days, keeps, goes):
     client = make_app(replace(settings, retention_days=days)).test_client()
     page = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}).location

@@ -22,9 +22,18 @@ def pictures(card, count):
     return inputs.scale(batch, spec.scaling)
 
 
-@pytest.mark.parametrize("said, expected", [
-    ("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("10000 100000", 1), ("1600000 100000", 8),
-    ("", 8), (None, 8)])
+@pytest.mark.parametrize(
+    "said, expected",
+    [
+        ("max 100000", 8),
+        ("200000 100000", 2),
+        ("150000 100000", 2),
+        ("10000 100000", 1),
+        ("1600000 100000", 8),
+        ("", 8),
+        (None, 8),
+    ],
+)
 def test_the_cores_are_those_that_the_container_may_use(monkeypatch, tmp_path, said, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
     monkeypatch.setattr(runtimes, "QUOTA", tmp_path / "cpu.max")
@@ -209,16 +218,18 @@ def test_a_network_that_answers_no_rows_is_refused(shipped, second):
         runtimes.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], shipped.card)
 
 
-@pytest.mark.parametrize("open_model, name", [
-    (runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")])
+@pytest.mark.parametrize(
+    "open_model, name", [(runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")]
+)
 def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_model, name):
     (tmp_path / name).write_bytes((shipped.folder / "model.onnx").read_bytes()[:-100])
     with pytest.raises(ValueError, match=f"^{name} is not the file that the card describes"):
         open_model(replace(shipped, folder=tmp_path))
 
 
-@pytest.mark.parametrize("open_model, name", [
-    (runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")])
+@pytest.mark.parametrize(
+    "open_model, name", [(runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")]
+)
 def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflow, open_model, name):
     """Even where the checksum agrees."""
     from inkling.recognition.card import sha256

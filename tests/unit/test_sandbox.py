@@ -58,12 +58,20 @@ def status(pid, word):
 # ---- Who decodes what ----
 
 
-@pytest.mark.parametrize(("name", "kind", "size", "options", "elsewhere"), [
-    ("a.png", "PNG", (400, 400), {}, False), ("a.jpg", "JPEG", (4000, 3000), {}, False),
-    ("a.png", "PNG", (3000, 2000), {"compress_level": 1}, True),
-    ("a.jpg", "JPEG", (40, 30), {"progressive": True}, True),
-    ("a.gif", "GIF", (40, 30), {}, True), ("a.bmp", "BMP", (40, 30), {}, True), ("a.webp", "WEBP", (40, 30), {}, True),
-    ("a.heic", "HEIF", (40, 30), {}, True), ("a.avif", "AVIF", (40, 30), {}, True)])
+@pytest.mark.parametrize(
+    ("name", "kind", "size", "options", "elsewhere"),
+    [
+        ("a.png", "PNG", (400, 400), {}, False),
+        ("a.jpg", "JPEG", (4000, 3000), {}, False),
+        ("a.png", "PNG", (3000, 2000), {"compress_level": 1}, True),
+        ("a.jpg", "JPEG", (40, 30), {"progressive": True}, True),
+        ("a.gif", "GIF", (40, 30), {}, True),
+        ("a.bmp", "BMP", (40, 30), {}, True),
+        ("a.webp", "WEBP", (40, 30), {}, True),
+        ("a.heic", "HEIF", (40, 30), {}, True),
+        ("a.avif", "AVIF", (40, 30), {}, True),
+    ],
+)
 def test_only_plain_pictures_are_decoded_here(pool, monkeypatch, name, kind, size, options, elsewhere):
     here, real = [], reading.decode
     monkeypatch.setattr(reading, "decode", lambda *given: here.append(given) or real(*given))
@@ -72,12 +80,19 @@ def test_only_plain_pictures_are_decoded_here(pool, monkeypatch, name, kind, siz
     assert image.width / image.height == pytest.approx(size[0] / size[1], rel=0.01)
 
 
-@pytest.mark.parametrize("change", [
-    lambda data: data.replace(b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11", b"\xff\xda\0\x08\1\1\0"),  # one component of three
-    lambda data: data[:-2] + data[data.index(b"\xff\xc0") :][:19] + data[-2:],
-    lambda data: data.replace(b"\xff\xc0", b"\xff\xc2"), lambda data: data.replace(b"\xff\xc0", b"\xff\xc9"),
-    lambda data: data.replace(b"\xff\xc0", b"\xff\xc0\0\2\xff\xc0"),
-    lambda data: data[:2] + segment(0xDB, bytes(65)) * 100 + data[2:]])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(
+            b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11", b"\xff\xda\0\x08\1\1\0"
+        ),  # one component of three
+        lambda data: data[:-2] + data[data.index(b"\xff\xc0") :][:19] + data[-2:],
+        lambda data: data.replace(b"\xff\xc0", b"\xff\xc2"),
+        lambda data: data.replace(b"\xff\xc0", b"\xff\xc9"),
+        lambda data: data.replace(b"\xff\xc0", b"\xff\xc0\0\2\xff\xc0"),
+        lambda data: data[:2] + segment(0xDB, bytes(65)) * 100 + data[2:],
+    ],
+)
 def test_a_jpeg_that_may_take_room_for_the_whole_is_not_plain(change):
     data = encode(scene(), "JPEG")
     assert reading.STILLS["JPEG"](data, 1).plain
@@ -138,9 +153,16 @@ def test_what_takes_too_much_is_too_large(pool, seconds, megabytes, make):
     assert read(GIF).size == (120, 80), "the next one is decoded"
 
 
-@pytest.mark.parametrize(("status", "expected"), [
-    (-signal.SIGSEGV, "truncated"), (-signal.SIGABRT, "truncated"), (1, "truncated"), (-signal.SIGPROF, "too-large"),
-    (-signal.SIGKILL, "too-large")])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (-signal.SIGSEGV, "truncated"),
+        (-signal.SIGABRT, "truncated"),
+        (1, "truncated"),
+        (-signal.SIGPROF, "too-large"),
+        (-signal.SIGKILL, "too-large"),
+    ],
+)
 def test_the_reason_tells_a_crash_from_an_overrun(pool, monkeypatch, status, expected):
     def end(*_):
         raise sandbox.Ended(status)
@@ -193,8 +215,10 @@ def test_it_goes_when_nobody_is_there_to_ask(pool):
 
 
 def test_it_goes_when_it_has_nothing_to_do():
-    code = ("import sys; from multiprocessing.connection import Pipe; from inkling.pictures import sandboxed; "
-            "sandboxed.IDLE = 0.01; ours, theirs = Pipe(); sandboxed.main(theirs, 1024)")
+    code = (
+        "import sys; from multiprocessing.connection import Pipe; from inkling.pictures import sandboxed; "
+        "sandboxed.IDLE = 0.01; ours, theirs = Pipe(); sandboxed.main(theirs, 1024)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0
 
 
@@ -216,11 +240,17 @@ def test_it_can_do_nothing_else(pool, monkeypatch):
 
 
 def test_a_lower_limit_of_the_system_stays():
-    code = ("import sys; from inkling.pictures import reading; from inkling.config import Settings; "
-            "settings = Settings.from_env({'INKLING_REQUEST_SECONDS': '60'}); "
-            "print(reading.read_file(sys.stdin.buffer.read(), 'a.gif', settings).size)")
-    done = subprocess.run(["sh", "-c", 'ulimit -d 500000; exec "$0" -c "$1"', sys.executable, code], input=GIF,
-                          cwd=ROOT, capture_output=True)
+    code = (
+        "import sys; from inkling.pictures import reading; from inkling.config import Settings; "
+        "settings = Settings.from_env({'INKLING_REQUEST_SECONDS': '60'}); "
+        "print(reading.read_file(sys.stdin.buffer.read(), 'a.gif', settings).size)"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -d 500000; exec "$0" -c "$1"', sys.executable, code],
+        input=GIF,
+        cwd=ROOT,
+        capture_output=True,
+    )
     assert done.stdout == b"(120, 80)\n", done.stderr
 
 
@@ -238,7 +268,12 @@ def test_the_settings_are_the_limits(monkeypatch):
 
 
 def test_what_it_sends_is_not_trusted(pool, monkeypatch):
-    for answer in (({"size": [9, 9]}, b"short"), ({"size": [-1, 0]}, b""), ({"rejected": 7}, b""), ({}, b""),
-                   ({"rejected": ["nonsense", "", ""]}, b"")):
+    for answer in (
+        ({"size": [9, 9]}, b"short"),
+        ({"size": [-1, 0]}, b""),
+        ({"rejected": 7}, b""),
+        ({}, b""),
+        ({"rejected": ["nonsense", "", ""]}, b""),
+    ):
         monkeypatch.setattr(pool, "ask", lambda *_, answer=answer: answer)
         assert reason(bmp(9, 9, data=bytes(108)), "a.bmp") == "truncated"

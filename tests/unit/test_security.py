@@ -29,4 +29,5 @@ def test_the_settings_it_names_are_settings():
 def test_chapter_5_is_whole():
     sections = {1: 1, 2: 6, 3: 3, 4: 3}
     assert re.findall(r"^\| (5\.\d\.\d) \|", TEXT, re.MULTILINE) == [
-        f"5.{section}.{number}" for section, count in sections.items() for number in range(1, count + 1)]
+        f"5.{section}.{number}" for section, count in sections.items() for number in range(1, count + 1)
+    ]

@@ -18,8 +18,9 @@ from inkling.recognition.predictor import Prediction
 from inkling.storage.store import NONE_OF_THESE, Row, Store, StoreError
 
 TIMES = {"decode": 1.0, "prepare": 2.0, "infer": 3.0}
-PREDICTION = Prediction("m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9,
-                        np.zeros((28, 28, 1), np.uint8), {})
+PREDICTION = Prediction(
+    "m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9, np.zeros((28, 28, 1), np.uint8), {}
+)
 
 
 @pytest.fixture
@@ -78,9 +79,17 @@ def test_what_the_model_saw_is_kept_to_the_pixel(store, photo):
         assert (np.asarray(kept) == seen).all()
 
 
-@pytest.mark.parametrize("size, kept", [
-    ((1024, 1024), (1024, 1024)), ((1025, 500), (1024, 500)), ((3000, 1500), (1024, 512)), ((1500, 3000), (512, 1024)),
-    ((5000, 1), (1024, 1)), ((1, 1), (1, 1))])
+@pytest.mark.parametrize(
+    "size, kept",
+    [
+        ((1024, 1024), (1024, 1024)),
+        ((1025, 500), (1024, 500)),
+        ((3000, 1500), (1024, 512)),
+        ((1500, 3000), (512, 1024)),
+        ((5000, 1), (1024, 1)),
+        ((1, 1), (1, 1)),
+    ],
+)
 @pytest.mark.parametrize("kind", ["photo", "drawing"])
 def test_a_picture_has_at_most_1024_pixels_a_side(store, kind, size, kept):
     id = store.add(Image.new("RGB", size), PREDICTION, kind, TIMES)
@@ -102,8 +111,14 @@ def test_metadata_is_not_kept(store, encode, kind):
     exif = Image.Exif()
     exif[0x010E] = "SECRET description"
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0)})
-    marked = encode(Image.new("RGB", (64, 64), "teal"), "JPEG", exif=exif, comment=b"SECRET comment",
-                    icc_profile=b"SECRET profile", xmp=b"SECRET xmp")
+    marked = encode(
+        Image.new("RGB", (64, 64), "teal"),
+        "JPEG",
+        exif=exif,
+        comment=b"SECRET comment",
+        icc_profile=b"SECRET profile",
+        xmp=b"SECRET xmp",
+    )
     assert marked.count(b"SECRET") == 4
     image = Image.open(io.BytesIO(marked))
     image.load()
@@ -329,6 +344,7 @@ sys.exit(f"{failed} of 40 failed" if failed else 0)
 
 def test_many_workers_may_start_at_once_on_a_new_database(tmp_path):
     """As gunicorn starts them: processes, on a folder that is not there yet."""
-    done = subprocess.run([sys.executable, "-c", START_TOGETHER, str(tmp_path)], cwd=ROOT, capture_output=True,
-                          text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", START_TOGETHER, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stderr[-2000:]) == (0, "")

@@ -32,8 +32,19 @@ DOORS = {
     "sheet": set(),
     "folder": {"settings", "intake", "pixels", "runtime", "classifier"},
     "prune": {"settings", "store", "batches"},
-    "cli": {"settings", "intake", "pixels", "catalog", "runtime", "classifier", "store", "folder", "sheet",
-            "corrections", "prune"},
+    "cli": {
+        "settings",
+        "intake",
+        "pixels",
+        "catalog",
+        "runtime",
+        "classifier",
+        "store",
+        "folder",
+        "sheet",
+        "corrections",
+        "prune",
+    },
 }
 DOORS["web"] = DOORS["cli"] | {"web", "latency", "secret", "batches", "lab", "logs", "explain", "saw"}
 # Cut since: the classifier speaks intake's `Problem`, and takes its knobs; the store takes a `Prediction`.
@@ -78,8 +89,11 @@ def test_importing_the_app_loads_nothing_heavy():
     assert loaded & {*HEAVY, "training"} == set()
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.stem != "__init__" or path.parent.name == "web"],
-                         ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.stem != "__init__" or path.parent.name == "web"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_a_room_imports_only_what_the_design_allows(path):
     rooms = {name.split(".")[1] for name in imports(tree(path)) if name.startswith("inkling.")}
     assert rooms <= DOORS[room(path)]
@@ -114,13 +128,18 @@ def test_the_web_touches_no_pixel_and_no_database(path):
 def test_opening_the_models_tells_nobody(tmp_path):
     """OpenVINO would send an event with each import, and keep a number for that in the home folder."""
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "INKLING_MODELS": str(Settings.from_env().models)}
-    done = subprocess.run([sys.executable, "-m", "flask", "models"], cwd=ROOT, env=env, capture_output=True, text=True,
-                          check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "models"], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
     assert "digits-cnn" in done.stdout
     assert list(tmp_path.rglob("*")) == []
 
 
 def test_nothing_but_learning_and_its_friends_imports_training():
-    users = {path.relative_to(ROOT).parts[0] for folder in ("training", "benchmarks", "tests", "tools", "inkling")
-             for path in (ROOT / folder).rglob("*.py") if "training" in packages(path)}
+    users = {
+        path.relative_to(ROOT).parts[0]
+        for folder in ("training", "benchmarks", "tests", "tools", "inkling")
+        for path in (ROOT / folder).rglob("*.py")
+        if "training" in packages(path)
+    }
     assert users <= {"training", "benchmarks", "tests"}

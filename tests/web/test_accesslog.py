@@ -26,8 +26,13 @@ def api(client, data, model, name="a.png"):
 def figures(client):
     """Every figure of /metrics: (name, {label: value}) -> number."""
     families = text_string_to_metric_families(client.get("/metrics").text)
-    return Counter({(sample.name, *sorted(sample.labels.items())): sample.value
-                    for family in families for sample in family.samples})
+    return Counter(
+        {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+    )
 
 
 @pytest.fixture
@@ -62,7 +67,8 @@ def test_rejections_are_counted_by_reason_on_pages_and_in_the_api(client, grown,
         api(client, data, ink_model, name)
         client.post("/predict", data={"image": (io.BytesIO(data), name), "model": ink_model})
     assert {reason: grown("inkling_rejections_total", reason=reason) for reason in bad_files} == dict.fromkeys(
-        bad_files, 2)
+        bad_files, 2
+    )
 
 
 def test_a_bad_picture_among_good_ones_is_counted(client, grown, png, ink_model):
@@ -85,12 +91,15 @@ def test_every_reason_is_there_before_its_first_event(client):
     assert {dict(key[1:])["reason"] for key in figures(client) if key[0] == "inkling_rejections_total"} == set(REASONS)
 
 
-@pytest.mark.parametrize("path, method, route, shown", [
-    ("/results/no-such-result", "GET", "/results/<id>", "GET"),
-    ("/models/no-such-model", "GET", "/models/<name>", "GET"),
-    ("/no/such/page", "GET", "none", "GET"),
-    ("/", "PROPFIND", "none", "other"),
-])
+@pytest.mark.parametrize(
+    "path, method, route, shown",
+    [
+        ("/results/no-such-result", "GET", "/results/<id>", "GET"),
+        ("/models/no-such-model", "GET", "/models/<name>", "GET"),
+        ("/no/such/page", "GET", "none", "GET"),
+        ("/", "PROPFIND", "none", "other"),
+    ],
+)
 def test_what_a_client_makes_up_makes_no_new_figure(client, grown, path, method, route, shown):
     status = client.open(path, method=method).status_code
     assert status in (404, 405)
@@ -126,7 +135,8 @@ def expressions(node):
     """Every `expr` below a node of JSON or YAML."""
     if isinstance(node, dict):
         return [value for key, value in node.items() if key == "expr"] + [
-            one for value in node.values() for one in expressions(value)]
+            one for value in node.values() for one in expressions(value)
+        ]
     return [one for value in node for one in expressions(value)] if isinstance(node, list) else []
 
 
@@ -174,9 +184,13 @@ def test_every_figure_is_on_the_dashboard(exposed):
 def test_panels_differ_and_do_not_overlap():
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
-    cells = Counter((x, y) for panel in panels for place in [panel["gridPos"]]
-                    for x in range(place["x"], place["x"] + place["w"])
-                    for y in range(place["y"], place["y"] + place["h"]))
+    cells = Counter(
+        (x, y)
+        for panel in panels
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    )
     assert set(cells.values()) == {1}
     assert max(x for x, _ in cells) < 24
 
@@ -198,14 +212,17 @@ def test_each_answer_has_an_id_of_its_own(client):
     assert all(ID.fullmatch(one) for one in ids)
 
 
-@pytest.mark.parametrize("said, peer, kept", [
-    ("0123456789abcdef", "127.0.0.1", True),
-    ("0123456789abcdef", "192.0.2.1", False),
-    ("short", "127.0.0.1", False),
-    ("a" * 65, "127.0.0.1", False),
-    ('12345678", "level": "x', "127.0.0.1", False),
-    ("12345678\u0661", "127.0.0.1", False),
-])
+@pytest.mark.parametrize(
+    "said, peer, kept",
+    [
+        ("0123456789abcdef", "127.0.0.1", True),
+        ("0123456789abcdef", "192.0.2.1", False),
+        ("short", "127.0.0.1", False),
+        ("a" * 65, "127.0.0.1", False),
+        ('12345678", "level": "x', "127.0.0.1", False),
+        ("12345678\u0661", "127.0.0.1", False),
+    ],
+)
 def test_an_id_is_taken_over_only_if_harmless_and_from_a_trusted_proxy(make_app, settings, said, peer, kept):
     client = make_app(replace(settings, trusted_proxies=settings.metrics_from)).test_client()
     answer = client.get("/help", headers={"X-Request-ID": said}, environ_base={"REMOTE_ADDR": peer})
@@ -232,8 +249,18 @@ def test_a_line_tells_what_was_asked_and_no_more(client, lines, png, ink_model):
     answer = client.post("/predict", data={"image": (io.BytesIO(png), "secret-name.png"), "model": ink_model})
     client.get(answer.location)
     posted, read = lines()
-    assert posted.keys() == {"time", "level", "logger", "pid", "message", "request_id", "method", "route",
-                             "status", "milliseconds"}
+    assert posted.keys() == {
+        "time",
+        "level",
+        "logger",
+        "pid",
+        "message",
+        "request_id",
+        "method",
+        "route",
+        "status",
+        "milliseconds",
+    }
     assert posted["request_id"] == answer.headers["X-Request-ID"]
     assert (posted["method"], posted["route"], posted["status"]) == ("POST", "/predict", 303)
     assert (read["method"], read["route"], read["status"]) == ("GET", "/results/<id>", 200)

@@ -17,8 +17,17 @@ from inkling.problems import REASONS
 from inkling.web.app import create_app
 from inkling.web.schemas import Problem
 
-FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
-                "animated-too-long", "blank")
+FILE_REASONS = (
+    "empty",
+    "extension",
+    "not-an-image",
+    "mismatch",
+    "too-large",
+    "too-many-pixels",
+    "truncated",
+    "animated-too-long",
+    "blank",
+)
 
 
 @pytest.fixture
@@ -71,7 +80,9 @@ def is_problem(answer, status, reason):
 def test_the_document_says_which_answers_tell_when_to_come_back(document):
     answers = document["paths"]["/api/predict"]["post"]["responses"]
     assert {status for status, answer in answers.items() if "Retry-After" in answer.get("headers", {})} == {
-        "429", "503"}
+        "429",
+        "503",
+    }
 
 
 def test_the_document_is_valid_openapi(document):
@@ -108,7 +119,10 @@ def test_models_are_listed_in_short(client, classifier, holds):
     for card in classifier.catalog:
         short = models[card.name]
         assert (short["labels"], short["kind"], short["accuracy"]) == (
-            list(card.labels), card.input.kind, card.metrics.accuracy)
+            list(card.labels),
+            card.input.kind,
+            card.metrics.accuracy,
+        )
 
 
 # ---- Answers ----
@@ -146,7 +160,8 @@ def test_several_pictures_answer_in_order(predict, png, encode, drawing, holds):
         alone = predict(("a.png", data)).json["predictions"]
         assert [one["label"] for one in alone] == [one["label"] for one in predictions]
         assert [one["probability"] for one in alone] == pytest.approx(
-            [one["probability"] for one in predictions], abs=1e-4)
+            [one["probability"] for one in predictions], abs=1e-4
+        )
 
 
 @pytest.mark.parametrize("reason", FILE_REASONS)
@@ -275,37 +290,60 @@ def test_a_bad_file_is_a_problem(predict, bad_files, holds, reason):
     assert holds(answer)
 
 
-@pytest.mark.parametrize("reason", ["not-an-image", "too-large", "too-many-pixels", "truncated", "animated-too-long",
-                                    "blank"])
+@pytest.mark.parametrize(
+    "reason", ["not-an-image", "too-large", "too-many-pixels", "truncated", "animated-too-long", "blank"]
+)
 def test_a_bad_picture_in_json_is_a_problem(predict, bad_files, reason):
     answer = predict(json={"image": base64.b64encode(bad_files[reason][1]).decode()})
     assert is_problem(answer, REASONS[reason].status, reason)
 
 
-@pytest.mark.parametrize("body", [
-    {}, [], "text", 7, {"image": None}, {"image": 7}, {"image": ["x"]}, {"picture": "x"}, {"image": ""}], ids=str)
+@pytest.mark.parametrize(
+    "body",
+    [{}, [], "text", 7, {"image": None}, {"image": 7}, {"image": ["x"]}, {"picture": "x"}, {"image": ""}],
+    ids=str,
+)
 def test_json_without_a_picture_is_missing(predict, body):
     assert is_problem(predict(json=body), 400, "missing")
 
 
-@pytest.mark.parametrize("image, reason", [
-    ("data:image/png;base64,", "empty"), ("data:text/html;base64,aGk=", "not-an-image"),
-    ("not base64!", "not-an-image"), ("data:image/png;base64,aGk=", "not-an-image"), ("data:", "not-an-image"),
-    ("\ud800", "not-an-image"), ("ñ", "not-an-image")])
+@pytest.mark.parametrize(
+    "image, reason",
+    [
+        ("data:image/png;base64,", "empty"),
+        ("data:text/html;base64,aGk=", "not-an-image"),
+        ("not base64!", "not-an-image"),
+        ("data:image/png;base64,aGk=", "not-an-image"),
+        ("data:", "not-an-image"),
+        ("\ud800", "not-an-image"),
+        ("ñ", "not-an-image"),
+    ],
+)
 def test_json_with_no_real_picture_says_why(predict, image, reason):
     assert is_problem(predict(json={"image": image}), REASONS[reason].status, reason)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 10_000, b'{"a":' * 10_000, b"[" * 10_000 + b"]" * 10_000,
-                                  b"NaN", b"null"],
-                         ids=["empty", "cut", "not-utf-8", "open", "open-objects", "nested", "nan", "null"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff", b"[" * 10_000, b'{"a":' * 10_000, b"[" * 10_000 + b"]" * 10_000, b"NaN", b"null"],
+    ids=["empty", "cut", "not-utf-8", "open", "open-objects", "nested", "nan", "null"],
+)
 def test_a_body_that_is_no_json_is_a_bad_request(client, ink_model, body):
     answer = client.post("/api/predict", query_string={"model": ink_model}, data=body, content_type="application/json")
     assert is_problem(answer, 400, "missing" if body in (b"NaN", b"null") else "bad-request")
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "image/png", "application/octet-stream", "",
-                                          "application/x-www-form-urlencoded", "multipart/form-data"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "image/png",
+        "application/octet-stream",
+        "",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    ],
+)
 def test_a_body_of_another_type_is_missing(client, ink_model, png, content_type):
     answer = client.post("/api/predict", query_string={"model": ink_model}, data=png, content_type=content_type)
     assert is_problem(answer, 400, "missing")
@@ -345,10 +383,16 @@ def test_a_top_that_is_no_count_is_a_bad_request(predict, png, top):
     assert is_problem(predict(("a.png", png), top=top), 400, "bad-request")
 
 
-@pytest.mark.parametrize("method, path, status, reason", [
-    ("get", "/api/predict", 405, "method-not-allowed"), ("post", "/api/models", 405, "method-not-allowed"),
-    ("get", "/api/nothing", 404, "not-found"), ("post", "/healthz", 405, "method-not-allowed"),
-    ("delete", "/readyz", 405, "method-not-allowed")])
+@pytest.mark.parametrize(
+    "method, path, status, reason",
+    [
+        ("get", "/api/predict", 405, "method-not-allowed"),
+        ("post", "/api/models", 405, "method-not-allowed"),
+        ("get", "/api/nothing", 404, "not-found"),
+        ("post", "/healthz", 405, "method-not-allowed"),
+        ("delete", "/readyz", 405, "method-not-allowed"),
+    ],
+)
 def test_a_wrong_call_is_a_problem(client, method, path, status, reason):
     answer = getattr(client, method)(path)
     assert is_problem(answer, status, reason)
@@ -371,7 +415,8 @@ def test_a_fault_of_ours_is_a_problem_that_tells_no_secret(app, predict, png, mo
 
 def test_a_model_that_is_off_is_a_problem(app_without_models, png):
     answer = app_without_models.test_client().post(
-        "/api/predict?model=broken-one", data={"image": (io.BytesIO(png), "a.png")})
+        "/api/predict?model=broken-one", data={"image": (io.BytesIO(png), "a.png")}
+    )
     assert is_problem(answer, 503, "model-unavailable")
     assert int(answer.headers["Retry-After"]) > 0
 

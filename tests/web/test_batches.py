@@ -14,8 +14,17 @@ from inkling.problems import REASONS
 from inkling.storage.store import Row
 from inkling.web.views.batches import RANKS
 
-BAD = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
-       "animated-too-long", "blank")
+BAD = (
+    "empty",
+    "extension",
+    "not-an-image",
+    "mismatch",
+    "too-large",
+    "too-many-pixels",
+    "truncated",
+    "animated-too-long",
+    "blank",
+)
 
 
 @pytest.fixture
@@ -23,8 +32,9 @@ def send(client, ink_model):
     """Sends (name, bytes) pairs as the photo form does, without JavaScript."""
 
     def send(*files, model=ink_model):
-        return client.post("/predict", data={
-            "model": model, "image": [(io.BytesIO(data), name) for name, data in files]})
+        return client.post(
+            "/predict", data={"model": model, "image": [(io.BytesIO(data), name) for name, data in files]}
+        )
 
     return send
 
@@ -53,8 +63,10 @@ def cards(client):
         grid = re.search(r'<ul class="grid">(.*?)</ul>', client.get(address).text, re.DOTALL)[1]
         items = re.findall(r"<li.*?</li>", grid, re.DOTALL)
         links = [re.search(r'href="/results/([\w-]{22})"', item) for item in items]
-        return [(link and link[1], re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", item)).strip())
-                for link, item in zip(links, items, strict=True)]
+        return [
+            (link and link[1], re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", item)).strip())
+            for link, item in zip(links, items, strict=True)
+        ]
 
     return cards
 
@@ -217,9 +229,16 @@ def test_it_survives_a_restart_and_its_model(make_app, batch, cards, app_without
     assert "digits-cnn" in other.get(batch).text
 
 
-@pytest.mark.parametrize("name, shown", [
-    ("<img src=x>.png", "&lt;img src=x&gt;.png"), ("C:/Users/me/cat.png", "cat.png"),
-    ("a‮gnp.png", "a?gnp.png"), ("x" * 400 + ".png", "x" * 255), ("кот & пёс.png", "кот &amp; пёс.png")])
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("<img src=x>.png", "&lt;img src=x&gt;.png"),
+        ("C:/Users/me/cat.png", "cat.png"),
+        ("a‮gnp.png", "a?gnp.png"),
+        ("x" * 400 + ".png", "x" * 255),
+        ("кот & пёс.png", "кот &amp; пёс.png"),
+    ],
+)
 def test_a_name_is_shown_without_harm(client, send, png, name, shown):
     text = client.get(send((name, png), ("b.png", png)).location).text
     assert shown in text
@@ -245,7 +264,10 @@ def test_a_deleted_one_is_shown_as_such(client, batch, cards):
     assert (gone, text) == (None, "Deleted")
     assert left == last
     assert [(row["file"], row["error"]) for row in table(client, batch)] == [
-        ("", "deleted"), ("1.png", ""), ("blot.png", "")]
+        ("", "deleted"),
+        ("1.png", ""),
+        ("blot.png", ""),
+    ]
 
 
 def test_deleting_one_after_the_other_leaves_no_name_and_no_page(app, client, batch, cards):
@@ -294,7 +316,8 @@ def test_the_table_holds_the_answers_as_they_were_sent(client, app, batch, cards
     for row, (id, _) in zip(rows, cards(batch), strict=True):
         result = app.extensions["inkling"].store.get(id)
         assert (row["label"], row["second_label"], row["third_label"]) == tuple(
-            label for label, _ in result.predictions[:3])
+            label for label, _ in result.predictions[:3]
+        )
         assert float(row["confidence"]) == result.confidence
         assert (row["wording"], row["error"]) == (result.wording, "")
 
@@ -327,7 +350,9 @@ def test_a_name_in_the_table_is_no_formula(client, send, png, name):
     assert [row["file"] for row in rows] == [f"'{name}", "plain, it is.png"]
 
 
-@pytest.mark.parametrize("cell, safe", [
-    ("=1", "'=1"), ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("cat", "cat"), ("", ""), ("a=1", "a=1"), ("0.5", "0.5")])
+@pytest.mark.parametrize(
+    "cell, safe",
+    [("=1", "'=1"), ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("cat", "cat"), ("", ""), ("a=1", "a=1"), ("0.5", "0.5")],
+)
 def test_only_what_a_spreadsheet_computes_is_marked(cell, safe):
     assert harmless(cell) == safe

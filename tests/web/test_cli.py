@@ -78,8 +78,20 @@ def test_a_bad_file_fails_the_command_but_not_the_others(runner, files, ink_mode
     assert done.stdout.startswith(f"{files[1]}: ")
 
 
-@pytest.mark.parametrize("reason", ["empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels",
-                                    "truncated", "animated-too-long", "blank"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "empty",
+        "extension",
+        "not-an-image",
+        "mismatch",
+        "too-large",
+        "too-many-pixels",
+        "truncated",
+        "animated-too-long",
+        "blank",
+    ],
+)
 def test_a_bad_file_is_told_by_its_reason(runner, bad_files, tmp_path, ink_model, reason):
     name, data = bad_files[reason]
     (tmp_path / name).write_bytes(data)
@@ -90,9 +102,14 @@ def test_a_bad_file_is_told_by_its_reason(runner, bad_files, tmp_path, ink_model
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("arguments, says", [
-    ([], "Missing argument 'FILE|DIR...'"), (["a.png", "--model", "nope"], "There is no model 'nope'. Available: "),
-    (["a.png", "--json", "--csv", "a.csv"], "--json and --csv exclude each other.")])
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ([], "Missing argument 'FILE|DIR...'"),
+        (["a.png", "--model", "nope"], "There is no model 'nope'. Available: "),
+        (["a.png", "--json", "--csv", "a.csv"], "--json and --csv exclude each other."),
+    ],
+)
 def test_a_wrong_call_says_what_is_wrong(runner, arguments, says):
     done = runner.invoke(args=["classify", *arguments])
     assert done.exit_code != 0
@@ -185,8 +202,9 @@ def test_a_folder_is_answered_as_its_files_are(runner, tmp_path, ink_model, draw
     together = lines(runner.invoke(args=["classify", str(tmp_path), "--model", ink_model, "--json"]).stdout)
     assert len(together) == len(turns)
     for i in (0, folder.BATCH - 1, folder.BATCH, 63, 64, 69):
-        (alone,) = lines(runner.invoke(
-            args=["classify", str(tmp_path / f"{i:02}.png"), "--model", ink_model, "--json"]).stdout)
+        (alone,) = lines(
+            runner.invoke(args=["classify", str(tmp_path / f"{i:02}.png"), "--model", ink_model, "--json"]).stdout
+        )
         assert (together[i]["file"], together[i]["label"]) == (alone["file"], alone["label"])
         assert together[i]["confidence"] == pytest.approx(alone["confidence"], abs=1e-3)
 
@@ -209,7 +227,7 @@ def test_a_name_is_no_formula(runner, tmp_path, png, ink_model, name, monkeypatc
 def test_a_name_of_other_bytes_stays_readable(runner, tmp_path, png, ink_model):
     folder = tmp_path / "album"
     folder.mkdir()
-    (folder / os.fsdecode(b"\xff, \"a\".png")).write_bytes(png)
+    (folder / os.fsdecode(b'\xff, "a".png')).write_bytes(png)
     done = runner.invoke(args=["classify", str(folder), "--model", ink_model, "--csv", str(tmp_path / "out.csv")])
     assert done.exit_code == 0
     assert [row["file"] for row in rows(tmp_path / "out.csv")] == [f'{folder}/\\udcff, "a".png']
@@ -247,7 +265,10 @@ def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_mo
     try:
         done = subprocess.run(
             [sys.executable, "-m", "flask", "classify", *files, "--model", ink_model, "--csv", tmp_path / "out.csv"],
-            cwd=ROOT, stderr=its, env=os.environ | {"INKLING_MODELS": str(models_folder)})
+            cwd=ROOT,
+            stderr=its,
+            env=os.environ | {"INKLING_MODELS": str(models_folder)},
+        )
         shown = os.read(ours, 65536).decode()
     finally:
         os.close(ours)
@@ -259,7 +280,8 @@ def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_mo
 
 @pytest.mark.parametrize("name, enough", [("cats-dogs-mobilenet", 320), ("digits-cnn", 400)])
 def test_a_large_photo_is_read_no_larger_than_the_model_needs(
-        settings, classifier, tmp_path, monkeypatch, name, enough):
+    settings, classifier, tmp_path, monkeypatch, name, enough
+):
     Image.effect_noise((1600, 1200), 90).convert("RGB").save(tmp_path / "a.jpg")
     sizes = []
     prepare = classifier.prepare

@@ -46,8 +46,11 @@ def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client
     result = send()
     said, other = kept_result(result).label, kept_result(result).predictions[1][0]
     assert "Right?" in client.get(result).text
-    for label, shown in ((said, "You said that this is right."), (other, f"You said: {other}."),
-                         ("", "You said: none of these.")):
+    for label, shown in (
+        (said, "You said that this is right."),
+        (other, f"You said: {other}."),
+        ("", "You said: none of these."),
+    ):
         answer = correct(client, result, label)
         assert (answer.status_code, answer.location) == (303, f"{result}#right")
         assert kept_result(result).correction == label
@@ -60,7 +63,7 @@ def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client
 
 def test_the_visitor_is_told_beside_the_buttons_what_an_answer_does(client, send):
     page = client.get(send()).text
-    asked = page[page.index('id="right"'):].partition("</section>")[0]
+    asked = page[page.index('id="right"') :].partition("</section>")[0]
     assert re.search(r"Your answer keeps this picture on this server beyond [\w ]+, as long as there is room", asked)
 
 
@@ -120,8 +123,17 @@ def test_deleting_the_result_deletes_what_was_said(app, client, send, kept):
 def test_no_page_shows_corrections(app, client, send):
     """Nor does any other page change by one."""
     result, stranger = send(), app.test_client()
-    pages = ["/", "/help", "/models/digits-cnn", "/history", "/api/models", "/api/openapi.json", "/healthz", "/readyz",
-             f"{result}/others"]
+    pages = [
+        "/",
+        "/help",
+        "/models/digits-cnn",
+        "/history",
+        "/api/models",
+        "/api/openapi.json",
+        "/healthz",
+        "/readyz",
+        f"{result}/others",
+    ]
     before = [stranger.get(page).text for page in pages]
     correct(client, result, "1")
     assert [stranger.get(page).text for page in pages] == before
@@ -166,11 +178,16 @@ def test_they_are_written_as_they_were_kept(app, runner, client, send, kept_resu
     done = runner.invoke(args=["corrections", "export", str(tmp_path / "out" / "told")])
     assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'out' / 'told'}: 3 pictures\n")
     assert done.stderr.startswith("1 left out")
-    ids = {name: kept_result(result).id for name, result in
-           (("drawing", drawing), ("photo", photo), ("doodle", doodle))}
-    assert files(tmp_path / "out" / "told") == sorted([
-        f"cats-dogs/dog/{ids['photo']}.jpg", f"digits/7/{ids['drawing']}.jpg",
-        f"doodles/The Eiffel Tower/{ids['doodle']}.jpg"])
+    ids = {
+        name: kept_result(result).id for name, result in (("drawing", drawing), ("photo", photo), ("doodle", doodle))
+    }
+    assert files(tmp_path / "out" / "told") == sorted(
+        [
+            f"cats-dogs/dog/{ids['photo']}.jpg",
+            f"digits/7/{ids['drawing']}.jpg",
+            f"doodles/The Eiffel Tower/{ids['doodle']}.jpg",
+        ]
+    )
     store = app.extensions["inkling"].store
     written = tmp_path / "out" / "told" / "cats-dogs" / "dog" / f"{ids['photo']}.jpg"
     assert written.read_bytes() == store.picture(kept_result(photo)).read_bytes()
@@ -220,8 +237,9 @@ def test_when_one_cannot_be_written_nothing_is(runner, client, send, tmp_path, m
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
-@pytest.mark.parametrize("label", [
-    "cat", "The Eiffel Tower", "hot air balloon", "Котик", "a/b", "..", ".", "a.b", "%41", "C:\\x", "?*"])
+@pytest.mark.parametrize(
+    "label", ["cat", "The Eiffel Tower", "hot air balloon", "Котик", "a/b", "..", ".", "a.b", "%41", "C:\\x", "?*"]
+)
 def test_any_label_is_a_folder_and_back(tmp_path, label):
     name = folder_of(label)
     (tmp_path / name).mkdir()

@@ -16,9 +16,18 @@ def minimal(name, file, model):
     """A card written by hand, as docs/own-model.md has it."""
     spec = model.card.input
     return {
-        "name": name, "task": model.card.task, "title": "My own", "labels": model.card.labels,
-        "input": {"kind": spec.kind, "width": spec.width, "height": spec.height, "channels": spec.channels,
-                  "scaling": spec.scaling, "layout": spec.layout},
+        "name": name,
+        "task": model.card.task,
+        "title": "My own",
+        "labels": model.card.labels,
+        "input": {
+            "kind": spec.kind,
+            "width": spec.width,
+            "height": spec.height,
+            "channels": spec.channels,
+            "scaling": spec.scaling,
+            "layout": spec.layout,
+        },
         "files": {file: sha256(model.folder / file)},
     }
 

@@ -21,19 +21,23 @@ def test_there_are_routes_to_guard():
 
 
 @pytest.mark.parametrize("rule", POSTS)
-@pytest.mark.parametrize("headers", [
-    {"Sec_Fetch_Site": "cross-site"},
-    {"Sec_Fetch_Site": "same-site"},
-    {"Sec_Fetch_Site": "cross-site", "Origin": HOSTS_OWN},
-    {"Sec_Fetch_Site": "no-such-value"},
-    {"Origin": "https://evil.example"},
-    {"Origin": "http://localhost.evil.example"},
-    {"Origin": "http://localhost:8000"},
-    {"Origin": "http://evil.example@localhost:1"},
-    {"Origin": "null"},
-    {"Origin": ""},
-    {"Origin": "http://["},
-], ids=str)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "cross-site", "Origin": HOSTS_OWN},
+        {"Sec_Fetch_Site": "no-such-value"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "http://localhost:8000"},
+        {"Origin": "http://evil.example@localhost:1"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://["},
+    ],
+    ids=str,
+)
 def test_a_cross_site_post_is_refused(client, rule, headers):
     answer = post(client, rule, **headers)
     assert answer.status_code == 403
@@ -41,13 +45,17 @@ def test_a_cross_site_post_is_refused(client, rule, headers):
 
 
 @pytest.mark.parametrize("rule", POSTS)
-@pytest.mark.parametrize("headers", [
-    {},
-    {"Sec_Fetch_Site": "same-origin"},
-    {"Sec_Fetch_Site": "none"},
-    {"Sec_Fetch_Site": "same-origin", "Origin": HOSTS_OWN},
-    {"Origin": HOSTS_OWN},
-], ids=str)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec_Fetch_Site": "same-origin"},
+        {"Sec_Fetch_Site": "none"},
+        {"Sec_Fetch_Site": "same-origin", "Origin": HOSTS_OWN},
+        {"Origin": HOSTS_OWN},
+    ],
+    ids=str,
+)
 def test_our_own_pages_and_programs_may_post(client, rule, headers):
     assert post(client, rule, **headers).status_code in (303, 400, 404)  # each its own answer to an empty post
 

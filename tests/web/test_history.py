@@ -34,8 +34,9 @@ def fill(app, classifier, drawing, ink_model):
 
     def fill(client, count):
         store = app.extensions["inkling"].store
-        ids = [store.add(drawing, prediction, "drawing", {"decode": 1.0} | prediction.milliseconds)
-               for _ in range(count)]
+        ids = [
+            store.add(drawing, prediction, "drawing", {"decode": 1.0} | prediction.milliseconds) for _ in range(count)
+        ]
         with client.session_transaction() as session:
             session["results"] = ids[::-1]
         return [f"/results/{id}" for id in ids]
@@ -147,9 +148,11 @@ def test_it_is_set_once_and_not_with_every_page(client, send):
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_it_is_kept_from_scripts_and_other_sites_and_from_plain_http_where_there_is_https(
-        client, ink_model, png, data_url, scheme):
-    answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)},
-                         base_url=f"{scheme}://localhost")
+    client, ink_model, png, data_url, scheme
+):
+    answer = client.post(
+        "/predict", data={"model": ink_model, "drawing": data_url(png)}, base_url=f"{scheme}://localhost"
+    )
     (cookie,) = cookies(answer)
     parts = {part.strip().partition("=")[0] for part in cookie.split(";")}
     assert {"HttpOnly", "SameSite", "Expires", "Path"} <= parts
@@ -157,9 +160,15 @@ def test_it_is_kept_from_scripts_and_other_sites_and_from_plain_http_where_there
     assert ("Secure" in parts) == (scheme == "https")
 
 
-@pytest.mark.parametrize("forge", [lambda value: ("A" if value[0] != "A" else "B") + value[1:],
-                                   lambda value: "eyJyZXN1bHRzIjpbIngiXX0.aaaaaa.bbbbbbbbbbb", lambda value: ""],
-                         ids=["changed", "made up", "empty"])
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda value: ("A" if value[0] != "A" else "B") + value[1:],
+        lambda value: "eyJyZXN1bHRzIjpbIngiXX0.aaaaaa.bbbbbbbbbbb",
+        lambda value: "",
+    ],
+    ids=["changed", "made up", "empty"],
+)
 def test_a_cookie_that_we_did_not_sign_is_an_empty_history(client, send, forge):
     send(client)
     client.set_cookie("inkling-history", forge(client.get_cookie("inkling-history").value))
@@ -248,8 +257,13 @@ print(len({keys.get() for _ in workers}))
 
 
 def test_workers_that_start_together_get_one_key(tmp_path):
-    done = subprocess.run([sys.executable, "-c", START_TOGETHER, str(tmp_path / "new")], cwd=ROOT,
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", START_TOGETHER, str(tmp_path / "new")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert (done.stdout, done.stderr) == ("1\n", "")
     assert [path.name for path in (tmp_path / "new").iterdir()] == [access.NAME]
     assert access.signing_key(Settings.from_env({"INKLING_PICTURES": str(tmp_path / "new")}))
@@ -269,6 +283,11 @@ def test_a_thumbnail_that_the_browser_has_is_not_sent_again(client, send):
 def test_a_full_page_of_photos_is_light(app, client, photo_model, encode):
     """Fifty thumbnails of the noisiest photos there are weigh less than 2 MB."""
     noise = Image.effect_noise((1024, 1024), 60).convert("RGB")
-    sent = client.post("/predict", data={"model": photo_model, "image": (
-        io.BytesIO(encode(noise.resize((512, 512)), "JPEG", quality=60)), "a.jpg")}).location
+    sent = client.post(
+        "/predict",
+        data={
+            "model": photo_model,
+            "image": (io.BytesIO(encode(noise.resize((512, 512)), "JPEG", quality=60)), "a.jpg"),
+        },
+    ).location
     assert len(client.get(f"{sent}/thumbnail").data) * LAST < 2_000_000

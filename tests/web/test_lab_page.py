@@ -77,7 +77,9 @@ def test_a_first_visit_shows_a_picture_and_a_step(client, kept):
     form = Form(answer)
     assert form.fields["step"] == ["canny"]
     assert np.array_equal(form.pixels("before"), operations.sample())
-    assert np.array_equal(form.pixels("after"), operations.apply(operations.sample(), [operations.OPERATIONS["canny"].step()]))
+    assert np.array_equal(
+        form.pixels("after"), operations.apply(operations.sample(), [operations.OPERATIONS["canny"].step()])
+    )
     assert "cv2.Canny(picture, 50, 150, apertureSize=3)" in code(answer)
     assert answer.text.count('class="chart"') == 2
     assert kept() == []
@@ -88,7 +90,12 @@ def test_the_address_holds_the_chain(client):
     form = Form(answer)
     assert form.fields["step"] == ["rotate", "canny"]
     assert {name: form.fields[name] for name in ("1.angle", "1.fit", "2.low", "2.high", "2.aperture")} == {
-        "1.angle": ["30"], "1.fit": ["cut"], "2.low": ["20"], "2.high": ["150"], "2.aperture": ["3"]}
+        "1.angle": ["30"],
+        "1.fit": ["cut"],
+        "2.low": ["20"],
+        "2.high": ["150"],
+        "2.aperture": ["3"],
+    }
     assert np.array_equal(form.pixels("after"), operations.apply(operations.sample(), STEPS))
     assert code(answer) == operations.code(STEPS)
 
@@ -99,12 +106,16 @@ def test_no_steps_leave_the_original(client):
     assert form.images["after"] == form.images["before"]
 
 
-@pytest.mark.parametrize("query, said", [
-    ({"step": "canny", "1.low": "-1"}, "Canny edges, Lower threshold: a whole number from 0 to 50000 is accepted."),
-    ({"step": "canny", "1.low": "NaN"}, "Received: 'NaN'."),
-    ({"step": "adaptive", "1.block": "4"}, "an odd number from 3 to 255 is accepted. Received: '4'."),
-    ({"step": "<script>alert(1)</script>"}, "There is no step '<script>alert(1)</script>'."),
-    ({"step": ["flip"] * 1000}, "At most 6 steps can follow each other. Received: 1000.")])
+@pytest.mark.parametrize(
+    "query, said",
+    [
+        ({"step": "canny", "1.low": "-1"}, "Canny edges, Lower threshold: a whole number from 0 to 50000 is accepted."),
+        ({"step": "canny", "1.low": "NaN"}, "Received: 'NaN'."),
+        ({"step": "adaptive", "1.block": "4"}, "an odd number from 3 to 255 is accepted. Received: '4'."),
+        ({"step": "<script>alert(1)</script>"}, "There is no step '<script>alert(1)</script>'."),
+        ({"step": ["flip"] * 1000}, "At most 6 steps can follow each other. Received: 1000."),
+    ],
+)
 def test_a_wrong_value_is_told_on_the_page(client, query, said):
     answer = client.get("/lab", query_string=query)
     assert answer.status_code == 400
@@ -132,11 +143,23 @@ def test_the_form_leads_to_an_address_where_the_picture_needs_no_form(client):
     assert Form(client.get(answer.location)).fields["2.low"] == ["20"]
 
 
-@pytest.mark.parametrize("do, add, chain", [
-    ("", "", ["rotate", "canny"]), ("add", "flip", ["rotate", "canny", "flip"]), ("up 2", "", ["canny", "rotate"]),
-    ("down 1", "", ["canny", "rotate"]), ("up 1", "", ["rotate", "canny"]), ("down 2", "", ["rotate", "canny"]),
-    ("remove 1", "", ["canny"]), ("remove 3", "", ["rotate", "canny"]), ("remove 0", "", ["rotate", "canny"]),
-    ("remove -1", "", ["rotate", "canny"]), ("nonsense", "", ["rotate", "canny"]), ("up", "", ["rotate", "canny"])])
+@pytest.mark.parametrize(
+    "do, add, chain",
+    [
+        ("", "", ["rotate", "canny"]),
+        ("add", "flip", ["rotate", "canny", "flip"]),
+        ("up 2", "", ["canny", "rotate"]),
+        ("down 1", "", ["canny", "rotate"]),
+        ("up 1", "", ["rotate", "canny"]),
+        ("down 2", "", ["rotate", "canny"]),
+        ("remove 1", "", ["canny"]),
+        ("remove 3", "", ["rotate", "canny"]),
+        ("remove 0", "", ["rotate", "canny"]),
+        ("remove -1", "", ["rotate", "canny"]),
+        ("nonsense", "", ["rotate", "canny"]),
+        ("up", "", ["rotate", "canny"]),
+    ],
+)
 def test_the_buttons_change_the_chain_and_keep_its_values(client, do, add, chain):
     form = Form(client.get(post(client, **CHAIN, do=do, add=add).location))
     assert form.fields["step"] == chain
@@ -150,9 +173,14 @@ def test_all_steps_can_be_removed(client):
     assert "step" not in form.fields
 
 
-@pytest.mark.parametrize("chain, add, said", [
-    (["flip"] * 6, "flip", "At most 6 steps"), (["flip"], "blur", "There is no step 'blur'"),
-    (["flip"], "", "There is no step ''")])
+@pytest.mark.parametrize(
+    "chain, add, said",
+    [
+        (["flip"] * 6, "flip", "At most 6 steps"),
+        (["flip"], "blur", "There is no step 'blur'"),
+        (["flip"], "", "There is no step ''"),
+    ],
+)
 def test_what_cannot_be_added_is_told(client, chain, add, said):
     answer = post(client, step=chain, do="add", add=add)
     assert answer.status_code == 400
@@ -225,8 +253,17 @@ def test_a_bad_file_is_told_and_the_picture_before_it_stays(client, photo, encod
 
 
 @pytest.mark.parametrize("field", ["picture", "drawing"])
-@pytest.mark.parametrize("text", ["x", "data:image/png;base64,", "data:image/png;base64,AAAA", "data:text/html,<b>",
-                                  "javascript:alert(1)", '"><script>alert(1)</script>'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "data:image/png;base64,",
+        "data:image/png;base64,AAAA",
+        "data:text/html,<b>",
+        "javascript:alert(1)",
+        '"><script>alert(1)</script>',
+    ],
+)
 def test_a_copy_that_is_none_is_told(client, field, text):
     answer = post(client, step="flip", **{field: text})
     assert 400 <= answer.status_code < 500
@@ -310,10 +347,15 @@ def test_classify_this_keeps_the_result_as_any_upload(client, app, drawing, enco
     assert kept() != []
 
 
-@pytest.mark.parametrize("fields, status, said", [
-    ({"model": "no-such-model"}, 404, "There is no such model."), ({}, 404, "There is no such model."),
-    ({"model": "digits-cnn", "step": ["brightness"], "1.add": "255"}, 422, "Nothing is drawn."),
-    ({"model": "digits-cnn", "step": ["canny"], "1.low": "x"}, 400, "Received: 'x'.")])
+@pytest.mark.parametrize(
+    "fields, status, said",
+    [
+        ({"model": "no-such-model"}, 404, "There is no such model."),
+        ({}, 404, "There is no such model."),
+        ({"model": "digits-cnn", "step": ["brightness"], "1.add": "255"}, 422, "Nothing is drawn."),
+        ({"model": "digits-cnn", "step": ["canny"], "1.low": "x"}, 400, "Received: 'x'."),
+    ],
+)
 def test_what_cannot_be_classified_is_told_and_not_kept(client, drawing, encode, data_url, kept, fields, status, said):
     answer = post(client, picture=data_url(encode(drawing)), do="classify", **fields)
     assert answer.status_code == status

@@ -27,9 +27,19 @@ def language_of(answer):
 # ---- Which language ----
 
 
-@pytest.mark.parametrize("wish, code", [
-    ("", "en"), ("ru", "ru"), ("ru-RU,ru;q=0.9,en;q=0.5", "ru"), ("en,ru;q=0.5", "en"), ("de,ru;q=0.1", "ru"),
-    ("de", "en"), ("*", "en"), ("nonsense;q=x", "en")])
+@pytest.mark.parametrize(
+    "wish, code",
+    [
+        ("", "en"),
+        ("ru", "ru"),
+        ("ru-RU,ru;q=0.9,en;q=0.5", "ru"),
+        ("en,ru;q=0.5", "en"),
+        ("de,ru;q=0.1", "ru"),
+        ("de", "en"),
+        ("*", "en"),
+        ("nonsense;q=x", "en"),
+    ],
+)
 def test_the_browsers_wish_is_followed(client, wish, code):
     assert language_of(client.get("/help", headers={"Accept-Language": wish})) == code
 
@@ -47,13 +57,22 @@ def test_an_error_is_in_the_language_too(client):
 # ---- The switch ----
 
 
-@pytest.mark.parametrize("came_from, back", [
-    ("http://localhost/help?reason=blank", "/help?reason=blank"),
-    ("http://localhost/?photo=digits-cnn&draw=doodles-cnn", "/?photo=digits-cnn&draw=doodles-cnn"),
-    (None, "/"), ("", "/"), ("nonsense", "/"), ("http://evil.example/help", "/"),
-    ("http://localhost//evil.example", "/evil.example"), ("http://localhost/\\evil.example", "/evil.example"),
-    ("http://localhost@evil.example/help", "/"), ("http://[", "/"),
-    ("//evil.example/help", "/")])
+@pytest.mark.parametrize(
+    "came_from, back",
+    [
+        ("http://localhost/help?reason=blank", "/help?reason=blank"),
+        ("http://localhost/?photo=digits-cnn&draw=doodles-cnn", "/?photo=digits-cnn&draw=doodles-cnn"),
+        (None, "/"),
+        ("", "/"),
+        ("nonsense", "/"),
+        ("http://evil.example/help", "/"),
+        ("http://localhost//evil.example", "/evil.example"),
+        ("http://localhost/\\evil.example", "/evil.example"),
+        ("http://localhost@evil.example/help", "/"),
+        ("http://[", "/"),
+        ("//evil.example/help", "/"),
+    ],
+)
 def test_the_choice_is_kept_and_leads_back_to_our_own_page_only(client, came_from, back):
     headers = {} if came_from is None else {"Referer": came_from}
     answer = client.post("/language", data={"language": "ru"}, headers=headers)
@@ -112,13 +131,18 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        english = any(english for _, english in self.open) or (
-            tag != "html" and "en" in (attributes.get("lang"), attributes.get("hreflang"))) or (
-            attributes.get("translate") == "no")
+        english = (
+            any(english for _, english in self.open)
+            or (tag != "html" and "en" in (attributes.get("lang"), attributes.get("hreflang")))
+            or (attributes.get("translate") == "no")
+        )
         if tag not in self.VOID:
             self.open.append((tag, english))
-        spoken = [value for name, value in attributes.items() if name in SPOKEN or (
-            name.startswith("data-") and name not in DATA and SENTENCE.search(value or ""))]  # what a script will say
+        spoken = [
+            value
+            for name, value in attributes.items()
+            if name in SPOKEN or (name.startswith("data-") and name not in DATA and SENTENCE.search(value or ""))
+        ]  # what a script will say
         if tag == "meta" and attributes.get("name", attributes.get("property", "")).endswith(("description", "title")):
             spoken.append(attributes["content"])
         self.said += [(value, english) for value in spoken if value]
@@ -144,9 +168,11 @@ def flatten(node, expressions):
     if isinstance(node, nodes.Expr):
         expressions.append(node)
         return chr(0xE000 + len(expressions) - 1)
-    return "".join(flatten(child, expressions) for child in node.iter_child_nodes()
-                   if isinstance(child, (nodes.Stmt, nodes.TemplateData))
-                   or isinstance(node, nodes.Output))
+    return "".join(
+        flatten(child, expressions)
+        for child in node.iter_child_nodes()
+        if isinstance(child, (nodes.Stmt, nodes.TemplateData)) or isinstance(node, nodes.Output)
+    )
 
 
 def said_by(expression):
@@ -176,8 +202,8 @@ def test_no_string_of_a_template_escapes(path):
     tree = Environment(extensions=["jinja2.ext.i18n"]).parse(path.read_text("utf-8"))
     expressions, bare = [], []
     for text, _ in Texts(flatten(tree, expressions)).said:
-        bare += [text.strip()] * bool(words(re.sub("[\uE000-\uF8FF]", " ", text)))
-        for place in re.findall("[\uE000-\uF8FF]", text):
+        bare += [text.strip()] * bool(words(re.sub("[\ue000-\uf8ff]", " ", text)))
+        for place in re.findall("[\ue000-\uf8ff]", text):
             bare += filter(words, said_by(expressions[ord(place) - 0xE000]))
     bare += [text for text in literals(tree) if SENTENCE.search(text) and words(text)]
     assert bare == [], "wrap each in _(…)"
@@ -187,17 +213,50 @@ def test_no_string_of_a_template_escapes(path):
 def pages(client, data_url, png, ink_model):
     """Addresses of every kind of page."""
     result = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}).location
-    batch = client.post("/predict", data={"model": ink_model, "image": [
-        (io.BytesIO(data), name) for data, name in ((png, "a.png"), (b"", "b.png"))]}).location
-    return {"first": "/", "play": "/play", "lab": "/lab", "history": "/history",
-            "help": "/help?reason=blank&got=a.png", "models": "/models", "compare": "/compare/digits",
-            "API": "/api/docs", "result": result, "others": f"{result}/others", "why": f"{result}/why",
-            "layers": f"{result}/layers", "batch": batch, "error": "/results/0"} | {
-        f"model {name}": f"/models/{name}" for name in ("digits-cnn", "doodles-cnn", "cats-dogs-mobilenet")}
+    batch = client.post(
+        "/predict",
+        data={
+            "model": ink_model,
+            "image": [(io.BytesIO(data), name) for data, name in ((png, "a.png"), (b"", "b.png"))],
+        },
+    ).location
+    return {
+        "first": "/",
+        "play": "/play",
+        "lab": "/lab",
+        "history": "/history",
+        "help": "/help?reason=blank&got=a.png",
+        "models": "/models",
+        "compare": "/compare/digits",
+        "API": "/api/docs",
+        "result": result,
+        "others": f"{result}/others",
+        "why": f"{result}/why",
+        "layers": f"{result}/layers",
+        "batch": batch,
+        "error": "/results/0",
+    } | {f"model {name}": f"/models/{name}" for name in ("digits-cnn", "doodles-cnn", "cats-dogs-mobilenet")}
 
 
-KINDS = ("first", "play", "lab", "history", "help", "models", "model digits-cnn", "model doodles-cnn",
-         "model cats-dogs-mobilenet", "compare", "API", "result", "others", "why", "layers", "batch", "error")
+KINDS = (
+    "first",
+    "play",
+    "lab",
+    "history",
+    "help",
+    "models",
+    "model digits-cnn",
+    "model doodles-cnn",
+    "model cats-dogs-mobilenet",
+    "compare",
+    "API",
+    "result",
+    "others",
+    "why",
+    "layers",
+    "batch",
+    "error",
+)
 
 
 @pytest.fixture(scope="module")
@@ -216,13 +275,15 @@ def latin_words(text):
 def test_a_russian_page_is_russian(client, pages, meant, kind):
     answer = client.get(pages[kind], headers=RUSSIAN)
     assert language_of(answer) == "ru"
-    latin = {text.strip() for text, english in Texts(answer.text).said if not english
-             and not latin_words(text) <= meant}
+    latin = {
+        text.strip() for text, english in Texts(answer.text).said if not english and not latin_words(text) <= meant
+    }
     assert latin == set()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("models", "compare", "API")
-                                  and not kind.startswith("model ")])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind not in ("models", "compare", "API") and not kind.startswith("model ")]
+)
 def test_a_page_speaks_of_nothing_but_plain_things(client, pages, kind):
     text = re.sub(r"<code.*?</code>", "", client.get(pages[kind]).text, flags=re.DOTALL)
     assert not re.search(r"\b(inference|logits?|tensors?)\b", text, re.IGNORECASE)
@@ -240,14 +301,21 @@ def test_numbers_have_the_languages_sign(client, pages):
     assert not re.search(r"\d\.\d+%", text)
 
 
-@pytest.mark.parametrize("path", [path for path in sorted((ROOT / "inkling" / "web").glob("*.py"))
-                                  if path.name not in words_tool.FOR_PROGRAMS], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted((ROOT / "inkling" / "web").glob("*.py")) if path.name not in words_tool.FOR_PROGRAMS],
+    ids=lambda path: path.name,
+)
 def test_no_error_page_escapes(path):
     """A reason given to `abort` is a text as it stands, which the error's page translates, or comes from gettext."""
     calls = [call for call in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(call, ast.Call)]
     reasons = [call.args[1] for call in calls if ast.unparse(call.func) == "abort" and len(call.args) > 1]
-    assert [ast.unparse(reason) for reason in reasons if not isinstance(reason, ast.Constant) and not (
-        isinstance(reason, ast.Call) and ast.unparse(reason.func) in GETTEXT)] == []
+    assert [
+        ast.unparse(reason)
+        for reason in reasons
+        if not isinstance(reason, ast.Constant)
+        and not (isinstance(reason, ast.Call) and ast.unparse(reason.func) in GETTEXT)
+    ] == []
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -255,8 +323,11 @@ def test_no_string_of_a_script_escapes(path):
     """A script takes what it says from the page."""
     code = re.sub(r"(?s:/\*.*?\*/)|(?m:^\s*//.*$|\s// .*$)", "", path.read_text("utf-8"))
     strings = re.findall(r'"[^"\n]*"|`[^`]*`', code)
-    assert [text for text in strings if re.search(r"[A-Z][a-z]+[ ,]|[a-z]{2,} [a-z]{2,} [a-z]|[a-z][.…?!][\"`]", text)
-            and "<" not in text] == []
+    assert [
+        text
+        for text in strings
+        if re.search(r"[A-Z][a-z]+[ ,]|[a-z]{2,} [a-z]{2,} [a-z]|[a-z][.…?!][\"`]", text) and "<" not in text
+    ] == []
 
 
 # ---- The catalogues ----
@@ -312,10 +383,18 @@ def test_a_label_and_a_card_of_ones_own_stay_as_they_are(app):
         assert (label("cat"), translated("letters")) == ("cat", "letters")
 
 
-@pytest.mark.parametrize("value, russian", [
-    ("17 bytes", "17 Б"), ("108000000 pixels", "108000000 px"), ("21 pictures", "21 шт"),
-    ("6 or more frames", "6 и более кадров"), ("2000 x 1000", "2000 x 1000"),
-    ("my pixels.png", "my pixels.png"), ("", "")])
+@pytest.mark.parametrize(
+    "value, russian",
+    [
+        ("17 bytes", "17 Б"),
+        ("108000000 pixels", "108000000 px"),
+        ("21 pictures", "21 шт"),
+        ("6 or more frames", "6 и более кадров"),
+        ("2000 x 1000", "2000 x 1000"),
+        ("my pixels.png", "my pixels.png"),
+        ("", ""),
+    ],
+)
 def test_what_was_received_has_its_unit_translated(app, value, russian):
     with app.test_request_context():
         assert received(value) == value
@@ -323,9 +402,17 @@ def test_what_was_received_has_its_unit_translated(app, value, russian):
         assert received(value) == russian
 
 
-@pytest.mark.parametrize("name, english, russian", [
-    ("camel", "a camel", "верблюд"), ("octopus", "an octopus", "осьминог"), ("8", "an 8", "8"),
-    ("headphones", "headphones", "наушники"), ("The Mona Lisa", "the Mona Lisa", "Мона Лиза"), ("bus", "a bus", "bus")])
+@pytest.mark.parametrize(
+    "name, english, russian",
+    [
+        ("camel", "a camel", "верблюд"),
+        ("octopus", "an octopus", "осьминог"),
+        ("8", "an 8", "8"),
+        ("headphones", "headphones", "наушники"),
+        ("The Mona Lisa", "the Mona Lisa", "Мона Лиза"),
+        ("bus", "a bus", "bus"),
+    ],
+)
 def test_a_label_within_a_sentence(app, name, english, russian):
     for code, text in (("en", english), ("ru", russian)):
         with app.test_request_context(headers={"Accept-Language": code}):

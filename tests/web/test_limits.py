@@ -82,11 +82,12 @@ def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, re
         api(limited, png, ink_model)
     with turn(narrow):
         for answer, back, kept in (
-                (page(limited, png, ink_model, headers={"Referer": "http://localhost/?draw=a"}), "/?draw=a", False),
-                (limited.post(f"{result}/delete", headers={"Referer": f"http://localhost{result}"}), result, True),
-                (limited.post("/history/delete", headers={"Referer": "http://elsewhere/history"}), "/", True),
-                (narrow.test_client().get(f"{result}/others"), f"{result}/others", True),
-                (narrow.test_client().get("/lab?step=flip&model=x"), "/lab?step=flip&amp;model=x", True)):
+            (page(limited, png, ink_model, headers={"Referer": "http://localhost/?draw=a"}), "/?draw=a", False),
+            (limited.post(f"{result}/delete", headers={"Referer": f"http://localhost{result}"}), result, True),
+            (limited.post("/history/delete", headers={"Referer": "http://elsewhere/history"}), "/", True),
+            (narrow.test_client().get(f"{result}/others"), f"{result}/others", True),
+            (narrow.test_client().get("/lab?step=flip&model=x"), "/lab?step=flip&amp;model=x", True),
+        ):
             assert answer.status_code in (429, 503)
             assert f'href="{back}">Try again' in answer.text
             assert ("Nothing was kept." in answer.text) is not kept
@@ -107,19 +108,30 @@ def test_without_a_limit_nobody_is_refused(make_app, settings, png, ink_model):
 
 
 def statuses(client, png, model, addresses, **headers):
-    return [api(client, png, model, environ_base={"REMOTE_ADDR": address},
-                headers={name.replace("_", "-"): value for name, value in headers.items()}).status_code
-            for address in addresses]
+    return [
+        api(
+            client,
+            png,
+            model,
+            environ_base={"REMOTE_ADDR": address},
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        ).status_code
+        for address in addresses
+    ]
 
 
-@pytest.mark.parametrize("addresses, last", [
-    (["192.0.2.1"] * 4, 429),
-    (["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"], 200),
-    ([f"2001:db8:0:1::{i}" for i in range(1, 5)], 429),
-    ([f"2001:db8:0:{i}::1" for i in range(1, 5)], 200),
-    (["192.0.2.1", "::ffff:192.0.2.1"] * 2, 429),
-    ([f"::ffff:192.0.2.{i}" for i in range(1, 5)], 200),
-], ids=["one", "two", "one network", "four networks", "one, twice written", "four of IPv4 on a socket of IPv6"])
+@pytest.mark.parametrize(
+    "addresses, last",
+    [
+        (["192.0.2.1"] * 4, 429),
+        (["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"], 200),
+        ([f"2001:db8:0:1::{i}" for i in range(1, 5)], 429),
+        ([f"2001:db8:0:{i}::1" for i in range(1, 5)], 200),
+        (["192.0.2.1", "::ffff:192.0.2.1"] * 2, 429),
+        ([f"::ffff:192.0.2.{i}" for i in range(1, 5)], 200),
+    ],
+    ids=["one", "two", "one network", "four networks", "one, twice written", "four of IPv4 on a socket of IPv6"],
+)
 def test_a_client_is_an_address_or_a_home_network(limited, png, ink_model, addresses, last):
     assert statuses(limited, png, ink_model, addresses) == [200, 200, 200, last]
 
@@ -145,8 +157,9 @@ def test_a_redis_that_is_away_stops_nobody_and_the_limit_holds(make_app, setting
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
 def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tmp_path):
     path = tmp_path / "redis.sock"
-    server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", ""], cwd=tmp_path,
-                              stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        ["redis-server", "--port", "0", "--unixsocket", path, "--save", ""], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
     try:
         end = time.monotonic() + 20
         while not path.exists() and time.monotonic() < end:
@@ -162,23 +175,31 @@ def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tm
 # ---- Who asks ----
 
 
-@pytest.mark.parametrize("peer, said, client", [
-    (CLIENT, None, CLIENT),
-    (CLIENT, "198.51.100.1", CLIENT),
-    (PROXY, None, PROXY),
-    (PROXY, CLIENT, CLIENT),
-    (PROXY, f"198.51.100.1, {CLIENT}", CLIENT),
-    (PROXY, f"{CLIENT}, 10.0.0.2", CLIENT),
-    (PROXY, "10.0.0.3,10.0.0.2", "10.0.0.3"),
-    (PROXY, "unknown", PROXY),
-    (PROXY, f"{CLIENT}, nonsense, 10.0.0.2", "10.0.0.2"),
-    (PROXY, "2001:db8::1", "2001:db8::1"),
-    ("::ffff:10.0.0.1", CLIENT, CLIENT),
-    ("", CLIENT, ""),
-], ids=str)
+@pytest.mark.parametrize(
+    "peer, said, client",
+    [
+        (CLIENT, None, CLIENT),
+        (CLIENT, "198.51.100.1", CLIENT),
+        (PROXY, None, PROXY),
+        (PROXY, CLIENT, CLIENT),
+        (PROXY, f"198.51.100.1, {CLIENT}", CLIENT),
+        (PROXY, f"{CLIENT}, 10.0.0.2", CLIENT),
+        (PROXY, "10.0.0.3,10.0.0.2", "10.0.0.3"),
+        (PROXY, "unknown", PROXY),
+        (PROXY, f"{CLIENT}, nonsense, 10.0.0.2", "10.0.0.2"),
+        (PROXY, "2001:db8::1", "2001:db8::1"),
+        ("::ffff:10.0.0.1", CLIENT, CLIENT),
+        ("", CLIENT, ""),
+    ],
+    ids=str,
+)
 def test_only_trusted_proxies_are_believed(peer, said, client):
-    environ = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "HTTP_X_FORWARDED_PROTO": "https",
-               "HTTP_X_REQUEST_ID": "from-outside"} | ({"HTTP_X_FORWARDED_FOR": said} if said else {})
+    environ = {
+        "REMOTE_ADDR": peer,
+        "wsgi.url_scheme": "http",
+        "HTTP_X_FORWARDED_PROTO": "https",
+        "HTTP_X_REQUEST_ID": "from-outside",
+    } | ({"HTTP_X_FORWARDED_FOR": said} if said else {})
     proxies.Proxied(lambda environ, _: [], [ipaddress.ip_network("10.0.0.0/8")])(environ, None)
     trusted = peer.endswith(PROXY)
     assert environ["REMOTE_ADDR"] == client
@@ -216,8 +237,13 @@ def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_mode
     client, before = narrow.test_client(), kept()
     with turn(narrow):
         several = {"image": [(io.BytesIO(png), "a.png"), (io.BytesIO(png), "b.png")], "model": ink_model}
-        answers = [page(client, png, ink_model), client.post("/predict", data=several), client.get("/lab"),
-                   client.post("/lab"), *(client.get(f"{result}/{part}") for part in PARTS)]
+        answers = [
+            page(client, png, ink_model),
+            client.post("/predict", data=several),
+            client.get("/lab"),
+            client.post("/lab"),
+            *(client.get(f"{result}/{part}") for part in PARTS),
+        ]
         for answer in answers:
             assert is_help(answer, 503, "Too much to do at the moment")
         answers.append(api(client, png, ink_model))
@@ -301,11 +327,17 @@ class Costly:
 
 
 @pytest.mark.parametrize("as_page", [False, True], ids=["api", "page"])
-@pytest.mark.parametrize("seconds, allowed, reasons", [
-    (10, [4, 4, 4, 3.25], [""] * 5), (5, [4, 2.75, 0.5], ["", "", "late", "late", "late"]),
-    (4, [4, 1.75], ["", "late", "late", "late", "late"])])
+@pytest.mark.parametrize(
+    "seconds, allowed, reasons",
+    [
+        (10, [4, 4, 4, 3.25], [""] * 5),
+        (5, [4, 2.75, 0.5], ["", "", "late", "late", "late"]),
+        (4, [4, 1.75], ["", "late", "late", "late", "late"]),
+    ],
+)
 def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
-        make_app, settings, monkeypatch, photo_model, as_page, seconds, allowed, reasons):
+    make_app, settings, monkeypatch, photo_model, as_page, seconds, allowed, reasons
+):
     costly = Costly()
     monkeypatch.setattr(reading, "time", costly)
     monkeypatch.setattr(reading.sandbox, "pool", lambda megabytes: costly)
@@ -345,8 +377,12 @@ def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, phot
     def send(path, **fields):
         return client.post(path, data={"image": (io.BytesIO(gif), "a.gif")} | fields)
 
-    answers = [send(f"/api/predict?model={photo_model}"), send(f"/api/explain?model={photo_model}"),
-               send("/predict", model=photo_model), send("/lab", picture=data_url(webp, "image/webp"))]
+    answers = [
+        send(f"/api/predict?model={photo_model}"),
+        send(f"/api/explain?model={photo_model}"),
+        send("/predict", model=photo_model),
+        send("/lab", picture=data_url(webp, "image/webp")),
+    ]
     assert [answer.status_code for answer in answers] == [503] * 4
     assert costly.allowed == [1] * 4, "where the lab turns to its own copy, nothing is left of the time"
     Crowd.seconds = 5

@@ -32,8 +32,14 @@ def root(models_folder, ink_model, tmp_path):
     card = json.loads((full / "card.json").read_text())
     needed = {key: card[key] for key in NEEDED} | {"files": {"model.onnx": card["files"]["model.onnx"]}}
     for folder in (own, cut):
-        short = needed | {"name": folder.name, "title": folder.name.title(), "summary": "", "network": [],
-                          "parameters": 0, "attribution": ""}
+        short = needed | {
+            "name": folder.name,
+            "title": folder.name.title(),
+            "summary": "",
+            "network": [],
+            "parameters": 0,
+            "attribution": "",
+        }
         (folder / "card.json").write_text(json.dumps(short))
     (cut / "model.onnx").write_bytes(b"cut")
     (root / "no-card").mkdir()
@@ -119,8 +125,10 @@ def test_the_best_measured_model_comes_before_one_that_is_not(restart, ink_model
     assert page.index(f'id="{ink_model}"') < page.index('id="own-digits"')
 
 
-@pytest.mark.parametrize("name, why", [
-    ("cut-digits", "model.onnx is not the file that the card describes"), ("no-card", "card.json cannot be read")])
+@pytest.mark.parametrize(
+    "name, why",
+    [("cut-digits", "model.onnx is not the file that the card describes"), ("no-card", "card.json cannot be read")],
+)
 def test_a_broken_model_says_why_it_is_off(visit, name, why):
     assert f"This model is switched off: {why}" in visit(f"/models/{name}")
     assert f"{name} {why}" in visit("/models")
@@ -148,9 +156,16 @@ def test_a_models_page_tells_its_card(client, shipped):
     card = shipped.card
     page = client.get(f"/models/{card.name}").text
     text = words(page)
-    for said in (card.title, card.summary, card.attribution, card.training.command, f"{card.parameters:,}",
-                 f"Right on {card.metrics.accuracy:.2%} of {card.metrics.test_size:,}",
-                 *card.labels, *(layer.name for layer in card.network)):
+    for said in (
+        card.title,
+        card.summary,
+        card.attribution,
+        card.training.command,
+        f"{card.parameters:,}",
+        f"Right on {card.metrics.accuracy:.2%} of {card.metrics.test_size:,}",
+        *card.labels,
+        *(layer.name for layer in card.network),
+    ):
         assert unescape(said) in text
     cells = re.findall(r"<td.*?</td>", page.partition('<table class="matrix')[2].partition("</table>")[0], re.DOTALL)
     assert [int(words(cell)) for cell in cells] == [count for row in card.metrics.confusion for count in row]
@@ -187,11 +202,15 @@ def test_several_trainings_are_summed_up(change, visit, ink_model):
     assert f"Trained 3 times from different beginnings and {said}" in visit(f"/models/{ink_model}")
 
 
-@pytest.mark.parametrize("held_out, said", [
-    ((0.995, 0.99, 1), "This is the middle one"), ((1, 0.995, 0.99), "This is the one of seed 0; on pictures held")])
+@pytest.mark.parametrize(
+    "held_out, said",
+    [((0.995, 0.99, 1), "This is the middle one"), ((1, 0.995, 0.99), "This is the one of seed 0; on pictures held")],
+)
 def test_whether_the_middle_training_is_shipped_is_said(change, visit, ink_model, held_out, said):
-    change(trials=[{"seed": seed, "held_out": one, "accuracy": 0.99} for seed, one in enumerate(held_out)],
-           training={"seed": 0})
+    change(
+        trials=[{"seed": seed, "held_out": one, "accuracy": 0.99} for seed, one in enumerate(held_out)],
+        training={"seed": 0},
+    )
     assert said in visit(f"/models/{ink_model}")
 
 
@@ -203,9 +222,13 @@ def test_the_page_says_how_many_corrections_were_learned(change, visit, ink_mode
 
 def test_strangers_and_calibration_are_shown_where_they_were_measured(change, visit, restart, ink_model):
     assert "pictures of other things" not in visit("/models/own-digits")
-    change(metrics={"strangers": {"doodles": 0.953}, "not_sure": {"doodles": 0.71},
-                    "bins": [{"count": 0, "confidence": 0, "accuracy": 0},
-                             {"count": 9, "confidence": 0.9, "accuracy": 0.8}]})
+    change(
+        metrics={
+            "strangers": {"doodles": 0.953},
+            "not_sure": {"doodles": 0.71},
+            "bins": [{"count": 0, "confidence": 0, "accuracy": 0}, {"count": 9, "confidence": 0.9, "accuracy": 0.8}],
+        }
+    )
     assert "doodles 95.3% 71%" in visit(f"/models/{ink_model}")
     assert restart().test_client().get(f"/models/{ink_model}").text.count('class="bar"') == 1
 
@@ -222,9 +245,13 @@ def mistaken(root, change, ink_model):
     confusion[4][9], confusion[0][6], confusion[1][6], confusion[7][2] = 2, 1, 1, 5
     wrong = [("4", "9", 0.6), ("0", "6", 0.5), ("4", "9", 0.98), ("1", "6", 0.4)]
     files = json.loads((root / ink_model / "card.json").read_text())["files"]
-    change(files=files | {"mistakes.png": sha256(sheet)}, metrics={
-        "confusion": confusion,
-        "mistakes": [dict(zip(("true", "predicted", "confidence"), row, strict=True)) for row in wrong]})
+    change(
+        files=files | {"mistakes.png": sha256(sheet)},
+        metrics={
+            "confusion": confusion,
+            "mistakes": [dict(zip(("true", "predicted", "confidence"), row, strict=True)) for row in wrong],
+        },
+    )
     return sheet
 
 
@@ -270,8 +297,10 @@ def test_a_figure_is_kept_for_good_under_its_checksum_alone(client, shipped, ink
         assert hashlib.sha256(answer.data).hexdigest() == digest
 
 
-@pytest.mark.parametrize("file", [
-    "card.json", "model.onnx", "model.keras", "unlisted.png", "..%2fcard.json", "gone.svg", "note.txt", "x.SVG"])
+@pytest.mark.parametrize(
+    "file",
+    ["card.json", "model.onnx", "model.keras", "unlisted.png", "..%2fcard.json", "gone.svg", "note.txt", "x.SVG"],
+)
 def test_nothing_else_of_the_folder_is_served(root, change, restart, ink_model, file):
     Image.new("L", (1, 1)).save(root / ink_model / "unlisted.png")
     (root / ink_model / "note.txt").write_text("SECRET")
@@ -331,10 +360,17 @@ def within(chart):
     return all(x1 <= dot.x <= x2 and y1 <= dot.y <= y2 and y1 - 5 <= dot.name_y <= y2 + 5 for dot in chart.dots)
 
 
-@pytest.mark.parametrize("models", [
-    [("one", 1.0, 0.5)], [("all", 0.01, 1.0), ("none", 1000, 0.0)], [("zero", 0.0, 0.9968)],
-    [(f"model {i}", 3 + i / 10, 0.99 + i / 1e5) for i in range(8)], [("a", 0.06, 0.9268), ("b", 1, 0.9968)]],
-    ids=["one", "far", "no time", "crowded", "digits"])
+@pytest.mark.parametrize(
+    "models",
+    [
+        [("one", 1.0, 0.5)],
+        [("all", 0.01, 1.0), ("none", 1000, 0.0)],
+        [("zero", 0.0, 0.9968)],
+        [(f"model {i}", 3 + i / 10, 0.99 + i / 1e5) for i in range(8)],
+        [("a", 0.06, 0.9268), ("b", 1, 0.9968)],
+    ],
+    ids=["one", "far", "no time", "crowded", "digits"],
+)
 def test_every_dot_and_name_stands_within_the_chart(models):
     chart = charts.speed(models)
     assert within(chart)

@@ -15,15 +15,52 @@ from inkling.recognition.catalog import read_catalog
 from inkling.recognition.predictor import Classifier
 from inkling.web.edge.headers import HEADERS
 
-PAGES = ("/", "/play", "/help", "/help?reason=truncated", "/models", "/models/<name>", "/models/<name>?pair=4-9",
-         "/compare/<task>", "/lab", "/api/docs", "/results/<id>", "/results/<id>/others", "/results/<id>/why",
-         "/results/<id>/layers", "/batches/<id>", "/batches/<id>?sort=sure", "/history")
-OTHERS = ("/results/<id>/picture", "/results/<id>/heatmap.png", "/results/<id>/steps/<step>.png",
-          "/results/<id>/layers.png", "/results/<id>/seen.png", "/results/<id>/thumbnail", "/batches/<id>.csv",
-          "/models/<name>/<file>", "/api/models", "/api/openapi.json", "/healthz", "/metrics", "/readyz",
-          "/static/<path:filename>")
-FILE_REASONS = ("empty", "extension", "not-an-image", "mismatch", "too-large", "too-many-pixels", "truncated",
-                "animated-too-long", "blank")
+PAGES = (
+    "/",
+    "/play",
+    "/help",
+    "/help?reason=truncated",
+    "/models",
+    "/models/<name>",
+    "/models/<name>?pair=4-9",
+    "/compare/<task>",
+    "/lab",
+    "/api/docs",
+    "/results/<id>",
+    "/results/<id>/others",
+    "/results/<id>/why",
+    "/results/<id>/layers",
+    "/batches/<id>",
+    "/batches/<id>?sort=sure",
+    "/history",
+)
+OTHERS = (
+    "/results/<id>/picture",
+    "/results/<id>/heatmap.png",
+    "/results/<id>/steps/<step>.png",
+    "/results/<id>/layers.png",
+    "/results/<id>/seen.png",
+    "/results/<id>/thumbnail",
+    "/batches/<id>.csv",
+    "/models/<name>/<file>",
+    "/api/models",
+    "/api/openapi.json",
+    "/healthz",
+    "/metrics",
+    "/readyz",
+    "/static/<path:filename>",
+)
+FILE_REASONS = (
+    "empty",
+    "extension",
+    "not-an-image",
+    "mismatch",
+    "too-large",
+    "too-many-pixels",
+    "truncated",
+    "animated-too-long",
+    "blank",
+)
 NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "late", "rate-limited"}
 POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
 
@@ -61,8 +98,15 @@ def batch(client, png, ink_model):
 @pytest.fixture
 def address(result, batch, ink_model):
     """Fills in a route."""
-    parts = {"/results/<id>": result, "/batches/<id>": batch, "<path:filename>": "style.css", "<name>": ink_model,
-             "<file>": "curves.svg", "<task>": "digits", "<step>": "found"}
+    parts = {
+        "/results/<id>": result,
+        "/batches/<id>": batch,
+        "<path:filename>": "style.css",
+        "<name>": ink_model,
+        "<file>": "curves.svg",
+        "<task>": "digits",
+        "<step>": "found",
+    }
 
     def fill(rule):
         for part, text in parts.items():
@@ -161,16 +205,32 @@ def test_a_pages_own_links_lead_somewhere(client, address, rule):
             assert client.get(where).status_code == 200, f"<{tag}> leads to {where}"
 
 
-@pytest.mark.parametrize("path, method, status", [
-    ("/no-such-page", "get", 404), ("/results/none", "get", 404), ("/results/none/picture", "get", 404),
-    ("/results/none/seen.png", "get", 404), ("/results/none/thumbnail", "get", 404),
-    ("/results/none/delete", "post", 404), ("/corrections", "get", 404),
-    ("/results/none/nothing", "get", 404), ("/static/nothing.js", "get", 404), ("/static/../app.py", "get", 404),
-    ("/models/none", "get", 404), ("/models/none/curves.svg", "get", 404), ("/compare/none", "get", 404),
-    ("/results/none/others", "get", 404), ("/batches/none", "get", 404), ("/batches/none.csv", "get", 404),
-    ("/batches/none/delete", "post", 404), ("/static/..%2fapp.py", "get", 404),
-    ("/results/..%2f..%2fapp.py/picture", "get", 404),
-    ("/predict", "get", 405), ("/help", "post", 405)])
+@pytest.mark.parametrize(
+    "path, method, status",
+    [
+        ("/no-such-page", "get", 404),
+        ("/results/none", "get", 404),
+        ("/results/none/picture", "get", 404),
+        ("/results/none/seen.png", "get", 404),
+        ("/results/none/thumbnail", "get", 404),
+        ("/results/none/delete", "post", 404),
+        ("/corrections", "get", 404),
+        ("/results/none/nothing", "get", 404),
+        ("/static/nothing.js", "get", 404),
+        ("/static/../app.py", "get", 404),
+        ("/models/none", "get", 404),
+        ("/models/none/curves.svg", "get", 404),
+        ("/compare/none", "get", 404),
+        ("/results/none/others", "get", 404),
+        ("/batches/none", "get", 404),
+        ("/batches/none.csv", "get", 404),
+        ("/batches/none/delete", "post", 404),
+        ("/static/..%2fapp.py", "get", 404),
+        ("/results/..%2f..%2fapp.py/picture", "get", 404),
+        ("/predict", "get", 405),
+        ("/help", "post", 405),
+    ],
+)
 def test_an_error_is_a_page_in_our_style(client, path, method, status):
     answer = getattr(client, method)(path)
     page = Page(answer)
@@ -202,7 +262,8 @@ def test_a_photo_is_answered_by_its_result(client, jpeg, photo_model):
 
 @pytest.mark.parametrize("familiarity, says", [(-9.0, "Unlike what it learned from, "), (9.0, "Sure, ")])
 def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
-        client, app, classifier, drawing, ink_model, familiarity, says):
+    client, app, classifier, drawing, ink_model, familiarity, says
+):
     answer = classifier.classify_one(drawing, ink_model)
     assert answer.sure
     answer = replace(answer, familiarity=familiarity)
@@ -244,8 +305,7 @@ def test_a_sure_answer_is_one_word(client, app, result, monkeypatch):
     assert "100%" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL).partition("About this answer")[0]
 
 
-@pytest.mark.parametrize("name, size", [
-    ("picture", (400, 400)), ("seen.png", (28, 28)), ("thumbnail", (256, 256))])
+@pytest.mark.parametrize("name, size", [("picture", (400, 400)), ("seen.png", (28, 28)), ("thumbnail", (256, 256))])
 def test_a_results_pictures_are_served_to_this_visitor_alone(client, result, name, size):
     answer = client.get(f"{result}/{name}")
     assert answer.mimetype == "image/png"
@@ -260,8 +320,9 @@ def test_a_photo_is_kept_without_where_and_when_it_was_taken(client, photo, phot
     exif = Image.Exif()
     exif[0x010E] = "SECRET description"
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0)})
-    marked = encode(photo, "JPEG", exif=exif, comment=b"SECRET comment", icc_profile=b"SECRET profile",
-                    xmp=b"SECRET xmp")
+    marked = encode(
+        photo, "JPEG", exif=exif, comment=b"SECRET comment", icc_profile=b"SECRET profile", xmp=b"SECRET xmp"
+    )
     assert marked.count(b"SECRET") == 4
     kept = client.get(send(client, marked, "a.jpg", model=photo_model).location + "/picture")
     assert b"SECRET" not in kept.data
@@ -338,7 +399,8 @@ def test_a_bad_file_leads_to_the_help_page_and_is_not_kept(client, bad_files, in
 
 @pytest.mark.parametrize("reason", sorted(set(FILE_REASONS) - {"extension"}))  # a drawing has no name
 def test_a_bad_drawing_leads_to_the_help_page_and_is_not_kept(
-        client, bad_files, bad_drawings, ink_model, data_url, kept, reason):
+    client, bad_files, bad_drawings, ink_model, data_url, kept, reason
+):
     drawing = bad_drawings.get(reason) or data_url(bad_files[reason][1])
     told = help_of(client.post("/predict", data={"model": ink_model, "drawing": drawing}))
     assert told["reason"] == reason
@@ -346,9 +408,11 @@ def test_a_bad_drawing_leads_to_the_help_page_and_is_not_kept(
     assert kept() == []
 
 
-@pytest.mark.parametrize("fields", [
-    {}, {"image": (io.BytesIO(b""), "")}, {"image": "not a file"}, {"drawing": ""}, {"picture": "x"}],
-    ids=["nothing", "no-file-chosen", "text", "no-drawing", "other-field"])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"image": (io.BytesIO(b""), "")}, {"image": "not a file"}, {"drawing": ""}, {"picture": "x"}],
+    ids=["nothing", "no-file-chosen", "text", "no-drawing", "other-field"],
+)
 def test_without_a_picture_it_is_missing(client, ink_model, kept, fields):
     assert help_of(client.post("/predict", data={"model": ink_model, **fields}))["reason"] == "missing"
     assert kept() == []
@@ -423,9 +487,22 @@ def test_help_says_what_was_received(client, got):
     assert f"Received: {got}." in client.get("/help", query_string={"reason": "extension", "got": got}).text
 
 
-@pytest.mark.parametrize("got", [
-    "<script>alert(1)</script>", "<b>", "a\"onclick=x", "javascript:alert(1)", "x" * 41, "", "a\nb", "call 555-1 now!",
-    "&lt;b&gt;", "https://evil.example", "‮txt.exe"])
+@pytest.mark.parametrize(
+    "got",
+    [
+        "<script>alert(1)</script>",
+        "<b>",
+        'a"onclick=x',
+        "javascript:alert(1)",
+        "x" * 41,
+        "",
+        "a\nb",
+        "call 555-1 now!",
+        "&lt;b&gt;",
+        "https://evil.example",
+        "‮txt.exe",
+    ],
+)
 def test_help_repeats_nothing_that_is_not_harmless(client, got):
     answer = client.get("/help", query_string={"reason": "extension", "got": got})
     assert answer.status_code == 200
@@ -452,8 +529,12 @@ def test_trying_again_keeps_the_choice_and_escapes_it(client, field):
 
 def chosen(page, kind):
     """The model that is chosen in one of the first page's forms."""
-    return re.search(rf'id="{kind}-model".*?</select>', page.text, re.DOTALL)[0].partition(" selected")[0] \
-        .rpartition('value="')[2].partition('"')[0]
+    return (
+        re.search(rf'id="{kind}-model".*?</select>', page.text, re.DOTALL)[0]
+        .partition(" selected")[0]
+        .rpartition('value="')[2]
+        .partition('"')[0]
+    )
 
 
 @pytest.mark.parametrize("kind", ["photo", "draw"])
@@ -481,9 +562,13 @@ def test_the_first_page_is_light(client):
     """A first visit transfers under 60 KB."""
     page = client.get("/")
     ours = {"/static/canvas.js", "/static/live.js", "/static/upload.js", "/static/page.js"}
-    linked = {attributes.get("href") or attributes.get("src") for tag, attributes in Page(page).tags
-              if tag in ("link", "script", "img") and attributes.get("rel") != "canonical"
-              and (attributes.get("href") or attributes.get("src"))}
+    linked = {
+        attributes.get("href") or attributes.get("src")
+        for tag, attributes in Page(page).tags
+        if tag in ("link", "script", "img")
+        and attributes.get("rel") != "canonical"
+        and (attributes.get("href") or attributes.get("src"))
+    }
     assert ours <= linked
     sizes = [len(client.get(path, headers={"Accept-Encoding": "gzip"}).data) for path in linked]
     assert len(page.data) + sum(sizes) < 60_000

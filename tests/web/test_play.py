@@ -23,9 +23,15 @@ def test_each_ink_model_asks_for_what_it_knows_the_easiest_first(client, classif
         assert [recall[word] for word in words[name]] == sorted(recall.values(), reverse=True)
 
 
-@pytest.mark.parametrize("query, chosen", [
-    ("", "doodles-cnn"), ("?model=digits-hog", "digits-hog"), ("?model=cats-dogs-cnn", "doodles-cnn"),
-    ("?model=<b>", "doodles-cnn")])
+@pytest.mark.parametrize(
+    "query, chosen",
+    [
+        ("", "doodles-cnn"),
+        ("?model=digits-hog", "digits-hog"),
+        ("?model=cats-dogs-cnn", "doodles-cnn"),
+        ("?model=<b>", "doodles-cnn"),
+    ],
+)
 def test_the_address_chooses_who_guesses(client, query, chosen):
     assert next(iter(words_of(client.get(f"/play{query}")))) == chosen
 

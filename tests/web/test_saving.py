@@ -110,8 +110,9 @@ class Locked(Fault):
         self.holder.close()
 
 
-@pytest.fixture(params=[Unwritable, Full, ReadOnlyDisk, NoDatabase, ReadOnlyDatabase, Locked],
-                ids=lambda fault: fault.__name__)
+@pytest.fixture(
+    params=[Unwritable, Full, ReadOnlyDisk, NoDatabase, ReadOnlyDatabase, Locked], ids=lambda fault: fault.__name__
+)
 def fault(request, settings, tmp_path, monkeypatch):
     return request.param(settings, tmp_path, monkeypatch)
 
@@ -123,8 +124,9 @@ def at_once(monkeypatch):
 
 
 def send(client, model, *pictures):
-    return client.post("/predict", data={"model": model, "image": [
-        (io.BytesIO(data), f"{i}.png") for i, data in enumerate(pictures)]})
+    return client.post(
+        "/predict", data={"model": model, "image": [(io.BytesIO(data), f"{i}.png") for i, data in enumerate(pictures)]}
+    )
 
 
 def saving(client):
@@ -167,8 +169,11 @@ def test_several_are_answered_too(make_app, fault, png, jpeg, ink_model):
 
 
 def test_the_lab_answers_too(make_app, fault, data_url, png, ink_model):
-    page = make_app(fault.begin()).test_client().post(
-        "/lab", data={"drawing": data_url(png), "model": ink_model, "do": "classify"})
+    page = (
+        make_app(fault.begin())
+        .test_client()
+        .post("/lab", data={"drawing": data_url(png), "model": ink_model, "do": "classify"})
+    )
     assert page.status_code == 200
     assert NOT_KEPT in page.text
 
@@ -179,9 +184,16 @@ def test_the_api_does_not_notice(make_app, fault, data_url, png, ink_model):
     assert (answer.status_code, answer.json["label"]) == (200, "1")
 
 
-@pytest.mark.parametrize("method, path", [
-    ("GET", "/results/{id}"), ("POST", "/results/{id}/delete"), ("POST", "/results/{id}/correction"),
-    ("GET", "/history"), ("GET", "/batches/{id}")])
+@pytest.mark.parametrize(
+    "method, path",
+    [
+        ("GET", "/results/{id}"),
+        ("POST", "/results/{id}/delete"),
+        ("POST", "/results/{id}/correction"),
+        ("GET", "/history"),
+        ("GET", "/batches/{id}"),
+    ],
+)
 def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model, method, path):
     """A browser with a history, and a database that became none."""
     client = make_app().test_client()
@@ -209,8 +221,9 @@ def test_an_upload_that_finds_no_room_on_its_way_is_told_to_come_again(make_app,
     assert send(client, ink_model, png).status_code == 303
 
 
-def test_what_is_kept_can_be_read_while_nothing_can_be_written(make_app, settings, monkeypatch, tmp_path, png,
-                                                                ink_model):
+def test_what_is_kept_can_be_read_while_nothing_can_be_written(
+    make_app, settings, monkeypatch, tmp_path, png, ink_model
+):
     client = make_app().test_client()
     result = send(client, ink_model, png).location
     for fault in (Full, ReadOnlyDisk, ReadOnlyDatabase, Locked):

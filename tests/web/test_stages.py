@@ -114,7 +114,8 @@ def test_the_first_layers_are_opened_for_a_look_and_not_kept(monkeypatch, classi
 
 
 def test_a_file_that_was_exchanged_since_shows_no_layers_and_the_model_goes_on(
-        monkeypatch, classifier, drawing, ink_model):
+    monkeypatch, classifier, drawing, ink_model
+):
     from inkling.recognition import runtimes
 
     def changed(*_):

@@ -22,7 +22,8 @@ def init_app(app: Flask) -> None:
     app.after_request(end)
     app.teardown_request(forget)
     app.log_exception = lambda exc_info: app.logger.error(  # Flask's own names the path, which may open a result
-        "Exception in %s", _route(), exc_info=exc_info)
+        "Exception in %s", _route(), exc_info=exc_info
+    )
 
 
 def begin() -> None:

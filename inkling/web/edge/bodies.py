@@ -137,8 +137,11 @@ class FormParser(FormDataParser):
             buffered = io.BufferedReader(stream)
             text = buffered.read(self.max_form_memory_size + 1)
             buffered.detach()  # or it would close the stream
-            if (len(text) > self.max_form_memory_size or text.count(b"&") >= self.max_form_parts
-                    or text.count(b"%") > ESCAPES):
+            if (
+                len(text) > self.max_form_memory_size
+                or text.count(b"&") >= self.max_form_parts
+                or text.count(b"%") > ESCAPES
+            ):
                 raise RequestEntityTooLarge
             stream = io.BytesIO(text)
         return super().parse(stream, mimetype, content_length, options)

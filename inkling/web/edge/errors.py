@@ -61,8 +61,12 @@ def too_large(_error: RequestEntityTooLarge):
 def unreachable(error: StoreError):
     """503: what was asked for cannot be read, or cannot be changed."""
     log.warning("%s", error)
-    page = render_template("error.html", status=503, title=gettext("Not now"), detail=gettext(
-        "What Inkling keeps cannot be read or changed at the moment. Try again in a minute."))
+    page = render_template(
+        "error.html",
+        status=503,
+        title=gettext("Not now"),
+        detail=gettext("What Inkling keeps cannot be read or changed at the moment. Try again in a minute."),
+    )
     return page, 503, {"Retry-After": str(MINUTE)}
 
 
@@ -77,8 +81,9 @@ def failed(error: HTTPException):
     if error.code < 400:
         return error
     if not for_programs():
-        page = render_template("error.html", status=error.code, title=gettext(error.name),
-                               detail=gettext(error.description))
+        page = render_template(
+            "error.html", status=error.code, title=gettext(error.name), detail=gettext(error.description)
+        )
         return page, error.code, {"Retry-After": str(RETRY_AFTER)} if error.code in RETRIED else {}
     reason = re.sub(r"[^a-z]+", "-", error.name.lower())
     response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))

@@ -58,8 +58,10 @@ def refuse_cross_site() -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     allowed = site in ("same-origin", "none") if site else origin is None or _host(origin) == request.host
     if not allowed:
-        abort(403, gettext("Posts must come from this site's own pages. Received: a post from %(site)s.",
-                           site=origin or site))
+        abort(
+            403,
+            gettext("Posts must come from this site's own pages. Received: a post from %(site)s.", site=origin or site),
+        )
 
 
 def _host(origin: str) -> str | None:

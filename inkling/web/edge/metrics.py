@@ -20,18 +20,38 @@ REGISTRY = CollectorRegistry()
 STAGES = ("decode", "prepare", "infer")
 
 REQUESTS = Counter("inkling_requests", "Requests answered", ["method", "route", "status"], registry=REGISTRY)
-SECONDS = Histogram("inkling_request_seconds", "From the first line of a request to its answer", ["route"],
-                    registry=REGISTRY, buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10))
-STAGE = Histogram("inkling_stage_seconds", "Time that one picture takes in each stage", ["stage"], registry=REGISTRY,
-                  buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5))
+SECONDS = Histogram(
+    "inkling_request_seconds",
+    "From the first line of a request to its answer",
+    ["route"],
+    registry=REGISTRY,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+STAGE = Histogram(
+    "inkling_stage_seconds",
+    "Time that one picture takes in each stage",
+    ["stage"],
+    registry=REGISTRY,
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
 ANSWERS = Counter("inkling_answers", "Pictures answered", ["model", "label"], registry=REGISTRY)
 REJECTIONS = Counter("inkling_rejections", "Pictures and requests not accepted", ["reason"], registry=REGISTRY)
-WAITING = Gauge("inkling_waiting_requests", "Requests that wait for their turn", multiprocess_mode="livesum",
-                registry=REGISTRY)
-READY = Gauge("inkling_model_ready", "1 where every worker serves the model, 0 where one has it switched off",
-              ["model"], multiprocess_mode="livemin", registry=REGISTRY)
-SAVING = Gauge("inkling_saving", "1 where every worker keeps what visitors send, 0 where one cannot",
-               multiprocess_mode="livemin", registry=REGISTRY)
+WAITING = Gauge(
+    "inkling_waiting_requests", "Requests that wait for their turn", multiprocess_mode="livesum", registry=REGISTRY
+)
+READY = Gauge(
+    "inkling_model_ready",
+    "1 where every worker serves the model, 0 where one has it switched off",
+    ["model"],
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
+)
+SAVING = Gauge(
+    "inkling_saving",
+    "1 where every worker keeps what visitors send, 0 where one cannot",
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
+)
 
 
 @cache
@@ -54,8 +74,9 @@ class Saved(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("inkling_saved_bytes", "Size of the pictures' folder", _size(self._settings.pictures))
-        yield GaugeMetricFamily("inkling_quota_bytes", "What it may grow to; 0 is no limit",
-                                self._settings.quota_mb * 2**20)
+        yield GaugeMetricFamily(
+            "inkling_quota_bytes", "What it may grow to; 0 is no limit", self._settings.quota_mb * 2**20
+        )
 
 
 def text(settings: Settings) -> bytes:

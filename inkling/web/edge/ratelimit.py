@@ -49,9 +49,18 @@ class Posts:
     def __init__(self, settings: Settings):
         self._most = RateLimitItemPerMinute(settings.rate_limit)
         self._memory = Memory(settings.rate_limit)
-        self._shared = FixedWindowRateLimiter(storage_from_string(
-            settings.rate_storage, wrap_exceptions=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE,
-        )) if settings.rate_storage else None
+        self._shared = (
+            FixedWindowRateLimiter(
+                storage_from_string(
+                    settings.rate_storage,
+                    wrap_exceptions=True,
+                    socket_timeout=PATIENCE,
+                    socket_connect_timeout=PATIENCE,
+                )
+            )
+            if settings.rate_storage
+            else None
+        )
         self._back = 0.0  # when to ask the Redis again
 
     def wait(self, client: str) -> int | None:
@@ -80,8 +89,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         """429 beyond the limit, before anything of the post is read."""
         if not _counts() or (seconds := posts.wait(_client())) is None:
             return None
-        error = Problem("rate-limited", f"One client may post {settings.rate_limit} times a minute. "
-                         f"Try again in {seconds} seconds.")
+        error = Problem(
+            "rate-limited", f"One client may post {settings.rate_limit} times a minute. Try again in {seconds} seconds."
+        )
         return errors.rejected(error, retry_after=seconds)
 
     app.before_request(refuse)

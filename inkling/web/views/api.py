@@ -42,10 +42,13 @@ def predict():
         pictures, decoded = zip(*(_read(reader, deadline, card) for reader in readers), strict=True)
         results = list(zip(classifier.answer(pictures, card.name), decoded, strict=True))
     if len(results) > 1:
-        return {"results": [
-            _failure(answer) if isinstance(answer, Problem) else _result(answer, decode, top)
-            for answer, decode in results]}
-    (answer, decode), = results
+        return {
+            "results": [
+                _failure(answer) if isinstance(answer, Problem) else _result(answer, decode, top)
+                for answer, decode in results
+            ]
+        }
+    ((answer, decode),) = results
     if isinstance(answer, Problem):
         raise answer
     return _result(answer, decode, top)
@@ -57,8 +60,9 @@ def explain():
     card = inkling().classifier.card(request.args.get("model", ""))
     readers = _readers()
     if len(readers) > 1:
-        raise Problem("too-many", f"One picture is explained at a time. Received: {len(readers)}.",
-                       f"{len(readers)} pictures")
+        raise Problem(
+            "too-many", f"One picture is explained at a time. Received: {len(readers)}.", f"{len(readers)} pictures"
+        )
     # For opening it alone: answers do not wait for explanations, which have places of their own.
     with admission.turn() as deadline, deadline.share() as settings:
         start = time.perf_counter()
@@ -95,13 +99,19 @@ def _readers() -> list:
         return [_json_reader()]
     files, most = request.files.getlist("image"), inkling().settings.max_batch
     if not files:
-        raise Problem("missing", "Send a picture as the form field `image`, or as JSON {\"image\": …}. "
-                       f"Received: {request.content_type or 'no body'}.")
+        raise Problem(
+            "missing",
+            'Send a picture as the form field `image`, or as JSON {"image": …}. '
+            f"Received: {request.content_type or 'no body'}.",
+        )
     if len(files) > most:
-        raise Problem("too-many", f"At most {most} pictures go in one request. Received: {len(files)}.",
-                       f"{len(files)} pictures")
-    return [lambda settings, at_least, file=file: reading.read_stream(file.stream, file.filename, settings, at_least)
-            for file in files]
+        raise Problem(
+            "too-many", f"At most {most} pictures go in one request. Received: {len(files)}.", f"{len(files)} pictures"
+        )
+    return [
+        lambda settings, at_least, file=file: reading.read_stream(file.stream, file.filename, settings, at_least)
+        for file in files
+    ]
 
 
 def _json_reader():

@@ -31,7 +31,8 @@ def answer(files: list[FileStorage], model: str, deadline: reading.Deadline) -> 
     """Classifies several pictures, keeps them, and answers 303 to the page of them all; or with that page itself,
     where nothing can be kept, or none was answered."""
     answered = inkling().batches.answer(
-        [(file.filename, file.stream) for file in files], model, inkling().classifier, deadline)
+        [(file.filename, file.stream) for file in files], model, inkling().classifier, deadline
+    )
     for each in answered:
         if isinstance(each.answer, problems.Problem):
             metrics.of(metrics.REJECTIONS, each.answer.reason).inc()
@@ -39,9 +40,11 @@ def answer(files: list[FileStorage], model: str, deadline: reading.Deadline) -> 
             metrics.answered(each.answer, each.milliseconds)
     sent = any(each.kept for each in answered) and kept.attempt(lambda: inkling().batches.keep(answered, model))
     if not sent:
-        return _page(Batch("", datetime.now(UTC), model, [each.entry for each in answered]), [
-            (each.entry, each.kept and unkept(each.answer, "photo", each.milliseconds)) for each in answered],
-            thumbnails=[each.kept and data_url(each.kept, "photo", THUMBNAIL) for each in answered])
+        return _page(
+            Batch("", datetime.now(UTC), model, [each.entry for each in answered]),
+            [(each.entry, each.kept and unkept(each.answer, "photo", each.milliseconds)) for each in answered],
+            thumbnails=[each.kept and data_url(each.kept, "photo", THUMBNAIL) for each in answered],
+        )
     history.remember(*sent.results)
     return redirect(url_for("many.batch", id=sent.id), 303)
 
@@ -84,15 +87,31 @@ def delete(id: str):
     return redirect(url_for("pages.index", deleted=""), 303)
 
 
-def _page(batch: Batch, entries: list[tuple[Entry, Result | None]], sort: str = "sent",
-          thumbnails: list[str | None] | None = None) -> str:
+def _page(
+    batch: Batch,
+    entries: list[tuple[Entry, Result | None]],
+    sort: str = "sent",
+    thumbnails: list[str | None] | None = None,
+) -> str:
     """The page of a batch; `thumbnails` are those of pictures that could not be kept."""
     card = inkling().classifier.catalog.models.get(batch.model)
-    problems = {entry.reason: (gettext(problems.REASONS[entry.reason].title),
-                               problems.advice(entry.reason, inkling().settings, gettext))
-                for entry, _ in entries if entry.reason}
-    return render_template("batch.html", batch=batch, entries=entries, sort=sort, problems=problems,
-                           thumbnails=thumbnails, card=card and card.card)
+    problems = {
+        entry.reason: (
+            gettext(problems.REASONS[entry.reason].title),
+            problems.advice(entry.reason, inkling().settings, gettext),
+        )
+        for entry, _ in entries
+        if entry.reason
+    }
+    return render_template(
+        "batch.html",
+        batch=batch,
+        entries=entries,
+        sort=sort,
+        problems=problems,
+        thumbnails=thumbnails,
+        card=card and card.card,
+    )
 
 
 def _batch(id: str) -> Batch:

@@ -22,10 +22,14 @@ def readyz():
     classifier = inkling().classifier
     classifier.warm()
     states = {name: "ready" for name in classifier.catalog.models} | {
-        name: f"off: {why}" for name, why in classifier.broken.items()}
+        name: f"off: {why}" for name, why in classifier.broken.items()
+    }
     ready = "ready" in states.values()
-    return {"status": "ready" if ready else "no model serves", "saving": _saving(), "models": states
-            }, 200 if ready else 503
+    return {
+        "status": "ready" if ready else "no model serves",
+        "saving": _saving(),
+        "models": states,
+    }, 200 if ready else 503
 
 
 @blueprint.get("/metrics")

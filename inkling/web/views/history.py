@@ -58,8 +58,13 @@ class Cookie(SecureCookieSessionInterface):
 
 def init_app(app: Flask) -> None:
     app.session_interface = Cookie()
-    app.config.update(SESSION_COOKIE_NAME="inkling-history", SESSION_COOKIE_SAMESITE="Lax",
-                      SESSION_COOKIE_HTTPONLY=True, SESSION_REFRESH_EACH_REQUEST=False, PERMANENT_SESSION_LIFETIME=KEPT)
+    app.config.update(
+        SESSION_COOKIE_NAME="inkling-history",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=KEPT,
+    )
 
 
 def remember(*ids: str) -> None:

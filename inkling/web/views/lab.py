@@ -73,8 +73,11 @@ def change():
         except Problem as error:
             return _page(source, steps, [_why(error)], problems.REASONS[error.reason].status)
     if do == "save" and not problems:
-        return Response(operations.png(operations.apply(source.picture, steps)), mimetype="image/png", headers={
-            "Content-Disposition": 'attachment; filename="result.png"', "Cache-Control": "no-store"})
+        return Response(
+            operations.png(operations.apply(source.picture, steps)),
+            mimetype="image/png",
+            headers={"Content-Disposition": 'attachment; filename="result.png"', "Cache-Control": "no-store"},
+        )
     steps, problems = operations.edit(steps, do, request.form.get("add", ""))
     sentences += [_sentence(one) for one in problems]
     if not source.copy and not sentences and not _live():
@@ -93,9 +96,13 @@ def _source(settings: Settings) -> Source:
     """
     file = request.files.get("image")
     if file and file.filename:
-        return _copied(reading.read_stream(file.stream, file.filename, settings, at_least=operations.SIDE), "photo", settings)
+        return _copied(
+            reading.read_stream(file.stream, file.filename, settings, at_least=operations.SIDE), "photo", settings
+        )
     if request.form.get("drawing"):
-        return _copied(reading.read_data_url(request.form["drawing"], settings, at_least=operations.SIDE), "drawing", settings)
+        return _copied(
+            reading.read_data_url(request.form["drawing"], settings, at_least=operations.SIDE), "drawing", settings
+        )
     return _before_now(settings)
 
 
@@ -171,8 +178,11 @@ def _chosen(groups: list[tuple[str, list[ModelCard]]], source: Source) -> str | 
     """The model asked for, unless a drawing has just come that it is not for; else one that fits; else the first."""
     cards = [card for _, cards in groups for card in cards]
     own, ink = source.copy or source.result, source.kind == "drawing"
-    asked = [card.name for card in cards if card.name == request.values.get("model")
-             and (card.input.kind == "ink" or not request.form.get("drawing"))]
+    asked = [
+        card.name
+        for card in cards
+        if card.name == request.values.get("model") and (card.input.kind == "ink" or not request.form.get("drawing"))
+    ]
     fitting = [card.name for card in cards if (card.input.kind == "ink") == ink and (own or KNOWN in card.labels)]
     return next(iter(asked + fitting + [card.name for card in cards]), None)
 
@@ -189,20 +199,35 @@ def _page(source: Source, steps: list[operations.Step], sentences: list[str], st
     pictures = [after] if _live() == "after" else [after, source.picture]
     shown = [_shown(picture, answer) for picture, answer in zip(pictures, _answers(pictures, chosen), strict=True)]
     html = render_template(
-        "lab.html", source=source, steps=steps, operations=operations.OPERATIONS, most_steps=operations.MOST_STEPS,
-        sentences=sentences[:TOLD], groups=groups, chosen=chosen, top=TOP, code=operations.code(steps), live=_live(),
-        address=None if source.copy else _address(source, steps), extensions=EXTENSIONS,
-        max_bytes=inkling().settings.max_bytes, too_large=_advice("too-large"),
-        after=shown[0], after_url=operations.data_url(after, MOST_COPY),
-        before=shown[1] if len(shown) > 1 else None, before_url="" if _live() else source.url)
+        "lab.html",
+        source=source,
+        steps=steps,
+        operations=operations.OPERATIONS,
+        most_steps=operations.MOST_STEPS,
+        sentences=sentences[:TOLD],
+        groups=groups,
+        chosen=chosen,
+        top=TOP,
+        code=operations.code(steps),
+        live=_live(),
+        address=None if source.copy else _address(source, steps),
+        extensions=EXTENSIONS,
+        max_bytes=inkling().settings.max_bytes,
+        too_large=_advice("too-large"),
+        after=shown[0],
+        after_url=operations.data_url(after, MOST_COPY),
+        before=shown[1] if len(shown) > 1 else None,
+        before_url="" if _live() else source.url,
+    )
     return html, 400 if sentences and status == 200 else status
 
 
 def _shown(picture, answer: Prediction | Problem | None) -> SimpleNamespace:
     histogram = operations.histogram(picture)
     height, width = picture.shape[:2]
-    return SimpleNamespace(width=width, height=height, histogram=histogram, answer=answer,
-                           chart=charts.histogram(histogram.shares))
+    return SimpleNamespace(
+        width=width, height=height, histogram=histogram, answer=answer, chart=charts.histogram(histogram.shares)
+    )
 
 
 def _live() -> str:
@@ -218,8 +243,9 @@ def _address(source: Source, steps: list[operations.Step]) -> str:
 
 
 def _sentence(problem: operations.BadStep) -> str:
-    words = {name: translated(text) if name in ("operation", "setting") else text
-             for name, text in problem.values.items()}
+    words = {
+        name: translated(text) if name in ("operation", "setting") else text for name, text in problem.values.items()
+    }
     return gettext(operations.PROBLEMS[problem.reason], **words)
 
 

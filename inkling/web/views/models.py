@@ -65,10 +65,13 @@ class Pair:
 def overview():
     """All models by task with their figures."""
     classifier = inkling().classifier
-    groups = [(cards[0].task, title, [_row(card) for card in cards])
-              for title, cards in classifier.catalog.by_task(without=classifier.broken)]
-    return render_template("models.html", groups=groups, broken=sorted(classifier.broken.items()),
-                           measuring=_measuring())
+    groups = [
+        (cards[0].task, title, [_row(card) for card in cards])
+        for title, cards in classifier.catalog.by_task(without=classifier.broken)
+    ]
+    return render_template(
+        "models.html", groups=groups, broken=sorted(classifier.broken.items()), measuring=_measuring()
+    )
 
 
 @blueprint.get("/models/<name>")
@@ -83,10 +86,21 @@ def model(name: str):
     card, metrics = found.card, found.card.metrics
     every = _pairs(card.labels, metrics) if metrics else {}
     return render_template(
-        "model.html", card=card, why=why, row=_row(card), task=TASKS[card.task], measuring=_measuring(),
-        pairs=every, shown=_shown(every, request.args.get("pair")), matrix=_shaded(metrics) if metrics else (),
-        sheet=_sheet(found), calibration=charts.calibration(metrics.bins) if metrics else None,
-        curves=_figure_url(card, "curves.svg"), trials=_trials(card), tile=TILE)
+        "model.html",
+        card=card,
+        why=why,
+        row=_row(card),
+        task=TASKS[card.task],
+        measuring=_measuring(),
+        pairs=every,
+        shown=_shown(every, request.args.get("pair")),
+        matrix=_shaded(metrics) if metrics else (),
+        sheet=_sheet(found),
+        calibration=charts.calibration(metrics.bins) if metrics else None,
+        curves=_figure_url(card, "curves.svg"),
+        trials=_trials(card),
+        tile=TILE,
+    )
 
 
 @blueprint.get("/models/<name>/<file>")
@@ -113,8 +127,13 @@ def compare(task: str):
         abort(404, "There are no models to compare for this task.")
     title, cards = groups[task]
     rows = [_row(card) for card in cards]
-    chart = charts.speed([(language.translated(row.card.title), row.milliseconds, row.card.metrics.accuracy)
-                          for row in rows if row.milliseconds and row.card.metrics])
+    chart = charts.speed(
+        [
+            (language.translated(row.card.title), row.milliseconds, row.card.metrics.accuracy)
+            for row in rows
+            if row.milliseconds and row.card.metrics
+        ]
+    )
     return render_template("compare.html", title=title, rows=rows, chart_data=chart, measuring=_measuring())
 
 
@@ -139,11 +158,20 @@ def _pairs(labels: tuple[str, ...], metrics: Metrics) -> dict[tuple[int, int], P
     tiles: dict[tuple[str, str], list[Tile]] = {}
     for i, mistake in enumerate(metrics.mistakes):
         tiles.setdefault((mistake.true, mistake.predicted), []).append(_tile(i, mistake))
-    confused = [(count, i, j) for i, row in enumerate(metrics.confusion) for j, count in enumerate(row)
-                if count and i != j]
-    return {(i, j): Pair(f"{i}-{j}", labels[i], labels[j], count, sum(metrics.confusion[i]),
-                         _surest(tiles.get((labels[i], labels[j]), ())))
-            for count, i, j in sorted(confused, key=lambda pair: -pair[0])}
+    confused = [
+        (count, i, j) for i, row in enumerate(metrics.confusion) for j, count in enumerate(row) if count and i != j
+    ]
+    return {
+        (i, j): Pair(
+            f"{i}-{j}",
+            labels[i],
+            labels[j],
+            count,
+            sum(metrics.confusion[i]),
+            _surest(tiles.get((labels[i], labels[j]), ())),
+        )
+        for count, i, j in sorted(confused, key=lambda pair: -pair[0])
+    }
 
 
 def _tile(place: int, mistake: Mistake) -> Tile:
@@ -197,5 +225,11 @@ def _trials(card: ModelCard) -> dict | None:
         return None
     held_out = statistics.median_low(trial.held_out for trial in card.trials)
     middle = card.training and (card.training.seed, held_out) in {(trial.seed, trial.held_out) for trial in card.trials}
-    return {"count": len(accuracies), "mean": statistics.mean(accuracies), "spread": statistics.stdev(accuracies),
-            "low": min(accuracies), "high": max(accuracies), "middle": bool(middle)}
+    return {
+        "count": len(accuracies),
+        "mean": statistics.mean(accuracies),
+        "spread": statistics.stdev(accuracies),
+        "low": min(accuracies),
+        "high": max(accuracies),
+        "middle": bool(middle),
+    }

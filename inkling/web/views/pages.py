@@ -33,8 +33,13 @@ def index():
     """Photo form and drawing canvas; the models chosen stand in the address."""
     photo_groups, ink_groups = _groups(), _groups("ink")
     return render_template(
-        "index.html", photo_groups=photo_groups, ink_groups=ink_groups, limits=_limits(inkling().settings),
-        chosen_photo=_chosen("photo", photo_groups), chosen_draw=_chosen("draw", ink_groups))
+        "index.html",
+        photo_groups=photo_groups,
+        ink_groups=ink_groups,
+        limits=_limits(inkling().settings),
+        chosen_photo=_chosen("photo", photo_groups),
+        chosen_draw=_chosen("draw", ink_groups),
+    )
 
 
 @blueprint.post("/predict")
@@ -79,17 +84,37 @@ def result(id: str):
 def _page(found: Result, picture_url: str) -> str:
     ranked = found.predictions
     shown = SimpleNamespace(
-        id=found.id, label=found.label, confidence=found.confidence, sure=found.sure, kind=found.kind,
-        wording=found.wording, strange=found.strange, predictions=ranked[:TOP], rest=ranked[TOP:],
-        created=found.created, milliseconds=found.milliseconds, model=found.model, correction=found.correction,
-        expires=inkling().store.expires(found), picture_url=picture_url, batch=_batch(found))
+        id=found.id,
+        label=found.label,
+        confidence=found.confidence,
+        sure=found.sure,
+        kind=found.kind,
+        wording=found.wording,
+        strange=found.strange,
+        predictions=ranked[:TOP],
+        rest=ranked[TOP:],
+        created=found.created,
+        milliseconds=found.milliseconds,
+        model=found.model,
+        correction=found.correction,
+        expires=inkling().store.expires(found),
+        picture_url=picture_url,
+        batch=_batch(found),
+    )
     card = inkling().classifier.catalog.models.get(found.model)
     others = [other.title for other in _others(found)]
     field = "photo" if found.kind == "photo" else "draw"
     off = found.model in inkling().classifier.broken
-    return render_template("result.html", result=shown, card=card and card.card, off=off, others=others, saw=_saw(card),
-                           offered=_offered([label for label, _ in ranked[1:]]),
-                           again_url=url_for("pages.index", **{field: found.model}))
+    return render_template(
+        "result.html",
+        result=shown,
+        card=card and card.card,
+        off=off,
+        others=others,
+        saw=_saw(card),
+        offered=_offered([label for label, _ in ranked[1:]]),
+        again_url=url_for("pages.index", **{field: found.model}),
+    )
 
 
 @blueprint.get("/results/<id>/others")
@@ -165,16 +190,24 @@ def delete(id: str):
 def help(reason: str | None = None, back: str | None = None):
     """What is accepted, with a reason on top: that of a redirect, or the one given, with where to go then."""
     settings, reason = inkling().settings, reason or request.args.get("reason")
-    reasons = [SimpleNamespace(code=code, title=gettext(about.title), detail=problems.advice(code, settings, gettext))
-               for code, about in problems.REASONS.items()]
+    reasons = [
+        SimpleNamespace(code=code, title=gettext(about.title), detail=problems.advice(code, settings, gettext))
+        for code, about in problems.REASONS.items()
+    ]
     problem = next((about for about in reasons if about.code == reason), None)
     got = request.args.get("got", "")
     if problem and HARMLESS.fullmatch(got):
         received = gettext("Received: %(got)s.", got=language.received(got))
         problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
     back = back or url_for("pages.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
-    return render_template("help.html", problem=problem, reasons=reasons, limits=_limits(settings), back_url=back,
-                           refused=request.endpoint in REFUSING)
+    return render_template(
+        "help.html",
+        problem=problem,
+        reasons=reasons,
+        limits=_limits(settings),
+        back_url=back,
+        refused=request.endpoint in REFUSING,
+    )
 
 
 def _batch(result: Result) -> str | None:
@@ -189,8 +222,7 @@ def _saw(model: Model | None) -> SimpleNamespace | None:
 
 def _others(result: Result) -> list[ModelCard]:
     """The other models of a result's task, best first."""
-    return [card for _, cards in _groups() for card in cards
-            if card.task == result.task and card.name != result.model]
+    return [card for _, cards in _groups() for card in cards if card.task == result.task and card.name != result.model]
 
 
 def _offered(labels: list[str]) -> list[str]:
@@ -220,5 +252,9 @@ def _chosen(field: str, groups: list[tuple[str, list[ModelCard]]]) -> str | None
 
 
 def _limits(settings: Settings) -> SimpleNamespace:
-    return SimpleNamespace(max_bytes=settings.max_bytes, max_megapixels=settings.max_pixels / 1e6,
-                           max_batch=settings.max_batch, extensions=EXTENSIONS)
+    return SimpleNamespace(
+        max_bytes=settings.max_bytes,
+        max_megapixels=settings.max_pixels / 1e6,
+        max_batch=settings.max_batch,
+        extensions=EXTENSIONS,
+    )

@@ -17,9 +17,14 @@ def play():
     groups = classifier.catalog.by_task("ink", without=classifier.broken)
     names = [card.name for _, cards in groups for card in cards]
     asked = request.args.get("model")
-    return render_template("play.html", groups=groups, chosen=asked if asked in names else next(iter(names), None),
-                           words={name: _by_ease(classifier.card(name)) for name in names},
-                           rounds=ROUNDS, seconds=SECONDS)
+    return render_template(
+        "play.html",
+        groups=groups,
+        chosen=asked if asked in names else next(iter(names), None),
+        words={name: _by_ease(classifier.card(name)) for name in names},
+        rounds=ROUNDS,
+        seconds=SECONDS,
+    )
 
 
 def _by_ease(card: ModelCard) -> list[str]:
