@@ -12,8 +12,6 @@ import sys
 import tempfile
 from contextlib import suppress
 
-from inkling import config
-
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds it later
 
 from gunicorn import glogging  # noqa: E402
@@ -28,14 +26,10 @@ try:
 except BadSetting as error:
     raise SystemExit(f"Inkling did not start. {error}") from None
 
-PORT = os.environ.get("PORT")
-HOST = os.environ.get("INKLING_HOST") or ("0.0.0.0" if PORT else "127.0.0.1")
 SHARED = "/dev/shm" if os.path.isdir("/dev/shm") else None  # memory that looks like a folder
 
-bind = f"{HOST}:{PORT or 5000}"
-workers = int(os.environ.get("WEB_CONCURRENCY") or config.cores())
-if workers < 1:
-    raise SystemExit(f"Inkling did not start. WEB_CONCURRENCY must be a whole number from 1. Received: {workers}")
+bind = settings.bind
+workers = settings.workers
 # The app divides the cores among its workers.
 raw_env = [f"WEB_CONCURRENCY={workers}"]
 # Nobody steers a running server: no control socket in the home folder.

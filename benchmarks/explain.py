@@ -11,7 +11,6 @@ right label. Milliseconds are the median of a whole explanation.
 
 import argparse
 import statistics
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +100,7 @@ def main() -> None:
     }
     if not found:
         parser.error(f"there is no trained model of that name in {arguments.models}. Received: {arguments.model}")
-    classifier = AsSeen(Catalog(found), replace(Settings.from_env(), models=arguments.models))
+    classifier = AsSeen(Catalog(found), Settings.from_env().replace(models=arguments.models))
     print("| model | pictures | hottest tenth | random tenth | times | deletion | insertion | grid | milliseconds |")
     print("| --- " * 9 + "|")
     for name, model in found.items():

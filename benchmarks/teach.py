@@ -10,7 +10,6 @@ and so are MNIST's 10,000 test pictures. Prints a table. Writes no model.
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +117,7 @@ def main() -> None:
 
 
 def classifier_of(settings: Settings, models: Path) -> Classifier:
-    return Classifier(read_catalog(models), replace(settings, models=models))
+    return Classifier(read_catalog(models), settings.replace(models=models))
 
 
 if __name__ == "__main__":

@@ -1,282 +1,423 @@
-"""Every knob, read once from the environment; a wrong value stops the start with a clear sentence."""
+"""Settings, read from the environment once, and the folders that hold Inkling's files.
+
+`Settings` declares each setting with its default, its bounds and its help text. The documentation's table is made from
+the same declarations: `rows()` gives its rows and `table()` gives it as Markdown, for cog or a Sphinx extension.
+"""
 
 import ipaddress
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin
 
-ROOT = Path(__file__).resolve().parent.parent
-PILLOW_PIXELS = 89_478_485  # beyond this Pillow suspects a decompression bomb, which intake refuses
+from annotated_types import Ge, Le
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent  # of a checkout
+PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
 EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif", "avif")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class BadSetting(ValueError):
-    """A setting has a value that cannot be used; the message says which and what would be accepted."""
+    """A setting has an unusable value; the message names the variable, what it accepts and what it received."""
+
+
+# ---- Folders ----
+
+
+def installed() -> bool:
+    """True if this package comes from a wheel, which holds templates, static files and models inside the package."""
+    return (PACKAGE / "templates").is_dir()
+
+
+def resources() -> Path:
+    """Folder that holds `templates`, `static`, `models` and `gunicorn.conf.py`: the package, or a checkout's root."""
+    return PACKAGE if installed() else ROOT
+
+
+def home() -> Path:
+    """Folder that relative paths in settings start from: the current folder, or a checkout's root."""
+    return Path.cwd() if installed() else ROOT
+
+
+# ---- Values ----
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One row of the README's table: a variable, its default as one would write it, and what it does."""
+class Accepts:
+    """Says which values a type accepts, for error messages and the documentation."""
 
-    variable: str
-    default: str
-    help: str
-    parse: Callable[[str], object]
+    text: str
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """A parser of whole numbers within bounds."""
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise ValueError(f"a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
+def _folder(value: str | Path) -> Path:
+    if str(value) in ("", ".") or str(value).startswith("~"):
+        raise ValueError
+    return home() / value
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """A parser of a choice."""
-
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError("one of " + ", ".join(words))
-        return text
-
-    return parse
+def _secret(value: str) -> str:
+    if value and len(value) < 16:
+        raise ValueError
+    return value
 
 
-def path(text: str) -> Path:
-    """A folder; a relative one lies beside app.py."""
-    if not text or text.startswith("~"):
-        raise ValueError("the path of a folder, without ~")
-    return ROOT / text
+def _networks(value: str | tuple[Network, ...]) -> tuple[Network, ...]:
+    if isinstance(value, tuple):
+        return value
+    return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
 
 
-def key(text: str) -> str:
-    """A key to sign with, or nothing."""
-    if text and len(text) < 16:
-        raise ValueError("empty or at least 16 characters")
-    return text
+def _redis_url(value: str) -> str:
+    if value and not value.startswith(("redis://", "rediss://", "redis+unix://")):
+        raise ValueError
+    return value
 
 
-def networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks, with commas between; none is nobody."""
-    try:
-        return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
-    except ValueError as error:
-        raise ValueError("addresses or networks with commas between, such as 127.0.0.1,10.0.0.0/8") from error
+def _database_url(value: str) -> str:
+    if value:
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            make_url(value).get_dialect().import_dbapi()
+        except (SQLAlchemyError, ImportError) as error:
+            raise ValueError from error
+    return value
 
 
-def counter(text: str) -> str:
-    """The URL of a Redis, or nothing."""
-    if text and not text.startswith(("redis://", "rediss://", "redis+unix://")):
-        raise ValueError("empty or the URL of a Redis, such as redis://localhost:6379/0")
-    return text
+def _empty_is_none(value: str | None) -> str | None:
+    return value or None
 
 
-def database(text: str) -> str:
-    """An SQLAlchemy URL, or nothing."""
-    if not text:
-        return text
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
+Folder = Annotated[Path, BeforeValidator(_folder), Accepts("the path of a folder, without ~")]
+Secret = Annotated[str, BeforeValidator(_secret), Accepts("empty or at least 16 characters")]
+Networks = Annotated[
+    tuple[Network, ...],
+    NoDecode,  # pydantic-settings would expect JSON
+    BeforeValidator(_networks),
+    Accepts("addresses or networks with commas between, such as 127.0.0.1,10.0.0.0/8"),
+]
+RedisURL = Annotated[
+    str,
+    BeforeValidator(_redis_url),
+    Accepts("empty or the URL of a Redis server, such as redis://localhost:6379/0"),
+]
+DatabaseURL = Annotated[
+    str,
+    BeforeValidator(_database_url),
+    Accepts("empty or an SQLAlchemy URL whose driver is installed, such as sqlite:////var/lib/inkling.sqlite3"),
+]
+Port = Annotated[
+    Annotated[int, Field(ge=1, le=65535)] | None,
+    BeforeValidator(_empty_is_none),
+    Accepts("empty or a whole number from 1 to 65535"),
+]
+Workers = Annotated[
+    Annotated[int, Field(ge=1, le=256)] | None,
+    BeforeValidator(_empty_is_none),
+    Accepts("empty or a whole number from 1 to 256"),
+]
 
-    try:
-        make_url(text).get_dialect().import_dbapi()
-        return text
-    except (SQLAlchemyError, ImportError) as error:
-        raise ValueError(
-            "empty or an SQLAlchemy URL whose driver is installed, such as sqlite:////var/lib/inkling.sqlite3"
-        ) from error
+
+# ---- Settings ----
 
 
-SETTINGS = {
-    "models": Setting("INKLING_MODELS", "models", "folder of the trained models", path),
-    "pictures": Setting("INKLING_PICTURES", "saveimages", "folder that keeps what visitors sent", path),
-    "database_url": Setting(
-        "INKLING_DATABASE_URL", "", "SQLAlchemy URL; empty is an SQLite file in the pictures' folder", database
-    ),
-    "secret_key": Setting(
-        "INKLING_SECRET_KEY",
+class Settings(BaseSettings):
+    """The settings of one app. `from_env` reads them from environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="INKLING_", frozen=True, populate_by_name=True)
+
+    # Where to listen
+    host: str = Field(
         "",
-        "signs the history's cookie; empty is a key made once, in a file beside the pictures",
-        key,
-    ),
-    "quota_mb": Setting(
-        "INKLING_QUOTA_MB",
-        "2048",
-        "MiB that pictures and database may take together; the oldest results go first; 0 is no limit",
-        whole(0, 10**8),
-    ),
-    "retention_days": Setting(
-        "INKLING_RETENTION_DAYS",
-        "30",
-        "days for which a result is kept, longer if a visitor said what is right; 0 is until it is deleted",
-        whole(0, 36500),
-    ),
-    "runtime": Setting(
-        "INKLING_RUNTIME",
+        description="Address to listen on. Empty means `127.0.0.1`, or `0.0.0.0` if `PORT` is set.",
+    )
+    port: Port = Field(
+        None,
+        validation_alias="PORT",
+        description="Port to listen on, under the name that hosting platforms use. Empty means 5000.",
+    )
+    web_concurrency: Workers = Field(
+        None,
+        validation_alias="WEB_CONCURRENCY",
+        description="Number of gunicorn workers, under the name that hosting platforms use. "
+        "Empty means one worker per core.",
+    )
+
+    # What to keep, and where
+    models: Folder = Field(
+        default_factory=lambda: resources() / "models",
+        description="Folder of the trained models. By default the starter models.",
+    )
+    pictures: Folder = Field(
+        Path("saveimages"),
+        description="Folder for everything that Inkling keeps: pictures, database and key.",
+    )
+    data: Folder = Field(
+        Path("data"),
+        description="Folder of the data sets. Only training reads it.",
+    )
+    database_url: DatabaseURL = Field(
+        "",
+        repr=False,  # it may contain a password
+        description="SQLAlchemy URL of the database. Empty means an SQLite file in the pictures folder.",
+    )
+    secret_key: Secret = Field(
+        "",
+        repr=False,
+        description="Key that signs the history cookie. Empty means a generated key, "
+        "stored in a file in the pictures folder.",
+    )
+    quota_mb: int = Field(
+        2048,
+        ge=0,
+        le=10**8,
+        description="Maximum size of pictures and database together, in MiB. "
+        "Above it Inkling deletes the oldest results. 0 means no limit.",
+    )
+    retention_days: int = Field(
+        30,
+        ge=0,
+        le=36500,
+        description="Days to keep a result. A result with a visitor's correction stays longer. 0 means no limit.",
+    )
+
+    # How to compute
+    runtime: Literal["openvino", "keras"] = Field(
         "openvino",
-        "`openvino`, or `keras` to serve the .keras files with TensorFlow",
-        one_of("openvino", "keras"),
-    ),
-    "precision": Setting(
-        "INKLING_PRECISION",
+        description="Engine that runs the models. `keras` serves the .keras files with TensorFlow.",
+    )
+    precision: Literal["f32", "bf16"] = Field(
         "f32",
-        "OpenVINO's arithmetic: `f32`, or `bf16` where the processor has it, which is two "
-        "to seven times as fast; answers differ a little, and models whose card says `exact` stay in `f32`",
-        one_of("f32", "bf16"),
-    ),
-    "threads": Setting(
-        "INKLING_THREADS", "0", "processor threads a worker computes with; 0 is cores / workers", whole(0, 256)
-    ),
-    "max_bytes": Setting("INKLING_MAX_BYTES", "16777216", "largest upload, in bytes", whole(1024, 2**30)),
-    "max_pixels": Setting(
-        "INKLING_MAX_PIXELS", "50000000", "largest picture, width times height", whole(1024, PILLOW_PIXELS)
-    ),
-    "max_frames": Setting(
-        "INKLING_MAX_FRAMES", "1000", "longest animation; only its first frame is read", whole(1, 10**6)
-    ),
-    "decode_seconds": Setting(
-        "INKLING_DECODE_SECONDS",
-        "3",
-        "processor seconds that a helper process may take to decode one picture",
-        whole(1, 60),
-    ),
-    "decode_memory": Setting(
-        "INKLING_DECODE_MEMORY",
-        "1024",
-        "megabytes that it may take; what takes more of either is `too-large`",
-        whole(128, 65536),
-    ),
-    "request_seconds": Setting(
-        "INKLING_REQUEST_SECONDS",
-        "4",
-        "seconds that a request has to wait for its turn and have all its pictures "
-        "decoded; what needs more than is left is told `late`, but for its first picture, where that is a plain JPEG "
-        "or PNG; keep it above `INKLING_DECODE_SECONDS`, else `late` is all that a costly picture is told; "
-        "`flask classify` gives each file as much",
-        whole(1, 600),
-    ),
-    "max_batch": Setting(
-        "INKLING_MAX_BATCH", "20", "pictures that go together, on the page and in one API request", whole(1, 1000)
-    ),
-    "body_seconds": Setting(
-        "INKLING_BODY_SECONDS",
-        "60",
-        "seconds that the body of a request may take to arrive, and a piece of its answer to be read",
-        whole(1, 3600),
-    ),
-    "concurrent": Setting("INKLING_CONCURRENT", "2", "requests whose pictures a worker works on at once", whole(1, 64)),
-    "queue": Setting(
-        "INKLING_QUEUE",
-        "8",
-        "requests that wait for that in a worker; what comes beyond is told `busy`",
-        whole(0, 1000),
-    ),
-    "rate_limit": Setting(
-        "INKLING_RATE_LIMIT",
-        "600",
-        "posts a minute from one client, and looks at what is computed "
-        "anew (the lab, steps, layers, other models); 0 is no limit",
-        whole(0, 10**6),
-    ),
-    "rate_storage": Setting(
-        "INKLING_RATE_STORAGE",
+        description="OpenVINO's arithmetic. `bf16` is two to seven times as fast on processors that support it, "
+        "and changes answers slightly. Models with `exact` in their card always use `f32`.",
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Threads that each worker computes with. 0 divides the cores among the workers.",
+    )
+
+    # Limits of one picture
+    max_bytes: int = Field(
+        16 * 2**20,
+        ge=1024,
+        le=2**30,
+        description="Maximum size of an uploaded file, in bytes.",
+    )
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1024,
+        le=PILLOW_PIXELS,
+        description="Maximum size of a picture: width times height, in pixels.",
+    )
+    max_frames: int = Field(
+        1000,
+        ge=1,
+        le=10**6,
+        description="Maximum number of frames in an animation. Inkling reads only the first frame.",
+    )
+    decode_seconds: int = Field(
+        3,
+        ge=1,
+        le=60,
+        description="Processor time that a sandboxed decoder may spend on one picture, in seconds.",
+    )
+    decode_memory: int = Field(
+        1024,
+        ge=128,
+        le=65536,
+        description="Memory that a sandboxed decoder may use, in MiB. "
+        "A picture that needs more time or memory is refused as `too-large`.",
+    )
+
+    # Limits of one request, of one worker and of one client
+    request_seconds: int = Field(
+        4,
+        ge=1,
+        le=600,
+        description="Time for a request to wait for its turn and decode its pictures, in seconds. "
+        "Pictures that are left when it ends are refused as `late`, except a first picture that is a plain JPEG or "
+        "PNG. Keep it above `INKLING_DECODE_SECONDS`, or costly pictures are refused as `late` too. "
+        "On the command line each file has this much time.",
+    )
+    max_batch: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="Maximum number of pictures in one upload or API request.",
+    )
+    body_seconds: int = Field(
+        60,
+        ge=1,
+        le=3600,
+        description="Time for the body of a request to arrive, and for the client to read each part of the response, "
+        "in seconds.",
+    )
+    concurrent: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Number of requests with pictures that a worker processes at once.",
+    )
+    queue: int = Field(
+        8,
+        ge=0,
+        le=1000,
+        description="Number of requests that wait for their turn in each worker. Others are refused as `busy`.",
+    )
+    rate_limit: int = Field(
+        600,
+        ge=0,
+        le=10**6,
+        description="Requests per minute from one client, counting uploads and pages that compute something "
+        "(the lab, steps, layers, other models). 0 means no limit.",
+    )
+    rate_storage: RedisURL = Field(
         "",
-        "URL of a Redis that counts them for all workers; empty is each worker's memory",
-        counter,
-    ),
-    "trusted_proxies": Setting(
-        "INKLING_TRUSTED_PROXIES",
-        "",
-        "addresses or networks of proxies, with commas between, whose "
-        "`X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` are believed",
-        networks,
-    ),
-    "metrics_from": Setting(
-        "INKLING_METRICS_FROM",
-        "127.0.0.1,::1",
-        "addresses or networks, with commas between, that may read `/metrics`",
-        networks,
-    ),
-}
+        repr=False,  # it may contain a password
+        description="URL of a Redis server that counts these requests for all workers. "
+        "Empty means that each worker counts its own.",
+    )
 
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of one app; `SETTINGS` says what each is."""
-
-    models: Path
-    pictures: Path
-    database_url: str
-    secret_key: str = field(repr=False)
-    quota_mb: int
-    retention_days: int
-    runtime: str
-    precision: str
-    threads: int
-    max_bytes: int
-    max_pixels: int
-    max_frames: int
-    decode_seconds: float
-    decode_memory: int
-    request_seconds: int
-    max_batch: int
-    body_seconds: int
-    concurrent: int
-    queue: int
-    rate_limit: int
-    rate_storage: str = field(repr=False)  # it may hold a password
-    trusted_proxies: tuple[Network, ...]
-    metrics_from: tuple[Network, ...]
+    # Whom to trust
+    trusted_proxies: Networks = Field(
+        (),
+        description="Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` headers Inkling trusts.",
+    )
+    metrics_from: Networks = Field(
+        "127.0.0.1,::1",  # type: ignore[arg-type]  # validated like the variable, and so documented
+        description="Clients that may read `/metrics`.",
+    )
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
-        """Reads `env` (the process's environment by default).
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_more: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leaves the environment to `from_env`, so that `Settings()` are the defaults wherever it runs."""
+        return (init_settings,)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Reads the settings from environment variables.
+
+        Args:
+            env: variable -> value; the process's environment by default.
 
         Raises:
-            BadSetting: a value is not accepted, or an INKLING_ variable is not known.
+            BadSetting: a setting does not accept its value, or no setting has the name of an INKLING_ variable.
         """
         env = os.environ if env is None else env
-        known = {setting.variable for setting in SETTINGS.values()} | ELSEWHERE.keys()
-        for name in env:
-            if name.startswith("INKLING_") and name not in known:
-                raise BadSetting(f"{name} is not a setting. Known are: {', '.join(sorted(known))}.")
-        values = {}
-        for attribute, setting in SETTINGS.items():
-            text = env.get(setting.variable, setting.default)
-            try:
-                values[attribute] = setting.parse(text)
-            except ValueError as error:
-                raise BadSetting(f"{setting.variable} must be {error}. Received: {text!r}") from error
-        return cls(**values)
+        known = variables()
+        for variable in env:
+            if variable.startswith("INKLING_") and variable not in known:
+                raise BadSetting(f"{variable} is not a setting. Known are: {', '.join(sorted(known))}.")
+        source = EnvSettingsSource(cls)
+        # pydantic-settings looks variables up in lower case.
+        source.env_vars = {variable.lower(): env[variable] for variable in known if variable in env}
+        try:
+            return cls(**source())
+        except ValidationError as error:
+            name = error.errors()[0]["loc"][0]
+            variable, field = next((v, f) for v, f in known.items() if name in (v, f))
+            accepted = accepts(cls.model_fields[field])
+            # The cause would repeat the values, secrets among them.
+            raise BadSetting(f"{variable} must be {accepted}. Received: {env[variable]!r}") from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with other values for some fields, without validation: `settings.replace(max_batch=3)`."""
+        return self.model_copy(update=changes)
+
+    @property
+    def bind(self) -> str:
+        """Address and port to listen on, as gunicorn takes it."""
+        host = self.host or ("0.0.0.0" if self.port else "127.0.0.1")
+        return f"{host}:{self.port or 5000}"
+
+    @property
+    def workers(self) -> int:
+        """Number of gunicorn workers, with the default filled in."""
+        return self.web_concurrency or cores()
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database's URL with the default filled in."""
+        """URL of the database, with the default filled in."""
         return self.database_url or f"sqlite:///{self.pictures / 'inkling.sqlite3'}"
 
 
-# Read where they are used, not by the app: gunicorn.conf.py, training/data.py.
-ELSEWHERE = {
-    "PORT": "port to listen on; as platforms set it. Default 5000",
-    "WEB_CONCURRENCY": "gunicorn workers; as platforms set it. Default: the number of cores",
-    "INKLING_HOST": "address to listen on. Default 127.0.0.1, or 0.0.0.0 when PORT is set",
-    "INKLING_DATA": "folder of the data sets to train on. Default data",
-}
+# ---- Documentation ----
 
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, or "max", of each so many
+class Row(NamedTuple):
+    """One row of the documentation's table."""
+
+    variable: str
+    default: str  # as one would write it
+    accepts: str
+    help: str
+
+
+def variables() -> dict[str, str]:
+    """Environment variable -> name of the field in `Settings`, in the order of the documentation."""
+    fields = Settings.model_fields.items()
+    return {str(field.validation_alias or f"INKLING_{name.upper()}"): name for name, field in fields}
+
+
+def rows() -> list[Row]:
+    """One row per setting, for the documentation."""
+    found = []
+    for variable, name in variables().items():
+        field = Settings.model_fields[name]
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, Path):
+            default = default.name
+        text = "" if default in (None, ()) else str(default)
+        found.append(Row(variable, text, accepts(field), field.description or ""))
+    return found
+
+
+def table() -> str:
+    """The documentation's table of settings, as Markdown."""
+    lines = ["| variable | default | accepts | what it does |", "| --- | --- | --- | --- |"]
+    for row in rows():
+        default = f"`{row.default}`" if row.default else ""
+        lines.append(f"| `{row.variable}` | {default} | {row.accepts} | {row.help} |")
+    return "\n".join(lines)
+
+
+def accepts(field: FieldInfo) -> str:
+    """The values that a field accepts, in words that follow "must be"."""
+    for detail in field.metadata:
+        if isinstance(detail, Accepts):
+            return detail.text
+    if get_origin(field.annotation) is Literal:
+        return "one of " + ", ".join(get_args(field.annotation))
+    bounds: dict[type, Any] = {type(detail): detail for detail in field.metadata}
+    if Ge in bounds:
+        return f"a whole number from {bounds[Ge].ge} to {bounds[Le].le}"
+    return "an address"
+
+
+# ---- Processor ----
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's share: "<microseconds or max> <period in microseconds>"
 
 
 def cores() -> int:
-    """Processor cores that this process may use; a container's share of time is rounded up."""
+    """Number of processor cores that this process may use; a container's fraction of a core is rounded up."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(OSError, ValueError):  # no container, or no limit
         time, period = QUOTA.read_text().split()

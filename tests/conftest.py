@@ -119,7 +119,7 @@ def app_without_models(settings, tmp_path):
     folder = tmp_path / "models" / "broken-one"
     folder.mkdir(parents=True)
     (folder / "card.json").write_text("{}")
-    return create_app(replace(settings, models=folder.parent))
+    return create_app(settings.replace(models=folder.parent))
 
 
 @pytest.fixture

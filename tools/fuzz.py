@@ -20,7 +20,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,7 +33,7 @@ with atheris.instrument_imports(include=["inkling"]):
     from inkling.pictures import reading
     from inkling.web.app import create_app
 
-SETTINGS = replace(Settings.from_env({}), max_bytes=200_000, max_pixels=250_000, max_frames=5, rate_limit=0)
+SETTINGS = Settings.from_env({}).replace(max_bytes=200_000, max_pixels=250_000, max_frames=5, rate_limit=0)
 SLOW, MEGABYTES, LONGEST = 10, 2048, 8192  # of one input: seconds, of the process, bytes
 TURN = 30  # seconds of one process: in a minute of a quiet machine Atheris gathers 2 GB
 DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
@@ -83,7 +82,7 @@ def cards():
 
 def api():
     """A request to the app: any answer but 5xx; 503 where it says when to come back."""
-    app = create_app(replace(SETTINGS, pictures=Path(tempfile.mkdtemp())))
+    app = create_app(SETTINGS.replace(pictures=Path(tempfile.mkdtemp())))
     client = app.test_client()
     rules = sorted((method, one.rule) for one in app.url_map.iter_rules() for method in one.methods & {"GET", "POST"})
     types = ["multipart/form-data; boundary=edge", "application/json", "application/x-www-form-urlencoded", "text/css"]

@@ -28,6 +28,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from inkling.config import Settings
 from training.download import DownloadError, Source, fetch
 
 HELD_OUT_SEED = 20  # fixed, so that a threshold never meets a picture that any earlier training saw
@@ -106,8 +107,8 @@ class Recipe:
 
 
 def folder() -> Path:
-    """Where prepared files lie: `INKLING_DATA`, or `data` in the current directory."""
-    return Path(os.environ.get("INKLING_DATA") or "data")
+    """Folder of the prepared data sets: `INKLING_DATA`, by default `data` in the checkout."""
+    return Settings.from_env().data
 
 
 def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
@@ -120,7 +119,7 @@ class Deadline:
             raise _late()
         self._first = False
         try:
-            yield replace(self._settings, decode_seconds=min(usual, left), request_seconds=left)
+            yield self._settings.replace(decode_seconds=min(usual, left), request_seconds=left)
         except TooCostly as error:
             if left >= usual:
                 raise

@@ -6,7 +6,7 @@ from flask import Flask
 
 from inkling import cli
 from inkling.batches import Batches
-from inkling.config import ROOT, Settings
+from inkling.config import Settings, resources
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.explain import Explainer
 from inkling.recognition.latency import Stopwatch
@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         BadSetting: an INKLING_ variable has a value that cannot be used.
     """
     settings = settings or Settings.from_env()
-    app = Flask("inkling", root_path=str(ROOT))
+    app = Flask("inkling", root_path=str(resources()))
     # Base64, of which JSON and drawings are, is a third longer than its bytes.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
     app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file may hold a descriptor

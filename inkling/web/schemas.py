@@ -60,7 +60,8 @@ class Explanation(Shape):
             min_length=4,
             max_length=4,
             description="what the grid covers: left, top, right, bottom, in shares of the picture's width and height; "
-            "it may reach beyond: for a drawing it is the square that the model saw, and a photo longer than 3:2 has rims",
+            "it may reach beyond: for a drawing it is the square that the model saw, "
+            "and a photo longer than 3:2 has rims",
         ),
     ]
     milliseconds: ExplainMilliseconds

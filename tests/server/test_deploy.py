@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import threading
 import time
-from dataclasses import replace
 from importlib import metadata
 
 import pytest
@@ -22,12 +21,12 @@ from werkzeug.serving import make_server
 
 from app import app as real_app
 from benchmarks.servers import free_port
-from inkling.config import ELSEWHERE, ROOT, SETTINGS, Settings
+from inkling.config import ROOT, Settings, variables
 from inkling.web.views import history
 from tests import net
 
 DEPLOY = ROOT / "deploy"
-KNOWN = {setting.variable for setting in SETTINGS.values()} | ELSEWHERE.keys()
+KNOWN = variables().keys()
 PYTHONS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH"}
 DEFAULTS = Settings.from_env({})
 
@@ -317,7 +316,7 @@ def test_nginx_takes_the_site(nginx):
 def ask(nginx, make_app, settings):
     """Sends a request through nginx to the app; returns (status, headers, body)."""
     upstream, plain, tls = free_port(), free_port(), free_port()
-    app = make_app(replace(settings, max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
+    app = make_app(settings.replace(max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
     server = make_server("127.0.0.1", upstream, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     process = subprocess.Popen(nginx(upstream, plain, tls), stderr=subprocess.DEVNULL)

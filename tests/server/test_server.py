@@ -339,8 +339,8 @@ def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
         ("INKLING_RUNTIME", "tensorrt", "INKLING_RUNTIME must be one of openvino, keras. Received: 'tensorrt'"),
         ("INKLING_MAX_BYTES", "16 MB", "INKLING_MAX_BYTES must be a whole number"),
         ("INKLING_MAX_BITES", "1", "INKLING_MAX_BITES is not a setting."),
-        ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be a whole number from 1. Received: 0"),
-        ("PORT", "http", "is not a valid port number"),
+        ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY must be empty or a whole number from 1 to 256. Received: '0'"),
+        ("PORT", "http", "PORT must be empty or a whole number from 1 to 65535. Received: 'http'"),
     ],
 )
 def test_a_bad_setting_stops_the_start_with_one_clear_sentence(tmp_path, variable, value, says):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inkling.config import ROOT
 from training import data, download
 from training.download import DownloadError, Source
 
@@ -269,9 +270,9 @@ def test_a_broken_prepared_photo(folder, image):
         data.load("cats-dogs")
 
 
-def test_the_folder_is_in_the_current_directory_unless_set(monkeypatch):
+def test_the_folder_is_in_the_checkout_unless_set(monkeypatch):
     monkeypatch.delenv("INKLING_DATA")
-    assert str(data.folder()) == "data"
+    assert data.folder() == ROOT / "data"
 
 
 # ---- prepare ----

@@ -1,13 +1,16 @@
-"""Settings are read once and refused when wrong; what the README says of them, and of routes and commands, holds."""
+"""Settings: defaults, bounds and error messages; and what the README says about routes and commands."""
 
 import re
 
 import pytest
 
 from app import app as real_app
-from inkling.config import ELSEWHERE, ROOT, SETTINGS, BadSetting, Settings
+from inkling import config
+from inkling.config import ROOT, BadSetting, Settings
 
 BAD = {
+    "PORT": ["http", "0", "65536"],
+    "WEB_CONCURRENCY": ["0", "257", "auto"],
     "INKLING_RUNTIME": ["tensorflow", "Keras", ""],
     "INKLING_PRECISION": ["f16", ""],
     "INKLING_THREADS": ["-1", "257", "two", "1.5", ""],
@@ -31,7 +34,9 @@ BAD = {
     "INKLING_SECRET_KEY": ["too short"],
     "INKLING_MODELS": ["~no-such-user/models", ""],
     "INKLING_PICTURES": ["~no-such-user/pictures", ""],
+    "INKLING_DATA": ["~no-such-user/data", ""],
 }
+ANY_TEXT = {"INKLING_HOST"}  # gunicorn says what is no address
 
 
 # ---- Values ----
@@ -44,10 +49,15 @@ def test_the_environment_may_be_empty():
     assert (settings.runtime, settings.max_bytes, settings.max_pixels) == ("openvino", 16 * 2**20, 50_000_000)
 
 
-@pytest.mark.parametrize("field", SETTINGS)
-def test_a_default_written_out_changes_nothing(field):
-    setting = SETTINGS[field]
-    assert Settings.from_env({setting.variable: setting.default}) == Settings.from_env({})
+@pytest.mark.parametrize("row", config.rows(), ids=lambda row: row.variable)
+def test_a_default_written_out_changes_nothing(row):
+    assert Settings.from_env({row.variable: row.default}) == Settings.from_env({})
+
+
+def test_the_environment_is_read_only_by_from_env(monkeypatch):
+    monkeypatch.setenv("INKLING_MAX_BATCH", "3")
+    assert Settings() == Settings.from_env({})
+    assert Settings.from_env().max_batch == 3
 
 
 def pairs(table):
@@ -63,7 +73,12 @@ def test_a_bad_value_is_refused_by_name_and_value(variable, value):
 
 
 def test_every_setting_has_a_bad_value_here():
-    assert BAD.keys() == {setting.variable for setting in SETTINGS.values()}
+    assert BAD.keys() | ANY_TEXT == config.variables().keys()
+
+
+def test_the_message_says_what_is_accepted():
+    with pytest.raises(BadSetting, match=r"^INKLING_THREADS must be a whole number from 0 to 256\. Received: 'two'$"):
+        Settings.from_env({"INKLING_THREADS": "two"})
 
 
 def test_an_unknown_variable_is_refused_by_name():
@@ -71,9 +86,9 @@ def test_an_unknown_variable_is_refused_by_name():
         Settings.from_env({"INKLING_MAX_BITES": "1"})
 
 
-@pytest.mark.parametrize("variable", ELSEWHERE)
-def test_a_variable_read_elsewhere_is_known(variable):
-    assert Settings.from_env({variable: "x"}) == Settings.from_env({})
+@pytest.mark.parametrize("variable", ["PORT", "WEB_CONCURRENCY", "INKLING_HOST"])
+def test_a_platform_may_set_an_empty_variable(variable):
+    assert Settings.from_env({variable: ""}) == Settings.from_env({})
 
 
 def test_other_programs_variables_are_ignored():
@@ -81,8 +96,38 @@ def test_other_programs_variables_are_ignored():
 
 
 @pytest.mark.parametrize("text, path", [("pictures", ROOT / "pictures"), ("/srv/pictures", "/srv/pictures")])
-def test_a_relative_folder_lies_beside_the_app(text, path):
+def test_a_relative_folder_lies_in_the_checkout(text, path):
     assert str(Settings.from_env({"INKLING_PICTURES": text}).pictures) == str(path)
+
+
+def test_in_a_wheel_a_relative_folder_lies_in_the_current_folder(monkeypatch, tmp_path):
+    """A wheel holds the starter models; everything else starts from where the command runs."""
+    package = tmp_path / "site-packages" / "inkling"
+    (package / "templates").mkdir(parents=True)
+    monkeypatch.setattr(config, "PACKAGE", package)
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_env({})
+    assert (settings.models, settings.pictures) == (package / "models", tmp_path / "saveimages")
+
+
+def test_secrets_are_not_in_the_repr():
+    env = {
+        "INKLING_SECRET_KEY": "0123456789abcdef",
+        "INKLING_DATABASE_URL": "sqlite:///password",
+        "INKLING_RATE_STORAGE": "redis://:password@localhost/0",
+    }
+    assert not re.search("password|0123456789abcdef", repr(Settings.from_env(env)))
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().max_batch = 3
+    assert Settings().replace(max_batch=3).max_batch == 3
+
+
+def test_the_table_has_a_row_and_a_help_text_for_every_setting():
+    assert [row for row in config.rows() if not row.help.endswith(".")] == []
+    assert len(config.table().splitlines()) == 2 + len(Settings.model_fields)
 
 
 def test_the_database_lies_with_the_pictures_by_default():
@@ -107,13 +152,6 @@ def code(readme):
     """All that is set as code, one piece a line."""
     blocks = re.findall(r"^```.*?\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     return "\n".join(blocks + re.findall(r"`([^`\n]+)`", readme))
-
-
-def test_the_readme_lists_the_settings_and_their_defaults(readme):
-    listed = {cells[0]: cells[1] for cells in rows(readme) if re.fullmatch(r"[A-Z_]+", cells[0])}
-    assert listed.keys() == {setting.variable for setting in SETTINGS.values()} | ELSEWHERE.keys()
-    defaults = {setting.variable: setting.default for setting in SETTINGS.values()}
-    assert {name: listed[name] for name in defaults} == defaults
 
 
 def test_the_readme_lists_every_route(readme):

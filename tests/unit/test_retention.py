@@ -92,7 +92,7 @@ def test_what_a_visitor_said_is_right_stays_until_it_is_taken_back(store, settin
 @pytest.mark.parametrize("days, stays", [(0, True), (1, False), (10_000, True)])
 def test_no_retention_is_for_ever(store, settings, keep, days, stays):
     keep(9000)
-    prune(store, replace(settings, retention_days=days))
+    prune(store, settings.replace(retention_days=days))
     assert bool(left(store)) == stays
 
 
@@ -101,18 +101,18 @@ def test_no_retention_is_for_ever(store, settings, keep, days, stays):
 
 def test_beyond_the_quota_the_oldest_go_until_there_is_some_room(store, settings, keep):
     ids = [keep(days, NOISE, said="b" if days == 9 else None) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
-    assert removed(prune(store, replace(settings, quota_mb=2))) == NONE
-    done = prune(store, replace(settings, quota_mb=1))
+    assert removed(prune(store, settings.replace(quota_mb=2))) == NONE
+    done = prune(store, settings.replace(quota_mb=1))
     assert left(store) == ids[done.crowded :]
     assert done.results == len(ids) - done.crowded
     assert 0.5 * 2**20 < done.bytes <= 0.9 * 2**20
     assert sum(path.stat().st_size for path in settings.pictures.glob("*.png")) < done.bytes
-    assert removed(prune(store, replace(settings, quota_mb=1))) == NONE
+    assert removed(prune(store, settings.replace(quota_mb=1))) == NONE
 
 
 def test_no_quota_is_no_limit(store, settings, keep):
     keep(1, NOISE)
-    assert removed(prune(store, replace(settings, quota_mb=0))) == NONE
+    assert removed(prune(store, settings.replace(quota_mb=0))) == NONE
 
 
 def test_the_database_counts_and_gives_back_what_it_no_longer_needs(store, settings, keep):
@@ -122,7 +122,7 @@ def test_the_database_counts_and_gives_back_what_it_no_longer_needs(store, setti
             session.add(BatchRow(id=f"{i:022}", created=ago(1), model="m", entries=[{"result": "x" * 100_000}]))
     before = store.database_bytes()
     assert before > 3 * 2**20
-    done = prune(store, replace(settings, quota_mb=1))
+    done = prune(store, settings.replace(quota_mb=1))
     assert removed(done) == replace(NONE, old=1, empty=40)
     assert done.bytes == store.database_bytes() < before / 10
     assert sum(path.stat().st_size for path in settings.pictures.glob("inkling.sqlite3*")) < before / 10
@@ -135,7 +135,7 @@ def test_pages_go_with_the_oldest_results(store, settings, keep):
         for i, (days, id) in enumerate([(2, old), (1.5, old), (1, young)]):
             entries = [{"result": id, "name": "x" * 400_000}]
             session.add(BatchRow(id=f"{i:022}", created=ago(days), model="m", entries=entries))
-    done = prune(store, replace(settings, quota_mb=1))
+    done = prune(store, settings.replace(quota_mb=1))
     assert removed(done) == replace(NONE, crowded=1, empty=2)
     assert left(store) == [young]
 
@@ -147,7 +147,7 @@ def test_files_of_others_neither_count_nor_go(store, settings, keep):
         (settings.pictures / f"{name}.jpg").write_bytes(b"mine")
     for path in settings.pictures.iterdir():
         aged(path, 10**6)
-    assert removed(prune(store, replace(settings, quota_mb=1))) == NONE
+    assert removed(prune(store, settings.replace(quota_mb=1))) == NONE
     assert left(store) == [id]
 
 
@@ -192,8 +192,8 @@ def test_where_nothing_fits_a_careful_hand_leaves_it(store, settings, tmp_path, 
     for name in files(settings):
         aged(settings.pictures / name, 3600)
     for wrong in (
-        replace(settings, pictures=tmp_path / "empty", database_url=settings.sqlalchemy_url),
-        replace(settings, database_url=f"sqlite:///{tmp_path}/other.sqlite3"),
+        settings.replace(pictures=tmp_path / "empty", database_url=settings.sqlalchemy_url),
+        settings.replace(database_url=f"sqlite:///{tmp_path}/other.sqlite3"),
     ):
         assert removed(prune(Store(wrong), wrong, careful=True)) == NONE
     assert left(store) == [id]
@@ -280,7 +280,7 @@ def test_a_machine_that_has_just_started_may_have_a_wrong_clock(store, settings,
 
 def test_a_worker_prunes_at_its_start_and_again_when_it_has_written_much(store, settings, keep, monkeypatch):
     monkeypatch.setattr("inkling.storage.retention.settled", lambda: True)
-    keeper = Housekeeper(store, replace(settings, quota_mb=1))
+    keeper = Housekeeper(store, settings.replace(quota_mb=1))
     keep(31)
     keeper.look()
     assert left(store) == []
@@ -304,7 +304,7 @@ def test_a_worker_prunes_at_its_start_and_again_when_it_has_written_much(store, 
     ],
 )
 def test_the_page_says_until_when_it_is_kept(make_app, settings, data_url, png, ink_model, days, keeps, goes):
-    client = make_app(replace(settings, retention_days=days)).test_client()
+    client = make_app(settings.replace(retention_days=days)).test_client()
     page = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}).location
     then = datetime.now(UTC) + timedelta(days=days)
     day = f"{then.day} {then:%B %Y}"

@@ -57,7 +57,7 @@ def tensorflow():
 
 @pytest.fixture(scope="module")
 def by_keras(shipped, tensorflow):
-    """Each shipped model in the other runtime; git leaves the largest files out, which tests/unit/test_catalog.py allows."""
+    """Each shipped model in the other runtime; git ignores the largest files, as tests/unit/test_catalog.py allows."""
     if not (shipped.folder / "model.keras").is_file():
         pytest.skip(f"`{shipped.card.training.command}` makes its model.keras")
     return runtimes.open_keras(shipped)

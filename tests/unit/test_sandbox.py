@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,7 +147,7 @@ def test_pictures_that_come_together_are_decoded_together(pool, monkeypatch):
 def test_what_takes_too_much_is_too_large(pool, seconds, megabytes, make):
     assert read(GIF).size == (120, 80)
     pool._megabytes, pool._idle = megabytes, []
-    assert reason(make(), "a.png", replace(SETTINGS, decode_seconds=seconds)) == "too-large"
+    assert reason(make(), "a.png", SETTINGS.replace(decode_seconds=seconds)) == "too-large"
     pool._megabytes = 1024
     assert read(GIF).size == (120, 80), "the next one is decoded"
 
@@ -193,7 +192,7 @@ def test_one_that_hangs_is_killed_and_the_picture_not_blamed(pool):
     one = sandbox.Helper(1024)
     one.process.send_signal(signal.SIGSTOP)
     pool._idle = [one]
-    assert reason(GIF, "a.gif", replace(SETTINGS, request_seconds=0.2)) == "late"
+    assert reason(GIF, "a.gif", SETTINGS.replace(request_seconds=0.2)) == "late"
     assert one.process.wait() == -signal.SIGKILL
     assert read(GIF).size == (120, 80), "the next one is decoded"
 
@@ -263,7 +262,7 @@ def test_the_settings_are_the_limits(monkeypatch):
             return super().ask(job, data)
 
     monkeypatch.setattr(sandbox, "pool", Noted)
-    read(GIF, settings=replace(SETTINGS, decode_seconds=7, decode_memory=700))
+    read(GIF, settings=SETTINGS.replace(decode_seconds=7, decode_memory=700))
     assert asked == [(7, 700)]
 
 

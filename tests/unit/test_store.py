@@ -259,17 +259,17 @@ def test_the_folder_is_made_when_first_needed(settings, photo):
 
 def test_the_database_url_is_honoured(settings, tmp_path, photo):
     url = f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"
-    elsewhere = Store(replace(settings, database_url=url))
+    elsewhere = Store(settings.replace(database_url=url))
     id = elsewhere.add(photo, PREDICTION, "photo", TIMES)
     assert (tmp_path / "elsewhere.sqlite3").exists()
     assert not (settings.pictures / "inkling.sqlite3").exists()
-    assert Store(replace(settings, database_url=url)).get(id)
+    assert Store(settings.replace(database_url=url)).get(id)
     assert Store(settings).get(id) is None
 
 
 @pytest.mark.parametrize("name", ["my pictures", "100% mine #1", "bilder-ä"])
 def test_the_folder_may_have_any_name(settings, tmp_path, photo, name):
-    store = Store(replace(settings, pictures=tmp_path / name))
+    store = Store(settings.replace(pictures=tmp_path / name))
     assert store.get(store.add(photo, PREDICTION, "photo", TIMES))
     assert (tmp_path / name / "inkling.sqlite3").exists()
 

@@ -6,7 +6,6 @@ import logging
 import re
 import sys
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -224,7 +223,7 @@ def test_each_answer_has_an_id_of_its_own(client):
     ],
 )
 def test_an_id_is_taken_over_only_if_harmless_and_from_a_trusted_proxy(make_app, settings, said, peer, kept):
-    client = make_app(replace(settings, trusted_proxies=settings.metrics_from)).test_client()
+    client = make_app(settings.replace(trusted_proxies=settings.metrics_from)).test_client()
     answer = client.get("/help", headers={"X-Request-ID": said}, environ_base={"REMOTE_ADDR": peer})
     assert (answer.headers["X-Request-ID"] == said) == kept
     assert kept or ID.fullmatch(answer.headers["X-Request-ID"])
@@ -276,7 +275,7 @@ def test_the_reason_of_a_refusal_is_in_its_line(client, lines, bad_files, ink_mo
 
 
 def test_an_address_is_kept_only_of_who_posts_too_much(make_app, settings, lines, png, ink_model):
-    client = make_app(replace(settings, rate_limit=1)).test_client()
+    client = make_app(settings.replace(rate_limit=1)).test_client()
     for _ in range(2):
         api(client, png, ink_model)
     assert [line.get("client") for line in lines()] == [None, "127.0.0.1"]

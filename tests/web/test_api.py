@@ -448,13 +448,12 @@ def test_readyz_says_why_a_model_is_off(app_without_models):
 
 def test_readyz_is_ready_while_one_model_serves(settings, tmp_path, models_folder, ink_model, photo_model):
     import shutil
-    from dataclasses import replace
 
     root = tmp_path / "some"
     for name in (ink_model, photo_model):
         shutil.copytree(models_folder / name, root / name)
     (root / photo_model / "model.onnx").write_bytes(b"cut")
-    answer = create_app(replace(settings, models=root)).test_client().get("/readyz")
+    answer = create_app(settings.replace(models=root)).test_client().get("/readyz")
     assert answer.status_code == 200
     assert answer.json["models"][ink_model] == "ready"
     assert answer.json["models"][photo_model].startswith("off: model.onnx is not the file")

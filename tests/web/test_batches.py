@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -197,7 +196,7 @@ def test_more_than_allowed_are_told_and_nothing_is_kept(client, send, png, setti
 
 
 def test_twenty_go_together_by_default_and_no_more(make_app, settings, png, kept, ink_model):
-    client = make_app(replace(settings, max_batch=20)).test_client()
+    client = make_app(settings.replace(max_batch=20)).test_client()
     for count, where in ((20, "/batches/"), (21, "/help?reason=too-many")):
         files = [(io.BytesIO(png), f"{i}.png") for i in range(count)]
         answer = client.post("/predict", data={"model": ink_model, "image": files})

@@ -7,7 +7,6 @@ import pty
 import subprocess
 import sys
 import termios
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -286,7 +285,7 @@ def test_a_large_photo_is_read_no_larger_than_the_model_needs(
     sizes = []
     prepare = classifier.prepare
     monkeypatch.setattr(classifier, "prepare", lambda image, name: sizes.append(image.size) or prepare(image, name))
-    settings = replace(settings, max_bytes=2**24, max_pixels=10**7)
+    settings = settings.replace(max_bytes=2**24, max_pixels=10**7)
     ((_, answer, _),) = folder.classify([tmp_path / "a.jpg"], name, classifier, settings)
     assert not isinstance(answer, Problem)
     assert enough <= sizes[0][0] < 2 * enough

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
 
@@ -43,7 +42,7 @@ def restarted(request, settings, tmp_path, models_folder, ink_model):
     model = catalog.read_catalog(models_folder).models[ink_model]
     shutil.copy(model.folder / file, folder)
     (folder / "card.json").write_text(json.dumps(minimal("my-own", file, model)))
-    return create_app(replace(settings, models=folder.parent, runtime=kind))
+    return create_app(settings.replace(models=folder.parent, runtime=kind))
 
 
 def test_it_is_everywhere(restarted, data_url, png, tmp_path):
@@ -69,7 +68,7 @@ def test_the_other_runtimes_file_is_asked_for(restarted, data_url, png):
     other = {"openvino": "keras", "keras": "openvino"}[there.runtime]
     if other == "keras":
         pytest.importorskip("tensorflow")
-    client = create_app(replace(there, runtime=other)).test_client()
+    client = create_app(there.replace(runtime=other)).test_client()
     answer = client.post("/api/predict?model=my-own", json={"image": data_url(png)})
     assert (answer.status_code, answer.json["reason"]) == (503, "model-unavailable")
     file = {"keras": "model.keras", "openvino": "model.onnx"}[other]

@@ -183,7 +183,7 @@ def test_a_model_without_layers_has_no_section(client, drawing, encode, data_url
 
 def test_with_keras_the_page_says_that_it_shows_no_layers(app, client, result):
     ours = app.extensions["inkling"]
-    app.extensions["inkling"] = replace(ours, settings=replace(ours.settings, runtime="keras"))
+    app.extensions["inkling"] = replace(ours, settings=ours.settings.replace(runtime="keras"))
     page = client.get(f"{result}/layers").text
     assert "Keras, which does not show its layers" in page
     assert "layers.png" not in page

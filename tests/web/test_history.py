@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -227,10 +226,10 @@ def test_an_empty_key_that_a_power_cut_left_is_made_anew(make_app, settings, sen
 
 
 def test_a_key_from_the_settings_is_not_written_down(make_app, settings, send):
-    client = make_app(replace(settings, secret_key="a key of the operator's")).test_client()
+    client = make_app(settings.replace(secret_key="a key of the operator's")).test_client()
     send(client)
     assert not (settings.pictures / access.NAME).exists()
-    assert "a key of" not in repr(replace(settings, secret_key="a key of the operator's"))
+    assert "a key of" not in repr(settings.replace(secret_key="a key of the operator's"))
 
 
 def test_threads_that_start_together_get_one_key(settings):

@@ -49,7 +49,7 @@ def is_help(answer, status, title):
 
 @pytest.fixture
 def limited(make_app, settings):
-    return make_app(replace(settings, rate_limit=MOST)).test_client()
+    return make_app(settings.replace(rate_limit=MOST)).test_client()
 
 
 def test_programs_get_a_problem_beyond_the_limit(limited, png, ink_model):
@@ -103,7 +103,7 @@ def test_all_posts_count_together_and_reading_does_not(limited, png, ink_model):
 
 
 def test_without_a_limit_nobody_is_refused(make_app, settings, png, ink_model):
-    client = make_app(replace(settings, rate_limit=0)).test_client()
+    client = make_app(settings.replace(rate_limit=0)).test_client()
     assert {api(client, png, ink_model).status_code for _ in range(2 * MOST)} == {200}
 
 
@@ -142,7 +142,7 @@ def test_nobody_escapes_by_inventing_a_proxy(limited, png, ink_model):
 
 
 def test_behind_a_trusted_proxy_each_client_is_counted(make_app, settings, png, ink_model):
-    trusting = replace(settings, rate_limit=MOST, trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
+    trusting = settings.replace(rate_limit=MOST, trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
     client = make_app(trusting).test_client()
     for i in range(2):
         found = statuses(client, png, ink_model, [PROXY] * 4, X_Forwarded_For=f"203.0.113.{i}")
@@ -150,7 +150,7 @@ def test_behind_a_trusted_proxy_each_client_is_counted(make_app, settings, png, 
 
 
 def test_a_redis_that_is_away_stops_nobody_and_the_limit_holds(make_app, settings, png, ink_model):
-    away = replace(settings, rate_limit=MOST, rate_storage="redis://127.0.0.1:1/0")
+    away = settings.replace(rate_limit=MOST, rate_storage="redis://127.0.0.1:1/0")
     assert statuses(make_app(away).test_client(), png, ink_model, [CLIENT] * 4) == [200, 200, 200, 429]
 
 
@@ -164,7 +164,7 @@ def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tm
         end = time.monotonic() + 20
         while not path.exists() and time.monotonic() < end:
             time.sleep(0.02)
-        shared = replace(settings, rate_limit=MOST, rate_storage=f"redis+unix://{path}")
+        shared = settings.replace(rate_limit=MOST, rate_storage=f"redis+unix://{path}")
         clients = [make_app(shared).test_client() for _ in range(2)]
         assert [statuses(clients[i % 2], png, ink_model, [CLIENT])[0] for i in range(4)] == [200, 200, 200, 429]
     finally:
@@ -220,7 +220,7 @@ def test_a_scheme_that_is_none_is_ignored(proto):
 @pytest.fixture
 def narrow(make_app, settings):
     """One request at a time, and nobody waits."""
-    return make_app(replace(settings, concurrent=1, queue=0))
+    return make_app(settings.replace(concurrent=1, queue=0))
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def waiting():
 
 
 def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
-    app = make_app(replace(settings, concurrent=1, queue=1))
+    app = make_app(settings.replace(concurrent=1, queue=1))
     found = []
     other = threading.Thread(target=lambda: found.append(api(app.test_client(), png, ink_model).status_code))
     with turn(app):
@@ -300,7 +300,7 @@ def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
 
 
 def test_nobody_waits_for_ever(make_app, settings, png, ink_model):
-    app = make_app(replace(settings, concurrent=1, queue=5, request_seconds=0.05))
+    app = make_app(settings.replace(concurrent=1, queue=5, request_seconds=0.05))
     with turn(app):
         assert is_problem(api(app.test_client(), png, ink_model), 503, "busy")
     assert api(app.test_client(), png, ink_model).status_code == 200
@@ -341,7 +341,7 @@ def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
     costly = Costly()
     monkeypatch.setattr(reading, "time", costly)
     monkeypatch.setattr(reading.sandbox, "pool", lambda megabytes: costly)
-    client = make_app(replace(settings, max_batch=5, decode_seconds=4, request_seconds=seconds)).test_client()
+    client = make_app(settings.replace(max_batch=5, decode_seconds=4, request_seconds=seconds)).test_client()
     files = [(build.encode(build.scene(), kind), f"a.{kind}") for kind in ("gif", "gif", "gif", "webp", "png")]
     data = {"model": photo_model, "image": [(io.BytesIO(file), name) for file, name in files]}
     if as_page:
@@ -359,7 +359,7 @@ def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, phot
     costly = Costly()
     monkeypatch.setattr(reading, "time", costly)
     monkeypatch.setattr(reading.sandbox, "pool", lambda megabytes: costly)
-    app = make_app(replace(settings, decode_seconds=3, request_seconds=4))
+    app = make_app(settings.replace(decode_seconds=3, request_seconds=4))
 
     class Crowd:
         """So many seconds pass until it is one's turn."""

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import shutil
-from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -65,7 +64,7 @@ def restart(settings, root):
     """The app after a restart, its models opened."""
 
     def restart():
-        app = create_app(replace(settings, models=root))
+        app = create_app(settings.replace(models=root))
         app.extensions["inkling"].classifier.warm()
         return app
 

@@ -7,7 +7,6 @@ import re
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
@@ -42,7 +41,7 @@ class Unwritable(Fault):
 
     def begin(self):
         (self.folder / "link").symlink_to("/proc/inkling")
-        return replace(self.settings, pictures=self.folder / "link" / "pictures")
+        return self.settings.replace(pictures=self.folder / "link" / "pictures")
 
     def end(self):
         (self.folder / "link").unlink()
@@ -90,7 +89,7 @@ class ReadOnlyDatabase(Fault):
     def begin(self):
         stores.Store(self.settings).database_bytes()
         path = self.settings.pictures / "inkling.sqlite3"
-        return replace(self.settings, database_url=f"sqlite:///file:{path}?mode=ro&uri=true")
+        return self.settings.replace(database_url=f"sqlite:///file:{path}?mode=ro&uri=true")
 
     end = None  # it takes a restart
 

@@ -11,13 +11,13 @@ from babel.support import Translations
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
 from flask_babel import Babel, Domain, get_locale, gettext, pgettext
 
-from inkling.config import ROOT
+from inkling.config import PACKAGE
 from inkling.web.edge import errors
 
 blueprint = Blueprint("words", __name__)
 
 LANGUAGES = {"en": "English", "ru": "Русский"}  # the first where nothing is asked for
-CATALOGUES = ROOT / "inkling" / "translations"
+CATALOGUES = PACKAGE / "translations"
 UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of what was received
 COOKIE = "inkling-language"
 YEAR = 365 * 24 * 3600
