@@ -95,7 +95,7 @@ def _page(
 ) -> str:
     """The page of a batch; `thumbnails` are those of pictures that could not be kept."""
     card = inkling().classifier.catalog.models.get(batch.model)
-    problems = {
+    notices = {
         entry.reason: (
             gettext(problems.REASONS[entry.reason].title),
             problems.advice(entry.reason, inkling().settings, gettext),
@@ -108,7 +108,7 @@ def _page(
         batch=batch,
         entries=entries,
         sort=sort,
-        problems=problems,
+        problems=notices,
         thumbnails=thumbnails,
         card=card and card.card,
     )

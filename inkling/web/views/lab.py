@@ -51,35 +51,35 @@ class Source:
 def show():
     """The chain in the address, on a result's picture or on the sample."""
     names = request.args.getlist("step") if "step" in request.args else [FIRST]
-    steps, problems = operations.read(names, request.args)
-    return _page(_of_result(request.args.get("result")), steps, [_sentence(one) for one in problems])
+    steps, bad_steps = operations.read(names, request.args)
+    return _page(_of_result(request.args.get("result")), steps, [_sentence(one) for one in bad_steps])
 
 
 @blueprint.post("/lab")
 @admission.in_turn
 def change():
     """The same with another picture or another chain; also saves the result, or asks a model and keeps its answer."""
-    steps, problems = operations.read(request.form.getlist("step"), request.form)
-    sentences = [_sentence(one) for one in problems]
+    steps, bad_steps = operations.read(request.form.getlist("step"), request.form)
+    sentences = [_sentence(one) for one in bad_steps]
     do = request.form.get("do", "")
     try:
         with g.deadline.share() as settings:
             source = _source(settings)
     except Problem as error:
         return _page(_fallback(), steps, [*sentences, _why(error)], problems.REASONS[error.reason].status)
-    if do == "classify" and not problems:
+    if do == "classify" and not bad_steps:
         try:
             return _classify(source, steps)
         except Problem as error:
             return _page(source, steps, [_why(error)], problems.REASONS[error.reason].status)
-    if do == "save" and not problems:
+    if do == "save" and not bad_steps:
         return Response(
             operations.png(operations.apply(source.picture, steps)),
             mimetype="image/png",
             headers={"Content-Disposition": 'attachment; filename="result.png"', "Cache-Control": "no-store"},
         )
-    steps, problems = operations.edit(steps, do, request.form.get("add", ""))
-    sentences += [_sentence(one) for one in problems]
+    steps, bad_steps = operations.edit(steps, do, request.form.get("add", ""))
+    sentences += [_sentence(one) for one in bad_steps]
     if not source.copy and not sentences and not _live():
         return redirect(_address(source, steps), 303)
     return _page(source, steps, sentences)
