@@ -1,23 +1,16 @@
 """Several pictures sent together: a page of their own says which result each one got, or why none."""
 
-import re
 import secrets
-import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO
 
 import sqlalchemy as sa
-from PIL import Image
 from sqlalchemy.orm import Mapped, mapped_column
 
-from inkling.config import Settings
-from inkling.pictures import reading
 from inkling.problems import Problem
-from inkling.recognition.predictor import Classifier, Prediction, Prepared
-from inkling.storage.store import ID_BYTES, LARGEST, Base, Row, Store, StoreError, at_most, now
+from inkling.storage.store import ID_BYTES, Base, Row, Store, StoreError, now
 
 LONGEST = 255  # bytes of a file's name
 
@@ -58,61 +51,13 @@ class Batch:
         return [entry.result for entry in self.entries if entry.result]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture read, in the two small forms that are needed of it."""
-
-    kept: Image.Image
-    prepared: Prepared
-    decode: float  # milliseconds
-
-
-@dataclass(frozen=True)
-class Answered:
-    """One of the pictures sent, with what the model says of it, or why it says nothing."""
-
-    name: str  # of the file
-    answer: Prediction | Problem
-    kept: Image.Image | None = None
-    milliseconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def entry(self) -> Entry:
-        """It as long as it has no result."""
-        problem = self.answer if isinstance(self.answer, Problem) else None
-        return Entry(self.name, reason=problem and problem.reason, received=problem.received if problem else "")
-
-
 class Batches:
-    """Reads, answers and keeps several pictures at once."""
+    """The records of several pictures that were sent together."""
 
-    def __init__(self, store: Store, settings: Settings):
-        self._store, self._settings = store, settings
+    def __init__(self, store: Store):
+        self._store = store
 
-    def answer(
-        self, files: Sequence[tuple[str, BinaryIO]], model: str, classifier: Classifier, deadline: reading.Deadline
-    ) -> list[Answered]:
-        """Answers (name, open file) pairs in one run.
-
-        Files are read one after the other, so that no two large pictures are in memory at once.
-
-        Raises:
-            Problem: "too-many", "unknown-model" or "model-unavailable".
-        """
-        if len(files) > self._settings.max_batch:
-            raise Problem(
-                "too-many",
-                f"At most {self._settings.max_batch} pictures go together. Received: {len(files)}.",
-                f"{len(files)} pictures",
-            )
-        pictures = [_read(name, file, deadline, model, classifier) for name, file in files]
-        answers = classifier.answer([each.prepared if isinstance(each, Picture) else each for each in pictures], model)
-        return [
-            _answered(_plain(name), picture, answer)
-            for (name, _), picture, answer in zip(files, pictures, answers, strict=True)
-        ]
-
-    def keep(self, pictures: Sequence[Answered], model: str) -> Batch:
+    def keep(self, outcomes: Sequence, model: str) -> Batch:
         """Keeps all or, where that fails, none.
 
         Raises:
@@ -120,14 +65,12 @@ class Batches:
         """
         batch = Batch(secrets.token_urlsafe(ID_BYTES), now().replace(tzinfo=UTC), model, entries := [])
         try:
-            for each in pictures:
-                entries.append(
-                    each.entry
-                    if each.kept is None
-                    else replace(
-                        each.entry, result=self._store.add(each.kept, each.answer, "photo", each.milliseconds, batch.id)
-                    )
-                )
+            for outcome in outcomes:
+                if isinstance(outcome.answer, Problem):
+                    entries.append(Entry(outcome.name, None, outcome.answer.reason, outcome.answer.received))
+                else:
+                    id = self._store.add(outcome.picture, outcome.answer, outcome.kind, outcome.milliseconds, batch.id)
+                    entries.append(Entry(outcome.name, id))
             with self._store.session() as session:
                 session.add(
                     BatchRow(
@@ -173,28 +116,3 @@ class Batches:
         self._store.delete(*batch.results)
         with self._store.session() as session:
             session.execute(sa.delete(BatchRow).where(BatchRow.id == batch.id))
-
-
-def _read(
-    name: str, file: BinaryIO, deadline: reading.Deadline, model: str, classifier: Classifier
-) -> Picture | Problem:
-    start = time.perf_counter()
-    try:
-        with deadline.share() as settings:
-            image = reading.read_stream(file, name, settings, at_least=LARGEST)
-        decode = round((time.perf_counter() - start) * 1e3, 3)
-        return Picture(at_most(image, LARGEST), classifier.prepare(image, model), decode)
-    except Problem as error:
-        return error
-
-
-def _answered(name: str, picture: Picture | Problem, answer: Prediction | Problem) -> Answered:
-    if isinstance(answer, Problem):
-        return Answered(name, answer)
-    return Answered(name, answer, picture.kept, {"decode": picture.decode} | answer.milliseconds)
-
-
-def _plain(name: str) -> str:
-    """A file's name as it may be shown: without folders, and without what does not print."""
-    base = re.split(r"[/\\]", name)[-1].encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
-    return "".join(letter if letter.isprintable() else "?" for letter in base)

@@ -89,10 +89,9 @@ def make_app(settings, classifier, stopwatch):
     """Makes the app anew, as a restart does, on the models already open."""
 
     def make(settings=settings, classifier=classifier):
-        app = create_app(settings)
         # A copy, so that what a test puts into it does not meet the stopwatch, which measures another's.
-        own = copy.copy(classifier)
-        app.extensions["inkling"] = replace(app.extensions["inkling"], classifier=own, stopwatch=stopwatch)
+        app = create_app(settings, copy.copy(classifier))
+        app.extensions["inkling"] = replace(app.extensions["inkling"], stopwatch=stopwatch)
         return app
 
     return make

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flask import current_app, request
+from flask import current_app
 
 if TYPE_CHECKING:
     from inkling.web.app import Inkling
@@ -11,9 +11,3 @@ if TYPE_CHECKING:
 def inkling() -> "Inkling":
     """Settings, classifier and store of the app that serves this request."""
     return current_app.extensions["inkling"]
-
-
-def allow_batch() -> None:
-    """Lets this request hold as many pictures as a batch may have; the parser keeps large ones on disk."""
-    settings = inkling().settings
-    request.max_content_length = max(request.max_content_length, settings.max_batch * settings.max_bytes + 65536)

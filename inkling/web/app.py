@@ -11,11 +11,12 @@ from inkling.recognition.catalog import read_catalog
 from inkling.recognition.explain import Explainer
 from inkling.recognition.latency import Stopwatch
 from inkling.recognition.predictor import Classifier
+from inkling.service import Service
 from inkling.storage.retention import Housekeeper
 from inkling.storage.store import Store
 from inkling.web.edge import accesslog, bodies, compression, errors, headers, language, proxies, ratelimit
 from inkling.web.edge.admission import Gate
-from inkling.web.views import api, batches, explanations, health, history, lab, models, pages, play
+from inkling.web.views import api, batches, explanations, health, help, history, lab, models, play, recognize, results
 
 
 @dataclass(frozen=True)
@@ -23,20 +24,31 @@ class Inkling:
     """What every request may use: `current_app.extensions["inkling"]`."""
 
     settings: Settings
-    classifier: Classifier
-    store: Store
-    batches: Batches
+    service: Service
     housekeeper: Housekeeper
     gate: Gate
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     explainer: Explainer = field(default_factory=Explainer)
 
+    @property
+    def classifier(self) -> Classifier:
+        return self.service.predictor
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The web app. Reads the cards; models and database are opened when first used.
+    @property
+    def store(self) -> Store:
+        return self.service.storage
+
+    @property
+    def batches(self) -> Batches:
+        return self.service.batches
+
+
+def create_app(settings: Settings | None = None, classifier: Classifier | None = None) -> Flask:
+    """The web app. It reads the cards now, and opens models and database when they are first used.
 
     Args:
         settings: read from the environment by default.
+        classifier: made from the settings by default.
 
     Raises:
         BadSetting: an INKLING_ variable has a value that cannot be used.
@@ -51,9 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     store = Store(settings)
     app.extensions["inkling"] = Inkling(
         settings,
-        Classifier(read_catalog(settings.models), settings),
-        store,
-        Batches(store, settings),
+        Service(settings, classifier or Classifier(read_catalog(settings.models), settings), store),
         Housekeeper(store, settings),
         Gate(settings),
     )
@@ -65,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.init_app(app)
     language.init_app(app)
     history.init_app(app)
-    for room in (pages, explanations, play, batches, history, models, lab, api, health, language):
+    for room in (recognize, results, help, explanations, play, batches, history, models, lab, api, health, language):
         app.register_blueprint(room.blueprint)
     proxies.init_app(app, settings.trusted_proxies)  # last, for it goes before the rest
     app.cli.add_command(cli.classify)

@@ -274,7 +274,7 @@ def test_a_copy_that_is_none_is_told(client, field, text):
 
 
 def test_a_copy_that_is_larger_than_ours_is_made_small(client, encode, data_url, monkeypatch):
-    monkeypatch.setattr("inkling.web.views.lab.MOST_COPY", 10_000)
+    monkeypatch.setattr("inkling.lab.original.LARGEST_COPY", 10_000)
     large = data_url(encode(Image.effect_noise((150, 150), 90).convert("RGB")))
     (small,) = Form(post(client, step="flip", picture=large)).fields["picture"]
     assert len(small) < 20_000 < len(large)

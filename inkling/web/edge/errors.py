@@ -35,12 +35,12 @@ def rejected(error: Problem, retry_after: int = RETRY_AFTER):
         return respond(problem(error), retry_after)
     if error.reason in COME_BACK:  # without reading what was sent
         back = request.full_path.rstrip("?") if request.method == "GET" else language.back()
-        page = current_app.view_functions["pages.help"](error.reason, back)
+        page = current_app.view_functions["help.page"](error.reason, back)
         return page, REASONS[error.reason].status, {"Retry-After": str(retry_after)}
     field = "draw" if "drawing" in request.form else "photo"
     model = request.form.get("model", "")
     choice = {field: model} if 0 < len(model) <= 64 else {}
-    return redirect(url_for("pages.help", reason=error.reason, got=error.received or None, **choice), 303)
+    return redirect(url_for("help.page", reason=error.reason, got=error.received or None, **choice), 303)
 
 
 def too_large(_error: RequestEntityTooLarge):
@@ -55,7 +55,7 @@ def too_large(_error: RequestEntityTooLarge):
     if for_programs():
         return respond(problem(error))
     # The form cannot be read: it is what was too large.
-    return redirect(url_for("pages.help", reason=error.reason, got=error.received or None), 303)
+    return redirect(url_for("help.page", reason=error.reason, got=error.received or None), 303)
 
 
 def unreachable(error: StoreError):
@@ -96,7 +96,7 @@ def failed(error: HTTPException):
 def problem(error: Problem) -> dict:
     """RFC 9457 problem details of a rejection, with our stable `reason`."""
     about = REASONS[error.reason]
-    return _problem(error.reason, about.title, about.status, str(error), url_for("pages.help", reason=error.reason))
+    return _problem(error.reason, about.title, about.status, str(error), url_for("help.page", reason=error.reason))
 
 
 def respond(details: dict, retry_after: int = RETRY_AFTER) -> Response:

@@ -10,7 +10,7 @@ DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 WISHES = ("HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_RANGE")
 LONGEST = 1000  # letters of a wish: no browser's is as long as one that takes a second to read
 # What search engines may list; every other page is for the one who has its address.
-INDEXED = {"pages.index", "pages.help", "models.overview", "models.compare"}
+INDEXED = {"recognize.index", "help.page", "models.overview", "models.compare"}
 HEADERS = {
     # Previews of a chosen photo are blob: addresses; all else is ours.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "

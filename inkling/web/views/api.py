@@ -1,29 +1,28 @@
-"""The JSON API. It keeps nothing."""
+"""The JSON API. It saves nothing."""
 
 import json
 import re
-import time
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, g, render_template, request
 
-from inkling.pictures import reading
 from inkling.problems import Problem
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
-from inkling.web import allow_batch, inkling, openapi
-from inkling.web.edge import admission, errors, metrics
+from inkling.service import Base64, Outcome, Source
+from inkling.web import inkling, openapi, outcomes, uploads
+from inkling.web.edge import admission, errors
 from inkling.web.edge.bodies import LARGE
 
 SHAPE = 'The JSON must be {"image": "<data URL or base64>"}.'
-VALUES = 100  # of a JSON body, which holds one picture: how deep it may be, too
-WIDE = re.compile(rb"\\u(?!00)")  # an escape for a letter beyond Latin
+MOST_VALUES = 100  # in a JSON body, which holds one picture; this also bounds how deeply they nest
+WIDE_ESCAPE = re.compile(rb"\\u(?!00)")  # a JSON escape for a character beyond Latin-1
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 
 @blueprint.get("/models")
 def models():
-    """Cards in short."""
+    """The models that can be asked."""
     classifier = inkling().classifier
     groups = classifier.catalog.by_task(without=classifier.broken)
     return {"models": [_short(card) for _, cards in groups for card in cards]}
@@ -31,121 +30,95 @@ def models():
 
 @blueprint.post("/predict")
 def predict():
-    """One picture answers one object, several answer `{"results": [...]}`."""
-    classifier = inkling().classifier
-    if not request.is_json:  # which holds one picture
-        allow_batch()
-    card = classifier.card(request.args.get("model", ""))
+    """The answer for one picture, or `{"results": [...]}` for several."""
+    if not request.is_json:  # JSON holds one picture
+        uploads.allow_batch()
+    card = inkling().classifier.card(request.args.get("model", ""))
     top = _top(card)
-    readers = _readers()
-    with admission.turn() as deadline:
-        pictures, decoded = zip(*(_read(reader, deadline, card) for reader in readers), strict=True)
-        results = list(zip(classifier.answer(pictures, card.name), decoded, strict=True))
-    if len(results) > 1:
-        return {
-            "results": [
-                _failure(answer) if isinstance(answer, Problem) else _result(answer, decode, top)
-                for answer, decode in results
-            ]
-        }
-    ((answer, decode),) = results
-    if isinstance(answer, Problem):
-        raise answer
-    return _result(answer, decode, top)
+    sources = _sources()
+    with admission.turn() as budget:
+        found = inkling().service.look(sources, card.name, budget)
+    if len(found) == 1:
+        (outcome,) = found
+        answer = _result(outcome.prediction, outcome.milliseconds, top)
+    else:
+        answer = {"results": [_entry(outcome, top) for outcome in found]}
+    outcomes.count(found)
+    return answer
 
 
 @blueprint.post("/explain")
 def explain():
-    """By how much each part of one picture carries its answer."""
+    """How much each part of one picture supports its answer."""
     card = inkling().classifier.card(request.args.get("model", ""))
-    readers = _readers()
-    if len(readers) > 1:
+    sources = _sources()
+    if len(sources) > 1:
         raise Problem(
-            "too-many", f"One picture is explained at a time. Received: {len(readers)}.", f"{len(readers)} pictures"
+            "too-many", f"One picture is explained at a time. Received: {len(sources)}.", f"{len(sources)} pictures"
         )
-    # For opening it alone: answers do not wait for explanations, which have places of their own.
-    with admission.turn() as deadline, deadline.share() as settings:
-        start = time.perf_counter()
-        image = readers[0](settings, inputs.enough(card.input))
-        decode = round((time.perf_counter() - start) * 1e3, 3)
-    why = inkling().explainer.explain(inkling().classifier, image, card.name, None, deadline.left)
+    # The turn covers reading only: explanations are admitted separately, and answers do not wait for them.
+    with admission.turn() as budget:
+        image, decode = inkling().service.read(sources[0], budget, inputs.enough(card.input))
+    explanation = inkling().explainer.explain(inkling().classifier, image, card.name, None, budget.left)
     return {
-        "model": why.model,
+        "model": explanation.model,
         "task": card.task,
-        "label": why.label,
-        "confidence": round(why.confidence, 6),
-        "where": why.where,
-        "drops": why.drops,
-        "field": why.field,
-        "milliseconds": {"decode": decode, "explain": why.milliseconds},
+        "label": explanation.label,
+        "confidence": round(explanation.confidence, 6),
+        "where": explanation.where,
+        "drops": explanation.drops,
+        "field": explanation.field,
+        "milliseconds": {"decode": decode, "explain": explanation.milliseconds},
     }
 
 
 @blueprint.get("/openapi.json")
 def document():
-    """OpenAPI 3.1, made from the code."""
+    """The OpenAPI 3.1 document."""
     return openapi.document(inkling().settings)
 
 
 @blueprint.get("/docs")
 def docs():
-    """A page that shows the above."""
+    """The documentation page made from the OpenAPI document."""
     return render_template("docs.html", openapi=openapi.document(inkling().settings), base_url=request.host_url)
 
 
-def _readers() -> list:
-    """A function per picture sent that reads it: (settings, at_least) -> image."""
+def _sources() -> list[Source]:
+    """The pictures in the request: one as JSON, or one or more as form files."""
     if request.is_json:
-        return [_json_reader()]
-    files, most = request.files.getlist("image"), inkling().settings.max_batch
-    if not files:
+        return [_json_source()]
+    sources = uploads.uploads()
+    if not sources:
         raise Problem(
             "missing",
             'Send a picture as the form field `image`, or as JSON {"image": …}. '
             f"Received: {request.content_type or 'no body'}.",
         )
-    if len(files) > most:
-        raise Problem(
-            "too-many", f"At most {most} pictures go in one request. Received: {len(files)}.", f"{len(files)} pictures"
-        )
-    return [
-        lambda settings, at_least, file=file: reading.read_stream(file.stream, file.filename, settings, at_least)
-        for file in files
-    ]
+    return sources
 
 
-def _json_reader():
+def _json_source() -> Base64:
     body = _json_body()
     if not isinstance(body, dict) or not isinstance(body.get("image"), str):
         got = ", ".join(map(repr, body))[:40] or "{}" if isinstance(body, dict) else type(body).__name__
         raise Problem("missing", f"{SHAPE} Received: {got}.")
-    return lambda settings, at_least: reading.read_base64(body["image"], settings, at_least)
+    return Base64(body["image"])
 
 
 def _json_body():
-    """What the JSON sent says; 400 for what is none, and for what would take many times the memory as objects."""
-    text = request.get_data(cache=False)  # or it would be held as long as the picture
+    """The parsed JSON body; 400 where it is not JSON, or where parsing it would take many times its size in memory."""
+    text = request.get_data(cache=False)  # a cached body would stay in memory as long as the request
     values = sum(map(text.count, b"[{,"))
-    if values > VALUES:
+    if values > MOST_VALUES:
         abort(400, f"{SHAPE} Received: {values} values or more.")
-    if len(text) > LARGE and (not text.isascii() or WIDE.search(text)):  # it makes all others take four bytes each
+    # One character beyond Latin-1 makes Python store all others in four bytes each.
+    if len(text) > LARGE and (not text.isascii() or WIDE_ESCAPE.search(text)):
         abort(400, f"{SHAPE} Received: letters that base64 has not.")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         abort(400, f"{SHAPE} Received: something else.")
-
-
-def _read(reader, deadline: reading.Deadline, card: ModelCard) -> tuple:
-    """(picture as the model sees it, or why not; milliseconds to decode it): a large one is not held any longer."""
-    start, decode = time.perf_counter(), 0.0
-    try:
-        with deadline.share() as settings:
-            image = reader(settings, inputs.enough(card.input))
-        decode = round((time.perf_counter() - start) * 1e3, 3)
-        return inkling().classifier.prepare(image, card.name), decode
-    except Problem as error:
-        return error, decode
 
 
 def _top(card: ModelCard) -> int:
@@ -155,14 +128,15 @@ def _top(card: ModelCard) -> int:
     return min(int(text), len(card.labels))
 
 
-def _failure(error: Problem) -> dict:
-    errors.count(error)
-    return {"error": errors.problem(error)}
+def _entry(outcome: Outcome, top: int) -> dict:
+    """One picture's place in the answer for several."""
+    if isinstance(outcome.answer, Problem):
+        g.reason = outcome.answer.reason  # for the access log
+        return {"error": errors.problem(outcome.answer)}
+    return _result(outcome.answer, outcome.milliseconds, top)
 
 
-def _result(answer: Prediction, decode: float, top: int) -> dict:
-    milliseconds = {"decode": decode} | answer.milliseconds
-    metrics.answered(answer, milliseconds)
+def _result(answer: Prediction, milliseconds: dict[str, float], top: int) -> dict:
     ranked = [{"label": label, "probability": round(probability, 6)} for label, probability in answer.ranked(top)]
     return {
         "model": answer.model,

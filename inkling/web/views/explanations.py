@@ -10,8 +10,9 @@ from inkling import problems
 from inkling.recognition import explain, inputs, stages
 from inkling.recognition.card import ModelCard
 from inkling.storage.store import Result, StoreError
-from inkling.web import inkling, kept
+from inkling.web import inkling
 from inkling.web.edge import admission
+from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
 
 blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
 
@@ -19,7 +20,7 @@ blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
 @blueprint.get("/why")
 def page(id: str):
     """Where the model looked, in words and as an overlay on the picture."""
-    found = kept.result(id)
+    found = result_or_404(id)
     try:
         why = explain.read(_heatmap(found))
     except FileNotFoundError:  # deleted meanwhile
@@ -30,19 +31,19 @@ def page(id: str):
 @blueprint.get("/heatmap.png")
 def heatmap(id: str):
     """What the answer hangs on, as an overlay for the picture; computed at the first request, then kept."""
-    return kept.file(_heatmap(kept.result(id)), "image/png")
+    return file_or_404(_heatmap(result_or_404(id)), "image/png")
 
 
 @blueprint.get("/steps/<step>.png")
 @admission.in_turn
 def step(id: str, step: str):
     """One step from the picture to what the model saw, made anew."""
-    found = kept.result(id)
+    found = result_or_404(id)
     card = _card(found)
     if step not in stages.steps(card):
         abort(404)
     try:
-        return _png(stages.step(kept.picture(found), card, step))
+        return _png(stages.step(picture_or_404(found), card, step))
     except inputs.BlankDrawing:
         abort(404)
 
@@ -50,10 +51,10 @@ def step(id: str, step: str):
 @blueprint.get("/layers")
 def layers_page(id: str):
     """What the first layers of the network find, with a word on it."""
-    found = kept.result(id)
+    found = result_or_404(id)
     if not stages.has_layers(_card(found)):
         abort(404)
-    kept.picture(found)
+    picture_or_404(found)
     return render_template("layers.html", result=found, by_keras=inkling().settings.runtime == "keras")
 
 
@@ -61,9 +62,9 @@ def layers_page(id: str):
 @admission.in_turn
 def layers(id: str):
     """The same as a picture, computed now."""
-    found = kept.result(id)
+    found = result_or_404(id)
     try:
-        return _png(stages.layers(inkling().classifier, kept.picture(found), _card(found).name) or abort(404))
+        return _png(stages.layers(inkling().classifier, picture_or_404(found), _card(found).name) or abort(404))
     except problems.Problem as error:
         _abort(error)
 
@@ -81,7 +82,7 @@ def _heatmap(found: Result) -> Path | BytesIO:
     if not inkling().store.has_heatmap(found.id):
         # For opening it alone: answers do not wait for explanations, which have places of their own.
         with admission.turn() as deadline:
-            picture = kept.picture(found)
+            picture = picture_or_404(found)
         try:
             why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label, deadline.left)
         except problems.Problem as error:
@@ -101,4 +102,4 @@ def _abort(error: problems.Problem):
 
 
 def _png(data: bytes) -> Response:
-    return kept.private(Response(data, mimetype="image/png"))
+    return private(Response(data, mimetype="image/png"))

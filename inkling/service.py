@@ -1,0 +1,305 @@
+"""The one path through the house: sources in, outcomes out, and outcomes saved.
+
+Pages, the JSON API, batches, the lab and the command line parse what they were given into sources, call `Service`,
+and render the outcomes. One picture is a batch of one.
+"""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar
+
+from PIL import Image
+
+from inkling import config
+from inkling.batches import Batches
+from inkling.config import Settings
+from inkling.pictures import reading
+from inkling.pictures.reading import Deadline
+from inkling.problems import Problem
+from inkling.recognition import inputs
+from inkling.recognition.predictor import Classifier, Prediction, Prepared
+from inkling.storage.store import LARGEST, Store, StoreError, at_most
+
+BATCH = 16  # pictures of a stream that the predictor answers in one call; larger calls are no faster
+READ_AHEAD = 2 * BATCH  # pictures of a stream that may wait for the predictor
+LONGEST_NAME = 255  # bytes of a file's name that an outcome repeats
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+# ---- Sources ----
+
+
+class Source(Protocol):
+    """Where one picture comes from."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, for people to read; empty where there is no file."""
+
+    @property
+    def kind(self) -> str:
+        """Either "photo" (saved as JPEG) or "drawing" (saved as PNG)."""
+
+    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+        """The picture, upright, in RGB and without metadata.
+
+        Args:
+            at_least: pixels that the longer side must keep where a large picture is decoded smaller.
+
+        Raises:
+            Problem: the picture is not accepted, or the budget is used up.
+        """
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a browser or a program sent; `stream` is None where a form came without one."""
+
+    stream: BinaryIO | None
+    filename: str | None
+    kind: str = "photo"
+
+    @property
+    def name(self) -> str:
+        """The file's name without folders and without characters that do not print."""
+        base = re.split(r"[/\\]", self.filename or "")[-1]
+        base = base.encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore")
+        return "".join(letter if letter.isprintable() else "?" for letter in base)
+
+    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+        with budget.share() as limits:
+            return reading.read_stream(self.stream, self.filename, limits, at_least)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A drawing as the page's canvas sends it: a data URL of a PNG, JPEG or WebP picture."""
+
+    url: str
+    kind: str = "drawing"
+    name: str = ""
+
+    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+        with budget.share() as limits:
+            return reading.read_data_url(self.url, limits, at_least)
+
+
+@dataclass(frozen=True)
+class Base64:
+    """A picture in a JSON body: bare base64, or a data URL of any accepted format."""
+
+    text: str
+    kind: str = "photo"
+    name: str = ""
+
+    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+        with budget.share() as limits:
+            return reading.read_base64(self.text, limits, at_least)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on disk."""
+
+    path: Path
+    kind: str = "photo"
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+        try:
+            with self.path.open("rb") as stream, budget.share() as limits:
+                return reading.read_stream(stream, self.path.name, limits, at_least)
+        except OSError as error:
+            raise Problem("missing", f"The file cannot be read: {error.strerror}.", self.path.name) from error
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture that is already decoded, such as the lab's or one that was saved."""
+
+    image: Image.Image
+    kind: str = "photo"
+    name: str = ""
+
+    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+        return self.image
+
+
+# ---- Outcomes ----
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one source."""
+
+    name: str
+    kind: str
+    answer: Prediction | Problem
+    picture: Image.Image | None = None  # as it would be saved; None where nobody asked for it or nothing was read
+    milliseconds: dict[str, float] = field(default_factory=dict)  # stage -> time
+
+    @property
+    def prediction(self) -> Prediction:
+        """The model's answer.
+
+        Raises:
+            Problem: there is none.
+        """
+        if isinstance(self.answer, Problem):
+            raise self.answer
+        return self.answer
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A source after reading, in the small forms that the later stages need."""
+
+    name: str
+    kind: str
+    prepared: Prepared | Problem
+    picture: Image.Image | None
+    decode: float  # milliseconds
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Where saved outcomes are found.
+
+    Attributes:
+        results: the ids of the results, in the outcomes' order; outcomes without a prediction are left out.
+        batch: the id of the page of all, where there were several outcomes.
+    """
+
+    results: tuple[str, ...]
+    batch: str | None = None
+
+
+# ---- The service ----
+
+
+class Service:
+    """Reads pictures, asks a model about them, and saves the outcomes."""
+
+    def __init__(self, settings: Settings, predictor: Classifier, storage: Store):
+        self.settings = settings
+        self.predictor = predictor
+        self.storage = storage
+        self.batches = Batches(storage)
+
+    def look(self, sources: Sequence[Source], model: str, budget: Deadline, for_saving: bool = False) -> list[Outcome]:
+        """Asks a model about pictures, all in one call.
+
+        Sources are read one after the other, and each picture is made small before the next is read, so that memory
+        never holds two large pictures.
+
+        Args:
+            budget: the time that all sources together have.
+            for_saving: whether outcomes hold their pictures for `keep`. Without it a picture is read only as large as
+                the model needs, and is not held.
+
+        Returns:
+            an outcome for each source, in the same order.
+
+        Raises:
+            Problem: "unknown-model" or "model-unavailable".
+        """
+        at_least = self._at_least(model, for_saving)
+        pictures = [self._prepare(source, model, budget, at_least, for_saving) for source in sources]
+        return self._answer(pictures, model)
+
+    def look_ahead(self, sources: Iterable[Source], model: str) -> Iterator[Outcome]:
+        """`look` for any number of files: threads read the next ones while the predictor answers the last.
+
+        Each source has a budget of its own. At most `READ_AHEAD` pictures wait for the predictor.
+
+        Raises:
+            Problem: "unknown-model" or "model-unavailable".
+        """
+        at_least = self._at_least(model)
+
+        def prepare(source: Source) -> _Read:
+            return self._prepare(source, model, Deadline(self.settings), at_least)
+
+        pictures = _map_ahead(prepare, sources, config.cores())
+        while batch := list(islice(pictures, BATCH)):
+            yield from self._answer(batch, model)
+
+    def read(self, source: Source, budget: Deadline, at_least: int) -> tuple[Image.Image, float]:
+        """A source's picture, and the milliseconds that reading took.
+
+        Raises:
+            Problem: the picture is not accepted, or the budget is used up.
+        """
+        start = time.perf_counter()
+        image = source.read(self.settings, budget, at_least)
+        return image, _milliseconds_since(start)
+
+    def keep(self, outcomes: Sequence[Outcome], model: str) -> Saved | None:
+        """Saves outcomes that `look` made `for_saving`: all of them or none.
+
+        Several outcomes are saved as a batch, which also lists those without a prediction.
+
+        Returns:
+            where the outcomes are found, or None where storage cannot save at the moment or nothing was answered.
+        """
+        if not any(outcome.picture for outcome in outcomes):
+            return None
+        try:
+            if len(outcomes) == 1:
+                (outcome,) = outcomes
+                id = self.storage.add(outcome.picture, outcome.prediction, outcome.kind, outcome.milliseconds)
+                return Saved((id,))
+            batch = self.batches.keep(outcomes, model)
+            return Saved(tuple(batch.results), batch.id)
+        except StoreError:
+            return None
+
+    def _at_least(self, model: str, for_saving: bool = False) -> int:
+        """Pixels that a picture's longer side must keep when it is read."""
+        enough = inputs.enough(self.predictor.card(model).input)
+        return max(LARGEST, enough) if for_saving else enough
+
+    def _prepare(self, source: Source, model: str, budget: Deadline, at_least: int, for_saving: bool = False) -> _Read:
+        decode = 0.0
+        try:
+            image, decode = self.read(source, budget, at_least)
+            prepared = self.predictor.prepare(image, model)
+        except Problem as problem:
+            return _Read(source.name, source.kind, problem, None, decode)
+        return _Read(source.name, source.kind, prepared, at_most(image, LARGEST) if for_saving else None, decode)
+
+    def _answer(self, pictures: Sequence[_Read], model: str) -> list[Outcome]:
+        answers = self.predictor.answer([picture.prepared for picture in pictures], model)
+        return [_outcome(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
+
+
+def _outcome(picture: _Read, answer: Prediction | Problem) -> Outcome:
+    stages = {} if isinstance(answer, Problem) else answer.milliseconds
+    return Outcome(picture.name, picture.kind, answer, picture.picture, {"decode": picture.decode} | stages)
+
+
+def _milliseconds_since(start: float) -> float:
+    return round((time.perf_counter() - start) * 1e3, 3)
+
+
+def _map_ahead(function: Callable[[Item], Value], items: Iterable[Item], threads: int) -> Iterator[Value]:
+    """`map` in threads, whose results wait until they are taken, `READ_AHEAD` at most."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

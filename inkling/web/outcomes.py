@@ -1,0 +1,39 @@
+"""What a page does with outcomes: count them, save them, and answer."""
+
+from collections.abc import Sequence
+
+from flask import Response, redirect, url_for
+
+from inkling.problems import Problem
+from inkling.service import Outcome
+from inkling.web import inkling, render
+from inkling.web.edge import metrics
+from inkling.web.views import history
+
+
+def count(outcomes: Sequence[Outcome]) -> None:
+    """Counts answers, stages and rejections for the metrics."""
+    for outcome in outcomes:
+        if isinstance(outcome.answer, Problem):
+            metrics.of(metrics.REJECTIONS, outcome.answer.reason).inc()
+        else:
+            metrics.answered(outcome.answer, outcome.milliseconds)
+
+
+def respond(outcomes: Sequence[Outcome], model: str) -> Response | str:
+    """Saves outcomes and redirects to their page; renders that page here where they cannot be saved.
+
+    Raises:
+        Problem: the only picture was not accepted.
+    """
+    if len(outcomes) == 1:
+        outcomes[0].prediction  # noqa: B018  a problem is raised, and counted where it is handled
+    count(outcomes)
+    saved = inkling().service.keep(outcomes, model)
+    metrics.saving(inkling().store)
+    if saved is None:
+        return render.unsaved_page(outcomes, model)
+    history.remember(*saved.results)
+    if saved.batch:
+        return redirect(url_for("many.batch", id=saved.batch), 303)
+    return redirect(url_for("results.show", id=saved.results[0]), 303)

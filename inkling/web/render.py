@@ -1,0 +1,138 @@
+"""Pages that more than one view renders: a result and a batch, saved or not."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+from flask import render_template, url_for
+from flask_babel import gettext
+
+from inkling import problems
+from inkling.batches import Batch, Entry
+from inkling.recognition import stages
+from inkling.recognition.card import ModelCard
+from inkling.service import Outcome
+from inkling.storage.store import THUMBNAIL, Result, data_url, unkept
+from inkling.web import inkling
+from inkling.web.edge import language
+from inkling.web.views import history
+
+TOP = 5  # answers shown before the fold
+FEW_LABELS = 12  # labels that a visitor takes in at a glance, in any order
+LIKELIEST = 6  # of more labels, those listed before the alphabetical rest
+
+
+def unsaved_page(outcomes: Sequence[Outcome], model: str) -> str:
+    """The page of outcomes that could not be saved; their pictures are part of the page."""
+    results = [_unsaved(outcome) for outcome in outcomes]
+    if len(outcomes) == 1:
+        return result_page(results[0], data_url(outcomes[0].picture, outcomes[0].kind))
+    entries = [_unsaved_entry(outcome) for outcome in outcomes]
+    return batch_page(
+        Batch("", datetime.now(UTC), model, entries),
+        list(zip(entries, results, strict=True)),
+        thumbnails=[outcome.picture and data_url(outcome.picture, outcome.kind, THUMBNAIL) for outcome in outcomes],
+    )
+
+
+def result_page(result: Result, picture_url: str) -> str:
+    """The page of one result.
+
+    Args:
+        picture_url: where its picture is: its address, or a data URL.
+    """
+    ranked = result.predictions
+    shown = SimpleNamespace(
+        id=result.id,
+        label=result.label,
+        confidence=result.confidence,
+        sure=result.sure,
+        kind=result.kind,
+        wording=result.wording,
+        strange=result.strange,
+        predictions=ranked[:TOP],
+        rest=ranked[TOP:],
+        created=result.created,
+        milliseconds=result.milliseconds,
+        model=result.model,
+        correction=result.correction,
+        expires=inkling().store.expires(result),
+        picture_url=picture_url,
+        batch=visible_batch(result),
+    )
+    model = inkling().classifier.catalog.models.get(result.model)
+    card = model and model.card
+    field = "photo" if result.kind == "photo" else "draw"
+    return render_template(
+        "result.html",
+        result=shown,
+        card=card,
+        off=result.model in inkling().classifier.broken,
+        others=[other.title for other in other_models(result)],
+        saw=card and SimpleNamespace(steps=stages.steps(card), layers=stages.has_layers(card)),
+        offered=_offered([label for label, _ in ranked[1:]]),
+        again_url=url_for("recognize.index", **{field: result.model}),
+    )
+
+
+def batch_page(
+    batch: Batch,
+    entries: Sequence[tuple[Entry, Result | None]],
+    sort: str = "sent",
+    thumbnails: Sequence[str | None] | None = None,
+) -> str:
+    """The page of several pictures that were sent together.
+
+    Args:
+        entries: each picture with its result, if it has one.
+        thumbnails: data URLs of pictures that were not saved.
+    """
+    model = inkling().classifier.catalog.models.get(batch.model)
+    reasons = {
+        entry.reason: (
+            gettext(problems.REASONS[entry.reason].title),
+            problems.advice(entry.reason, inkling().settings, gettext),
+        )
+        for entry, _ in entries
+        if entry.reason
+    }
+    return render_template(
+        "batch.html",
+        batch=batch,
+        entries=entries,
+        sort=sort,
+        problems=reasons,
+        thumbnails=thumbnails,
+        card=model and model.card,
+    )
+
+
+def visible_batch(result: Result) -> str | None:
+    """The id of a result's batch, for the browser that sent it: a link to one result does not disclose the others."""
+    return result.batch if result.id in history.remembered() else None
+
+
+def other_models(result: Result) -> list[ModelCard]:
+    """The other models of a result's task, most accurate first."""
+    classifier = inkling().classifier
+    groups = classifier.catalog.by_task(without=classifier.broken)
+    return [card for _, cards in groups for card in cards if card.task == result.task and card.name != result.model]
+
+
+def _offered(labels: list[str]) -> list[str]:
+    """Labels to choose the right one from: the likeliest first, and of many labels the rest by the alphabet."""
+    first = LIKELIEST if len(labels) > FEW_LABELS else len(labels)
+    return labels[:first] + sorted(labels[first:], key=lambda name: language.label(name).casefold())
+
+
+def _unsaved(outcome: Outcome) -> Result | None:
+    """An outcome as a result without an id."""
+    if isinstance(outcome.answer, problems.Problem):
+        return None
+    return unkept(outcome.answer, outcome.kind, outcome.milliseconds)
+
+
+def _unsaved_entry(outcome: Outcome) -> Entry:
+    if isinstance(outcome.answer, problems.Problem):
+        return Entry(outcome.name, None, outcome.answer.reason, outcome.answer.received)
+    return Entry(outcome.name)

@@ -1,0 +1,45 @@
+"""The help page, which also says why a picture was refused."""
+
+import re
+from types import SimpleNamespace
+
+from flask import Blueprint, render_template, request, url_for
+from flask_babel import gettext
+
+from inkling import problems
+from inkling.web import inkling, uploads
+from inkling.web.edge import language
+
+blueprint = Blueprint("help", __name__)
+
+NOTHING_SAVED = ("recognize.predict", "lab.change", "help.page")  # requests whose refused picture is not saved
+REPEATABLE = re.compile(r"[\w .,/×%-]{1,40}")  # text from the address that the page repeats
+
+
+@blueprint.get("/help")
+def page(reason: str | None = None, back: str | None = None):
+    """What Inkling accepts, and why the last picture was refused.
+
+    Args:
+        reason: the code of the refusal; by default the address says it.
+        back: where "Try again" leads; by default to the front page.
+    """
+    settings, reason = inkling().settings, reason or request.args.get("reason")
+    reasons = [
+        SimpleNamespace(code=code, title=gettext(about.title), detail=problems.advice(code, settings, gettext))
+        for code, about in problems.REASONS.items()
+    ]
+    problem = next((about for about in reasons if about.code == reason), None)
+    got = request.args.get("got", "")
+    if problem and REPEATABLE.fullmatch(got):
+        received = gettext("Received: %(got)s.", got=language.received(got))
+        problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
+    back = back or url_for("recognize.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
+    return render_template(
+        "help.html",
+        problem=problem,
+        reasons=reasons,
+        limits=uploads.limits(),
+        back_url=back,
+        refused=request.endpoint in NOTHING_SAVED,
+    )

@@ -1,0 +1,46 @@
+"""The front page, and the form that it sends."""
+
+from flask import Blueprint, Response, render_template, request
+
+from inkling.service import Canvas, Upload
+from inkling.web import inkling, outcomes, uploads
+from inkling.web.edge import admission
+
+blueprint = Blueprint("recognize", __name__)
+
+
+@blueprint.get("/")
+def index():
+    """The photo form and the drawing canvas; the address may name a model for each."""
+    classifier = inkling().classifier
+    photo_groups = classifier.catalog.by_task(without=classifier.broken)
+    ink_groups = classifier.catalog.by_task("ink", without=classifier.broken)
+    return render_template(
+        "index.html",
+        photo_groups=photo_groups,
+        ink_groups=ink_groups,
+        limits=uploads.limits(),
+        chosen_photo=_chosen("photo", photo_groups),
+        chosen_draw=_chosen("draw", ink_groups),
+    )
+
+
+@blueprint.post("/predict")
+def predict() -> Response | str:
+    """Recognizes the photos or the drawing of a form, and answers 303 to their page."""
+    uploads.allow_batch()
+    model = request.form.get("model", "")
+    inkling().classifier.card(model)  # an unknown model is refused before any picture is read
+    if "drawing" in request.form:
+        sources = [Canvas(request.form["drawing"])]
+    else:
+        sources = uploads.uploads() or [Upload(None, None)]
+    with admission.turn() as budget:
+        return outcomes.respond(inkling().service.look(sources, model, budget, for_saving=True), model)
+
+
+def _chosen(field: str, groups: list) -> str | None:
+    """The model that the address asks for, else the first of the list."""
+    names = [card.name for _, cards in groups for card in cards]
+    asked = request.args.get(field)
+    return asked if asked in names else next(iter(names), None)

@@ -1,0 +1,100 @@
+"""One result: its page, its pictures, its correction and its deletion."""
+
+from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
+from flask_babel import gettext
+
+from inkling.problems import Problem
+from inkling.recognition.predictor import Prediction
+from inkling.service import Decoded
+from inkling.storage.store import NONE_OF_THESE
+from inkling.web import inkling, render
+from inkling.web.edge import admission
+from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
+from inkling.web.views import history
+
+blueprint = Blueprint("results", __name__, url_prefix="/results/<id>")
+
+TOP_OTHERS = 3  # answers shown of each other model
+
+
+@blueprint.get("")
+def show(id: str):
+    """The answer."""
+    return render.result_page(result_or_404(id), url_for("results.picture", id=id))
+
+
+@blueprint.get("/others")
+@admission.in_turn
+def others(id: str):
+    """What the other models of the task say about the same picture; computed now, and not saved."""
+    result = result_or_404(id)
+    picture = Decoded(picture_or_404(result), result.kind)
+    answers = [(card, _answer(picture, card.name)) for card in render.other_models(result)]
+    answers = [(card, answer) for card, answer in answers if answer != "model-unavailable"]
+    same = sum(getattr(answer, "label", None) == result.label for _, answer in answers)
+    return render_template("others.html", result=result, answers=answers, same=same, top=TOP_OTHERS)
+
+
+@blueprint.get("/picture")
+def picture(id: str):
+    """The picture as it was saved."""
+    return file_or_404(inkling().store.picture(result_or_404(id)))
+
+
+@blueprint.get("/thumbnail")
+def thumbnail(id: str):
+    """The picture at no more than 256 pixels a side, for lists."""
+    result = result_or_404(id)
+    response = private(Response(mimetype="image/jpeg" if result.kind == "photo" else "image/png"))
+    response.set_etag(result.id)  # a result's picture never changes
+    if not request.if_none_match.contains(result.id):
+        response.data = inkling().store.thumbnail(result) or abort(404, "This picture is not here, or no longer.")
+    return response.make_conditional(request)
+
+
+@blueprint.get("/seen.png")
+def seen(id: str):
+    """The model's input."""
+    return file_or_404(inkling().store.seen(result_or_404(id).id))
+
+
+@blueprint.post("/correction")
+def correct(id: str):
+    """Saves the label that the visitor says is right: one of the answer's labels, or an empty one for none of them."""
+    result = result_or_404(id)
+    label = request.form.get("label")
+    if label not in (NONE_OF_THESE, *dict(result.predictions)):
+        abort(400, gettext("Choose one of the labels of this answer."))
+    inkling().store.correct(id, label)
+    return redirect(url_for("results.show", id=id, _anchor="right"), 303)
+
+
+@blueprint.post("/correction/undo")
+def undo_correction(id: str):
+    """Deletes the correction."""
+    inkling().store.correct(result_or_404(id).id, None)
+    return redirect(url_for("results.show", id=id, _anchor="right"), 303)
+
+
+@blueprint.post("/delete")
+def delete(id: str):
+    """Deletes the picture and its answer, and redirects to the page that listed them."""
+    result = inkling().store.get(id)
+    batch = result and render.visible_batch(result)
+    if not inkling().batches.remove(id):
+        abort(404, "This result is not here, or no longer.")
+    history.forget(id)
+    if "from-history" in request.form:
+        return redirect(url_for("history.page", deleted=""), 303)
+    if batch and inkling().batches.get(batch):  # deleted with its last result
+        return redirect(url_for("many.batch", id=batch), 303)
+    return redirect(url_for("recognize.index", deleted=""), 303)
+
+
+def _answer(picture: Decoded, model: str) -> Prediction | str:
+    """A model's answer, or the code of the reason why there is none."""
+    try:
+        (outcome,) = inkling().service.look([picture], model, g.deadline)
+        return outcome.prediction
+    except Problem as problem:
+        return problem.reason
