@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inkling import config
 from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.recognition import runtimes
@@ -306,7 +307,7 @@ def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypa
         raise ValueError("enough")
 
     monkeypatch.setattr(runtimes, "open_openvino", note)
-    monkeypatch.setattr(runtimes, "cores", lambda: cores)
+    monkeypatch.setattr(config, "cores", lambda: cores)
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
     classifier = Classifier(copied.catalog, Settings.from_env({"INKLING_THREADS": threads}))
     with pytest.raises(Problem):

@@ -36,7 +36,7 @@ def pictures(card, count):
 )
 def test_the_cores_are_those_that_the_container_may_use(monkeypatch, tmp_path, said, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
-    monkeypatch.setattr(runtimes, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(config, "QUOTA", tmp_path / "cpu.max")
     if said is not None:
         (tmp_path / "cpu.max").write_text(said + "\n")
     assert config.cores() == expected
@@ -57,7 +57,7 @@ def tensorflow():
 
 @pytest.fixture(scope="module")
 def by_keras(shipped, tensorflow):
-    """Each shipped model in the other runtime; git ignores the largest files, as tests/unit/test_catalog.py allows."""
+    """Each shipped model in Keras, unless its model.keras is too large for git (tests/unit/test_catalog.py)."""
     if not (shipped.folder / "model.keras").is_file():
         pytest.skip(f"`{shipped.card.training.command}` makes its model.keras")
     return runtimes.open_keras(shipped)
