@@ -1,4 +1,4 @@
-"""`python -m training prepare|train|evaluate|export|import|compare`: data sets, models, and their figures."""
+"""The command line of training: `python -m training prepare|train|evaluate|export|import|compare`."""
 
 import argparse
 import os
@@ -19,13 +19,13 @@ Rows = list[tuple[str, ...]]
 
 
 class Unknown(Exception):
-    """There is nothing of that name; the message lists what there is."""
+    """A name that does not exist; the message lists the names that do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, 1 if it failed, 2 for a wrong name, 130 on Ctrl-C."""
     args = parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow is loaded later, and only where needed
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before a command imports TensorFlow
     try:
         return args.run(args)
     except Unknown as error:
@@ -37,72 +37,72 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The parser of all commands."""
     about = "Prepare data, train models, measure them."
     top = argparse.ArgumentParser(prog="python -m training", description=about)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    one = commands.add_parser("prepare", help="download a data set, where it is not there yet")
+    one = commands.add_parser("prepare", help="download a data set unless it is already there")
     one.add_argument("name", help=f"data set: {', '.join(data.DATASETS)}")
     one.set_defaults(run=prepare, stopped="Stopped: the next run goes on from here.")
 
-    one = commands.add_parser("train", help="train a model and put it into the folder of models")
-    one.add_argument("name", help="model, as digits-cnn")
-    one.add_argument("--epochs", type=positive, help="how often each picture is seen (default: the recipe's)")
+    one = commands.add_parser("train", help="train a model and write its folder")
+    one.add_argument("name", help="model, such as digits-cnn")
+    one.add_argument("--epochs", type=positive, help="passes over the data (default: the recipe's)")
     one.add_argument("--limit", type=positive, help="pictures of each part of the data set (default: all)")
-    one.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    one.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (default: 0)")
     one.add_argument(
         "--seeds",
         type=positive,
         default=1,
-        help="train so many, from --seed on, and keep the median one on held-out pictures (default: 1)",
+        help="seeds to train; the median on held-out data is kept (default: 1)",
     )
-    one.add_argument("--weights", help="pretrained weights, where the recipe takes them: imagenet, or a file")
+    one.add_argument("--weights", help="pretrained weights, if the recipe uses any: imagenet, or a file")
     one.add_argument(
         "--corrections",
         type=Path,
         metavar="DIR",
-        help="teach the model what visitors corrected, as `flask corrections export DIR` wrote it",
+        help="train on corrections that `inkling corrections export DIR` wrote",
     )
     one.set_defaults(run=train, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
 
-    one = commands.add_parser("evaluate", help="measure a model again, and compare with its card")
-    one.add_argument("name", help="model, as digits-cnn")
-    one.add_argument("--limit", type=positive, help="a quick look at so many test pictures, with no verdict")
-    one.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="as INKLING_PRECISION (default f32)")
+    one = commands.add_parser("evaluate", help="measure a model again and compare the result with its card")
+    one.add_argument("name", help="model, such as digits-cnn")
+    one.add_argument("--limit", type=positive, help="measure this many pictures, without a verdict")
+    one.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="see INKLING_PRECISION (default: f32)")
     one.set_defaults(run=evaluate, stopped="Stopped.")
     with_models(one)
 
-    one = commands.add_parser("export", help="write a model's folder anew from its .keras file, and measure it again")
-    one.add_argument("name", help="model, as digits-cnn")
+    one = commands.add_parser("export", help="rewrite a model's folder from its .keras file and measure it again")
+    one.add_argument("name", help="model, such as digits-cnn")
     one.set_defaults(run=export, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
 
-    one = commands.add_parser("compare", help="measure all models again, against their cards and targets")
-    one.add_argument("--limit", type=positive, help="a quick look at so many test pictures, with no verdict")
+    one = commands.add_parser("compare", help="measure all models again and compare them with their cards and targets")
+    one.add_argument("--limit", type=positive, help="measure this many pictures, without a verdict")
     one.set_defaults(run=compare, stopped="Stopped.")
     with_models(one)
 
-    with_import(commands.add_parser("import", help="make a model of any Keras classifier (docs/own-model.md)"))
+    with_import(commands.add_parser("import", help="import any Keras classifier as a model"))
     return top
 
 
 def with_import(one: argparse.ArgumentParser) -> None:
-    one.add_argument("file", type=Path, help="a .keras or .h5 file; only one that you trust")
-    one.add_argument("--labels", required=True, help="in the order of the outputs, as cat,dog")
-    one.add_argument("--task", required=True, choices=catalog.TASKS, help="where it is listed")
-    one.add_argument("--input", required=True, choices=("photo", "ink"), help="what it looks at")
-    one.add_argument("--name", help="of the model's folder (default: the file's)")
-    one.add_argument("--title", help="as the pages show it (default: from the name)")
+    one.add_argument("file", type=Path, help="a .keras or .h5 file from a source that you trust")
+    one.add_argument("--labels", required=True, help="labels in the order of the outputs, such as cat,dog")
+    one.add_argument("--task", required=True, choices=catalog.TASKS, help="the task under which the model is listed")
+    one.add_argument("--input", required=True, choices=("photo", "ink"), help="what the model reads")
+    one.add_argument("--name", help="name of the model's folder (default: the name of the file)")
+    one.add_argument("--title", help="title shown on the pages (default: derived from the name)")
     one.add_argument(
         "--scaling",
         choices=("unit", "signed", "raw"),
-        help="pixels it was trained on: 0..1, -1..1, 0..255 (default: as its first layers tell, or 0..1)",
+        help="pixel range it was trained on: 0..1, -1..1 or 0..255 (default: read from its first layers, else 0..1)",
     )
-    one.add_argument("--layout", choices=("mnist", "quickdraw"), help="of ink (default: by the task)")
-    one.add_argument("--side", type=positive, help="pixels of a picture, for a network that takes any size")
-    one.add_argument("--replace", action="store_true", help="also a model of that name that was trained here")
+    one.add_argument("--layout", choices=("mnist", "quickdraw"), help="layout of ink (default: chosen by the task)")
+    one.add_argument("--side", type=positive, help="side of the input in pixels, for a network that accepts any size")
+    one.add_argument("--replace", action="store_true", help="overwrite a model that was trained here")
     one.set_defaults(run=adopt, stopped="Stopped: nothing was imported.")
     with_models(one)
 
@@ -112,7 +112,7 @@ def with_models(command: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """Parses a positive whole number."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on. Received: {text!r}")
     return int(text)
@@ -127,14 +127,14 @@ def complain(message: object, status: int) -> int:
 
 
 def prepare(args: argparse.Namespace) -> int:
-    """Makes sure that a data set is there."""
+    """Downloads a data set unless it is already there."""
     check_known(args.name, data.DATASETS, "data set")
     print(f"{args.name} is ready: {data.prepare(args.name)}")
     return OK
 
 
 def train(args: argparse.Namespace) -> int:
-    """Trains a model by its recipe and replaces its folder, once it is whole."""
+    """Trains a model by its recipe, then replaces its folder in one step."""
     from training import corrections, export, registry, trials
     from training.recipe import Run
 
@@ -145,7 +145,7 @@ def train(args: argparse.Namespace) -> int:
     lesson = corrections.Lesson(recipe, dataset)
     if args.corrections:
         lesson = corrections.lesson(args.corrections, recipe, dataset, args.models, args.seed)
-        print(f"Teaching {lesson.count:,} corrections.", flush=True)
+        print(f"Training on {lesson.count:,} corrections.", flush=True)
     print(f"Training {recipe.name} on {len(lesson.dataset.train.y):,} pictures of {dataset.name}.", flush=True)
     run = Run(args.epochs or lesson.recipe.epochs, args.seed, args.weights, args.models)
     trained = trials.train(lesson.recipe, lesson.dataset, run, args.seeds)
@@ -158,7 +158,7 @@ def train(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    """Writes a model's folder anew, without training."""
+    """Rewrites a model's folder without training."""
     from training import registry
     from training.export import again
 
@@ -172,7 +172,7 @@ def export(args: argparse.Namespace) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Measures the ONNX file of a model; fails when its accuracy is not the card's."""
+    """Measures a model's ONNX file; fails if its accuracy differs from the card's."""
     model = find_trained(args.name, args.models)
     from inkling.recognition.runtimes import has_bfloat16, open_openvino
     from training import registry, strangers
@@ -202,18 +202,18 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def verdict(measured: Metrics, stated: Metrics) -> int:
-    """Whether a measurement confirms a card, said in a sentence where it does not."""
+    """The exit status of a comparison with a card; prints the difference if there is one."""
     if measured.test_size != stated.test_size:
         sizes = f"{stated.test_size:,} pictures, not {measured.test_size:,}"
         return complain(f"The card was measured on {sizes}.", FAILED)
-    # Metrics have 6 digits: so must their difference, or 0.1 points could be more than 0.1 points.
+    # Metrics are rounded to 6 digits; an unrounded difference of exactly 0.1 points could exceed 0.1 points.
     if round(abs(measured.accuracy - stated.accuracy), 6) > TOLERANCE:
         return complain("The accuracy is not the card's.", FAILED)
     return OK
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Measures all models; fails when a card is not confirmed."""
+    """Measures all models; fails if one of them differs from its card."""
     from training.compare import table
 
     rows, wrong = table(args.models, args.limit)
@@ -222,7 +222,7 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def adopt(args: argparse.Namespace) -> int:
-    """Makes a folder of models from a Keras file."""
+    """Imports a Keras file as a model folder."""
     from training.adopt import Wanted, adopt
 
     labels = tuple(label.strip() for label in args.labels.split(","))
@@ -243,7 +243,7 @@ def check_known(name: str, known: Sequence[str], kind: str) -> None:
 
 
 def find(name: str, models: Path) -> Model:
-    """A model of a folder.
+    """The model in a folder.
 
     Raises:
         Unknown: there is no such folder.
@@ -257,7 +257,7 @@ def find(name: str, models: Path) -> Model:
 
 
 def find_trained(name: str, models: Path) -> Model:
-    """A model of a folder that was trained here, not imported; raises as `find`."""
+    """Like `find`, but raises ValueError for an imported model, for which there are no test pictures."""
     model = find(name, models)
     if model.card.training is None:
         raise ValueError(f"{name} was imported: there are no test pictures here that it could be measured on")
@@ -265,7 +265,7 @@ def find_trained(name: str, models: Path) -> Model:
 
 
 def load_for(card: ModelCard, limit: int | None = None) -> data.Dataset:
-    """The data set that a card names; raises ValueError where its labels are others."""
+    """The data set that a card names; raises ValueError if its labels differ."""
     dataset = data.load(card.training.dataset, limit=limit, seed=card.training.seed)
     if dataset.labels != card.labels:
         labels = ", ".join(dataset.labels)
@@ -274,18 +274,18 @@ def load_for(card: ModelCard, limit: int | None = None) -> data.Dataset:
 
 
 def command_of(args: argparse.Namespace) -> str:
-    """What trains the same model again."""
+    """The command that trains the same model again."""
     given = {name: getattr(args, name) for name in ("epochs", "limit", "weights", "corrections")}
     given["seeds"] = args.seeds if args.seeds > 1 else None
     options = "".join(f" --{name} {value}" for name, value in given.items() if value)
     return f"python -m training train {args.name} --seed {args.seed}{options}"
 
 
-# ---- What is printed ----
+# ---- Output ----
 
 
 def figures(metrics: Metrics) -> Rows:
-    """A card's measurements as (name, value) for people."""
+    """A card's metrics as printable (name, value) rows."""
     return [
         ("test pictures", f"{metrics.test_size:,}"),
         ("accuracy", percent(metrics.accuracy)),
@@ -300,7 +300,7 @@ def figures(metrics: Metrics) -> Rows:
 
 
 def summary(card: ModelCard, folder: Path) -> Rows:
-    """A training's result as (name, value)."""
+    """The result of a training as (name, value) rows."""
     return [
         *figures(card.metrics),
         *seeds(card),
@@ -314,7 +314,7 @@ def summary(card: ModelCard, folder: Path) -> Rows:
 
 
 def seeds(card: ModelCard) -> Rows:
-    """What several seeds gave on the test pictures, where there were several."""
+    """Test accuracy of each seed, with mean and spread; empty for a single seed."""
     from training.trials import spread
 
     if len(card.trials) < 2:
@@ -328,7 +328,7 @@ def seeds(card: ModelCard) -> Rows:
 
 
 def adopted(card: ModelCard, folder: Path) -> Rows:
-    """An import's result as (name, value)."""
+    """The result of an import as (name, value) rows."""
     spec = card.input
     return [
         ("labels", ", ".join(card.labels)),
@@ -344,7 +344,7 @@ def percent(share: float) -> str:
 
 
 def print_table(rows: Rows) -> None:
-    """Columns as wide as their widest cell."""
+    """Prints rows in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -352,7 +352,7 @@ def print_table(rows: Rows) -> None:
 
 if __name__ == "__main__":
     status = main()
-    if status == STOPPED:  # TensorFlow's threads are in the middle of something: to end them in order aborts at times
+    if status == STOPPED:  # an orderly exit can abort while TensorFlow's threads are still running
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

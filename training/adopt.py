@@ -1,9 +1,9 @@
-"""Any Keras image classifier, from a `.keras` or `.h5` file -> a folder of `models/`.
+"""Imports a Keras image classifier (`.keras` or `.h5`) as a model folder.
 
     python -m training import flowers.keras --labels daisy,rose,tulip --task objects --input photo
 
-The network is put between layers that make it fit: in front, what turns our pixels into those that it was trained on;
-behind, the softmax or sigmoid that it lacks. Each of them is said. docs/own-model.md tells the rest.
+The import wraps the network in the layers it lacks: in front, the conversion from Inkling's pixels to those it was
+trained on; at the end, a missing softmax or sigmoid. It reports every layer it adds.
 """
 
 import re
@@ -21,12 +21,12 @@ from inkling.recognition.card import InputSpec, ModelCard, read_card, reason, sh
 from training import export
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-PROBES = 16  # pictures that a network is tried on
-GREY = (0.299, 0.587, 0.114)  # of red, green and blue, as Pillow has it
-FLAT = ((28, 28), (784,))  # what a drawing is to many a first network
+PROBES = 16  # pictures used to probe a network
+GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue, as in Pillow's conversion to L
+FLAT = ((28, 28), (784,))  # input shapes of drawings in many tutorials
 PIXELS = {"unit": "0..1", "signed": "-1..1", "raw": "0..255"}
 
-# What Keras says of a file it refuses, and what that means.
+# Patterns in Keras' error messages, and what each means.
 REFUSALS = (
     (
         r"\bLambda\b|lambda",
@@ -45,7 +45,7 @@ REFUSALS = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is said of a network on the command line; None is left to be found out."""
+    """The options of an import; None means that the import works the value out."""
 
     labels: tuple[str, ...]
     task: str
@@ -59,14 +59,14 @@ class Wanted:
 
 
 def adopt(file: Path, wanted: Wanted, root: Path) -> tuple[ModelCard, list[str]]:
-    """Writes `root/<name>` from a file that `model.save` wrote, whole or not at all.
+    """Imports a file written by `model.save` to `root/<name>`, in one step.
 
     Returns:
-        its card, and sentences about what was found and what was added.
+        The card, and one sentence for each thing found or added.
 
     Raises:
-        ValueError: the file needs code of its own, the network is no classifier of pictures, it does not fit what is
-            `wanted`, ONNX answers otherwise than Keras, or a trained model of that name is there.
+        ValueError: the file needs custom code, the network is not an image classifier, it contradicts the options
+            in `wanted`, ONNX and Keras disagree, or a model trained here already has that name.
     """
     name = wanted.name or re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-")
     check_place(root / name, wanted.replace)
@@ -97,7 +97,7 @@ def adopt(file: Path, wanted: Wanted, root: Path) -> tuple[ModelCard, list[str]]
 
 
 def check_place(folder: Path, replace: bool) -> None:
-    """Refuses to write over a model that was trained here: only an imported one can be had again from its file."""
+    """Raises ValueError if the import would overwrite a model trained here; only imports can be repeated."""
     if not folder.exists() or replace:
         return
     try:
@@ -109,26 +109,26 @@ def check_place(folder: Path, replace: bool) -> None:
 
 
 def load(file: Path) -> keras.Model:
-    """The network of a file, without running code that the file may hold.
+    """Loads the network from a file without running any code in it.
 
     Raises:
-        ValueError: there is no such file, or Keras refuses it.
+        ValueError: the file does not exist, or Keras refuses it.
     """
     if file.suffix not in SUFFIXES or not file.is_file():
         raise ValueError(f"the file must be a .keras or .h5 that model.save wrote. Received: {file}")
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises what it stumbles over: TypeError, KeyError, OSError, ...
+    except Exception as error:  # Keras raises TypeError, KeyError, OSError and others for bad files
         why = next(meaning for clue, meaning in REFUSALS if re.search(clue, str(error)))
         first = str(error).strip().splitlines()[0]
         raise ValueError(f"{file.name} cannot be imported: {why}. Received: {first:.160}") from error
 
 
-# ---- What goes in ----
+# ---- Input ----
 
 
 def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[keras.Model, InputSpec]:
-    """The network behind layers that give it the pixels it knows, and the input that they take."""
+    """The network with its input conversion in front, and the input specification of the result."""
     shape, (height, width, channels) = taken(network, wanted)
     scaling = scaling_of(network, wanted, notes)
     front = []
@@ -157,15 +157,15 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
     inputs = x = keras.Input((spec.height, spec.width, spec.channels))
     for layer in front:
         x = layer(x)
-    # Said here, or augmentation within the network would go on when it is exported.
+    # `training=False`, or augmentation layers would stay active in the exported network.
     return keras.Model(inputs, network(x, training=False), name=network.name), spec
 
 
 def taken(network: keras.Model, wanted: Wanted) -> tuple[tuple, tuple[int, int, int]]:
-    """The shape of the network's input without the batch, and (height, width, channels) of the picture that fills it.
+    """The network's input shape without the batch, and the picture (height, width, channels) that fills it.
 
     Raises:
-        ValueError: it takes no picture, or of any size and no side is wanted.
+        ValueError: the input is not a picture, or its size is open and no side was given.
     """
     inputs = getattr(network, "inputs", None) or ()
     if len(inputs) != 1:
@@ -189,7 +189,7 @@ def taken(network: keras.Model, wanted: Wanted) -> tuple[tuple, tuple[int, int, 
 
 
 def scaling_of(network: keras.Model, wanted: Wanted, notes: list[str]) -> str:
-    """A key of `PIXELS`: as wanted, or as the layers before the first weights tell, or else "unit"."""
+    """A key of `PIXELS`: as given, else as implied by the layers before the first weights, else "unit"."""
     first = arithmetic(network)
     if first is not None and takes_raw(first):
         if wanted.scaling in ("unit", "signed"):
@@ -213,24 +213,24 @@ def scaling_of(network: keras.Model, wanted: Wanted, notes: list[str]) -> str:
 
 
 def arithmetic(network: keras.Model) -> keras.Operation | None:
-    """What first changes the pixels' range: a layer for that, or a bare operation, as `x / 255` makes one."""
+    """The first layer or bare operation (such as `x / 255`) that changes the pixels' range, if any."""
     for one in operations(network):
         if isinstance(one, layers.Rescaling | layers.Normalization) or not isinstance(one, layers.Layer):
             return one
-        if one.weights and not type(one).__name__.startswith("Random"):  # those hold the state of their dice
+        if one.weights and not type(one).__name__.startswith("Random"):  # random layers hold a seed, not weights
             return None
     return None
 
 
 def takes_raw(first: keras.Operation) -> bool:
-    """Whether a layer that scales expects 0..255: else it would make them all alike."""
+    """Whether a scaling layer expects 0..255; a layer made for 0..1 would flatten them."""
     if isinstance(first, layers.Rescaling):
         return np.max(np.abs(first.scale)) < 0.1 or np.max(np.abs(first.offset)) > 2
     return isinstance(first, layers.Normalization) and np.max(np.abs(first.mean)) > 2
 
 
 def operations(network: keras.Model) -> Iterator[keras.Operation]:
-    """All layers and bare operations in the order of their use, those of networks within it too."""
+    """All layers and bare operations in order, including those of nested networks."""
     for one in getattr(network, "operations", network.layers):
         if isinstance(one, keras.Model):
             yield from operations(one)
@@ -247,22 +247,22 @@ def layout_of(wanted: Wanted, notes: list[str]) -> str:
 
 
 def probes(spec: InputSpec) -> np.ndarray:
-    """Pictures to try a network on, uint8 [PROBES, height, width, channels]: black, white, grey, and noise."""
+    """Probe pictures, uint8 [PROBES, height, width, channels]: black, white, gray, and noise."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (PROBES, spec.height, spec.width, spec.channels), np.uint8)
     x[0], x[1], x[2] = 0, 255, 128
-    x[3::2] //= 4  # dark ones
+    x[3::2] //= 4  # every other one dark
     return x
 
 
-# ---- What comes out ----
+# ---- Output ----
 
 
 def answering(network: keras.Model, x: np.ndarray, labels: tuple[str, ...], notes: list[str]) -> keras.Model:
-    """The network with a softmax or sigmoid behind it if it answers logits.
+    """The network, with a softmax or sigmoid appended if it answers logits.
 
     Raises:
-        ValueError: it does not answer these labels.
+        ValueError: its outputs do not match the labels.
     """
     outputs = network.predict(x, batch_size=PROBES, verbose=0)
     count = counted(outputs, labels)
@@ -284,7 +284,7 @@ def answering(network: keras.Model, x: np.ndarray, labels: tuple[str, ...], note
 
 
 def counted(outputs: object, labels: tuple[str, ...]) -> int:
-    """How many numbers the network answers a picture with, checked against the labels."""
+    """The number of outputs per picture; raises ValueError if it does not match the labels."""
     if not isinstance(outputs, np.ndarray) or outputs.ndim != 2:
         shapes = [np.shape(one) for one in keras.tree.flatten(outputs)]
         raise ValueError(f"the network must answer one row of numbers a picture. Received: {shapes}")
@@ -301,17 +301,17 @@ def counted(outputs: object, labels: tuple[str, ...]) -> int:
 
 
 def last_activation(network: keras.Model) -> str:
-    """The name of the activation that ends the network, "" where it ends in something else."""
+    """The name of the final activation, or "" if the network does not end in one."""
     *_, last = operations(network)
     return getattr(getattr(last, "activation", None), "__name__", "")
 
 
 def write(network: keras.Model, x: np.ndarray, folder: Path) -> None:
-    """Writes `model.keras` and `model.onnx`; raises ValueError where ONNX cannot do what Keras does."""
+    """Writes `model.keras` and `model.onnx`; raises ValueError if the conversion to ONNX fails."""
     try:
         export.write_files(network, x, folder)
     except ValueError:
         raise
-    except Exception as error:  # of tf2onnx, which raises many kinds
+    except Exception as error:  # tf2onnx raises many types
         first = str(error).strip().splitlines()[0]
         raise ValueError(f"the network cannot be turned into ONNX. Received: {first:.160}") from error

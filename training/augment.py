@@ -1,18 +1,18 @@
-"""Random changes that leave a picture what it is. uint8 in, uint8 out; OpenCV does the pixels."""
+"""Random augmentation that preserves the label. Arrays are uint8 in and out."""
 
 import cv2
 import numpy as np
 
 
 def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Zoom, aspect, shift, light, and now and then what bad photos suffer from.
+    """Augments photos: zoom, aspect ratio, shift, brightness, and occasionally a defect of `HARMS`.
 
-    The aspect changes by up to a third either way: the pictures come squeezed to a square, and phones send
-    3:4 and 9:16.
+    The aspect ratio changes by up to a third in either direction, because the training photos were squeezed to a
+    square while phones send 3:4 and 9:16.
 
     Args:
         pictures: uint8 [n, h, w, 3].
-        side: of the pictures returned.
+        side: side of the returned pictures in pixels.
 
     Returns:
         uint8 [n, side, side, 3].
@@ -20,7 +20,7 @@ def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndar
     out = np.empty((len(pictures), side, side, 3), np.uint8)
     for i, picture in enumerate(pictures):
         move = photo_move(picture.shape[1], picture.shape[0], rng, side)
-        # Past its rim a picture goes on as in a mirror.
+        # Pixels outside the picture are mirrored from its border.
         warped = cv2.warpAffine(picture, move, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         for harm, chance in HARMS:
             if rng.random() < chance:
@@ -30,7 +30,7 @@ def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndar
 
 
 def crops(pictures: np.ndarray, rng: np.random.Generator, side: int, shift: int = 2, hole: int = 8) -> np.ndarray:
-    """Shift, and hide a square (cutout, DeVries and Taylor 2017): uint8 [n, side, side, 3] -> the same shape."""
+    """Random shift and cutout (DeVries and Taylor 2017); uint8 [n, side, side, 3] in and out."""
     out = np.pad(pictures, ((0, 0), (shift, shift), (shift, shift), (0, 0)), "reflect")
     places = rng.integers(0, 2 * shift + 1, (len(out), 2))
     out = np.stack([one[y : y + side, x : x + side] for one, (y, x) in zip(out, places, strict=True)])
@@ -40,7 +40,7 @@ def crops(pictures: np.ndarray, rng: np.random.Generator, side: int, shift: int 
 
 
 def mostly_crops(pictures: np.ndarray, rng: np.random.Generator, side: int, share: float = 0.3) -> np.ndarray:
-    """`crops`, but a share of the pictures as `photos`, so that other shapes and bad light are known too."""
+    """`crops` for most pictures and `photos` for a share, to cover other aspect ratios and poor light."""
     out = crops(pictures, rng, side)
     picked = rng.random(len(pictures)) < share
     out[picked] = photos(pictures[picked], rng, side)
@@ -48,35 +48,35 @@ def mostly_crops(pictures: np.ndarray, rng: np.random.Generator, side: int, shar
 
 
 def light(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brighter or darker, with more contrast or less."""
+    """Random brightness and contrast."""
     table = np.clip(np.arange(256) * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25), 0, 255)
     return cv2.LUT(photo, table.astype(np.uint8))
 
 
 def dark(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As taken in the evening: a fifth to two thirds of the light."""
+    """Darkens to between a fifth and two thirds of the brightness."""
     return cv2.LUT(photo, (np.arange(256) * rng.uniform(0.2, 0.65)).astype(np.uint8))
 
 
 def grey(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Without colour."""
+    """Removes color."""
     return cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def small(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As enlarged from a third to two thirds of its size."""
+    """Reduces resolution to between a third and two thirds, then enlarges again."""
     less = tuple(round(side * rng.uniform(0.33, 0.67)) for side in photo.shape[1::-1])
     return cv2.resize(cv2.resize(photo, less, interpolation=cv2.INTER_AREA), photo.shape[1::-1])
 
 
 def compressed(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As after a JPEG of low quality."""
+    """Adds the artifacts of a low-quality JPEG."""
     _, file = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 50))])
     return cv2.imdecode(file, cv2.IMREAD_COLOR)
 
 
 def hidden(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """With a grey rectangle on it (random erasing, Zhong et al. 2017)."""
+    """Covers a random rectangle with gray (random erasing, Zhong et al. 2017)."""
     height, width = (int(side * rng.uniform(0.15, 0.45)) for side in photo.shape[:2])
     top, left = rng.integers(0, photo.shape[0] - height), rng.integers(0, photo.shape[1] - width)
     photo[top : top + height, left : left + width] = rng.integers(0, 256)
@@ -87,7 +87,7 @@ HARMS = ((light, 0.8), (dark, 0.1), (grey, 0.1), (small, 0.12), (compressed, 0.1
 
 
 def photo_move(width: int, height: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """A random affine map, float64 [2, 3], of a width x height photo onto side x side."""
+    """A random affine map, float64 [2, 3], from a width x height photo to side x side."""
     zoom, aspect = np.exp(rng.uniform(-0.1, 0.35)), np.exp(rng.uniform(-0.3, 0.3) / 2)
     stretch = np.array([zoom * aspect * side / width, zoom / aspect * side / height])
     turn = np.deg2rad(rng.normal(0, 5))
@@ -104,16 +104,18 @@ def drawings(
     turn: float = 10,
     bend: float = 1.0,
 ) -> np.ndarray:
-    """Turn, stretch, shear, shift, bend and thicken: uint8 [n, 28, 28], ink on 0 -> uint8 [n, 28, 28, 1].
+    """Augments drawings: affine map, elastic distortion and line width.
+
+    uint8 [n, 28, 28], ink on 0, becomes uint8 [n, 28, 28, 1].
 
     Args:
-        side: of the pictures returned, which must be that of the ones given.
-        turn: standard deviation of the angle, in degrees.
-        bend: strength of the elastic distortion (Simard 2003), in pixels.
+        side: side of the returned pictures; must equal that of the input.
+        turn: standard deviation of the rotation in degrees.
+        bend: strength of the elastic distortion (Simard 2003) in pixels.
     """
     count = len(pictures)
     out = np.empty((count, side, side, 1), np.uint8)
-    bends = rng.normal(0, bend, (count, 2, 5, 5)).astype(np.float32)  # coarse noise, smooth when enlarged
+    bends = rng.normal(0, bend, (count, 2, 5, 5)).astype(np.float32)  # coarse noise becomes smooth when enlarged
     for i, picture in enumerate(pictures):
         map_x, map_y = drawing_move(side, rng, turn)
         bend_x, bend_y = (cv2.resize(part, (side, side), interpolation=cv2.INTER_CUBIC) for part in bends[i])
@@ -123,7 +125,7 @@ def drawings(
 
 
 def drawing_move(side: int, rng: np.random.Generator, turn: float) -> tuple[np.ndarray, np.ndarray]:
-    """A random affine map as OpenCV's remap takes it: float32 [side, side] of x and of y."""
+    """A random affine map for `cv2.remap`: x and y coordinates, float32 [side, side] each."""
     grid_y, grid_x = np.mgrid[:side, :side].astype(np.float32) - (side - 1) / 2
     angle, shear = np.deg2rad(rng.normal(0, turn)), rng.normal(0, 0.07)
     sx, sy = np.exp(rng.normal(0, 0.08, 2))
@@ -134,7 +136,7 @@ def drawing_move(side: int, rng: np.random.Generator, turn: float) -> tuple[np.n
 
 
 def line(drawing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One drawing in four gets thicker or thinner lines, by a fraction of a pixel."""
+    """Thickens or thins the lines of one drawing in four by a fraction of a pixel."""
     if rng.random() > 0.25:
         return drawing
     change = cv2.dilate if rng.random() < 0.5 else cv2.erode

@@ -12,9 +12,9 @@ SIDE = 150
 
 
 def classic(labels: int) -> keras.Model:
-    """The classic binary net: three blocks of convolution and max-pooling, dense 64, dropout.
+    """The classic tutorial network: three blocks of convolution and max-pooling, dense 64, dropout.
 
-    The activation follows the pooling: the result is the same, on a quarter of the pixels.
+    The activation follows the pooling, which gives the same result on a quarter of the pixels.
     """
     inputs = keras.Input((SIDE, SIDE, 3))
     x = inputs
@@ -29,7 +29,7 @@ def classic(labels: int) -> keras.Model:
 
 
 def network(labels: int) -> keras.Model:
-    """A small residual network: any multiple of 32 pixels a side -> probabilities."""
+    """A small residual network; the input side is any multiple of 32 pixels."""
     inputs = keras.Input((None, None, 3))
     x = convolution(inputs, 24, strides=2)
     for width in (48, 96, 160, 160):
@@ -56,7 +56,7 @@ RECIPES = (
         augment=augment.photos,
         flip=True,
         epochs=25,
-        # Smaller than what is served: augmented photos are zoomed into (FixRes, Touvron et al. 2019).
+        # Smaller than in serving, because augmentation zooms in (FixRes, Touvron et al. 2019).
         sides=(48, 64, 64, 96, 112),
         batch=64,
         learning_rate=2e-3,
@@ -85,7 +85,7 @@ RECIPES = (
         learning_rate=2e-3,
         weight_decay=1e-2,
         average=0.998,
-        strange=0.075,  # of training photos of other things 59% are "not sure" then, and 33% at 0.025
+        strange=0.075,  # 59% of training photos of other things are then "not sure"; 33% at 0.025
     ),
     Recipe(
         name="cats-dogs-mobilenet",

@@ -1,4 +1,4 @@
-"""Logistic regression on the 784 pixels: fitted with scikit-learn, carried over into Keras, served as all are."""
+"""Logistic regression on 784 pixels, fitted with scikit-learn and converted to Keras."""
 
 import time
 
@@ -14,14 +14,14 @@ from training.data import Dataset
 from training.fit import Fitted
 from training.recipe import Recipe, Run
 
-STRENGTHS = (0.05, 0.1, 0.2)  # of logistic regression: inverse L2, as scikit-learn's C
+STRENGTHS = (0.05, 0.1, 0.2)  # candidates for scikit-learn's C, the inverse of the L2 penalty
 FOLDS = 3
-BLUR = np.outer(*[cv2.getGaussianKernel(3, 0.5, cv2.CV_32F)] * 2)  # a line one pixel off is not all news
-UNSEEN = -100.0  # logit of a label without a picture
+BLUR = np.outer(*[cv2.getGaussianKernel(3, 0.5, cv2.CV_32F)] * 2)  # makes a shift by one pixel matter less
+UNSEEN = -100.0  # logit of a label that has no training picture
 
 
 def logistic(labels: int) -> keras.Model:
-    """Roots of the 784 slightly blurred pixels, which lift faint ink, and one softmax layer."""
+    """A softmax layer on the square roots of 784 slightly blurred pixels; the root lifts faint ink."""
     pictures = keras.Input((28, 28, 1))
     blur = layers.Conv2D(1, 3, padding="same", use_bias=False, trainable=False, name="blur")
     x = layers.Flatten()(ops.sqrt(ops.relu(blur(pictures))))
@@ -30,7 +30,7 @@ def logistic(labels: int) -> keras.Model:
 
 
 def fit_logistic(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
-    """Fits scikit-learn's logistic regression and carries its coefficients over; epochs are its iterations."""
+    """Fits logistic regression with scikit-learn and copies its coefficients; epochs are solver iterations."""
     start = time.perf_counter()
     x = inputs(dataset.train.x)
     fitted = LogisticRegression(C=strength(x, dataset.train.y, run), max_iter=run.epochs, tol=1e-3)
@@ -41,21 +41,21 @@ def fit_logistic(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
 
 
 def inputs(pictures: np.ndarray) -> np.ndarray:
-    """uint8 [n, 28, 28] -> float32 [n, 784], as the network's first layers do."""
+    """The network's preprocessing: uint8 [n, 28, 28] -> float32 [n, 784]."""
     scaled = pictures.astype(np.float32) / 255
     blurred = [cv2.filter2D(picture, -1, BLUR, borderType=cv2.BORDER_CONSTANT) for picture in scaled]
     return np.sqrt(np.reshape(blurred, (-1, 784)))
 
 
 def coefficients(fitted: LogisticRegression, labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [784, labels] and bias [labels]; a label that was never seen is never the answer."""
+    """Weights [784, labels] and bias [labels]; labels without a training picture get logit `UNSEEN`."""
     weights, bias = np.zeros((fitted.coef_.shape[1], labels)), np.full(labels, UNSEEN)
     weights[:, fitted.classes_], bias[fitted.classes_] = fitted.coef_.T, fitted.intercept_
     return weights, bias
 
 
 def strength(x: np.ndarray, y: np.ndarray, run: Run) -> float:
-    """The regularisation that cross-validates best."""
+    """The value of C with the best cross-validated accuracy."""
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=run.seed)
     scores = {
         c: cross_val_score(LogisticRegression(C=c, max_iter=run.epochs, tol=1e-3), x, y, cv=folds).mean()

@@ -1,4 +1,4 @@
-"""Our models against their targets, measured again from the ONNX files on the test pictures."""
+"""Compares all models with their targets, measured from their ONNX files on the test pictures."""
 
 import statistics
 import time
@@ -30,26 +30,26 @@ HEADER = (
     "MB",
     "ms",
 )
-TIMES = 30  # pictures that the time of one is the median of
+TIMES = 30  # runs whose median is the time of one picture
 
 Row = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One model on its test pictures."""
+    """The measurements of one model on its test pictures."""
 
-    figures: dict[str, float]  # as Target.figure names them -> share of the test pictures
+    figures: dict[str, float]  # Target.figure -> share of the test pictures
     test_size: int
     calibration_error: float
-    milliseconds: float  # a picture, one at a time
+    milliseconds: float  # per picture, one picture at a time
 
 
 def table(models: Path, limit: int | None) -> tuple[list[Row], list[str]]:
-    """The table of all targets, its header first, and what contradicts a card, in sentences.
+    """The table of all targets, header first, and one sentence for each contradiction of a card.
 
     Args:
-        limit: test pictures of each set for a quick look, which contradicts no card; all when None.
+        limit: measure only this many test pictures per set and skip the check of cards; None measures all.
     """
     found = catalog.read_catalog(models)
     broken, wrong, measured = dict(found.broken), [], {}
@@ -75,7 +75,7 @@ def measure(model: Model, limit: int | None) -> Measured:
     """Measures a model on the test part of the set that its card names.
 
     Raises:
-        ValueError: the file cannot be served, or the card names no set, or one of other labels.
+        ValueError: the file cannot be served, the card names no data set, or its labels differ from the data set's.
     """
     card = model.card
     if card.training is None:
@@ -93,13 +93,13 @@ def measure(model: Model, limit: int | None) -> Measured:
     )
 
 
-@lru_cache(maxsize=1)  # the targets are in the order of their sets, and the photos are 1.9 GB
+@lru_cache(maxsize=1)  # targets are sorted by data set, and the photos take 1.9 GB
 def load(name: str, limit: int | None, seed: int) -> Dataset:
     return data.load(name, limit=limit, seed=seed)
 
 
 def figures(raw: np.ndarray, dataset: Dataset) -> dict[str, float]:
-    """Accuracy, and where the six animals are among the labels theirs, from probabilities float32 [n, labels]."""
+    """Accuracy of float32 [n, labels] probabilities, and that among the six animals if the labels include them."""
     y, count = dataset.test.y, len(data.ANIMALS)
     shares = {ACCURACY: evaluate.accuracy(raw, y)}
     if dataset.labels[:count] == data.ANIMALS:
@@ -122,13 +122,13 @@ def milliseconds(network: runtimes.Runtime, spec: InputSpec) -> float:
 
 
 def contradictions(model: Model, measured: Measured) -> list[str]:
-    """What of a card the measurement does not confirm."""
+    """One sentence for each figure of a card that the measurement contradicts."""
     name, metrics = model.card.name, model.card.metrics
     if metrics is None:
         return [f"{name}: the card states no accuracy."]
     if metrics.test_size != measured.test_size:
         return [f"{name}: the card was measured on {metrics.test_size:,} pictures, not {measured.test_size:,}."]
-    # Metrics have 6 digits: so must their difference, or 0.1 points could be more than 0.1 points.
+    # Metrics are rounded to 6 digits; an unrounded difference of exactly 0.1 points could exceed 0.1 points.
     return [
         f"{name}: {figure} is {measured.figures[figure]:.2%}, the card says {share:.2%}."
         for figure, share in stated(model).items()
@@ -137,7 +137,7 @@ def contradictions(model: Model, measured: Measured) -> list[str]:
 
 
 def stated(model: Model) -> dict[str, float]:
-    """What a card says of its model, named as the targets name it."""
+    """A card's figures by the names used in `Target.figure`."""
     metrics = model.card.metrics
     return {ACCURACY: metrics.accuracy, **metrics.groups} if metrics else {}
 
@@ -146,7 +146,7 @@ def stated(model: Model) -> dict[str, float]:
 
 
 def row(target: Target, model: Model, measured: Measured, first: bool) -> Row:
-    """A target with what was reached; what is the model's, not the figure's, stands in its first row only."""
+    """One row of the table; columns that describe the model are filled in its first row only."""
     share, card = measured.figures[target.figure], stated(model).get(target.figure)
     return (
         *wanted(target, percent(share), "-" if card is None else percent(card)),

@@ -1,8 +1,8 @@
-"""Pictures that visitors corrected, as `flask corrections export DIR` writes them, mixed into a training.
+"""Trains on pictures that visitors corrected, as exported by `inkling corrections export DIR`.
 
-A network that is there already goes on from its weights, for a few gentle epochs: it sees each correction many times,
-and a part of what it learned from again, so that it does not forget (rehearsal, Robins 1995). A model whose
-recipe brings its own training (`Recipe.fit`) is trained anew.
+An existing network is fine-tuned for a few epochs at a low learning rate. Each correction is repeated many times, and a
+part of the original data is rehearsed so that the network does not forget it (rehearsal, Robins 1995). A model whose
+recipe has its own training function (`Recipe.fit`) is trained from scratch.
 """
 
 from dataclasses import dataclass, replace
@@ -21,25 +21,25 @@ from training.data import Dataset, Split, stratified
 from training.fit import Fitted, balanced
 from training.recipe import Recipe
 
-# By the loss on MNIST's held-out digits after 50 mirrored 3s: shorter or gentler it was higher.
-REHEARSED = 5_000  # pictures of the training part that are seen again
-SHARE = 0.05  # of what is seen is corrections: each is repeated,
-REPEATED = 40  # so many times an epoch at most
+# Chosen by the loss on MNIST's held-out digits after 50 mirrored 3s; shorter or gentler training was worse.
+REHEARSED = 5_000  # pictures of the original training data
+SHARE = 0.05  # share of corrections among all pictures; each correction is repeated
+REPEATED = 40  # at most this many times an epoch
 EPOCHS = 4
-GENTLER = 4  # times less is the learning rate
+GENTLER = 4  # divisor of the recipe's learning rate
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is trained, and on what."""
+    """A recipe and the data set it is trained on."""
 
     recipe: Recipe
     dataset: Dataset
-    count: int = 0  # of the corrections in it
-    before: ModelCard | None = None  # of the network that goes on
+    count: int = 0  # corrections in the data set
+    before: ModelCard | None = None  # card of the network that is fine-tuned
 
     def learned(self, fitted: Fitted) -> Fitted:
-        """A network with all that it has behind it."""
+        """The trained network, with the history of its earlier training in front."""
         fitted = replace(fitted, corrections=self.count)
         if self.before is None:
             return fitted
@@ -53,10 +53,10 @@ class Lesson:
 
 
 def lesson(folder: Path, recipe: Recipe, dataset: Dataset, models: Path, seed: int) -> Lesson:
-    """What teaches a model the corrections of a folder.
+    """The recipe and data set that train a model on the corrections in a folder.
 
     Raises:
-        ValueError: as `read` and `trained` say.
+        ValueError: see `read` and `trained`.
     """
     taught = read(folder, recipe, dataset)
     mixture = mixed(recipe, dataset, taught, seed)
@@ -67,7 +67,7 @@ def lesson(folder: Path, recipe: Recipe, dataset: Dataset, models: Path, seed: i
 
 
 def trained(folder: Path, dataset: Dataset) -> Model:
-    """The model of a folder, if it was trained here on this data set; raises ValueError otherwise."""
+    """The model in a folder; raises ValueError unless it was trained here on this data set."""
     try:
         card = read_card(folder)
     except ValueError as error:
@@ -78,16 +78,16 @@ def trained(folder: Path, dataset: Dataset) -> Model:
 
 
 def read(folder: Path, recipe: Recipe, dataset: Dataset) -> Split:
-    """The corrections of a recipe's task, in the form of the data set's pictures.
+    """The corrections for a recipe's task, in the format of its data set.
 
     Raises:
-        ValueError: there are none (or blank ones only), one has a label that the data set does not know, or a file is
-            no picture.
+        ValueError: there are no corrections or only blank ones, a label is not in the data set, or a file is not a
+            picture.
     """
     files = sorted((folder / recipe.task).glob("*/*.*"))
     if not files:
         raise ValueError(
-            f"{folder / recipe.task} must hold LABEL/*.png or *.jpg, as `flask corrections export` writes "
+            f"{folder / recipe.task} must hold LABEL/*.png or *.jpg, as `inkling corrections export` writes "
             "them. Received: no file"
         )
     x, y = [], []
@@ -109,11 +109,11 @@ def read(folder: Path, recipe: Recipe, dataset: Dataset) -> Split:
 
 
 def arranged(file: Path, recipe: Recipe, size: tuple[int, int]) -> np.ndarray:
-    """A picture through the pipeline that serves: uint8 [28, 28] (ink), or [height, width, 3] of the data set's size.
+    """A picture preprocessed as in serving: uint8 [28, 28] for ink, [height, width, 3] for photos.
 
     Raises:
-        ValueError: the file is no picture.
-        BlankDrawing: there is no ink in it.
+        ValueError: the file is not a picture.
+        BlankDrawing: the picture has no ink.
     """
     try:
         with Image.open(file) as opened:
@@ -127,7 +127,7 @@ def arranged(file: Path, recipe: Recipe, size: tuple[int, int]) -> np.ndarray:
 
 
 def mixed(recipe: Recipe, dataset: Dataset, taught: Split, seed: int) -> Dataset:
-    """A data set whose training part is corrections, repeated, among what is to be rehearsed; the rest is as it was."""
+    """The data set with its training part replaced by repeated corrections and rehearsed pictures."""
     train = dataset.train
     rehearsed = np.arange(len(train.y))
     if recipe.fit is None:
@@ -141,10 +141,10 @@ def mixed(recipe: Recipe, dataset: Dataset, taught: Split, seed: int) -> Dataset
 
 
 def going_on(recipe: Recipe, model: Model) -> Recipe:
-    """The recipe that trains a model's own network further, gently.
+    """A recipe that fine-tunes a model's own network at a low learning rate.
 
     Raises:
-        ValueError: `model.keras` is missing or not the card's.
+        ValueError: `model.keras` is missing or does not match its checksum.
     """
     path = check_file(model, "model.keras")
 
@@ -152,7 +152,7 @@ def going_on(recipe: Recipe, model: Model) -> Recipe:
         network = familiar.plain(mirror.plain(keras.saving.load_model(path, compile=False, safe_mode=True)))
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False  # its means and variances are those of many more pictures
+                layer.trainable = False  # its statistics come from many more pictures
         return network
 
     return replace(

@@ -1,11 +1,11 @@
-"""The data sets: a prepared file where there is one, the original host where there is not.
+"""Data sets, read from prepared files; a missing file is downloaded and prepared first.
 
     from training import data
     digits = data.load("mnist")
     digits.train.x        # uint8 [55000, 28, 28], ink 255 on 0
     digits.held_out.y     # int64 [5000]: never trained on, sets temperature and threshold
 
-Prepared files lie in `folder()`. Each set has a row in `DATASETS`; adding a set is adding a row.
+Prepared files are in `folder()`. To add a data set, add a row to `DATASETS`.
 """
 
 import io
@@ -31,8 +31,8 @@ from tqdm import tqdm
 from inkling.config import Settings
 from training.download import DownloadError, Source, fetch
 
-HELD_OUT_SEED = 20  # fixed, so that a threshold never meets a picture that any earlier training saw
-HELD_OUT_AT_MOST = 1 / 5  # of the training data, however small the prepared file
+HELD_OUT_SEED = 20  # fixed, so that no threshold is fitted on a picture that an earlier training used
+HELD_OUT_AT_MOST = 1 / 5  # share of the training data, for small prepared files
 THREADS = os.cpu_count() or 1
 
 CIFAR10_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -46,16 +46,16 @@ DOODLE_LABELS = (
     "tree",
 )  # fmt: skip
 ANIMALS = DOODLE_LABELS[:6]
-# a class has 100,000 drawings and more: these many are read, from its first on, (for train, then for test)
+# drawings read from the start of each class file, which has over 100,000: (train, test)
 DOODLES_KEPT = (990, 110)
 ANIMALS_KEPT = (5_100, 400)
-NPY_HEADER = 128  # bytes before the first drawing, at most
+NPY_HEADER = 128  # upper bound of bytes before the first drawing
 
-PHOTO_SIZE = 160  # pixels, width and height of a prepared cat or dog
-PHOTO_NAME = re.compile(r"PetImages/(Cat|Dog)/([0-9]{1,5})\.jpg")  # no other member is read
+PHOTO_SIZE = 160  # width and height in pixels of a prepared photo
+PHOTO_NAME = re.compile(r"PetImages/(Cat|Dog)/([0-9]{1,5})\.jpg")  # members of the archive that are read
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no hash; one part is like no other
+@dataclass(frozen=True, eq=False)  # arrays are not hashable
 class Split:
     """One part of a data set: `x` uint8 [n, h, w] (ink) or [n, h, w, 3] (photos), `y` int64 [n]."""
 
@@ -65,9 +65,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set ready to train on; `y` indexes `labels`, `source` is its licence in one sentence.
+    """A data set ready to train on.
 
-    `held_out` was set aside from the training data, for temperature and threshold; `test` gives the figures.
+    `y` indexes `labels`. `held_out` is split off the training data to fit temperature and threshold; `test` is only
+    measured on. `source` names origin and license in one sentence.
     """
 
     name: str
@@ -76,14 +77,14 @@ class Dataset:
     held_out: Split
     test: Split
     source: str
-    shown: bool = False  # whether the licence lets renderings of its pictures go with a model
+    shown: bool = False  # whether the license allows publishing renderings of its pictures
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A prepared file as read: pictures as arrays, or as an array of paths that are decoded when needed.
+    """The content of a prepared file: arrays of pictures, or of paths that are decoded later.
 
-    `extra` only ever joins the training part: nothing of it is held out.
+    `extra` is added to the training part only; nothing of it is held out.
     """
 
     labels: tuple[str, ...]
@@ -99,29 +100,29 @@ class Recipe:
 
     file: str  # in folder()
     read: Callable[[Path], Parts]
-    make: Callable[[Source, Path], object]  # downloads, and leaves a whole prepared file or none
+    make: Callable[[Source, Path], object]  # downloads and writes the prepared file in one step
     origin: Source
-    held_out: Callable[[int], int]  # size of the training data -> how many of it to hold out
+    held_out: Callable[[int], int]  # size of the training data -> number of pictures to hold out
     pictures: Callable[[np.ndarray], np.ndarray] = np.asarray  # Parts' x -> Split's x
-    shown: bool = False  # as Dataset's
+    shown: bool = False  # as in Dataset
 
 
 def folder() -> Path:
-    """Folder of the prepared data sets: `INKLING_DATA`, by default `data` in the checkout."""
+    """The folder of prepared files: `INKLING_DATA`, by default `data` in the checkout."""
     return Settings.from_env().data
 
 
 def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
-    """Reads a data set, preparing it first where needed. All parts are in the order of the prepared file.
+    """Reads a data set and prepares it first if necessary. Parts keep the order of the prepared file.
 
     Args:
         name: a key of `DATASETS`.
-        limit: at most this many pictures in each part, every class in proportion; all when None.
-        seed: chooses the pictures that `limit` leaves; what is held out does not depend on it.
+        limit: maximum number of pictures in each part, stratified by class; None reads all.
+        seed: selects the pictures under `limit`; the held-out split does not depend on it.
 
     Raises:
         ValueError: `name` is unknown, `limit` is below 1, or the prepared file is broken.
-        DownloadError: there is no prepared file and it could not be downloaded.
+        DownloadError: the prepared file is missing and the download failed.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, or None for all pictures. Received: {limit}")
@@ -147,11 +148,11 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
 
 
 def prepare(name: str) -> Path:
-    """Makes sure that the prepared file of data set `name` is there, and returns its path.
+    """Downloads and prepares a data set unless that is done already; returns the path of its file.
 
     Raises:
         ValueError: `name` is unknown.
-        DownloadError: it could not be downloaded.
+        DownloadError: the download failed.
     """
     recipe = _recipe(name)
     path = folder() / recipe.file
@@ -162,14 +163,14 @@ def prepare(name: str) -> Path:
 
 
 def stratified(y: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Chooses `count` of the labels `y` at random: every class in proportion, and at least once if it can be.
+    """A stratified random sample of `count` of the labels `y`, with each class at least once if possible.
 
     Returns:
         Their positions, int64 [min(count, len(y))], ascending.
     """
-    # RandomState, not default_rng: numpy promises that its stream never changes
+    # NumPy guarantees the stream of RandomState across versions, but not that of default_rng
     order = np.random.RandomState(seed).permutation(len(y))
-    turn = np.empty(len(y))  # in [0, 1): how far down its own class each one comes
+    turn = np.empty(len(y))  # in [0, 1): the position of each picture within its class
     for label in np.unique(y):
         members = order[y[order] == label]
         turn[members] = np.arange(len(members)) / len(members)
@@ -186,7 +187,7 @@ def _recipe(name: str) -> Recipe:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Everything in an .npz; raises ValueError where it is broken or holds objects (those are pickles)."""
+    """All arrays of an .npz; raises ValueError if it is damaged or holds objects, which are pickles."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
@@ -195,7 +196,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _split(path: Path, arrays: dict[str, np.ndarray], part: str, shape: tuple, classes: int) -> Split:
-    """`x_<part>` and `y_<part>`, checked: uint8 [n, *shape] and integers [n] below `classes`."""
+    """`x_<part>` and `y_<part>`, validated: uint8 [n, *shape], and integers [n] below `classes`."""
     for key in (f"x_{part}", f"y_{part}"):
         if key not in arrays:
             raise ValueError(f"{path} must hold {key}. Received: {', '.join(arrays)}")
@@ -250,7 +251,7 @@ def _read_cats_dogs(path: Path) -> Parts:
 
 
 def _photo_paths(path: Path) -> Split:
-    """The pictures of one part, cats first: `x` holds their paths as text [n]."""
+    """One part of the photos, cats first; `x` holds paths as text [n]."""
     cats, dogs = (sorted(str(file) for file in (path / label).glob("*.webp")) for label in ("cat", "dog"))
     if not cats or not dogs:
         raise ValueError(f"{path} must hold cat/*.webp and dog/*.webp. Received: {len(cats)} cats and {len(dogs)} dogs")
@@ -258,10 +259,9 @@ def _photo_paths(path: Path) -> Split:
 
 
 def _decode(paths: np.ndarray) -> np.ndarray:
-    """Prepared photos -> uint8 [n, 160, 160, 3].
+    """Decodes prepared photos: uint8 [n, 160, 160, 3].
 
-    Nothing is cached: all 25,000 decode in 7 to 14 s on two cores, and reading them back as one array of
-    1.9 GB takes 5 to 6 s.
+    Not cached: decoding all 25,000 takes 7 to 14 s on two cores, reading them as one array of 1.9 GB 5 to 6 s.
     """
     x = np.empty((len(paths), PHOTO_SIZE, PHOTO_SIZE, 3), np.uint8)
 
@@ -276,16 +276,16 @@ def _decode(paths: np.ndarray) -> np.ndarray:
         x[i] = pixels
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(decode_one, range(len(paths))):  # the loop is what raises a worker's error
+        for _ in pool.map(decode_one, range(len(paths))):  # iterating raises errors of the threads
             pass
     return x
 
 
-# ---- Preparing: download, then the same form as a prepared file ----
+# ---- Download and preparation ----
 
 
 def _make_cifar10(origin: Source, path: Path) -> None:
-    """Toronto's archive -> x_train uint8 [50000, 32, 32, 3], y_train, x_test [10000, 32, 32, 3], y_test."""
+    """Prepares the original archive: x_train uint8 [50000, 32, 32, 3], y_train, x_test [10000, 32, 32, 3], y_test."""
     archive = fetch(origin, path.with_name("cifar-10-python.tar.gz"))
     with tarfile.open(archive) as tar:
         train = [_cifar10_batch(tar, f"data_batch_{i}") for i in range(1, 6)]
@@ -297,35 +297,35 @@ def _make_cifar10(origin: Source, path: Path) -> None:
 
 
 def _cifar10_batch(tar: tarfile.TarFile, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """One pickled batch -> uint8 [n, 32, 32, 3], uint8 [n]; the archive is read in place, never extracted."""
+    """One pickled batch, read without extracting the archive: uint8 [n, 32, 32, 3], uint8 [n]."""
     with tar.extractfile(f"cifar-10-batches-py/{name}") as file:
         batch = ArrayUnpickler(file, encoding="bytes").load()
-    planes = batch[b"data"].reshape(-1, 3, 32, 32)  # the file holds all red, then all green, then all blue
+    planes = batch[b"data"].reshape(-1, 3, 32, 32)  # the file stores the red plane, then green, then blue
     return planes.transpose(0, 2, 3, 1), np.array(batch[b"labels"], np.uint8)
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Unpickles numpy arrays in plain containers; a pickle that names anything else is refused.
+    """Unpickles NumPy arrays in plain containers and refuses everything else.
 
-    The checksum is verified before; this is the second lock on the same door.
+    A second protection: the checksum of the file has been verified before.
     """
 
     ALLOWED = {
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
-        # the name that old numpy wrote, and what is behind it today
+        # the name in old pickles, and the function of today
         ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     }
 
     def find_class(self, module: str, name: str) -> object:
-        """The function or class that a pickle names; raises UnpicklingError unless it is in `ALLOWED`."""
+        """Looks up a name in `ALLOWED`; raises UnpicklingError for any other."""
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"a pickle must hold arrays only. Received: {module}.{name}")
         return self.ALLOWED[module, name]
 
 
 def _make_doodles(origin: Source, path: Path) -> None:
-    """The first drawings of each class -> {x,y}_{train,test}, classes, and {x,y}_tu_berlin, empty."""
+    """Prepares the first drawings of each class: {x,y}_{train,test}, classes, and empty {x,y}_tu_berlin."""
     downloads = path.with_name("quickdraw")
     downloads.mkdir(exist_ok=True)
     parts = {"train": [], "test": []}
@@ -344,7 +344,7 @@ def _make_doodles(origin: Source, path: Path) -> None:
 
 
 def _first_drawings(origin: Source, path: Path, count: int) -> np.ndarray:
-    """The first drawings of the class that `path` is named after, uint8 [count, 28, 28], ink 255 on 0."""
+    """The first drawings of the class named by `path`: uint8 [count, 28, 28], ink 255 on 0."""
     url = origin.url + urllib.parse.quote(path.name)
     fetch(replace(origin, url=url, first=NPY_HEADER + count * 784), path)
     with _discarding(path), path.open("rb") as file:
@@ -357,7 +357,7 @@ def _first_drawings(origin: Source, path: Path, count: int) -> np.ndarray:
 
 
 def _make_cats_dogs(origin: Source, path: Path) -> None:
-    """Microsoft's zip -> {train,test}/{cat,dog}/NNNNN.webp, every tenth of each class in test."""
+    """Prepares Microsoft's archive: {train,test}/{cat,dog}/NNNNN.webp, every tenth of each class in test."""
     archive = fetch(origin, path.with_name("kagglecatsanddogs.zip"))
     with _discarding(archive), zipfile.ZipFile(archive) as photos, _whole(path) as draft:
         members = [match for name in photos.namelist() if (match := PHOTO_NAME.fullmatch(name))]
@@ -371,9 +371,9 @@ def _make_cats_dogs(origin: Source, path: Path) -> None:
 
 
 def _squeeze(photos: zipfile.ZipFile, match: re.Match, dest: Path) -> bool:
-    """Writes one photo as a 160x160 RGB WebP below `dest`; False where the publisher's file is broken."""
+    """Writes one photo as a 160x160 RGB WebP below `dest`; returns False if the published file is damaged."""
     label, number = match[1].lower(), int(match[2])
-    content = photos.read(match[0])  # a wrong CRC raises: then the transfer was broken, not the photo
+    content = photos.read(match[0])  # raises for a wrong CRC, which means a failed download rather than a damaged photo
     part = "test" if number % 10 == 0 else "train"
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -386,10 +386,10 @@ def _squeeze(photos: zipfile.ZipFile, match: re.Match, dest: Path) -> bool:
 
 @contextmanager
 def _discarding(download: Path) -> Iterator[None]:
-    """Deletes a download that does not hold what it should, so that the next run fetches it again.
+    """Deletes a download that cannot be read, so that the next run fetches it again.
 
     Raises:
-        DownloadError: reading it failed.
+        DownloadError: the file cannot be read.
     """
     try:
         yield
@@ -400,9 +400,9 @@ def _discarding(download: Path) -> Iterator[None]:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """Gives a place to write a file or folder that becomes `path` if all goes well, and vanishes if not."""
+    """Yields a temporary path that is renamed to `path` on success and removed on failure."""
     draft = path.with_name(path.name + ".draft")
-    _remove(draft)  # a killed run may have left one
+    _remove(draft)  # left behind by a killed run
     try:
         yield draft
         draft.replace(path)
@@ -421,7 +421,7 @@ DATASETS = {
     "mnist": Recipe(
         file="mnist.npz",
         read=_read_mnist,
-        make=fetch,  # Keras publishes it in our form
+        make=fetch,  # Keras publishes exactly this file
         origin=Source(
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
             sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
@@ -436,7 +436,7 @@ DATASETS = {
         origin=Source(
             "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
             size=170_498_071,
-            # as Keras publishes it; Toronto's page gives only an MD5
+            # as published by Keras; the original page gives only an MD5
             sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
         ),
         held_out=lambda size: 2_500,
@@ -456,7 +456,7 @@ DATASETS = {
         origin=Source(
             "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/"
             "kagglecatsanddogs_5340.zip",
-            size=824_887_076,  # no checksum is published
+            size=824_887_076,  # no checksum was published
         ),
         held_out=lambda size: 1_500,
         pictures=_decode,

@@ -12,7 +12,7 @@ from training.recipe import Recipe
 
 
 def network(labels: int) -> keras.Model:
-    """Three times two convolutions, on 28, 14 and 7 pixels a side, then the mean of each map."""
+    """Three pairs of convolutions at 28, 14 and 7 pixels a side, then global average pooling."""
     x = inputs = keras.Input((28, 28, 1))
     for width in (32, 64, 96):
         x = layers.Dropout(0.1)(halved(convolution(x, width), width))

@@ -12,7 +12,7 @@ from training.recipe import Recipe
 
 
 def network(labels: int) -> keras.Model:
-    """Convolutions and residual blocks on 28, 14 and 7 pixels a side, then the mean of each map."""
+    """Convolutions and residual blocks at 28, 14 and 7 pixels a side, then global average pooling."""
     inputs = keras.Input((28, 28, 1))
     x = convolution(inputs, 32)
     for width in (64, 128):

@@ -18,26 +18,26 @@ from pathlib import Path
 from tqdm import tqdm
 
 ATTEMPTS = 4  # per call of fetch
-PAUSE = 1.0  # seconds before the second attempt; doubles with each further one
-TIMEOUT = 30.0  # seconds a server may stay silent
+PAUSE = 1.0  # seconds before the second attempt, doubled for each further one
+TIMEOUT = 30.0  # seconds without data before a connection is given up
 CHUNK = 1 << 18  # bytes
-BUSY = (408, 429, 500, 502, 503, 504)  # HTTP statuses that may pass
-BROKEN_CONNECTION = (ssl.SSLError, ConnectionError, TimeoutError)  # not OSError: a full disk will not pass
+BUSY = (408, 429, 500, 502, 503, 504)  # HTTP statuses worth another attempt
+BROKEN_CONNECTION = (ssl.SSLError, ConnectionError, TimeoutError)  # not OSError, which includes a full disk
 
 
 class DownloadError(OSError):
-    """A file could not be had, or is not the file it should be; the message says what to do."""
+    """A download failed or has the wrong content; the message says what to do."""
 
 
 class _Interrupted(Exception):
-    """A transfer stopped half-way for a reason that may pass."""
+    """A transfer was interrupted and is worth another attempt."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file is from and how to know it: `size` in bytes, `sha256` in hex, None where not published.
+    """The address of a file with its `size` in bytes and `sha256` in hex, each None if not published.
 
-    With `first`, only that many bytes from the start of the file are fetched (all of it, if it is shorter).
+    `first` limits the download to that many bytes from the start of the file.
     """
 
     url: str
@@ -47,10 +47,10 @@ class Source:
 
 
 def fetch(source: Source, path: Path) -> Path:
-    """Downloads `source` to `path`, whose folder must exist, and returns `path`; a right file there stays.
+    """Downloads `source` to `path` unless a valid file is there; resumes an interrupted download.
 
     Raises:
-        DownloadError: the server refused, the transfer broke off `ATTEMPTS` times, or it is not that file.
+        DownloadError: the server refused, `ATTEMPTS` transfers failed, or size or checksum is wrong.
     """
     if path.exists():
         _verify(source, path)
@@ -70,17 +70,17 @@ def fetch(source: Source, path: Path) -> Path:
 
 
 def _transfer(source: Source, part: Path) -> None:
-    """Appends to `part` the bytes of `source` that it lacks.
+    """Appends the missing bytes of `source` to `part`.
 
     Raises:
-        _Interrupted: fewer bytes came than were announced, the connection failed, or the server was busy.
-        DownloadError: the server refused, or has a file of another size than `source.size`.
+        _Interrupted: the body was incomplete, the connection failed, or the server was busy.
+        DownloadError: the server refused, or the file's size is not `source.size`.
     """
     have = part.stat().st_size if part.exists() else 0
     whole = source.first or source.size
     if have and have == whole:
         return
-    if whole and have > whole:  # left over from another source
+    if whole and have > whole:  # from a different version of the file
         part.unlink()
         have = 0
     try:
@@ -94,7 +94,7 @@ def _transfer(source: Source, part: Path) -> None:
 
 
 def _request(source: Source, have: int) -> urllib.request.Request:
-    """Asks for the bytes of `source` past the first `have`."""
+    """A request for the bytes of `source` after the first `have`."""
     headers = {"User-Agent": "inkling"}
     if have or source.first:
         headers["Range"] = f"bytes={have}-{source.first - 1 if source.first else ''}"
@@ -102,7 +102,7 @@ def _request(source: Source, have: int) -> urllib.request.Request:
 
 
 def _receive(response: http.client.HTTPResponse, source: Source, part: Path, have: int) -> None:
-    """Writes the body of `response` to `part`, from byte `have` on where the server honoured the Range."""
+    """Writes the body of `response` to `part`, at byte `have` if the server honored the Range header."""
     start, size = _announced(response)
     if start not in (0, have):
         raise _Interrupted(f"bytes from {start} instead of {have}")
@@ -122,7 +122,7 @@ def _receive(response: http.client.HTTPResponse, source: Source, part: Path, hav
 
 
 def _announced(response: http.client.HTTPResponse) -> tuple[int, int | None]:
-    """Where in the file the body begins, and how many bytes the whole file has (None: not told)."""
+    """The offset of the body in the file, and the size of the whole file or None if unknown."""
     if response.status == 206:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         if not match:
@@ -133,19 +133,19 @@ def _announced(response: http.client.HTTPResponse) -> tuple[int, int | None]:
 
 
 def _refused(error: urllib.error.HTTPError, source: Source, part: Path, have: int) -> None:
-    """Decides what an HTTP error means: already whole (returns), try again, or give up."""
+    """Handles an HTTP error: returns if the file is complete, else raises to retry or to give up."""
     if have and error.code == 416 and error.headers.get("Content-Range") == f"bytes */{have}":
-        return  # nothing lies past what we have
+        return  # the file is already complete
     if error.code in BUSY:
         raise _Interrupted(f"{error.code} {error.reason}") from error
     part.unlink(missing_ok=True)
-    if error.code == 416:  # the file is no longer the one the .part began with
+    if error.code == 416:  # the file changed since the partial download began
         raise _Interrupted(f"{error.code} {error.reason}") from error
     raise DownloadError(f"{source.url} must answer 200. Received: {error.code} {error.reason}") from error
 
 
 def _verify(source: Source, path: Path) -> None:
-    """Deletes `path` and raises DownloadError when its size or checksum is not the published one."""
+    """Deletes `path` and raises DownloadError if its size or checksum is wrong."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     received = (path.stat().st_size, sha256)

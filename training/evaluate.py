@@ -1,7 +1,6 @@
-"""How good a model is: accuracy, confusion, calibration, when to be sure; and the figures of its page.
+"""Accuracy, confusion, calibration and thresholds of a model, and the figures on its page.
 
-Everything takes probabilities float32 [n, labels] and true labels int64 [n], and does not care where they
-come from.
+Functions take probabilities float32 [n, labels] and true labels int64 [n].
 """
 
 import math
@@ -23,32 +22,32 @@ from inkling.recognition.runtimes import Answer, Answering, tempered
 from training.data import Dataset
 from training.fit import arrange
 
-BATCH = 128  # pictures at a time: 2,500 photos as floats are 700 MB
-BINS = 15  # of the calibration error, as in Guo et al.
+BATCH = 128  # pictures per call: 2,500 photos as floats take 700 MB
+BINS = 15  # bins of the calibration error, as in Guo et al. 2017
 TEMPERATURES = (0.2, 5.0)
-FEWEST = 100  # pictures that a threshold is decided by, where there are as many
-LEAST_SURE = 0.9  # an answer that is wrong one time in ten by its own word is not sure, however right the others are
-PLACES = 6  # of a metric, after the point
+FEWEST = 100  # minimum number of pictures that support a threshold
+LEAST_SURE = 0.9  # lower bound of every threshold: an answer below 90% is never called sure
+PLACES = 6  # decimal places of a metric
 
-WORST, AT_MOST = 3, 1000  # mistakes shown of one pair of labels, and altogether
-TILES = 20  # in a row of the sheet of mistakes
+WORST, AT_MOST = 3, 1000  # mistakes shown per pair of labels, and in total
+TILES = 20  # tiles in a row of the sheet of mistakes
 
-CROWDED = 12  # a confusion matrix of more labels has no numbers in its cells
+CROWDED = 12  # a confusion matrix with more labels shows no numbers
 
 Predict = Callable[[np.ndarray], np.ndarray]  # float32 [n, h, w, c] -> probabilities [n, labels]
 
 
-# ---- Numbers ----
+# ---- Metrics ----
 
 
 def predict(probabilities_of: Predict, x: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """A data set's pictures (uint8) -> float32 [n, labels], through the pipeline that serves, in batches."""
+    """Probabilities float32 [n, labels] of uint8 pictures, preprocessed as in serving, in batches."""
     parts = (arrange(part, spec) for part in np.split(x, range(BATCH, len(x), BATCH)))
     return np.concatenate([probabilities_of(inputs.scale(part, spec.scaling)) for part in parts])
 
 
 def answers(network: Answering, x: np.ndarray, spec: InputSpec) -> Answer:
-    """A data set's pictures (uint8) -> probabilities and familiarity, as `predict`."""
+    """Like `predict`, with familiarity."""
     outputs = []
 
     def note(batch: np.ndarray) -> np.ndarray:
@@ -61,24 +60,24 @@ def answers(network: Answering, x: np.ndarray, spec: InputSpec) -> Answer:
 
 
 def known(answer: Answer, familiar: float | None) -> np.ndarray:
-    """bool [n]: which pictures are familiar enough to be sure of."""
+    """bool [n]: whether each picture is familiar enough to be called sure."""
     return np.ones(len(answer.probabilities), bool) if familiar is None else answer.familiarity >= familiar
 
 
 def accuracy(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """Share of the pictures whose likeliest label is the true one."""
+    """Share of pictures whose most likely label is correct."""
     return float(np.mean(probabilities.argmax(axis=1) == y))
 
 
 def confusion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """int64 [labels, labels]: how many pictures of [true] were taken for [predicted]."""
+    """The confusion matrix, int64 [true, predicted]."""
     labels = probabilities.shape[1]
     pairs = y * labels + probabilities.argmax(axis=1)
     return np.bincount(pairs, minlength=labels**2).reshape(labels, labels)
 
 
 def class_metrics(matrix: np.ndarray, labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
-    """Precision, recall and support of each label of a confusion matrix; 0 where nothing can be divided."""
+    """Precision, recall and support of each label; 0 instead of a division by zero."""
     right, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(support, 1)
     return tuple(
@@ -88,12 +87,12 @@ def class_metrics(matrix: np.ndarray, labels: Sequence[str]) -> tuple[ClassMetri
 
 
 def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """Expected calibration error (Guo et al. 2017): how far confidence is from accuracy, in 15 bins."""
+    """Expected calibration error (Guo et al. 2017) with 15 bins."""
     return sum(one.count * abs(one.confidence - one.accuracy) for one in bins(probabilities, y)) / len(y)
 
 
 def bins(probabilities: np.ndarray, y: np.ndarray) -> tuple[Bin, ...]:
-    """Mean confidence and accuracy in each of 15 equal ranges of confidence, least sure first; 0 where none is."""
+    """Mean confidence and accuracy in 15 equal bins of confidence, lowest first; 0 in empty bins."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
     places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     counts = np.bincount(places, minlength=BINS)
@@ -105,7 +104,7 @@ def bins(probabilities: np.ndarray, y: np.ndarray) -> tuple[Bin, ...]:
 
 
 def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """The temperature within `TEMPERATURES` that makes held-out labels likeliest (Guo et al. 2017)."""
+    """The temperature within `TEMPERATURES` that minimizes held-out log loss (Guo et al. 2017)."""
 
     def surprise(log_temperature: float) -> float:
         of_truth = tempered(probabilities, np.exp(log_temperature))[np.arange(len(y)), y]
@@ -116,16 +115,16 @@ def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
 
 
 def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0.99) -> float:
-    """The smallest confidence from which on held-out answers are right as often as `target`.
+    """The lowest confidence above which a share `target` of held-out answers is correct.
 
-    It rests on at least `FEWEST` pictures (all, where there are fewer), and is never below `LEAST_SURE`.
-    Where no confidence reaches the target, it is the one whose answers are right most often.
+    At least `FEWEST` pictures (or all, if there are fewer) support it, and it is never below `LEAST_SURE`. If no
+    confidence reaches the target, the one with the highest accuracy is returned.
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
     order = np.argsort(-confidence, kind="stable")
     confidence = confidence[order]
     rightness = np.cumsum(right[order]) / np.arange(1, len(y) + 1)
-    # Only whole groups of equal confidence can be told from the next.
+    # Answers of equal confidence are on the same side of every threshold.
     possible = np.append(confidence[:-1] > confidence[1:], True)
     possible[: min(FEWEST, len(y)) - 1] = False
     goal = min(target, rightness[possible].max())
@@ -134,7 +133,7 @@ def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0
 
 
 def choose_familiar(familiarity: np.ndarray, strange: float) -> float:
-    """What all held-out pictures reach but a share, `strange`."""
+    """The familiarity that all but a share `strange` of the held-out pictures reach."""
     return _floored(np.quantile(familiarity, strange))
 
 
@@ -144,31 +143,31 @@ def sure(
     threshold: float,
     known: np.ndarray | bool = True,
 ) -> tuple[float, float]:
-    """Share of known pictures answered with at least `threshold` confidence; accuracy among them (0 if none)."""
+    """Share of pictures that are called sure, and the accuracy among them (0 if there are none)."""
     certain = known & (probabilities.max(axis=1) >= threshold)
     return float(certain.mean()), accuracy(probabilities[certain], y[certain]) if certain.any() else 0.0
 
 
 def group_accuracy(probabilities: np.ndarray, y: np.ndarray, count: int) -> float:
-    """Accuracy among the first `count` labels: on their pictures, when only they can be the answer."""
+    """Accuracy on pictures of the first `count` labels when only these can be the answer."""
     members = y < count
     return accuracy(probabilities[members, :count], y[members])
 
 
 def not_sure(answer: Answer, temperature: float, threshold: float, familiar: float | None) -> float:
-    """Share of pictures that are answered "not sure", as `inkling.recognition.predictor.wording` says it."""
+    """Share of pictures answered "not sure", by `inkling.recognition.predictor.wording`."""
     confidence = tempered(answer.probabilities, temperature).max(axis=1)
     return float(np.mean(~known(answer, familiar) | (confidence < min(threshold, PROBABLY))))
 
 
 def auroc(familiar: np.ndarray, strange: np.ndarray) -> float:
-    """Chance that a familiar picture scores above a strange one: the area under the ROC curve, ties half."""
+    """Area under the ROC curve: the chance that a familiar picture scores above a strange one; ties count half."""
     ranks = rankdata(np.concatenate([familiar, strange]))[: len(familiar)]
     return float((ranks.mean() - (len(familiar) + 1) / 2) / len(strange))
 
 
 def mistakes(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which pictures, int64 [n], show what is confused: the commonest pairs first, of each the surest mistakes."""
+    """Indices int64 [n] of mistakes to show: the most confident of each pair, most frequent pairs first."""
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     matrix = confusion(probabilities, y) * (1 - np.eye(probabilities.shape[1], dtype=int))
     chosen = []
@@ -190,14 +189,14 @@ def measure(
     strangers: dict[str, np.ndarray] | None = None,
     sheet: Path | None = None,
 ) -> Metrics:
-    """Everything that a card says about the test pictures of a data set.
+    """All metrics of a card, measured on the test pictures of a data set.
 
     Args:
-        network: the one that is served, at temperature 1.
-        groups: as `Recipe.groups`.
-        familiar: as the card's.
-        strangers: other pictures, as `strangers.gather` gives them; told apart only where `familiar` is given.
-        sheet: where to draw the mistakes, if the data set's licence lets them be shown.
+        network: the served network, at temperature 1.
+        groups: see `Recipe.groups`.
+        familiar: the card's limit of familiarity.
+        strangers: unfamiliar pictures from `strangers.gather`; only used with `familiar`.
+        sheet: path of the sheet of mistakes, which is drawn if the data set's license allows it.
     """
     y = dataset.test.y
     answer = answers(network, dataset.test.x, spec)
@@ -240,7 +239,7 @@ def _rounded(value: float) -> float:
 
 
 def _floored(value: float) -> float:
-    """Rounded down, so that the picture of that very confidence stays at or above it."""
+    """Rounds down, so that a picture of exactly this confidence still reaches the threshold."""
     return float(np.floor(float(value) * 10**PLACES) / 10**PLACES)
 
 
@@ -248,7 +247,7 @@ def _floored(value: float) -> float:
 
 
 def draw_confusion(matrix: np.ndarray, labels: Sequence[str], path: Path) -> None:
-    """Writes a confusion matrix [true][predicted] as an SVG heat map of each row's shares."""
+    """Writes a row-normalized confusion matrix [true, predicted] as an SVG heat map."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     few = len(labels) <= CROWDED
     side = max(3.2, 1.6 + len(labels) * (0.42 if few else 0.14))
@@ -267,7 +266,7 @@ def draw_confusion(matrix: np.ndarray, labels: Sequence[str], path: Path) -> Non
 
 
 def draw_mistakes(pictures: np.ndarray, path: Path) -> None:
-    """Writes uint8 [n, 28, 28] as one grey PNG, row by row."""
+    """Writes uint8 [n, 28, 28] as one grayscale PNG, row by row."""
     count, side, _ = pictures.shape
     sheet = np.zeros((math.ceil(count / TILES), TILES, side, side), np.uint8)
     sheet.reshape(-1, side, side)[:count] = pictures
@@ -275,7 +274,7 @@ def draw_mistakes(pictures: np.ndarray, path: Path) -> None:
 
 
 def draw_curves(history: dict[str, Sequence[float]], path: Path) -> None:
-    """Writes loss and accuracy per epoch as SVG, training against validation; keys as Keras has them."""
+    """Writes training and validation curves per epoch as SVG; keys are those of Keras' history."""
     figure = Figure((7, 2.8), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label, style in ((name, "training", "--"), (f"val_{name}", "validation", "-")):
@@ -289,7 +288,7 @@ def draw_curves(history: dict[str, Sequence[float]], path: Path) -> None:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    """Saves a figure the same way each time: no date, text as text, styles that no page's policy refuses."""
+    """Saves a reproducible SVG: no date, text kept as text, attributes instead of inline styles."""
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": "inkling", "svg.fonttype": "none"}):
         figure.savefig(path, format="svg", metadata=nothing)
@@ -297,7 +296,7 @@ def _write(figure: Figure, path: Path) -> None:
 
 
 def _without_css(svg: str) -> str:
-    """The same picture with attributes in place of CSS, which a Content-Security-Policy would drop."""
+    """The SVG with CSS replaced by attributes, because the Content-Security-Policy blocks inline CSS."""
     svg = re.sub(r"font-family: [^;\"]*", "font-family: sans-serif", svg)
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r' style="([^"]*)"', lambda match: _attributes(match[1]), svg)
@@ -305,7 +304,7 @@ def _without_css(svg: str) -> str:
 
 
 def _attributes(style: str) -> str:
-    """CSS declarations as attributes; the last of a property holds."""
+    """CSS declarations as attributes; the last declaration of a property wins."""
     pairs = dict(declaration.split(":", 1) for declaration in style.split(";") if declaration.strip())
     values = {name.strip(): value.strip() for name, value in pairs.items()}
     return "".join(f' {name}="{value}"' for name, value in values.items())

@@ -1,4 +1,4 @@
-"""A trained network -> a folder of `models/` that can be served, whole or not at all."""
+"""Writes a trained network as a model folder that can be served, in one step."""
 
 import platform
 import re
@@ -22,7 +22,7 @@ from training.fit import Fitted, arrange
 from training.half import halve, pack, round_weights
 from training.recipe import Recipe
 
-PARITY = 1e-3  # the largest difference of a probability between Keras and ONNX; TensorFlow itself varies by 1e-4
+PARITY = 1e-3  # largest allowed difference of a probability between Keras and ONNX; TensorFlow alone varies by 1e-4
 PARITY_PICTURES = 64
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -37,18 +37,18 @@ def save(
     trials: tuple[Trial, ...] = (),
     training: Training | None = None,
 ) -> ModelCard:
-    """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, figures, and the card that says all.
+    """Writes `root/<recipe.name>`: the network as `.keras` and ONNX, its figures and its card.
 
-    The card's figures are those of the ONNX file on the test pictures; temperature, threshold and what is familiar
-    come from the held-out ones. Whatever fails, or Ctrl-C, leaves the folder that was there as it was.
+    The metrics are measured from the ONNX file on the test pictures. Temperature, threshold and limit of familiarity
+    are fitted on the held-out pictures. If anything fails, the existing folder stays unchanged.
 
     Args:
-        command: what trains this model again.
-        trials: all seeds, where several were trained.
-        training: what the card says of it, where it was not just now.
+        command: the command that trains this model again.
+        trials: results of all seeds, if several were trained.
+        training: the card's record of an earlier training, for a model that was not trained now.
 
     Raises:
-        ValueError: Keras and ONNX do not give the same answers.
+        ValueError: Keras and ONNX give different answers.
     """
     root.mkdir(parents=True, exist_ok=True)
     with replacing(root / recipe.name) as draft:
@@ -60,17 +60,17 @@ def save(
 
 
 def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
-    """Writes a model's folder anew from its own `model.keras`, measured again; how it was trained stays.
+    """Rewrites a model's folder from its own `model.keras` and measures it again.
 
     Args:
-        recipe: gives title, summary, strengths and limitations; those of the card stay without one of this network.
+        recipe: the source of title and texts; the card's own are kept if it is None or describes another network.
 
     Raises:
-        ValueError: the file is missing or not the card's, or `save` refuses it.
+        ValueError: the file is missing or does not match its checksum, or `save` refuses it.
     """
     card = model.card
     if recipe and recipe.build(len(card.labels)).count_params() != card.parameters:
-        recipe = None  # it has changed since, and tells of another network
+        recipe = None  # the recipe has changed since and describes another network
     network = keras.saving.load_model(check_file(model, "model.keras"), compile=False, safe_mode=True)
     once = mirror.plain(network)
     fitted = Fitted(familiar.plain(once), card.history, card.training.epochs, card.training.seconds)
@@ -88,7 +88,7 @@ def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
 
 
 def recipe_of(card: ModelCard) -> Recipe:
-    """What a card tells of a recipe that is gone."""
+    """A recipe made from a card, for a model whose own recipe no longer exists."""
     said = {
         name: getattr(card, name)
         for name in ("name", "task", "title", "summary", "strengths", "limitations", "input", "exact")
@@ -99,13 +99,13 @@ def recipe_of(card: ModelCard) -> Recipe:
 def write_network(
     model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path, train: Split | None = None
 ) -> runtimes.Answering:
-    """Writes `model.keras` (without the optimizer) and `model.onnx`, and returns the latter as it is served.
+    """Writes `model.keras` (without the optimizer) and `model.onnx`; returns the latter, opened as in serving.
 
     Args:
-        train: gives the network its second output, familiarity.
+        train: training pictures from which the second output, familiarity, is fitted; None leaves it out.
 
     Raises:
-        ValueError: the two differ on test pictures, as `write_files` says.
+        ValueError: the two differ on test pictures; see `write_files`.
     """
     whole = bare(model, recipe.input)
     if train:
@@ -118,18 +118,18 @@ def write_network(
 
 
 def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
-    """A copy for one size of picture, without the optimizer."""
+    """A copy with a fixed input size and without the optimizer."""
     copy = keras.models.clone_model(model, input_tensors=keras.Input((spec.height, spec.width, spec.channels)))
     copy.set_weights(model.get_weights())
     return keras.Model(copy.inputs, copy.outputs, name=model.name)
 
 
 def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None) -> runtimes.Answering:
-    """Writes a model without an optimizer as `model.keras` and `model.onnx`, and returns the latter as it is served.
+    """Writes a model without an optimizer as `model.keras` and `model.onnx`; returns the latter, opened as in serving.
 
     Args:
-        x: pictures to compare the two on, float32 [n, height, width, channels], n > 1.
-        spare: rounds the weights to float16 less so many bits, and packs both files; None leaves them.
+        x: pictures on which the two are compared, float32 [n, height, width, channels], n > 1.
+        spare: bits of float16's mantissa to clear before both files are compressed; None keeps float32.
 
     Raises:
         ValueError: the two differ by more than `PARITY`.
@@ -137,21 +137,21 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     if spare is not None:
         round_weights(model, spare)
     by_keras = runtimes.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
-    wanted = by_keras.answer(x)  # export needs one call before
+    wanted = by_keras.answer(x)  # Keras can only export a model that was called once
     model.save(folder / "model.keras")
-    with warnings.catch_warnings(action="ignore"):  # tf2onnx's, about names that numpy drops
+    with warnings.catch_warnings(action="ignore"):  # tf2onnx warns about names that NumPy has deprecated
         model.export(folder / "model.onnx", format="onnx", verbose=False)
     if spare is not None:
         halve(folder / "model.onnx")
         pack(folder / "model.keras")
     served = runtimes.Answering(runtimes.compile_onnx(folder / "model.onnx"))
-    # Two sizes of batch: the exported network must take any.
+    # Two batch sizes, because the exported network must accept any.
     got = [served.answer(part) for part in (x[:1], x[1:])]
     gap = float(np.abs(np.concatenate([one.probabilities for one in got]) - wanted.probabilities).max())
     if wanted.familiarity is not None:
         familiarity = np.concatenate([one.familiarity for one in got])
         gap = max(gap, float(np.abs(familiarity - wanted.familiarity).max() / max(1, np.ptp(wanted.familiarity))))
-    if not gap <= PARITY:  # not-a-number is refused too
+    if not gap <= PARITY:  # also refuses NaN
         raise ValueError(f"ONNX must give what Keras gives, to {PARITY}. Received: a difference of {gap:.2g}")
     return served
 
@@ -166,7 +166,7 @@ def describe(
     seed: int,
     trials: tuple[Trial, ...] = (),
 ) -> ModelCard:
-    """Measures a network, draws its figures into `folder`, and returns the card of all files there."""
+    """Measures a network, writes its figures to `folder`, and returns the card."""
     temperature, threshold, reached = decide(network, dataset, recipe)
     others = strangers.gather(recipe.task, recipe.input, min(strangers.COUNT, len(dataset.test.y)))
     metrics = evaluate.measure(
@@ -176,7 +176,7 @@ def describe(
     history = {
         key: tuple(round(float(value), 5) for value in fitted.history[key]) for key in CURVES if key in fitted.history
     }
-    if history:  # what is solved at once has none
+    if history:  # models that are solved directly have no history
         evaluate.draw_curves(history, folder / "curves.svg")
     return ModelCard(
         name=recipe.name,
@@ -214,7 +214,7 @@ def describe(
 
 
 def decide(network: runtimes.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
-    """Temperature, threshold and the familiarity to reach (None without), from the held-out pictures alone."""
+    """Temperature, threshold and limit of familiarity (None without that output), fitted on held-out pictures."""
     y = dataset.held_out.y
     answer = evaluate.answers(network, dataset.held_out.x, recipe.input)
     temperature = round(evaluate.fit_temperature(answer.probabilities, y), 4)
@@ -225,19 +225,19 @@ def decide(network: runtimes.Answering, dataset: Dataset, recipe: Recipe) -> tup
 
 
 def layers(model: keras.Model) -> tuple[Layer, ...]:
-    """The network's table, from the input on; the layers of a network within it stand in its place."""
+    """The table of layers; nested networks are flattened."""
     rows = []
     for one in model.layers:
         if isinstance(one, keras.Model):
             rows += (row for row in layers(one) if row.kind != "InputLayer")
         else:
-            output = getattr(getattr(one, "output", None), "shape", ())  # a layer that is used twice has no one output
+            output = getattr(getattr(one, "output", None), "shape", ())  # a layer used twice has no single output
             rows.append(Layer(name=one.name, kind=type(one).__name__, output=output, parameters=one.count_params()))
     return tuple(rows)
 
 
 def as_json(card: ModelCard) -> str:
-    """The card as text that reads and diffs well: innermost lists, as a matrix's rows, on one line."""
+    """The card as JSON with each innermost list on one line, for readable diffs."""
 
     def one_line(match: re.Match) -> str:
         return re.sub(r"\n\s*", "", re.sub(r",\n\s*", ", ", match[0]))
@@ -245,17 +245,17 @@ def as_json(card: ModelCard) -> str:
     return re.sub(r"\[\n[^\[\]{}]*\]", one_line, card.model_dump_json(indent=1)) + "\n"
 
 
-# ---- Whole or not at all ----
+# ---- Atomic replacement ----
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Gives an empty folder to fill that becomes `target` if all goes well, and vanishes if not.
+    """Yields an empty folder that replaces `target` on success and is removed on failure.
 
-    It lies beside `target`, under a name that the catalog passes over, so that only names change in the end.
+    It lies beside `target` under a hidden name, which the catalog ignores, so that the swap is two renames.
     """
     draft, aside = (target.with_name(f".{target.name}.{state}") for state in ("draft", "old"))
-    if aside.exists() and not target.exists():  # a run was killed between the two renames
+    if aside.exists() and not target.exists():  # an earlier run was killed between the two renames
         aside.rename(target)
     for leftover in (draft, aside):
         shutil.rmtree(leftover, ignore_errors=True)

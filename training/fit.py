@@ -1,4 +1,4 @@
-"""The shared loop: Keras `fit` over augmented pictures, with warm-up, cosine schedule and weight averaging."""
+"""The common training loop: Keras `fit` with augmentation, warm-up, cosine schedule and weight averaging."""
 
 import math
 import signal
@@ -23,22 +23,22 @@ from training.data import Dataset, Split, folder
 from training.recipe import Recipe, Run
 from training.redraw import through_canvas
 
-AHEAD = 8  # batches that are made while others are trained on
+AHEAD = 8  # batches prepared ahead of training
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network and how it got there."""
+    """A trained network and its training history."""
 
     model: keras.Model
     history: dict[str, list[float]]  # per epoch: loss, accuracy, val_loss, val_accuracy
     epochs: int
     seconds: float
-    corrections: int = 0  # of visitors, that it learned from
+    corrections: int = 0  # number of visitors' corrections it was trained on
 
 
 class Teacher:
-    """A model of `models/` that labels what its student is about to see (distillation, Hinton et al. 2015).
+    """A model whose answers are the targets of a student (distillation, Hinton et al. 2015).
 
     Call it with uint8 [n, side, side, 3]; it returns float32 [n, labels], softened by `temperature`.
     """
@@ -53,13 +53,13 @@ class Teacher:
 
 
 class Batches:
-    """Shuffled, augmented batches of (float32 pictures, targets); each epoch draws anew.
+    """Shuffled, augmented batches of (float32 pictures, targets), drawn anew in each epoch.
 
     Args:
-        sources: uint8 arrays of the same pictures, each in another form; a batch takes each picture from
-            the first, or from the second with the recipe's chance.
-        teacher: gives the targets, where there is one, from the very views that the student sees. These are drawn
-            ahead, once for each of the recipe's sides: a teacher that answers while TensorFlow trains crashes both.
+        sources: uint8 arrays of the same pictures in one or two forms; each picture comes from the second form with
+            probability `recipe.redrawn`.
+        teacher: source of the targets. It answers before training begins, once for each of the recipe's sides,
+            because running OpenVINO while TensorFlow trains crashes the process.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Batches:
         return math.ceil(len(self.indices) / self.recipe.batch)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """An epoch."""
+        """The batches of one epoch."""
         for step in range(len(self)):
             yield self[step]
         self.shuffle()
@@ -98,11 +98,11 @@ class Batches:
         return inputs.scale(pictures, self.recipe.input.scaling), y
 
     def picked(self, step: int) -> np.ndarray:
-        """The places of a batch's pictures."""
+        """The indices of a batch's pictures."""
         return self.indices[step * self.recipe.batch : (step + 1) * self.recipe.batch]
 
     def drawn(self, picked: np.ndarray) -> np.ndarray:
-        """The pictures at these places, each in one of its forms."""
+        """The pictures at these indices, each from one of its sources."""
         pictures = self.sources[0][picked]
         if len(self.sources) > 1:
             swap = self.rng.random(len(picked)) < self.recipe.redrawn
@@ -110,34 +110,34 @@ class Batches:
         return pictures
 
     def turned(self, pictures: np.ndarray, picked: np.ndarray) -> np.ndarray:
-        """The pictures at these places, half of them mirrored."""
+        """The pictures at these indices, half of them mirrored if the recipe says so."""
         if self.recipe.flip:
             flip = self.mirrored[picked]
             pictures[flip] = pictures[flip, :, ::-1]
         return pictures
 
     def shuffle(self) -> None:
-        """Makes ready for the next epoch."""
+        """Shuffles for the next epoch and flips which half is mirrored."""
         self.rng.shuffle(self.indices)
-        # The other half's turn: each picture is seen both ways in two epochs (alternating flip, Jordan 2024).
+        # Alternating flip (Jordan 2024): each picture is seen both ways within two epochs.
         self.mirrored = ~self.mirrored
 
     def begin(self, side: int) -> None:
-        """Goes on with pictures of this side; a teacher looks at a new view of each."""
+        """Switches to pictures of this side; a teacher labels a new view of each."""
         self.side, self.lesson = side, None
         if self.teacher:
             parts = np.array_split(np.arange(len(self.y)), len(self))
             self.lesson = tuple(np.concatenate(part) for part in zip(*map(self.taught, parts), strict=True))
 
     def taught(self, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Views of the pictures at these places, uint8 [n, side, side, 3], and what the teacher says of them."""
+        """Augmented views at these indices, uint8 [n, side, side, 3], and the teacher's answers."""
         views = self.recipe.augment(self.drawn(picked), self.rng, self.teacher.side)
         return resized(views, self.side), self.teacher(views)
 
     def stream(self) -> tf.data.Dataset:
-        """Epochs as TensorFlow takes them, some batches ahead.
+        """The epochs as a `tf.data.Dataset` with prefetching.
 
-        Without autotune, whose thread keeps each epoch's end waiting for up to a minute.
+        Autotune is off because its thread delays the end of each epoch by up to a minute.
         """
         x, y = self[0]
         kinds = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in (x, y))
@@ -149,19 +149,19 @@ class Batches:
 
 @lru_cache(maxsize=1)
 def redrawn(split: Split, layout: str) -> np.ndarray:
-    """Drawings as the canvas would send them, uint8 [n, 28, 28]; the same for every seed, for they take minutes."""
+    """Drawings redrawn on the canvas, uint8 [n, 28, 28]; cached and independent of the seed, as they take minutes."""
     return through_canvas(split.x, layout, seed=0)
 
 
 def resized(pictures: np.ndarray, side: int) -> np.ndarray:
-    """uint8 [n, h, w, 3] -> uint8 [n, side, side, 3]; the same where they are that size."""
+    """Resizes uint8 [n, h, w, 3] to uint8 [n, side, side, 3]."""
     if pictures.shape[1:3] == (side, side):
         return pictures
     return np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in pictures])
 
 
 def balanced(y: np.ndarray, fewest: int) -> np.ndarray:
-    """Indices of all pictures, those of rare classes repeated until each has `fewest`."""
+    """Indices of all pictures, with those of rare classes repeated up to `fewest` each."""
     extra = []
     for label in np.unique(y):
         members = np.flatnonzero(y == label)
@@ -170,14 +170,14 @@ def balanced(y: np.ndarray, fewest: int) -> np.ndarray:
 
 
 def targets(y: np.ndarray, labels: int) -> np.ndarray:
-    """One-hot float32 targets [n, labels]; smoothed by the loss."""
+    """One-hot targets, float32 [n, labels]; the loss applies label smoothing."""
     return np.eye(labels, dtype=np.float32)[y]
 
 
 def arrange(x: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """A data set's pictures as the model takes them: uint8 [n, height, width, channels].
+    """A data set's pictures as model input: uint8 [n, height, width, channels].
 
-    Ink sets are laid out already; photos go through the pipeline that serves.
+    Ink is stored in its layout already; photos are preprocessed as in serving.
     """
     if spec.kind == "ink":
         return x[..., None]
@@ -187,13 +187,13 @@ def arrange(x: np.ndarray, spec: InputSpec) -> np.ndarray:
 
 
 def validation(recipe: Recipe, split: Split, labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """The held-out pictures as Keras takes them."""
+    """The held-out pictures as validation data for Keras."""
     x = inputs.scale(arrange(split.x, recipe.input), recipe.input.scaling)
     return x, targets(split.y, labels)
 
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    """The recipe's optimizer with warm-up and cosine schedule, on cross-entropy."""
+    """Compiles a model with the recipe's optimizer, warm-up, cosine schedule and cross-entropy."""
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20,
         decay_steps=max(1, steps - steps // 20),
@@ -236,7 +236,7 @@ def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
 
 
 def grow(model: keras.Model, batches: Batches, held_out: tuple, recipe: Recipe, epochs: int) -> dict[str, list[float]]:
-    """Trains a compiled model on pictures of the recipe's sides, one after the other; returns its history."""
+    """Trains a compiled model at each of the recipe's sides in turn; returns the history."""
     callbacks = [keras.callbacks.SwapEMAWeights()] if recipe.average is not None else []
     history, sides = {}, recipe.sides or (recipe.input.width,)
     for i, side in enumerate(sides):
@@ -260,7 +260,7 @@ def grow(model: keras.Model, batches: Batches, held_out: tuple, recipe: Recipe, 
 
 
 class Stop(keras.callbacks.Callback):
-    """Raises KeyboardInterrupt after the batch in which it was asked to."""
+    """Raises KeyboardInterrupt at the end of the batch in which `ask` was called."""
 
     asked = False
 
@@ -276,9 +276,9 @@ class Stop(keras.callbacks.Callback):
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Around a training: Ctrl-C ends it between two batches, for in the middle of one TensorFlow aborts at times."""
+    """Lets Ctrl-C end a training between two batches; within one, TensorFlow can abort the process."""
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():  # which alone may handle signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield stop
         return
     before = signal.signal(signal.SIGINT, stop.ask)
@@ -286,11 +286,11 @@ def stoppable() -> Iterator[Stop]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-    if stop.asked:  # after the last batch
+    if stop.asked:  # asked after the last batch
         raise KeyboardInterrupt
 
 
 def pretrained(name: str) -> str:
-    """The path of a file in the folder of data, or "imagenet" where it is not there."""
+    """The path of a file in the data folder, or "imagenet" if it does not exist."""
     path = folder() / name
     return str(path) if path.exists() else "imagenet"

@@ -1,4 +1,4 @@
-"""Files of half the size: weights as float16, computed with as float32."""
+"""Halves the size of model files: weights stored as float16, computed with as float32."""
 
 import zipfile
 from pathlib import Path
@@ -8,15 +8,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-FEWEST = 1024  # numbers of a tensor that is worth a cast
-LARGEST = 65280.0  # the largest float16 of that kind
+FEWEST = 1024  # smallest number of elements that is worth a cast
+LARGEST = 65280.0  # the largest float16 with cleared low bits
 
 
 def round_weights(model: keras.Model, spare: int) -> None:
-    """Rounds a network's large weights to what float16 can hold, so that a packed file of them is half as large.
+    """Rounds a network's large weights to float16 values, which compress to half the size.
 
     Args:
-        spare: bits of mantissa that become zero.
+        spare: bits of the mantissa to clear.
     """
     for weight in model.weights:
         values = keras.ops.convert_to_numpy(weight)
@@ -25,13 +25,13 @@ def round_weights(model: keras.Model, spare: int) -> None:
 
 
 def rounded(weights: np.ndarray, spare: int) -> np.ndarray:
-    """float32 -> the nearest float16 whose last `spare` bits are zero."""
+    """Rounds float32 to the nearest float16 whose last `spare` bits are zero."""
     bits = weights.astype(np.float16).view(np.uint16)
     return ((bits + (1 << spare >> 1)) >> spare << spare).astype(np.uint16).view(np.float16)
 
 
 def pack(path: Path) -> None:
-    """Rewrites a `.keras` file, which is a zip that stores, as one that compresses."""
+    """Rewrites a `.keras` file, an uncompressed zip, with compression."""
     with zipfile.ZipFile(path) as file:
         members = {info: file.read(info) for info in file.infolist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
@@ -40,14 +40,14 @@ def pack(path: Path) -> None:
 
 
 def fits(weights: np.ndarray) -> bool:
-    """Whether a tensor is worth a cast, and float16 can hold it."""
+    """Whether a tensor is large enough for a cast and within the range of float16."""
     return weights.size >= FEWEST and bool(np.abs(weights).max() <= LARGEST)
 
 
 def halve(path: Path) -> None:
-    """Rewrites an ONNX file: each large float32 initializer as float16, with a Cast to float32 before its use.
+    """Rewrites an ONNX file with each large float32 initializer stored as float16 and cast back to float32.
 
-    Casts of constants are done once, when the network is compiled. What float16 cannot hold stays as it is.
+    The runtime folds casts of constants when it compiles the network. Tensors beyond float16's range stay float32.
     """
     model = onnx.load(path)
     graph, casts = model.graph, []
@@ -60,7 +60,7 @@ def halve(path: Path) -> None:
         name, stored = tensor.name, f"{tensor.name}/float16"
         tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), stored))
         casts.append(helper.make_node("Cast", [stored], [name], name=f"{name}/float32", to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]  # in the order of their use, as ONNX demands
+    nodes = [*casts, *graph.node]  # ONNX requires topological order
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.checker.check_model(model)

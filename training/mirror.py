@@ -1,6 +1,6 @@
-"""Asking a network several times in one graph: about a picture, its mirror image, and both moved by a little.
+"""Test-time augmentation within the graph: the picture, its mirror image, and shifted copies of both.
 
-Test-time augmentation as in Keller Jordan's airbench (https://arxiv.org/abs/2404.00498).
+After Keller Jordan's airbench (https://arxiv.org/abs/2404.00498).
 """
 
 import keras
@@ -8,10 +8,11 @@ from keras import ops
 
 
 def mirrored(model: keras.Model, nudge: int = 0) -> keras.Model:
-    """A network whose outputs are the mean of `model`'s for each picture and its mirror image; twice the time.
+    """A network that averages `model`'s outputs for a picture and its mirror image, in twice the time.
 
     Args:
-        nudge: asks about both moved by so many pixels towards two corners, too, which count half; six times the time.
+        nudge: also averages copies shifted by this many pixels towards two corners, at half weight; six times the
+            time in all.
     """
     inputs = keras.Input(model.input_shape[1:])
     views = [inputs, *moved(inputs, nudge)]
@@ -24,7 +25,7 @@ def mirrored(model: keras.Model, nudge: int = 0) -> keras.Model:
 
 
 def moved(pictures: keras.KerasTensor, nudge: int) -> list[keras.KerasTensor]:
-    """Pictures [n, h, w, channels] moved down and right, and up and left; none where they are not to be moved."""
+    """Pictures [n, h, w, channels] shifted down and right, and up and left; empty if `nudge` is 0."""
     if not nudge:
         return []
     _, height, width, _ = pictures.shape
@@ -33,10 +34,10 @@ def moved(pictures: keras.KerasTensor, nudge: int) -> list[keras.KerasTensor]:
 
 
 def plain(model: keras.Model) -> keras.Model:
-    """The network that is asked several times, or the one given where none is."""
+    """The inner network of `mirrored`, or the given network if it is not one."""
     return next((layer for layer in model.layers if isinstance(layer, keras.Model)), model)
 
 
 def nudge_of(model: keras.Model) -> int:
-    """By how many pixels a network of `mirrored` moves pictures; 0 where it does not."""
+    """The shift in pixels of a network made by `mirrored`, or 0."""
     return next((one.pad_width[1][0] for one in model.operations if isinstance(one, keras.src.ops.numpy.Pad)), 0)

@@ -1,7 +1,7 @@
-"""MobileNetV2 (Sandler et al. 2018, https://arxiv.org/abs/1801.04381) with its batch norm folded away.
+"""MobileNetV2 (Sandler et al. 2018, https://arxiv.org/abs/1801.04381) with folded batch norm.
 
-Batch norm in inference mode is a scale and a shift per channel: put into the convolution before it, it gives the
-same numbers, can still be trained, and trains 2.5 times as fast on a processor.
+In inference mode, batch norm is a scale and a shift per channel. Folded into the preceding convolution it gives the
+same outputs, stays trainable, and trains 2.5 times as fast on a CPU.
 """
 
 from pathlib import Path
@@ -10,13 +10,13 @@ import keras
 import numpy as np
 from keras import layers
 
-# Per group of blocks: expansion, channels, how many, stride of the first.
+# Per group: expansion, channels, number of blocks, stride of the first block.
 GROUPS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-NORMS = {"Conv1": "bn_Conv1", "Conv_1": "Conv_1_bn"}  # the rest are named as their convolution, and "_BN"
+NORMS = {"Conv1": "bn_Conv1", "Conv_1": "Conv_1_bn"}  # the others add "_BN" to the name of their convolution
 
 
 def network(labels: int) -> keras.Model:
-    """The network with a new head: any multiple of 32 pixels a side -> probabilities."""
+    """The network with a new head; the input side is any multiple of 32 pixels."""
     inputs = keras.Input((None, None, 3))
     x = _relu(layers.Conv2D(32, 3, strides=2, padding="same", name="Conv1")(inputs), "Conv1")
     count = 0
@@ -32,7 +32,7 @@ def network(labels: int) -> keras.Model:
 
 
 def _block(x: keras.KerasTensor, name: str, expansion: int, width: int, stride: int) -> keras.KerasTensor:
-    """One inverted residual: widen by 1x1, 3x3 a channel, narrow by 1x1; added to its input if it can be."""
+    """An inverted residual block: 1x1 expansion, 3x3 depthwise, 1x1 projection, and a skip if shapes match."""
     channels = x.shape[-1]
     y = x
     if expansion > 1:
@@ -47,7 +47,7 @@ def _relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def load_backbone(model: keras.Model, weights: str | Path) -> None:
-    """Fills `network`'s convolutions with pretrained weights, batch norm folded in.
+    """Copies pretrained weights into `network`'s convolutions and folds batch norm into them.
 
     Args:
         weights: "imagenet" (Keras downloads it), or a file of `keras.applications.MobileNetV2(include_top=False)`.
@@ -60,7 +60,7 @@ def load_backbone(model: keras.Model, weights: str | Path) -> None:
 
 
 def folded(convolution: keras.Layer, norm: layers.BatchNormalization) -> list[np.ndarray]:
-    """Kernel and bias that do what the convolution and the batch norm after it do."""
+    """Kernel and bias equivalent to a convolution followed by batch norm."""
     kernel, *bias = convolution.get_weights()
     gamma, beta, mean, variance = norm.get_weights()
     factor = gamma / np.sqrt(variance + norm.epsilon)

@@ -9,12 +9,12 @@ from training import augment
 from training.recipe import Recipe
 
 SIDE = 32
-GROUPS = ((64, True), (192, True), (192, False))  # channels, and whether a third convolution is added to the first's
-PATCH = 2  # pixels a side of the patches that the first layer whitens
+GROUPS = ((64, True), (192, True), (192, False))  # channels, and whether there is a residual third convolution
+PATCH = 2  # side in pixels of the patches whitened by the first layer
 
 
 def network(labels: int) -> keras.Model:
-    """The shape of Keller Jordan's airbench96 (https://arxiv.org/abs/2404.00498), narrower: whitening, three groups."""
+    """A narrower airbench96 (Keller Jordan, https://arxiv.org/abs/2404.00498): whitening and three groups."""
     inputs = keras.Input((SIDE, SIDE, 3))
     x = layers.Conv2D(2 * 3 * PATCH**2, PATCH, use_bias=False, trainable=False, name="whitening")(inputs)
     x = layers.ReLU()(x)
@@ -40,7 +40,7 @@ def normalisation(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def initialise(model: keras.Model, pictures: np.ndarray) -> None:
-    """Starts from what is known: a first layer that whitens, and convolutions that pass on what they get.
+    """Initializes the first layer to whiten pictures and the other convolutions to the identity.
 
     Args:
         pictures: float32 [n, 32, 32, 3], scaled as the network takes them.
@@ -56,7 +56,7 @@ def initialise(model: keras.Model, pictures: np.ndarray) -> None:
 
 
 def whitening(pictures: np.ndarray) -> np.ndarray:
-    """Filters [2, 2, 3, 24]: the principal parts of the pictures' patches, scaled to variance 1; and negated."""
+    """Whitening filters [2, 2, 3, 24]: principal components of patches scaled to variance 1, and their negatives."""
     patches = np.lib.stride_tricks.sliding_window_view(pictures, (PATCH, PATCH), axis=(1, 2))
     flat = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 3 * PATCH**2)
     values, vectors = np.linalg.eigh(np.cov(flat, rowvar=False))

@@ -1,4 +1,4 @@
-"""What a training needs to know about one model; each task's file holds its own."""
+"""The recipe of a model: its network and how it is trained. Each task's module defines its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,50 +13,50 @@ Augment = Callable[[np.ndarray, np.random.Generator, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Run:
-    """What one training was asked for on the command line."""
+    """The options of one training from the command line."""
 
-    epochs: int  # how often each picture is seen
-    seed: int = 0  # of the weights, the order and the augmentation
-    weights: str | None = None  # pretrained ones: "imagenet", or a file
-    models: Path = Path("models")  # where a teacher lies
+    epochs: int  # passes over the training data
+    seed: int = 0  # seed of the weights, the order and the augmentation
+    weights: str | None = None  # pretrained weights: "imagenet", or a file
+    models: Path = Path("models")  # folder of the teacher's model
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model: what it is, its network, and how it is trained."""
+    """A model's description, network and training."""
 
     name: str
     task: str
     title: str
     summary: str
-    strengths: str  # what it is good at, for the visitor
-    limitations: str  # and what not
+    strengths: str  # for visitors
+    limitations: str  # for visitors
     dataset: str
     input: InputSpec
-    build: Callable[[int], object]  # number of labels -> keras.Model that ends in probabilities
-    augment: Augment | None  # uint8 [n, ...] of the data set, and a side -> uint8 [n, side, side, channels]
+    build: Callable[[int], object]  # number of labels -> keras.Model that outputs probabilities
+    augment: Augment | None  # (uint8 [n, ...], generator, side) -> uint8 [n, side, side, channels]
     epochs: int
     batch: int = 128
-    learning_rate: float = 1e-3  # the peak; warm-up over the first twentieth, then a cosine to zero
-    momentum: float | None = None  # SGD with Nesterov's, where it is given, in place of AdamW
+    learning_rate: float = 1e-3  # peak, after warm-up over the first 5% of steps, before a cosine decay to zero
+    momentum: float | None = None  # uses SGD with Nesterov momentum instead of AdamW
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
-    average: float | None = None  # momentum of the weights' moving average (EMA), which is what is kept
-    quick: bool = False  # trained as its twin of training/quick.py: bfloat16, for processors that have it
-    flip: bool = False  # mirror each picture every other epoch
-    redrawn: float = 0.0  # share of the drawings that come from the canvas (training/redraw.py)
-    fewest: int = 0  # a class with fewer drawings is repeated up to this many
-    sides: tuple[int, ...] = ()  # of the pictures, in equal parts of the epochs; the input's if empty
-    teacher: str | None = None  # the model whose answers are learned, in place of the labels
-    softness: float = 1.0  # temperature of those answers
-    initialise: Callable[[object, np.ndarray], None] | None = None  # adapts a fresh network to scaled pictures
-    load_backbone: Callable[[object, str], None] | None = None  # fills a fresh network with pretrained weights
-    weights: str | None = None  # where those are: a file in the folder of data, where it exists, else "imagenet"
-    fit: Callable[..., object] | None = None  # (recipe, data set, run) -> fit.Fitted; training.fit's loop if None
-    mirror: bool = False  # what is served asks the network about the mirror image too, and takes the mean
-    nudge: int = 0  # and about both moved by so many pixels
-    spare: int = 3  # of float16's bits of mantissa, that its weights do without: files compress by a quarter more
-    strange: float = 0.025  # share of held-out pictures given up as unfamiliar: more notices more strangers
-    centred: bool = False  # its familiarity is the energy of logits counted from their mean (training/familiar.py)
-    exact: bool = False  # in bfloat16 it would answer worse
-    groups: dict[str, int] | None = None  # name -> the first so many labels, measured among themselves
+    average: float | None = None  # momentum of the exponential moving average of the weights, which is saved
+    quick: bool = False  # train the faster copy from training/quick.py, in bfloat16
+    flip: bool = False  # mirror each picture in every other epoch
+    redrawn: float = 0.0  # share of drawings redrawn on the canvas (training/redraw.py)
+    fewest: int = 0  # classes with fewer drawings are repeated up to this number
+    sides: tuple[int, ...] = ()  # sides for progressive resizing, in equal parts of the epochs; empty: the input's side
+    teacher: str | None = None  # model whose answers replace the labels (distillation)
+    softness: float = 1.0  # temperature of the teacher's answers
+    initialise: Callable[[object, np.ndarray], None] | None = None  # initializes a network from scaled pictures
+    load_backbone: Callable[[object, str], None] | None = None  # copies pretrained weights into a network
+    weights: str | None = None  # file in the data folder; "imagenet" if it does not exist
+    fit: Callable[..., object] | None = None  # (recipe, data set, run) -> fit.Fitted; None uses training.fit
+    mirror: bool = False  # serve the mean over the picture and its mirror image
+    nudge: int = 0  # also over copies shifted by this many pixels
+    spare: int = 3  # bits of float16's mantissa cleared in the weights; files compress better
+    strange: float = 0.025  # share of held-out pictures below the limit of familiarity
+    centred: bool = False  # familiarity is the energy of mean-centered logits (training/familiar.py)
+    exact: bool = False  # always computed in float32, because bfloat16 costs accuracy
+    groups: dict[str, int] | None = None  # name -> number of first labels whose accuracy among themselves is measured

@@ -1,4 +1,4 @@
-"""A data set's 28x28 drawing, redrawn as a visitor would on the canvas: for training and for benchmarks."""
+"""Redraws 28x28 drawings as a visitor would on the canvas, for training and benchmarks."""
 
 import io
 import multiprocessing
@@ -14,25 +14,25 @@ from tqdm import tqdm
 
 from inkling.recognition import inputs
 
-CANVAS = 400  # pixels a side, as the page's canvas
-GRID = 112  # the middle line is found on this grid, four steps a pixel
-LINE = 170  # of 255: at half, lines that nearly touch would melt into one
+CANVAS = 400  # side in pixels, as on the page
+GRID = 112  # side of the grid on which center lines are found, four cells per pixel
+LINE = 170  # ink threshold of 255; at 128, lines that nearly touch would merge
 
 
 @dataclass(frozen=True)
 class Hand:
-    """How one visitor draws."""
+    """How a simulated visitor draws."""
 
-    pen: float = 16.0  # canvas pixels
-    size: float = 0.7  # longest side of the drawing, as a share of the canvas
-    shift: tuple[float, float] = (0.0, 0.0)  # from the middle, as a share of the room left
+    pen: float = 16.0  # pen width in canvas pixels
+    size: float = 0.7  # longer side of the drawing, as a share of the canvas
+    shift: tuple[float, float] = (0.0, 0.0)  # offset from the center, as a share of the remaining space
     ink: tuple[int, int, int] = (0, 0, 0)
     paper: tuple[int, int, int] = (255, 255, 255)
-    jpeg: int | None = None  # quality; None keeps the picture exact
+    jpeg: int | None = None  # JPEG quality; None skips compression
 
 
 def middle_line(bitmap: np.ndarray) -> np.ndarray:
-    """uint8 [28, 28], ink on 0 -> float32 [112, 112]: distance to the middle of the nearest line."""
+    """Distance to the nearest center line, float32 [112, 112], of a drawing uint8 [28, 28], ink on 0."""
     fine = cv2.resize(bitmap, (GRID, GRID), interpolation=cv2.INTER_CUBIC)
     line = skeletonize(fine > LINE)
     if not line.any():
@@ -41,7 +41,7 @@ def middle_line(bitmap: np.ndarray) -> np.ndarray:
 
 
 def redraw(bitmap: np.ndarray, hand: Hand) -> Image.Image:
-    """A drawing of a data set (uint8 [28, 28], ink on 0) as a 400x400 RGB picture drawn by `hand`."""
+    """Redraws a drawing, uint8 [28, 28] with ink on 0, as a 400x400 RGB picture."""
     distance = middle_line(bitmap)
     top, left = np.min(np.nonzero(distance == 0), axis=1)
     bottom, right = np.max(np.nonzero(distance == 0), axis=1)
@@ -60,14 +60,14 @@ def redraw(bitmap: np.ndarray, hand: Hand) -> Image.Image:
 
 
 def through_jpeg(picture: Image.Image, quality: int) -> Image.Image:
-    """The picture as it comes out of a JPEG file of that quality."""
+    """The picture after JPEG compression at this quality."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return Image.open(file).convert("RGB")
 
 
 def random_hand(rng: np.random.Generator) -> Hand:
-    """A visitor drawn by lot: pens of 5 to 40 pixels, mostly thin, any place and size, JPEG now and then."""
+    """A random visitor: pens of 5 to 40 pixels, mostly thin; any place and size; occasionally JPEG."""
     return Hand(
         pen=float(np.exp(rng.uniform(np.log(5), np.log(40)))),
         size=float(rng.uniform(0.35, 0.95)),
@@ -77,9 +77,9 @@ def random_hand(rng: np.random.Generator) -> Hand:
 
 
 def through_canvas(x: np.ndarray, layout: str, seed: int) -> np.ndarray:
-    """Drawings uint8 [n, 28, 28] as the canvas would send them: each drawn by a random hand, its ink found again."""
+    """Drawings uint8 [n, 28, 28], each redrawn by a random visitor and preprocessed as in serving."""
     jobs = ((bitmap, seed * len(x) + i) for i, bitmap in enumerate(x))
-    # Fresh processes: TensorFlow's threads, which a fork would copy half, run in this one.
+    # Spawned processes, because forking a process with TensorFlow's threads is unsafe.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(mp_context=fresh, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         drawn = pool.map(partial(_through_canvas, layout=layout), jobs, chunksize=256)

@@ -1,7 +1,6 @@
-"""Pictures that are none of a task's labels, as visitors would send them: does a model notice?
+"""Pictures of none of a task's labels, to measure whether a model notices.
 
-They judge a model and never teach it anything: no weight and no threshold depends on them. How familiarity is computed
-(training/familiar.py) was chosen by them.
+No weight and no threshold is fitted on them. The formula of familiarity (training/familiar.py) was chosen by them.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,10 +15,10 @@ from inkling.recognition.card import InputSpec
 from training import data
 from training.redraw import CANVAS, Hand, redraw
 
-COUNT = 1000  # of each kind
-# Left out are those that a digit may look like: B D G I J O Q S T Y Z and b c g i j l o q s y z.
+COUNT = 1000  # pictures of each kind
+# Without letters that resemble digits: B D G I J O Q S T Y Z and b c g i j l o q s y z.
 LETTERS = "ACEFHKLMNPRUVWXadefhkmnprtuvwx"
-# What a task's labels name, as other data sets call it.
+# The names that other data sets use for a task's labels.
 ALIKE = {"cats-dogs": ("cat", "dog"), "objects": ("airplane", "bird", "car", "cat", "dog", "frog", "horse", "sailboat")}
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
@@ -34,7 +33,7 @@ Pictures = Iterator[Image.Image]
 
 
 def letters(count: int) -> Pictures:
-    """Letters of OpenCV's Hershey fonts, drawn with pens of all widths, leaning and bent as by hand."""
+    """Letters of OpenCV's Hershey fonts in various line widths, slanted and distorted like handwriting."""
     rng = np.random.default_rng(0)
     for _ in range(count):
         letter, font = LETTERS[rng.integers(len(LETTERS))], FONTS[rng.integers(len(FONTS))]
@@ -47,7 +46,7 @@ def letters(count: int) -> Pictures:
 
 
 def _bent(paper: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A drawing uint8 [h, w] turned, slanted, stretched and bent a little."""
+    """Slightly rotates, slants, stretches and distorts a drawing uint8 [h, w]."""
     side = np.arange(CANVAS, dtype=np.float32) - CANVAS / 2
     x, y = np.meshgrid(side, side)
     linear = np.eye(2) + rng.normal(0, 0.12, (2, 2))
@@ -61,27 +60,27 @@ def _bent(paper: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def digits(count: int) -> Pictures:
-    """MNIST's test digits, redrawn on the canvas black on white."""
+    """MNIST's test digits, redrawn on the canvas in black on white."""
     return (redraw(bitmap, Hand()) for bitmap in data.load("mnist", limit=count).test.x)
 
 
 def doodles(count: int, task: str = "") -> Pictures:
-    """Quick, Draw!'s test drawings, redrawn on the canvas black on white; without those of the task's own things."""
+    """Quick, Draw!'s test drawings, redrawn in black on white, without the task's own labels."""
     return (redraw(bitmap, Hand()) for bitmap in unlike(data.load("doodles", limit=count), task))
 
 
 def objects(count: int) -> Pictures:
-    """CIFAR-10's test photos of neither cats nor dogs, 32 pixels a side."""
+    """CIFAR-10's test photos without cats and dogs, 32 pixels a side."""
     return (Image.fromarray(picture) for picture in unlike(data.load("cifar10"), "cats-dogs")[:count])
 
 
 def unlike(found: data.Dataset, task: str) -> np.ndarray:
-    """A data set's test pictures without those of the task's own things."""
+    """A data set's test pictures without those of the task's own labels."""
     others = [i for i, label in enumerate(found.labels) if label not in ALIKE.get(task, ())]
     return found.test.x[np.isin(found.test.y, others)]
 
 
-# Task -> kind of stranger -> its pictures, and the data set they come from.
+# Task -> kind of stranger -> its pictures and their data set.
 STRANGERS: dict[str, dict[str, tuple[Callable[[int], Pictures], str | None]]] = {
     "cats-dogs": {"objects": (objects, "cifar10"), "doodles": (partial(doodles, task="cats-dogs"), "doodles")},
     "objects": {"doodles": (partial(doodles, task="objects"), "doodles"), "digits": (digits, "mnist")},
@@ -91,10 +90,12 @@ STRANGERS: dict[str, dict[str, tuple[Callable[[int], Pictures], str | None]]] = 
 
 
 def gather(task: str, spec: InputSpec, count: int = COUNT) -> dict[str, np.ndarray]:
-    """Strangers to a task through the pipeline that serves, as a data set's pictures:
-    `{kind: uint8 [n, 28, 28] (ink) or [n, height, width, 3]}`.
+    """Unfamiliar pictures for a task, preprocessed as in serving.
 
-    Kinds whose data set is not on this machine are left out: measuring one task downloads no other's data.
+    Kinds whose data set is not on this machine are left out, so that measuring never downloads another data set.
+
+    Returns:
+        `{kind: uint8 [n, 28, 28]}` for ink, `{kind: uint8 [n, height, width, 3]}` for photos.
     """
     here = {
         kind: make

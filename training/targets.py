@@ -1,8 +1,8 @@
-"""What each model is to reach: the figure its source reports, the least that will do, and what we aim at."""
+"""The targets of each model: the figure its source reports, the minimum, and the goal."""
 
 from dataclasses import dataclass
 
-TOLERANCE = 0.001  # how far a measured accuracy may be from the card's
+TOLERANCE = 0.001  # largest allowed difference of a measured accuracy from the card's
 CALIBRATION = 0.015  # the largest calibration error of any model
 
 ACCURACY, ANIMALS, ANIMALS_MEAN = "accuracy", "six animals", "six animals, mean over classes"
@@ -10,12 +10,12 @@ ACCURACY, ANIMALS, ANIMALS_MEAN = "accuracy", "six animals", "six animals, mean 
 
 @dataclass(frozen=True)
 class Target:
-    """One figure of one model, as a share of the test pictures."""
+    """The target for one figure of one model, as a share of the test pictures."""
 
     model: str
     task: str
     what: str
-    source: str  # what it reports, as it says it
+    source: str  # figure reported by the source, verbatim
     least: float
     aim: float
     figure: str = ACCURACY

@@ -1,4 +1,4 @@
-"""Several seeds of one recipe: all are recorded, and the median one on held-out pictures is shipped."""
+"""Trains several seeds of a recipe, records all, and selects the median on held-out pictures."""
 
 import statistics
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from training.recipe import Recipe, Run
 
 @dataclass(frozen=True)
 class Trained:
-    """One seed's network, and how it did; alone, nobody asks."""
+    """The network of one seed, and its results if several seeds were trained."""
 
     fitted: Fitted
     seed: int
@@ -24,7 +24,7 @@ class Trained:
 
 
 def train(recipe: Recipe, dataset: Dataset, run: Run, seeds: int) -> list[Trained]:
-    """Trains `seeds` networks, from the run's seed on; nothing is written."""
+    """Trains `seeds` networks with consecutive seeds; writes nothing."""
     trained = []
     for seed in range(run.seed, run.seed + seeds):
         fitted = (recipe.fit or fit.fit)(recipe, dataset, replace(run, seed=seed))
@@ -34,7 +34,7 @@ def train(recipe: Recipe, dataset: Dataset, run: Run, seeds: int) -> list[Traine
 
 
 def measured(recipe: Recipe, dataset: Dataset, fitted: Fitted, seed: int) -> Trial:
-    """How one seed did, to choose by and to record."""
+    """The results of one seed."""
     shares = (share_right(fitted.model, split, recipe) for split in (dataset.held_out, dataset.test))
     held_out, test = (round(share, evaluate.PLACES) for share in shares)
     print(f"Seed {seed}: {held_out:.2%} of the held-out pictures.", flush=True)
@@ -42,7 +42,7 @@ def measured(recipe: Recipe, dataset: Dataset, fitted: Fitted, seed: int) -> Tri
 
 
 def share_right(model: keras.Model, split: Split, recipe: Recipe) -> float:
-    """Accuracy of a network that is not exported yet."""
+    """Accuracy of a network before export."""
 
     def predict(batch: np.ndarray) -> np.ndarray:
         return runtimes.probabilities(keras.ops.convert_to_numpy(model(batch, training=False)))
@@ -51,7 +51,7 @@ def share_right(model: keras.Model, split: Split, recipe: Recipe) -> float:
 
 
 def median(trained: list[Trained]) -> Trained:
-    """The one in the middle by its held-out pictures; the lower of two, the first seed of equals."""
+    """The median network on held-out pictures: the lower of two middle ones, and the first seed among equals."""
     if len(trained) == 1:
         return trained[0]
     middle = statistics.median_low(one.trial.held_out for one in trained)
@@ -59,5 +59,5 @@ def median(trained: list[Trained]) -> Trained:
 
 
 def spread(shares: list[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation."""
+    """The mean and the sample standard deviation."""
     return statistics.mean(shares), statistics.stdev(shares)

@@ -1,9 +1,8 @@
 """VGG16 (Simonyan and Zisserman 2015, https://arxiv.org/abs/1409.1556): thirteen convolutions and a new head.
 
-Two ways lead to it. With pretrained weights (`--weights`), the classic transfer: frozen convolutions whose
-features are computed once, a new head, then fine-tuning. Without, it learns from a teacher: first at a quarter of
-its width, then widened without changing what it computes (Net2Net, Chen et al. 2016,
-https://arxiv.org/abs/1511.05641), then at full width.
+With pretrained weights (`--weights`) it is trained by transfer: a new head on the cached features of frozen
+convolutions, then fine-tuning. Without them it is distilled from a teacher: first at a quarter of the width, then
+widened without changing its function (Net2Net, Chen et al. 2016, https://arxiv.org/abs/1511.05641), then at full width.
 """
 
 import math
@@ -22,16 +21,16 @@ from training.mobilenet import folded
 from training.recipe import Recipe, Run
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
-NARROW = 4  # how many times narrower it starts out
-LAST = 4_000  # pictures that the whole network is trained on once it has been widened: each costs 16 times as much
-MEANS = np.array([103.939, 116.779, 123.68], np.float32)  # blue, green, red: what ImageNet's weights expect taken off
-FROZEN = ("block1", "block2", "block3")  # what fine-tuning leaves as it was
+NARROW = 4  # factor by which the initial network is narrower
+LAST = 4_000  # training pictures at full width, where each costs 16 times as much
+MEANS = np.array([103.939, 116.779, 123.68], np.float32)  # of BGR, subtracted for ImageNet's weights
+FROZEN = ("block1", "block2", "block3")  # blocks that fine-tuning leaves frozen
 
 
 def network(labels: int, narrow: int = 1) -> keras.Model:
-    """Any multiple of 32 pixels a side -> probabilities, by way of the mean of each of the last channels.
+    """The network with global average pooling and a new head; the input side is any multiple of 32 pixels.
 
-    A narrow one, which starts from nothing, has batch norm after each convolution.
+    A narrow network, which is trained from scratch, has batch norm after each convolution.
     """
     inputs = x = keras.Input((None, None, 3))
     for block, (channels, count) in enumerate(BLOCKS, 1):
@@ -48,7 +47,7 @@ def network(labels: int, narrow: int = 1) -> keras.Model:
 
 
 def train(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
-    """Trains by transfer where pretrained weights are given, otherwise from scratch with the recipe's teacher."""
+    """Trains by transfer if pretrained weights are given, else by distillation from the recipe's teacher."""
     return transferred(recipe, dataset, run) if run.weights else grown(recipe, dataset, run)
 
 
@@ -56,12 +55,12 @@ def train(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
 
 
 def grown(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
-    """Trains a narrow network through the recipe's sides, then the whole one on a few pictures more."""
+    """Trains a narrow network with progressive resizing, then the widened one on `LAST` pictures."""
     narrow = replace(recipe, build=lambda labels: network(labels, NARROW))
     first = fit.fit(narrow, dataset, run)
     kept = stratified(dataset.train.y, LAST, run.seed)
     last = replace(dataset, train=Split(dataset.train.x[kept], dataset.train.y[kept]))
-    # Gently: copies of a channel learn alike at first, so that each step counts many times.
+    # At a low rate: copies of a channel get equal gradients at first, so that each step counts many times.
     wide = replace(
         recipe,
         build=lambda labels: widened(first.model, labels),
@@ -74,13 +73,13 @@ def grown(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
 
 
 def widened(model: keras.Model, labels: int) -> keras.Model:
-    """The whole network that answers what a narrow one does: each channel becomes `NARROW`, fed in equal shares.
+    """The full-width network with the same function as a narrow one: each channel is copied `NARROW` times.
 
-    Batch norm is folded into the convolutions. A little noise makes the copies differ, so that training can part them.
+    Batch norm is folded into the convolutions. Slight noise breaks the symmetry of the copies.
     """
     wide = network(labels)
     rng = np.random.default_rng(0)
-    fed = 1  # copies of each channel that comes in: the picture's are not copied
+    fed = 1  # copies of each input channel; the picture's channels are not copied
     for layer in wide.layers:
         if not layer.weights:
             continue
@@ -100,7 +99,7 @@ def widened(model: keras.Model, labels: int) -> keras.Model:
 
 
 def transferred(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
-    """Trains a head on features of the frozen convolutions, then it and the last blocks on augmented pictures."""
+    """Trains a head on features of the frozen convolutions, then head and last blocks on augmented pictures."""
     model = network(len(dataset.labels))
     load_imagenet(model, run.weights)
     first = headed(model, recipe, dataset, run)
@@ -117,7 +116,7 @@ def transferred(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
 
 
 def headed(model: keras.Model, recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
-    """Trains the head alone: the convolutions see each picture once, as it is."""
+    """Trains the head alone on features of unaugmented pictures, computed once."""
     features = keras.Model(model.input, model.get_layer("features").output)
     head = keras.Sequential([keras.Input(features.output_shape[1:]), model.get_layer("head")])
 
@@ -136,10 +135,10 @@ def headed(model: keras.Model, recipe: Recipe, dataset: Dataset, run: Run) -> Fi
 
 
 def load_imagenet(model: keras.Model, weights: str) -> None:
-    """Fills the convolutions with pretrained weights, which expect blue, green, red less their means.
+    """Copies pretrained weights into the convolutions.
 
-    That and our scaling, red, green, blue from -1 to 1, are put into the first convolution; only at the picture's
-    very rim, where the padding counts as grey and not as the mean, does it differ.
+    They expect BGR with means subtracted, while our input is RGB from -1 to 1. The first convolution absorbs the
+    difference. Results differ only at the border, where zero padding means gray instead of the mean color.
 
     Args:
         weights: "imagenet" (Keras downloads it), or a file of `keras.applications.VGG16(include_top=False)`.
@@ -155,6 +154,6 @@ def load_imagenet(model: keras.Model, weights: str) -> None:
 
 
 def joined(first: Fitted, then: Fitted) -> Fitted:
-    """Two trainings of the same network as one."""
+    """Joins the histories of two trainings of the same network."""
     history = {key: [*values, *then.history[key]] for key, values in first.history.items()}
     return Fitted(then.model, history, first.epochs + then.epochs, first.seconds + then.seconds)
