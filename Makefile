@@ -1,5 +1,6 @@
 # make run   serve on http://127.0.0.1:5000        make test  run all tests
 # make lint  style, packages                        make ink   the ink benchmark
+# make docs  build the documentation in docs/_build/html
 # make notebooks  run all notebooks anew             make folder  how fast a folder is read
 # make photos   the same for photos                make words     bring the translations up to date
 # make explain  does "Why?" point at the right thing?
@@ -10,7 +11,7 @@ PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
 
-.PHONY: run test lint ink photos explain folder decode bench load fuzz notebooks screenshots words clean
+.PHONY: run test lint docs ink photos explain folder decode bench load fuzz notebooks screenshots words clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -23,6 +24,10 @@ test: .venv/dev.done
 lint: .venv/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/python -m tools.audit
+
+docs: .venv/dev.done
+	$(BIN)/python -m tools.reference
+	$(BIN)/sphinx-build -n -W --keep-going -q -b html docs docs/_build/html
 
 ink: .venv/dev.done
 	$(BIN)/python -m benchmarks.ink

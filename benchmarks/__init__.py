@@ -1,1 +1,1 @@
-"""Measurements that stand in the README."""
+"""Measurements whose tables stand in docs/benchmarks and docs/models."""

@@ -1,9 +1,10 @@
-"""The README's pictures, taken by Chromium from the app itself.
+"""Takes the documentation's screenshots of the app with Chromium.
 
     make screenshots
 
-Draws a fish on the first page and asks for the full answer; writes docs/*.png. No photo, for none is ours. Writes
-static/preview.png too, which is shown beside a link to a page without a picture of its own.
+Draws a fish on the first page, opens its result page and the lab, and writes docs/images/*.png. It uses no photo,
+because none is ours to publish. It also writes static/preview.png, which other sites show beside a link to a page that
+has no picture of its own.
 """
 
 import io
@@ -19,7 +20,7 @@ from werkzeug.serving import make_server
 from inkling.config import ROOT, Settings
 from inkling.web.app import create_app
 
-DOCS = ROOT / "docs"
+IMAGES = ROOT / "docs" / "images"
 FISH = [  # strokes on a 400-pixel canvas
     [(70, 200), (110, 150), (170, 130), (230, 145), (280, 200), (230, 255), (170, 270), (110, 250), (70, 200)],
     [(280, 200), (350, 140), (340, 200), (350, 260), (280, 200)],
@@ -50,7 +51,7 @@ def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
 def save(page: Page, name: str) -> None:
     """Writes the whole page in 256 colours, a third of the bytes."""
     image = Image.open(io.BytesIO(page.screenshot(full_page=True)))
-    image.convert("RGB").quantize(256).save(DOCS / f"{name}.png", optimize=True)
+    image.convert("RGB").quantize(256).save(IMAGES / f"{name}.png", optimize=True)
 
 
 def shoot(base: str) -> None:
@@ -85,7 +86,7 @@ def preview(browser: Browser) -> None:
 
 
 def main() -> None:
-    DOCS.mkdir(exist_ok=True)
+    IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": folder})
         server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)

@@ -122,7 +122,7 @@ class Metrics(Card):
 class ModelCard(Card):
     """`card.json`, validated: the contract between learning and serving.
 
-    A card written by hand needs `name`, `task`, `title`, `labels`, `input` and `files`: docs/own-model.md.
+    A card written by hand needs `name`, `task`, `title`, `labels`, `input` and `files`: docs/guide/own-model.md.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]

@@ -94,7 +94,7 @@ def only(folder, keys):
 
 
 def test_six_keys_make_a_card(models):
-    """As docs/own-model.md says; what nobody measured is not called sure lightly."""
+    """As docs/guide/own-model.md says; what nobody measured is not called sure lightly."""
     only(models / "first", MINIMAL)
     card = read_catalog(models).models["first"].card
     assert (card.metrics, card.training, card.network, card.parameters) == (None, None, (), 0)

@@ -1,10 +1,9 @@
-"""Settings: defaults, bounds and error messages; and what the README says about routes and commands."""
+"""Settings: defaults, bounds and error messages."""
 
 import re
 
 import pytest
 
-from app import app as real_app
 from inkling import config
 from inkling.config import ROOT, BadSetting, Settings
 
@@ -132,53 +131,3 @@ def test_the_table_has_a_row_and_a_help_text_for_every_setting():
 
 def test_the_database_lies_with_the_pictures_by_default():
     assert Settings.from_env({"INKLING_PICTURES": "/srv"}).sqlalchemy_url == "sqlite:////srv/inkling.sqlite3"
-
-
-# ---- The README ----
-
-
-@pytest.fixture(scope="module")
-def readme():
-    return (ROOT / "README.md").read_text("utf-8")
-
-
-def rows(readme):
-    """The tables' rows, as lists of cells without their backticks."""
-    lines = [line for line in readme.splitlines() if line.startswith("| `")]
-    return [[cell.strip().strip("`") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-
-
-def code(readme):
-    """All that is set as code, one piece a line."""
-    blocks = re.findall(r"^```.*?\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    return "\n".join(blocks + re.findall(r"`([^`\n]+)`", readme))
-
-
-def test_the_readme_lists_every_route(readme):
-    words = {word.split("?")[0].strip(",") for cells in rows(readme) for cell in cells for word in cell.split()}
-    rules = {rule.rule for rule in real_app.url_map.iter_rules() if rule.endpoint != "static"}
-    assert rules - {word.strip("`") for word in words} == set()
-
-
-def test_the_readme_names_every_command(readme):
-    ours = [name for name, command in real_app.cli.commands.items() if command.callback.__module__ == "inkling.cli"]
-    assert len(ours) >= 2
-    assert [name for name in ours if not re.search(rf"\bflask {name}\b", code(readme))] == []
-
-
-def test_the_readme_names_every_command_of_training(readme):
-    """Without importing it: it would not be there where only the serving set is installed."""
-    source = (ROOT / "training" / "__main__.py").read_text("utf-8")
-    ours = re.findall(r'add_parser\("(\w+)"', source)
-    assert {"train", "import", "compare"} <= set(ours)
-    assert [name for name in ours if not re.search(rf"python -m training (\S+\|)?{name}\b", code(readme))] == []
-
-
-def test_every_make_target_of_the_readme_exists(readme):
-    mentioned = {
-        word
-        for line in re.findall(r"^(?:\$ )?make ([a-z][\w -]*)", code(readme), re.MULTILINE)
-        for word in line.split()
-    }
-    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {"run", "test"} <= mentioned <= targets

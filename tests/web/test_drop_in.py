@@ -12,7 +12,7 @@ from inkling.web.app import create_app
 
 
 def minimal(name, file, model):
-    """A card written by hand, as docs/own-model.md has it."""
+    """A card written by hand, as docs/guide/own-model.md shows it."""
     spec = model.card.input
     return {
         "name": name,
@@ -77,7 +77,7 @@ def test_the_other_runtimes_file_is_asked_for(restarted, data_url, png):
 
 
 def test_the_documented_card_is_a_card(tmp_path):
-    text = (ROOT / "docs" / "own-model.md").read_text("utf-8")
+    text = (ROOT / "docs" / "guide" / "own-model.md").read_text("utf-8")
     card = text.partition("```json\n")[2].partition("```")[0]
     folder = tmp_path / json.loads(card)["name"]
     folder.mkdir()

@@ -1,0 +1,45 @@
+"""The documentation agrees with the code."""
+
+import re
+
+import pytest
+
+from inkling.config import ROOT
+from tools import reference
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
+CODE = "\n".join(re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL) + re.findall(r"`([^`\n]+)`", TEXT))
+
+
+def test_generated_tables_are_current():
+    assert reference.main(["--check"]) == 0
+
+
+def test_make_targets_exist():
+    mentioned = set(re.findall(r"\bmake ([a-z][\w-]*)", CODE))
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert {"run", "test", "docs"} <= mentioned <= targets
+
+
+def test_modules_exist():
+    mentioned = set(re.findall(r"python -m ((?:benchmarks|tools|training)[\w.]*)", CODE))
+    assert len(mentioned) > 5
+    for name in mentioned:
+        path = ROOT.joinpath(*name.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda document: document.relative_to(ROOT).as_posix())
+def test_files_exist(document):
+    """Paths in code spans, and the targets of relative links."""
+    text = document.read_text("utf-8")
+    paths = re.findall(r"`((?:inkling|training|tests|tools|benchmarks|deploy|notebooks|docs)/[\w./-]+\.\w+)`", text)
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
+        assert (document.parent / link).exists(), link
+
+
+def test_the_front_page_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
