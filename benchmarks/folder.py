@@ -4,7 +4,7 @@
 
 The folder is made here: JPEG files of 640 x 480, grainy photos for a model that reads photos, drawings for one that
 reads ink. "Alone" is the network on arrays that lie ready, in batches of the size that is fastest for it; "folder" is
-`flask classify DIR --csv` from the first file to the whole table, with the models opened before. The share is the
+`inkling classify DIR --csv` from the first file to the whole table, with the models opened before. The share is the
 median of the rounds' shares, so that what else the machine does hits both sides. Processor time, of all threads
 together, depends less on that: where the network keeps all cores busy, the share cannot exceed what its part is there.
 """
@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from click.testing import CliRunner
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from inkling import folder
+from inkling import cli
 from inkling.config import Settings
 from inkling.recognition import inputs, runtimes
-from inkling.web.app import create_app
+from inkling.service import BATCH, Service
 
 SIZE = (640, 480)
 QUALITY, GRAIN = 80, 7  # 45 KB a photo, as real ones of this size and quality have
@@ -73,12 +74,11 @@ def pace(count: int, work: Callable[[], object]) -> Pace:
 class Contest:
     """One model: alone on arrays, and reading a folder."""
 
-    def __init__(self, app, name: str, root: Path):
-        self._runner, self._name, self._root = app.test_cli_runner(), name, root
-        inkling = app.extensions["inkling"]
-        model = inkling.classifier.catalog.models[name]
+    def __init__(self, service: Service, name: str, root: Path):
+        self._service, self._name, self._root = service, name, root
+        model = service.predictor.catalog.models[name]
         self._network = runtimes.open_openvino(
-            model, inkling.settings.threads or os.cpu_count(), inkling.settings.precision
+            model, service.settings.threads or os.cpu_count(), service.settings.precision
         )
         with Image.open(next(root.iterdir())) as image:
             one = inputs.scale(inputs.prepare(image.convert("RGB"), model.card.input)[None], model.card.input.scaling)
@@ -98,10 +98,10 @@ class Contest:
         return pace(turns * len(self._array), lambda: [self._network(self._array) for _ in range(turns)])
 
     def folder(self) -> Pace:
-        """`flask classify DIR --csv`."""
+        """`inkling classify DIR --csv`."""
         with tempfile.TemporaryDirectory() as out:
             arguments = ["classify", str(self._root), "--model", self._name, "--csv", f"{out}/out.csv"]
-            return pace(self._count, lambda: self._check(self._runner.invoke(args=arguments)))
+            return pace(self._count, lambda: self._check(CliRunner().invoke(cli.main, arguments, obj=self._service)))
 
     def _check(self, done) -> None:
         if done.exit_code:
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--models", default="cats-dogs-mobilenet,digits-cnn", help="names, separated by commas")
     arguments = parser.parse_args()
     print(
-        f"{arguments.files} files of {SIZE[0]} x {SIZE[1]}, {os.cpu_count()} cores, batches of {folder.BATCH} "
+        f"{arguments.files} files of {SIZE[0]} x {SIZE[1]}, {os.cpu_count()} cores, batches of {BATCH} "
         f"from the folder, medians of {arguments.rounds} rounds\n"
     )
     print(
@@ -139,12 +139,12 @@ def main() -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        app = create_app(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch}))
+        service = Service.from_settings(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch}))
         for name in arguments.models.split(","):
-            kind = app.extensions["inkling"].classifier.card(name).input.kind
+            kind = service.predictor.card(name).input.kind
             root = Path(scratch, kind)
             root = root if root.exists() else make(root, arguments.files, photo if kind == "photo" else drawing)
-            report(Contest(app, name, root), name, arguments.rounds)
+            report(Contest(service, name, root), name, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""`flask classify`, `flask models`, `flask corrections` and `flask prune`."""
+"""The command `inkling`: serves the app, recognizes files, and maintains what was saved.
+
+Every command but `serve` works on the settings, models and storage directly, without the web app.
+"""
 
 import json
 import os
@@ -9,24 +12,51 @@ from pathlib import Path
 from typing import TextIO
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
 from tqdm import tqdm
 
-from inkling import corrections as written
-from inkling import folder
-from inkling.csvtable import Sheet
-from inkling.folder import Answered
+from inkling import corrections as exports
+from inkling.config import BadSetting, Settings
+from inkling.csvreport import Report
 from inkling.problems import Problem
-from inkling.recognition.predictor import Classifier, Prediction
-from inkling.storage.retention import prune as clear
+from inkling.recognition.predictor import Prediction
+from inkling.service import File, Outcome, Service
+from inkling.storage import retention
 from inkling.storage.store import StoreError
 
 
-@click.command()
+class Commands(click.Group):
+    """Reports the failures that a person can do something about as one sentence, and exits with status 1."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except BadSetting as error:
+            raise click.ClickException(str(error)) from error
+        except Problem as problem:
+            raise click.ClickException(str(problem)) from problem
+        except StoreError as error:
+            raise click.ClickException(f"{error}.") from error
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="inkling")
+def main() -> None:
+    """Inkling recognizes what is in photos and drawings."""
+
+
+def _service() -> Service:
+    """The service that the INKLING_ variables describe, or the one that the caller passed as click's `obj`."""
+    context = click.get_current_context()
+    return context.obj or Service.from_settings(Settings.from_env())
+
+
+# ---- inkling classify, inkling models ----
+
+
+@main.command()
 @click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", help="Name of the model (see `flask models`); the first for photos if not given.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--model", help="Name of the model (see `inkling models`). Default: the most accurate one for photos.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
     "--csv",
     "table",
@@ -34,84 +64,143 @@ from inkling.storage.store import StoreError
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a table to FILE and show the progress.",
 )
-@with_appcontext
 def classify(paths: tuple[Path, ...], model: str | None, as_json: bool, table: Path | None) -> None:
-    """Say what is in each FILE, and in each file below each DIR. Exits 1 when one could not be classified."""
+    """Say what is in each FILE, and in each file below each DIR.
+
+    Nothing is saved. The exit status is 1 if a file could not be classified.
+    """
     if as_json and table:
         raise click.UsageError("--json and --csv exclude each other.")
-    inkling = current_app.extensions["inkling"]
-    model = model or _first_for_photos(inkling.classifier)
-    files = [file for file in folder.files(paths) if not table or file.resolve() != table.resolve()]
+    service = _service()
+    model = model or _default_model(service)
+    files = [file for file in _files(paths) if not table or file.resolve() != table.resolve()]
     if not files:
         raise click.ClickException(f"there is no file in {', '.join(map(str, paths))}.")
-    try:
-        answers = folder.classify(files, model, inkling.classifier, inkling.settings)
-        failed = _tabulate(answers, table, len(files)) if table else _say(answers, as_json)
-    except Problem as error:
-        raise click.ClickException(str(error)) from error
+    outcomes = service.look_ahead(map(File, files), model)
+    failed = _write_table(outcomes, table, len(files)) if table else _print(outcomes, as_json)
     sys.exit(1 if failed else 0)
 
 
-@click.command()
-@with_appcontext
+@main.command()
 def models() -> None:
-    """List the models by task, and why any is switched off."""
-    classifier = current_app.extensions["inkling"].classifier
-    classifier.warm()
-    for title, cards in classifier.catalog.by_task(without=classifier.broken):
+    """List the models by task, and say why any is switched off."""
+    predictor = _service().predictor
+    predictor.warm()
+    for title, cards in predictor.catalog.by_task(without=predictor.broken):
         click.echo(title)
         for card in cards:
             accuracy = f"{card.metrics.accuracy:.2%}" if card.metrics else "not measured"
             click.echo(f"  {card.name:<20} {accuracy:>12}  {card.parameters:>10,} parameters  {card.title}")
-    for name, why in sorted(classifier.broken.items()):
-        click.echo(f"off: {name}: {why}", err=True)
+    for name, cause in sorted(predictor.broken.items()):
+        click.echo(f"off: {name}: {cause}", err=True)
 
 
-@click.group()
-def corrections() -> None:
-    """What visitors said is right, for the model to learn from."""
+def _default_model(service: Service) -> str:
+    groups = service.predictor.catalog.by_task("photo", without=service.predictor.broken)
+    if not groups:
+        raise click.ClickException("no model for photos is installed; name one with --model.")
+    name = groups[0][1][0].name
+    click.echo(f"model: {name}", err=True)
+    return name
 
 
-@corrections.command("list")
-@with_appcontext
-def list_corrections() -> None:
-    """List them, oldest first: when, result, model, its answer and the right label."""
-    with _store_told():
-        results = current_app.extensions["inkling"].store.corrected()
-    for result in results:
-        right = result.correction or "none of its labels"
-        click.echo(f"{result.created:%Y-%m-%d %H:%M}  {result.id}  {result.model}: {result.label} -> {right}")
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """The files among `paths`, and those below the folders among them in the order of their names."""
+    return [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
 
 
-@corrections.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@with_appcontext
-def export(folder: Path) -> None:
-    """Write the pictures to DIR/TASK/LABEL/, for `python -m training train NAME --corrections DIR`."""
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Regular files below a folder; names that begin with a dot and links to folders are left out."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (file for name in sorted(names) if not name.startswith(".") and (file := Path(root, name)).is_file())
+
+
+def _print(outcomes: Iterable[Outcome], as_json: bool) -> int:
+    """Prints a line for each file; returns how many files have no answer."""
+    failed = 0
+    for outcome in outcomes:
+        if isinstance(outcome.answer, Problem):
+            failed += 1
+            # A problem is part of the JSON output, but not of the text output.
+            click.echo(_problem_line(outcome.name, outcome.answer, as_json), err=not as_json)
+        else:
+            click.echo(_answer_line(outcome, outcome.answer, as_json))
+    return failed
+
+
+def _answer_line(outcome: Outcome, answer: Prediction, as_json: bool) -> str:
+    if not as_json:
+        return f"{click.format_filename(outcome.name)}: {answer.label} ({answer.wording}, {answer.confidence:.1%})"
+    return json.dumps(
+        {
+            "file": outcome.name,
+            "model": answer.model,
+            "label": answer.label,
+            "confidence": round(answer.confidence, 6),
+            "sure": answer.sure,
+            "predictions": [[label, round(probability, 6)] for label, probability in answer.ranked(5)],
+            "milliseconds": outcome.milliseconds,
+        }
+    )
+
+
+def _problem_line(file: str, problem: Problem, as_json: bool) -> str:
+    if not as_json:
+        return f"{click.format_filename(file)}: {problem}"
+    return json.dumps({"file": file, "error": {"reason": problem.reason, "detail": str(problem)}})
+
+
+def _write_table(outcomes: Iterable[Outcome], table: Path, total: int) -> int:
+    """Writes a row for each file, with a progress bar on a terminal; returns how many files have no answer."""
+    failed = 0
     try:
-        with _store_told():
-            count, left = written.export(current_app.extensions["inkling"].store, folder)
-    except ValueError as error:
-        raise click.ClickException(f"{error}.") from error
+        with _complete(table) as file:
+            report = Report(file)
+            for outcome in tqdm(outcomes, table.name, total, unit=" files", disable=None):
+                answer = outcome.answer
+                if isinstance(answer, Problem):
+                    failed += 1
+                    report.problem(outcome.name, answer.reason, str(answer))
+                else:
+                    report.answer(outcome.name, answer.ranked(), answer.wording)
     except OSError as error:
-        raise click.ClickException(f"{folder} cannot be written: {error.strerror}.") from error
-    click.echo(f"{folder}: {count} pictures")
-    if left:
-        click.echo(f"{left} left out, where none of the labels fits or the picture is gone", err=True)
+        raise click.ClickException(f"{table} cannot be written: {error.strerror}.") from error
+    click.echo(f"{table}: {total} files, {failed} of them without an answer", err=True)
+    return failed
 
 
-@click.command()
-@with_appcontext
+@contextmanager
+def _complete(path: Path) -> Iterator[TextIO]:
+    """A text file that gets its name once all of it is written; until then an older file of that name stays."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # File names that are not valid UTF-8 are written with escapes, which keeps the table readable.
+        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# ---- inkling results, inkling corrections ----
+
+
+@main.group()
+def results() -> None:
+    """Maintain saved results."""
+
+
+@results.command()
 def prune() -> None:
-    """Remove results beyond INKLING_RETENTION_DAYS and INKLING_QUOTA_MB, and what a crash left behind."""
-    inkling = current_app.extensions["inkling"]
-    with _store_told():
-        done = clear(inkling.store, inkling.settings)
+    """Delete results beyond INKLING_RETENTION_DAYS and INKLING_QUOTA_MB, and clean up after crashes."""
+    service = _service()
+    done = retention.prune(service.storage, service.settings)
     if done is None:
         raise click.ClickException("another process is pruning just now.")
     for count, what in (
-        (done.old, f"results older than {inkling.settings.retention_days} days"),
-        (done.crowded, f"oldest results beyond {inkling.settings.quota_mb} MiB"),
+        (done.old, f"results older than {service.settings.retention_days} days"),
+        (done.crowded, f"oldest results beyond {service.settings.quota_mb} MiB"),
         (done.lost, "results whose picture was gone"),
         (done.strays, "files without a result"),
         (done.empty, "pages of several without a picture left"),
@@ -121,81 +210,39 @@ def prune() -> None:
     click.echo(f"kept: {done.results} results, {done.bytes / 2**20:.1f} MiB")
 
 
-@contextmanager
-def _store_told() -> Iterator[None]:
-    """A line in place of a traceback, where what is kept cannot be read or changed."""
+@results.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def delete(ids: tuple[str, ...]) -> None:
+    """Delete results with their pictures. ID is the last part of a result's address."""
+    service = _service()
+    missing = [id for id in ids if not service.storage.delete(id)]
+    if missing:
+        raise click.ClickException(f"there is no result {', '.join(missing)}.")
+
+
+@main.group()
+def corrections() -> None:
+    """Labels that visitors said are right, for a model to learn from."""
+
+
+@corrections.command("list")
+def list_corrections() -> None:
+    """List corrections, oldest first: time, result, model, its answer and the right label."""
+    for result in _service().storage.corrected():
+        right = result.correction or "none of its labels"
+        click.echo(f"{result.created:%Y-%m-%d %H:%M}  {result.id}  {result.model}: {result.label} -> {right}")
+
+
+@corrections.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def export(folder: Path) -> None:
+    """Write the pictures to DIR/TASK/LABEL/, for `python -m training train NAME --corrections DIR`."""
     try:
-        yield
-    except StoreError as error:
+        count, left = exports.export(_service().storage, folder)
+    except ValueError as error:
         raise click.ClickException(f"{error}.") from error
-
-
-def _first_for_photos(classifier: Classifier) -> str:
-    groups = classifier.catalog.by_task("photo", without=classifier.broken)
-    if not groups:
-        raise click.ClickException("no model for photos is installed; name one with --model.")
-    name = groups[0][1][0].name
-    click.echo(f"model: {name}", err=True)
-    return name
-
-
-def _say(answers: Iterable[Answered], as_json: bool) -> int:
-    """Prints a line a file; returns how many could not be classified."""
-    failed = 0
-    for file, answer, decode in answers:
-        if not isinstance(answer, Problem):
-            click.echo(_as_json(file, answer, decode) if as_json else _as_text(file, answer))
-            continue
-        failed += 1
-        problem = {"file": str(file), "error": {"reason": answer.reason, "detail": str(answer)}}
-        click.echo(json.dumps(problem) if as_json else f"{click.format_filename(file)}: {answer}", err=not as_json)
-    return failed
-
-
-def _tabulate(answers: Iterable[Answered], table: Path, total: int) -> int:
-    """Writes a row a file, with a progress bar on a terminal; returns how many could not be classified."""
-    failed = 0
-    try:
-        with _whole(table) as file:
-            sheet = Sheet(file)
-            for path, answer, _ in tqdm(answers, table.name, total, unit=" files", disable=None):
-                if isinstance(answer, Problem):
-                    failed += 1
-                    sheet.problem(str(path), answer.reason, str(answer))
-                else:
-                    sheet.answer(str(path), answer.ranked(), answer.wording)
     except OSError as error:
-        raise click.ClickException(f"{table} cannot be written: {error.strerror}.") from error
-    click.echo(f"{table}: {total} files, {failed} of them without an answer", err=True)
-    return failed
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
-    """A text file that appears under its name only when all of it is written."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        # A name that is no UTF-8 is written with escapes: the table stays readable.
-        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _as_text(file: Path, answer: Prediction) -> str:
-    return f"{click.format_filename(file)}: {answer.label} ({answer.wording}, {answer.confidence:.1%})"
-
-
-def _as_json(file: Path, answer: Prediction, decode: float) -> str:
-    return json.dumps(
-        {
-            "file": str(file),
-            "model": answer.model,
-            "label": answer.label,
-            "confidence": round(answer.confidence, 6),
-            "sure": answer.sure,
-            "predictions": [[label, round(p, 6)] for label, p in answer.ranked(5)],
-            "milliseconds": {"decode": decode} | answer.milliseconds,
-        }
-    )
+        raise click.ClickException(f"{folder} cannot be written: {error.strerror}.") from error
+    click.echo(f"{folder}: {count} pictures")
+    if left:
+        click.echo(f"{left} left out, where none of the labels fits or the picture is gone", err=True)

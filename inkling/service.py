@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol, Self, TypeVar
 
 from PIL import Image
 
@@ -23,6 +23,7 @@ from inkling.pictures import reading
 from inkling.pictures.reading import Deadline
 from inkling.problems import Problem
 from inkling.recognition import inputs
+from inkling.recognition.catalog import read_catalog
 from inkling.recognition.predictor import Classifier, Prediction, Prepared
 from inkling.storage.store import LARGEST, Store, StoreError, at_most
 
@@ -196,6 +197,11 @@ class Service:
         self.predictor = predictor
         self.storage = storage
         self.batches = Batches(storage)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The service on the settings' models and storage, which are opened when they are first used."""
+        return cls(settings, Classifier(read_catalog(settings.models), settings), Store(settings))
 
     def look(self, sources: Sequence[Source], model: str, budget: Deadline, for_saving: bool = False) -> list[Outcome]:
         """Asks a model about pictures, all in one call.

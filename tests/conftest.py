@@ -14,7 +14,10 @@ from inkling.config import Settings
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.latency import Stopwatch
 from inkling.recognition.predictor import Classifier
+from inkling.service import Service
+from inkling.storage.store import Store
 from inkling.web.app import create_app
+from tests.command import Runner
 from tests.kept import kept as kept_in
 
 INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"
@@ -90,7 +93,7 @@ def make_app(settings, classifier, stopwatch):
 
     def make(settings=settings, classifier=classifier):
         # A copy, so that what a test puts into it does not meet the stopwatch, which measures another's.
-        app = create_app(settings, copy.copy(classifier))
+        app = create_app(settings, Service(settings, copy.copy(classifier), Store(settings)))
         app.extensions["inkling"] = replace(app.extensions["inkling"], stopwatch=stopwatch)
         return app
 
@@ -109,7 +112,8 @@ def client(app):
 
 @pytest.fixture
 def runner(app):
-    return app.test_cli_runner()
+    """Runs `inkling` on the app's models and storage."""
+    return Runner(app.extensions["inkling"].service)
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from dataclasses import dataclass, field
 
 from flask import Flask
 
-from inkling import cli
 from inkling.batches import Batches
 from inkling.config import Settings, resources
-from inkling.recognition.catalog import read_catalog
 from inkling.recognition.explain import Explainer
 from inkling.recognition.latency import Stopwatch
 from inkling.recognition.predictor import Classifier
@@ -43,12 +41,12 @@ class Inkling:
         return self.service.batches
 
 
-def create_app(settings: Settings | None = None, classifier: Classifier | None = None) -> Flask:
+def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
     """The web app. It reads the cards now, and opens models and database when they are first used.
 
     Args:
         settings: read from the environment by default.
-        classifier: made from the settings by default.
+        service: made from the settings by default.
 
     Raises:
         BadSetting: an INKLING_ variable has a value that cannot be used.
@@ -60,11 +58,11 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
     app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file may hold a descriptor
     app.config["MAX_FORM_MEMORY_SIZE"] = min(max(settings.max_bytes * 4 // 3 + 4096, bodies.HEADS), bodies.FIELDS)
     app.json.sort_keys = False
-    store = Store(settings)
+    service = service or Service.from_settings(settings)
     app.extensions["inkling"] = Inkling(
         settings,
-        Service(settings, classifier or Classifier(read_catalog(settings.models), settings), store),
-        Housekeeper(store, settings),
+        service,
+        Housekeeper(service.storage, settings),
         Gate(settings),
     )
     accesslog.init_app(app)  # first, for it times the rest
@@ -78,8 +76,4 @@ def create_app(settings: Settings | None = None, classifier: Classifier | None =
     for room in (recognize, results, help, explanations, play, batches, history, models, lab, api, health, language):
         app.register_blueprint(room.blueprint)
     proxies.init_app(app, settings.trusted_proxies)  # last, for it goes before the rest
-    app.cli.add_command(cli.classify)
-    app.cli.add_command(cli.models)
-    app.cli.add_command(cli.corrections)
-    app.cli.add_command(cli.prune)
     return app

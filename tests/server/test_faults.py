@@ -18,7 +18,8 @@ import pytest
 
 from benchmarks.pictures import form
 from inkling.config import ROOT, Settings
-from inkling.web.app import create_app
+from inkling.service import Service
+from tests.command import Runner
 from tests.served import WORKERS, api, figures, log_lines, running, wait_for_workers
 
 MODEL = "digits-logistic"  # the smallest
@@ -296,7 +297,7 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
     for path in pictures.iterdir():
         os.utime(path, (time.time() - 3600,) * 2)
     settings = Settings.from_env({"INKLING_PICTURES": str(pictures), "INKLING_MODELS": str(ROOT / "models")})
-    done = create_app(settings).test_cli_runner().invoke(args=["prune"])
+    done = Runner(Service.from_settings(settings)).invoke(["results", "prune"])
     assert done.exit_code == 0
     left = {path.name for path in pictures.glob("*.*g")}
     assert left & strays == set()

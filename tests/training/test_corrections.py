@@ -54,7 +54,7 @@ def stroke(width=16):
 
 @pytest.fixture
 def told(tmp_path):
-    """Writes corrections as `flask corrections export` does; returns their folder."""
+    """Writes corrections as `inkling corrections export` does; returns their folder."""
 
     def told(*labels, task="digits", picture=None):
         for i, label in enumerate(labels):

@@ -233,14 +233,14 @@ def test_the_command_says_what_it_did(runner, app, settings, keep):
     keep(1)
     (settings.pictures / STRAYS[0]).write_bytes(b"half")
     aged(settings.pictures / STRAYS[0], 3600)
-    done = runner.invoke(args=["prune"])
+    done = runner.invoke(args=["results", "prune"])
     assert done.exit_code == 0
     assert re.fullmatch(
         r"removed: 1 results older than 30 days\nremoved: 1 files without a result\n"
         r"kept: 1 results, 0\.\d MiB\n",
         done.stdout,
     )
-    assert runner.invoke(args=["prune"]).stdout.startswith("kept: 1 results")
+    assert runner.invoke(args=["results", "prune"]).stdout.startswith("kept: 1 results")
 
 
 def test_only_one_prunes_at_a_time(runner, store, settings, keep):
@@ -249,7 +249,7 @@ def test_only_one_prunes_at_a_time(runner, store, settings, keep):
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         assert prune(store, settings) is None
-        done = runner.invoke(args=["prune"])
+        done = runner.invoke(args=["results", "prune"])
         assert (done.exit_code, done.stderr) == (1, "Error: another process is pruning just now.\n")
     finally:
         os.close(descriptor)
@@ -261,7 +261,7 @@ def test_a_database_that_is_none_is_told_and_nothing_is_removed(runner, settings
     (settings.pictures / "inkling.sqlite3").write_bytes(b"this is no database" * 99)
     (settings.pictures / STRAYS[0]).write_bytes(b"half")
     aged(settings.pictures / STRAYS[0], 3600)
-    done = runner.invoke(args=["prune"])
+    done = runner.invoke(args=["results", "prune"])
     assert (done.exit_code, done.stderr) == (1, "Error: the database cannot be used: file is not a database.\n")
     assert STRAYS[0] in files(settings)
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from inkling.batches import BatchRow
-from inkling.csvtable import COLUMNS, harmless
+from inkling.csvreport import COLUMNS, escape
 from inkling.problems import REASONS
 from inkling.storage.store import Row
 from inkling.web.views.batches import RANKS
@@ -354,4 +354,4 @@ def test_a_name_in_the_table_is_no_formula(client, send, png, name):
     [("=1", "'=1"), ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("cat", "cat"), ("", ""), ("a=1", "a=1"), ("0.5", "0.5")],
 )
 def test_only_what_a_spreadsheet_computes_is_marked(cell, safe):
-    assert harmless(cell) == safe
+    assert escape(cell) == safe

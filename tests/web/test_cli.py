@@ -1,4 +1,4 @@
-"""`flask classify` and `flask models`: what the pages do, from a terminal."""
+"""`inkling classify` and `inkling models`: what the pages do, from a terminal."""
 
 import csv
 import json
@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from inkling import folder
+from inkling import service
 from inkling.config import ROOT
 from inkling.problems import Problem
 from inkling.recognition.predictor import wording
+from tests.command import Runner
 
 
 @pytest.fixture
@@ -126,14 +127,14 @@ def test_models_are_listed_with_their_figures(runner, classifier):
 
 
 def test_a_model_that_is_off_is_named_with_the_reason(app_without_models):
-    done = app_without_models.test_cli_runner().invoke(args=["models"])
+    done = Runner(app_without_models.extensions["inkling"].service).invoke(args=["models"])
     assert done.exit_code == 0
     assert done.stdout == ""
     assert done.stderr.startswith("off: broken-one: card.json: name: Field required")
 
 
 def test_without_models_the_command_says_so(app_without_models, files):
-    done = app_without_models.test_cli_runner().invoke(args=["classify", *files])
+    done = Runner(app_without_models.extensions["inkling"].service).invoke(args=["classify", *files])
     assert done.exit_code == 1
     assert done.stderr == "Error: no model for photos is installed; name one with --model.\n"
 
@@ -200,7 +201,7 @@ def test_a_folder_is_answered_as_its_files_are(runner, tmp_path, ink_model, draw
         drawing.rotate(turn, fillcolor="white").save(tmp_path / f"{i:02}.png")
     together = lines(runner.invoke(args=["classify", str(tmp_path), "--model", ink_model, "--json"]).stdout)
     assert len(together) == len(turns)
-    for i in (0, folder.BATCH - 1, folder.BATCH, 63, 64, 69):
+    for i in (0, service.BATCH - 1, service.BATCH, 63, 64, 69):
         (alone,) = lines(
             runner.invoke(args=["classify", str(tmp_path / f"{i:02}.png"), "--model", ink_model, "--json"]).stdout
         )
@@ -263,7 +264,7 @@ def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_mo
     termios.tcsetwinsize(its, (24, 80))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "flask", "classify", *files, "--model", ink_model, "--csv", tmp_path / "out.csv"],
+            [sys.executable, "-m", "inkling", "classify", *files, "--model", ink_model, "--csv", tmp_path / "out.csv"],
             cwd=ROOT,
             stderr=its,
             env=os.environ | {"INKLING_MODELS": str(models_folder)},
@@ -286,6 +287,7 @@ def test_a_large_photo_is_read_no_larger_than_the_model_needs(
     prepare = classifier.prepare
     monkeypatch.setattr(classifier, "prepare", lambda image, name: sizes.append(image.size) or prepare(image, name))
     settings = settings.replace(max_bytes=2**24, max_pixels=10**7)
-    ((_, answer, _),) = folder.classify([tmp_path / "a.jpg"], name, classifier, settings)
-    assert not isinstance(answer, Problem)
+    looking = service.Service(settings, classifier, storage=None)
+    (outcome,) = looking.look_ahead([service.File(tmp_path / "a.jpg")], name)
+    assert not isinstance(outcome.answer, Problem)
     assert enough <= sizes[0][0] < 2 * enough

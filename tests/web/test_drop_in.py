@@ -9,6 +9,7 @@ from inkling.config import ROOT
 from inkling.recognition import catalog
 from inkling.recognition.card import ModelCard, read_card, sha256
 from inkling.web.app import create_app
+from tests.command import Runner
 
 
 def minimal(name, file, model):
@@ -57,7 +58,7 @@ def test_it_is_everywhere(restarted, data_url, png, tmp_path):
     sent = client.post("/predict", data={"model": "my-own", "drawing": data_url(png)})
     assert "My own" in client.get(sent.location).text
     (tmp_path / "a.png").write_bytes(png)
-    runner = restarted.test_cli_runner()
+    runner = Runner(restarted.extensions["inkling"].service)
     assert "my-own" in runner.invoke(args=["models"]).stdout
     assert ": 1 (" in runner.invoke(args=["classify", "--model", "my-own", str(tmp_path / "a.png")]).stdout
 

@@ -15,6 +15,7 @@ from inkling.recognition.card import Bin, sha256
 from inkling.recognition.catalog import TASKS
 from inkling.web import charts
 from inkling.web.app import create_app
+from tests.command import Runner
 
 NEEDED = ("task", "labels", "input", "temperature", "threshold")  # of a card written by hand
 
@@ -107,7 +108,7 @@ def test_a_folder_that_is_dropped_in_appears_everywhere(restart, ink_model):
     assert "was not measured" in client.get("/models/own-digits").text
     own = next(model for model in client.get("/api/models").json["models"] if model["name"] == "own-digits")
     assert own["accuracy"] is None
-    listed = app.test_cli_runner().invoke(args=["models"])
+    listed = Runner(app.extensions["inkling"].service).invoke(args=["models"])
     assert re.search(r"own-digits +not measured", listed.stdout)
 
 

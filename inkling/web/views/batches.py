@@ -7,7 +7,7 @@ from flask_babel import gettext
 
 from inkling import problems
 from inkling.batches import Batch, Entry
-from inkling.csvtable import Sheet
+from inkling.csvreport import Report
 from inkling.storage.store import Result
 from inkling.web import inkling, render
 from inkling.web.edge import language
@@ -39,15 +39,15 @@ def batch(id: str):
 def table(id: str):
     """The answers as a CSV table, in the order sent and in the visitor's language."""
     file = io.StringIO()
-    sheet = Sheet(file)
+    report = Report(file)
     for entry, result in _entries(_batch(id)):
         if result:
             ranked = [(language.label(name), probability) for name, probability in result.predictions]
-            sheet.answer(entry.name, ranked, language.translated(result.wording))
+            report.answer(entry.name, ranked, language.translated(result.wording))
         elif entry.reason:
-            sheet.problem(entry.name, entry.reason, problems.advice(entry.reason, inkling().settings, gettext))
+            report.problem(entry.name, entry.reason, problems.advice(entry.reason, inkling().settings, gettext))
         else:
-            sheet.problem(entry.name, "deleted", gettext("This picture was deleted."))
+            report.problem(entry.name, "deleted", gettext("This picture was deleted."))
     # Spreadsheets need a byte order mark to recognize UTF-8.
     response = Response(file.getvalue().encode("utf-8-sig"), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="inkling.csv"'
