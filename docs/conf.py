@@ -20,6 +20,8 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"Inkling {release}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_favicon = "../static/icon.svg"
 html_show_sphinx = False
 html_show_copyright = False

@@ -41,7 +41,7 @@ def examples():
             shown = following[2] if adjacent and following[1] in ("json", "text") else ""
             if kind == "python":
                 yield pytest.param(Example("python", text, shown), id=f"{name}-python")
-            for line in text.splitlines() if kind == "sh" else ():
+            for line in text.replace("\\\n", "").splitlines() if kind == "sh" else ():
                 command = line.removeprefix(".venv/bin/")
                 if command.startswith(("curl ", "inkling classify ")):
                     yield pytest.param(Example(command.split()[0], command, shown), id=f"{name}-{command[:60]}")
