@@ -3,8 +3,8 @@
     python -m benchmarks.decode [--rounds 15] [--megapixels 12]
 
 The pictures are made here: a drawing as the canvas sends it, and a photo of 12 megapixels in each format. "Worker" is
-`reading.decode` in this process, "helper" the same in a process of `sandbox`, which is running; both get the file
-as `intake` hands it on and return a picture of at least 1024 pixels. Memory is the most that a process of its own held
+`decode.decode` in this process, "helper" the same in a process of `sandbox`, which is running; both get the file
+as `reading` hands it on and return a picture of at least 1024 pixels. Memory is the most that a process of its own held
 while it decoded that one picture in this way, less what it held before: the worker's, which all requests share.
 """
 
@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 from benchmarks.pictures import encoded, scene, three
 from inkling.config import ROOT, Settings
-from inkling.pictures import reading, sandbox
-from inkling.pictures.reading import Job
+from inkling.pictures import sandbox
+from inkling.pictures.containers import strip
+from inkling.pictures.decode import Job, decode
 
 register_heif_opener()
 AT_LEAST = 1024
@@ -40,8 +41,8 @@ ROWS = {  # what it is -> Pillow's format, how it is saved, and whether it is a 
 
 
 def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool]:
-    """What `intake` makes of a file: the job, the bytes that go with it, and whether it is plain."""
-    still = reading.STILLS[kind](data, settings.max_frames) if kind in reading.STILLS else reading.Still(data, None)
+    """What `reading` makes of a file: the job, the bytes that go with it, and whether it is plain."""
+    still = strip(kind, data)
     seconds = settings.decode_seconds * 10  # on a busy machine, too
     job = Job(kind, still.frames, AT_LEAST, seconds, seconds, settings.max_pixels, settings.max_frames)
     return job, still.data, still.plain
@@ -49,8 +50,7 @@ def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool
 
 def ways(settings: Settings) -> dict[str, Callable[[bytes, Job], object]]:
     """Both ways to decode."""
-    pool = sandbox.Pool(settings.decode_memory)
-    return {"worker": reading.decode, "helper": lambda data, job: reading.picture_of(*pool.ask(job._asdict(), data))}
+    return {"worker": decode, "helper": lambda data, job: sandbox.decode(data, job, settings)}
 
 
 def peak(way: str, path: Path, kind: str) -> float:

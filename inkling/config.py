@@ -21,7 +21,6 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a checkout
 PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
-EXTENSIONS = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif", "avif")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 

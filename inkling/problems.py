@@ -1,32 +1,57 @@
-"""Every way to say no, once: code, HTTP status, title and advice."""
+"""Every refusal, once: its stable code, HTTP status, title and advice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from inkling.config import EXTENSIONS, Settings
+MAX_RECEIVED = 40  # characters of a received value that an error repeats
 
-SHOWN = 40  # characters of a received value that a message repeats
+
+class Limits(Protocol):
+    """The settings that an advice mentions; `inkling.config.Settings` has them."""
+
+    @property
+    def max_bytes(self) -> int: ...
+
+    @property
+    def max_pixels(self) -> int: ...
+
+    @property
+    def max_frames(self) -> int: ...
+
+    @property
+    def max_batch(self) -> int: ...
 
 
 class Problem(Exception):
-    """A picture or request that is not accepted.
+    """Raised when a picture or a request is refused. It survives `pickle`, and so other processes.
 
     Attributes:
         reason: stable code, a key of `REASONS`.
-        message: a sentence with the value received and what would be accepted.
-        received: that value, short and printable, or "".
+        message: a sentence that says what was received and what would be accepted.
+        received: the refused value, at most `MAX_RECEIVED` printable characters, or "".
     """
 
-    def __init__(self, reason: str, message: str, received: str = ""):
-        super().__init__(message)
+    def __init__(self, reason: str, message: str, received: str = "") -> None:
+        received = shorten(received)
+        super().__init__(reason, message, received)  # pickle calls the class again with exactly these
         self.reason = reason
         self.message = message
-        self.received = shorten(received)
+        self.received = received
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True)
 class Reason:
-    """What a stable code means: the HTTP status, a title, and what to do, with {placeholders} for limits."""
+    """What a stable code means.
+
+    Attributes:
+        status: HTTP status.
+        title: a short sentence for the help page; a translation key.
+        advice: what the visitor can do, with {placeholders} for the limits; a translation key.
+    """
 
     status: int
     title: str
@@ -38,7 +63,11 @@ REASONS = {
     "empty": Reason(
         400, "The file is empty", "Its size is 0 bytes, so the copy may have failed. Choose the original file."
     ),
-    "extension": Reason(415, "This kind of file is not accepted", "Send a picture that ends in one of: {extensions}."),
+    "extension": Reason(
+        415,
+        "This kind of file is not accepted",
+        "Send a file whose name ends in one of: jpg, jpeg, png, webp, gif, bmp, heic, heif, avif.",
+    ),
     "not-an-image": Reason(
         415,
         "This is not a picture",
@@ -91,29 +120,32 @@ REASONS = {
 }
 
 
-def advice(reason: str, settings: Settings, translate: Callable[[str], str] = str) -> str:
-    """What to do about a reason, with the limits filled in.
+def advice(reason: str, limits: Limits, translate: Callable[[str], str] = str) -> str:
+    """What a visitor can do about a refusal, with the limits filled in.
 
     Args:
-        translate: makes another language of the sentence, before its limits.
+        reason: a key of `REASONS`.
+        limits: the settings of the app.
+        translate: translates the sentence, before the limits are filled in.
 
     Raises:
-        KeyError: the reason is not one of `REASONS`.
+        KeyError: `reason` is not one of `REASONS`.
     """
     return translate(REASONS[reason].advice).format(
-        max_megabytes=megabytes(settings.max_bytes),
-        max_megapixels=f"{settings.max_pixels / 1e6:.3g}",
-        max_frames=settings.max_frames,
-        max_batch=settings.max_batch,
-        extensions=", ".join(EXTENSIONS),
+        max_megabytes=megabytes(limits.max_bytes),
+        max_megapixels=f"{limits.max_pixels / 1e6:.3g}",
+        max_frames=limits.max_frames,
+        max_batch=limits.max_batch,
     )
 
 
 def shorten(text: str) -> str:
-    """At most 40 printable characters of anything received, safe to show and to log."""
-    kept = text if len(text) <= SHOWN else text[: SHOWN // 2] + "…" + text[-(SHOWN // 2 - 1) :]
-    return "".join(letter if letter.isprintable() else "?" for letter in kept)
+    """At most `MAX_RECEIVED` printable characters of a received value, safe to show and to log."""
+    if len(text) > MAX_RECEIVED:
+        text = text[: MAX_RECEIVED // 2] + "…" + text[-(MAX_RECEIVED // 2 - 1) :]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def megabytes(count: int) -> str:
+    """A number of bytes in MiB, with three digits."""
     return f"{count / 2**20:.3g}"

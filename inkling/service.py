@@ -20,12 +20,13 @@ from inkling import config
 from inkling.batches import Batches
 from inkling.config import Settings
 from inkling.pictures import reading
-from inkling.pictures.reading import Deadline
+from inkling.pictures.budget import Budget
+from inkling.pictures.encode import LARGEST, at_most
 from inkling.problems import Problem
 from inkling.recognition import inputs
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.predictor import Classifier, Prediction, Prepared
-from inkling.storage.store import LARGEST, Store, StoreError, at_most
+from inkling.storage.store import Store, StoreError
 
 BATCH = 16  # pictures of a stream that the predictor answers in one call; larger calls are no faster
 READ_AHEAD = 2 * BATCH  # pictures of a stream that may wait for the predictor
@@ -49,7 +50,7 @@ class Source(Protocol):
     def kind(self) -> str:
         """Either "photo" (saved as JPEG) or "drawing" (saved as PNG)."""
 
-    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
         """The picture, upright, in RGB and without metadata.
 
         Args:
@@ -75,9 +76,8 @@ class Upload:
         base = base.encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore")
         return "".join(letter if letter.isprintable() else "?" for letter in base)
 
-    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
-        with budget.share() as limits:
-            return reading.read_stream(self.stream, self.filename, limits, at_least)
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
+        return reading.read_stream(self.stream, self.filename, settings, budget, at_least)
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,8 @@ class Canvas:
     kind: str = "drawing"
     name: str = ""
 
-    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
-        with budget.share() as limits:
-            return reading.read_data_url(self.url, limits, at_least)
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
+        return reading.read_data_url(self.url, settings, budget, at_least)
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,8 @@ class Base64:
     kind: str = "photo"
     name: str = ""
 
-    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
-        with budget.share() as limits:
-            return reading.read_base64(self.text, limits, at_least)
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
+        return reading.read_base64(self.text, settings, budget, at_least)
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,10 @@ class File:
     def name(self) -> str:
         return str(self.path)
 
-    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
         try:
-            with self.path.open("rb") as stream, budget.share() as limits:
-                return reading.read_stream(stream, self.path.name, limits, at_least)
+            with self.path.open("rb") as stream:
+                return reading.read_stream(stream, self.path.name, settings, budget, at_least)
         except OSError as error:
             raise Problem("missing", f"The file cannot be read: {error.strerror}.", self.path.name) from error
 
@@ -133,7 +131,7 @@ class Decoded:
     kind: str = "photo"
     name: str = ""
 
-    def read(self, settings: Settings, budget: Deadline, at_least: int) -> Image.Image:
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
         return self.image
 
 
@@ -203,7 +201,7 @@ class Service:
         """The service on the settings' models and storage, which are opened when they are first used."""
         return cls(settings, Classifier(read_catalog(settings.models), settings), Store(settings))
 
-    def look(self, sources: Sequence[Source], model: str, budget: Deadline, for_saving: bool = False) -> list[Outcome]:
+    def look(self, sources: Sequence[Source], model: str, budget: Budget, for_saving: bool = False) -> list[Outcome]:
         """Asks a model about pictures, all in one call.
 
         Sources are read one after the other, and each picture is made small before the next is read, so that memory
@@ -235,13 +233,13 @@ class Service:
         at_least = self._at_least(model)
 
         def prepare(source: Source) -> _Read:
-            return self._prepare(source, model, Deadline(self.settings), at_least)
+            return self._prepare(source, model, Budget(self.settings.request_seconds), at_least)
 
         pictures = _map_ahead(prepare, sources, config.cores())
         while batch := list(islice(pictures, BATCH)):
             yield from self._answer(batch, model)
 
-    def read(self, source: Source, budget: Deadline, at_least: int) -> tuple[Image.Image, float]:
+    def read(self, source: Source, budget: Budget, at_least: int) -> tuple[Image.Image, float]:
         """A source's picture, and the milliseconds that reading took.
 
         Raises:
@@ -276,7 +274,7 @@ class Service:
         enough = inputs.enough(self.predictor.card(model).input)
         return max(LARGEST, enough) if for_saving else enough
 
-    def _prepare(self, source: Source, model: str, budget: Deadline, at_least: int, for_saving: bool = False) -> _Read:
+    def _prepare(self, source: Source, model: str, budget: Budget, at_least: int, for_saving: bool = False) -> _Read:
         decode = 0.0
         try:
             image, decode = self.read(source, budget, at_least)

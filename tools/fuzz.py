@@ -29,11 +29,14 @@ from inkling import problems
 from inkling.recognition.card import read_card
 
 with atheris.instrument_imports(include=["inkling"]):
-    from inkling.config import EXTENSIONS, ROOT, Settings
+    from inkling.config import ROOT, Settings
     from inkling.pictures import reading
+    from inkling.pictures.budget import Budget
+    from inkling.pictures.formats import EXTENSIONS, MEDIA_TYPES
     from inkling.web.app import create_app
 
 SETTINGS = Settings.from_env({}).replace(max_bytes=200_000, max_pixels=250_000, max_frames=5, rate_limit=0)
+SECONDS = SETTINGS.request_seconds
 SLOW, MEGABYTES, LONGEST = 10, 2048, 8192  # of one input: seconds, of the process, bytes
 TURN = 30  # seconds of one process: in a minute of a quiet machine Atheris gathers 2 GB
 DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
@@ -47,7 +50,7 @@ def files():
 
     def one(data: bytes) -> None:
         name = f"a.{EXTENSIONS[data[0] % len(EXTENSIONS)]}" if data else ""
-        _picture(lambda: reading.read_file(data[1:], name, SETTINGS))
+        _picture(lambda: reading.read_file(data[1:], name, SETTINGS, Budget(SECONDS)))
 
     return one
 
@@ -57,8 +60,8 @@ def texts():
 
     def one(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
-        _picture(lambda: reading.read_data_url(text, SETTINGS))
-        _picture(lambda: reading.read_base64(text, SETTINGS))
+        _picture(lambda: reading.read_data_url(text, SETTINGS, Budget(SECONDS)))
+        _picture(lambda: reading.read_base64(text, SETTINGS, Budget(SECONDS)))
 
     return one
 
@@ -135,7 +138,7 @@ def seeds(target: str) -> list[bytes]:
     pictures = []
     for extension in EXTENSIONS:
         file = io.BytesIO()
-        Image.linear_gradient("L").resize((24, 16)).convert("RGB").save(file, reading.MEDIA_TYPES[f"image/{extension}"])
+        Image.linear_gradient("L").resize((24, 16)).convert("RGB").save(file, MEDIA_TYPES[f"image/{extension}"])
         pictures.append(file.getvalue())
     encoded = [base64.b64encode(data) for data in pictures]
     return {

@@ -81,10 +81,10 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
     for wording in ("sure", "probably", "not sure"):
         yield "inkling/classifier.py", wording, None
     for unit in UNITS:
-        yield "inkling/intake.py", unit, None
+        yield "inkling/web/edge/language.py", unit, None
     for reason in problems.REASONS.values():
-        yield "inkling/intake.py", reason.title, None
-        yield "inkling/intake.py", reason.advice, None
+        yield "inkling/problems.py", reason.title, None
+        yield "inkling/problems.py", reason.advice, None
     for text in of_lab():
         yield "inkling/lab.py", text, None
     for code in SHOWN:

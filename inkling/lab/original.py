@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inkling.lab import operations
-from inkling.pictures.reading import Deadline
+from inkling.pictures.budget import Budget
 from inkling.service import Canvas, Service, Source
 
 LARGEST_COPY = 200_000  # bytes of the copy in the form
@@ -42,7 +42,7 @@ def sample() -> Original:
     return Original(operations.sample())
 
 
-def of_source(source: Source, service: Service, budget: Deadline) -> Original:
+def of_source(source: Source, service: Service, budget: Budget) -> Original:
     """A picture that was just chosen or drawn.
 
     Steps work on the copy from the start: it may be a JPEG, and the picture must not change with the second step.
@@ -52,10 +52,12 @@ def of_source(source: Source, service: Service, budget: Deadline) -> Original:
     """
     image, _ = service.read(source, budget, operations.SIDE)
     most = min(LARGEST_COPY, service.settings.max_bytes)
-    return of_copy(operations.data_url(operations.working(image), most), source.kind, service, budget)
+    copy = operations.data_url(operations.working(image), most)
+    # Reading our own small copy takes milliseconds, so it never fails for lack of time.
+    return of_copy(copy, source.kind, service, Budget(service.settings.request_seconds))
 
 
-def of_copy(url: str, kind: str, service: Service, budget: Deadline) -> Original:
+def of_copy(url: str, kind: str, service: Service, budget: Budget) -> Original:
     """A picture that the form brought back.
 
     Raises:

@@ -1,6 +1,6 @@
-"""What a helper process runs (inkling/helper.py): `python -m inkling.decoder LINE MEGABYTES` decodes pictures.
+"""The program of a decoder process: `python -m inkling.pictures.sandboxed FD MEGABYTES` decodes pictures for `sandbox`.
 
-It is the first to be ended where the machine runs short of memory, may write no file, and knows no setting.
+It may write no file, knows no setting, and is the first process that the kernel ends when the machine is out of memory.
 """
 
 import resource
@@ -13,28 +13,28 @@ from pathlib import Path
 from PIL import AvifImagePlugin
 from pillow_heif import options, register_heif_opener
 
-from inkling.pictures import reading, sandbox
-from inkling.pictures.reading import Job
+from inkling.pictures import sandbox
+from inkling.pictures.decode import Job, decode
 from inkling.problems import Problem
 
-IDLE = 60.0  # seconds without a picture after which it goes
-THREADS = 2  # of a decoder that uses several: each takes memory, whatever the number of cores
+IDLE = 60.0  # seconds without work after which the process ends
+THREADS = 2  # of the AVIF and HEIF decoders: each takes memory, and by default there is one per core
 
 
-def main(line: Connection, megabytes: int) -> None:
-    """Answers one picture after the other, until the line is closed or nothing comes for long."""
+def main(connection: Connection, megabytes: int) -> None:
+    """Decodes one picture after the other, until the connection is closed or nothing has come for `IDLE` seconds."""
     _confine(megabytes)
-    while line.poll(IDLE):
-        words, data = sandbox.receive(line)
-        job = Job(**words)
-        signal.setitimer(signal.ITIMER_PROF, job.seconds)  # at its end the kernel ends this process
-        words, pixels = _answer(data, job)
+    while connection.poll(IDLE):
+        header, data = sandbox.receive(connection)
+        job = Job(**header)
+        signal.setitimer(signal.ITIMER_PROF, job.cpu_seconds)  # the kernel ends the process when it runs out
+        header, pixels = _answer(data, job)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        sandbox.send(line, words, pixels)
+        sandbox.send(connection, header, pixels)
 
 
 def _confine(megabytes: int) -> None:
-    with suppress(OSError):  # where there is no such file, or it may not be written
+    with suppress(OSError):  # the file is Linux's, and a container may forbid writing it
         Path("/proc/self/oom_score_adj").write_text("1000")
     for limit, most in (
         (resource.RLIMIT_DATA, megabytes * 2**20),
@@ -49,14 +49,14 @@ def _confine(megabytes: int) -> None:
 
 
 def _answer(data: memoryview, job: Job) -> tuple[dict, bytes]:
-    """The picture's size and pixels, or why not."""
+    """The header and the pixels of the answer: the picture, or the refusal."""
     try:
-        image = reading.decode(data, job)
+        image = decode(data, job)
         return {"size": image.size}, image.tobytes()
     except Problem as error:
-        return {"rejected": [error.reason, error.message, error.received]}, b""
+        return {"refused": [error.reason, error.message, error.received]}, b""
 
 
 if __name__ == "__main__":
-    with suppress(EOFError, OSError):  # whoever asked is gone
+    with suppress(EOFError, OSError):  # the process that asks is gone
         main(Connection(int(sys.argv[1])), int(sys.argv[2]))

@@ -1,8 +1,6 @@
 """Pictures on disk and predictions in the database; a result outlives a restart."""
 
-import base64
 import errno
-import io
 import os
 import re
 import secrets
@@ -14,19 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
 
 import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from inkling.config import Settings
+from inkling.pictures.encode import LARGEST, encode, thumbnail
 from inkling.recognition.predictor import PROBABLY, Prediction, wording
 from inkling.storage.breaker import Pause
 
-LARGEST = 1024  # pixels, longest side of a kept picture
-THUMBNAIL = 256  # of one in a list
-JPEG_QUALITY = 88
 ID_BYTES = 16  # 128 bits: a result's address cannot be guessed
 ID = r"[\w-]{21}[AQgw]"  # 16 bytes as letters, of which the last two bits are all that the last letter has
 KINDS = ("jpg", "png", "seen.png", "heat.png")
@@ -200,7 +195,7 @@ class Store:
         id = secrets.token_urlsafe(ID_BYTES)
         with self._keeping(), _told():
             try:
-                self.written += _write(self._file(id, kind), at_most(image, LARGEST))
+                self.written += _write(self._file(id, kind), image)
                 self.written += _write(self.seen(id), Image.fromarray(prediction.seen.squeeze()))
                 with self.session() as session:
                     session.add(_row(id, prediction, kind, milliseconds, batch))
@@ -251,16 +246,14 @@ class Store:
             return None
 
     def thumbnail(self, result: Result) -> bytes | None:
-        """A result's picture as a file of at most `THUMBNAIL` pixels a side, JPEG or PNG as the picture; None where
+        """A result's picture as a file of at most 256 pixels a side, JPEG or PNG as the picture; None where
         that is gone.
 
         It is made anew each time (a few milliseconds), so that no file of it is left behind.
         """
         path = self.picture(result)
         try:
-            with Image.open(path) as image:
-                image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-                return _encoded(image.convert("RGB"), THUMBNAIL, _format(path))
+            return thumbnail(path.read_bytes())
         except OSError:
             return None
 
@@ -351,13 +344,6 @@ def unkept(prediction: Prediction, kind: str, milliseconds: dict[str, float]) ->
     return _result(_row("", prediction, kind, milliseconds))
 
 
-def data_url(image: Image.Image, kind: str, side: int = LARGEST) -> str:
-    """A picture as it would have been kept, in the page itself, where that could not be done."""
-    format = "JPEG" if kind == "photo" else "PNG"
-    data = base64.b64encode(_encoded(image, side, format)).decode("ascii")
-    return f"data:image/{format.lower()};base64,{data}"
-
-
 def _row(id: str, prediction: Prediction, kind: str, milliseconds: dict[str, float], batch: str | None = None) -> Row:
     return Row(
         id=id,
@@ -417,18 +403,9 @@ def _sqlite_pragmas(connection, _record) -> None:
                 raise
 
 
-def at_most(image: Image.Image, side: int) -> Image.Image:
-    """The picture, made smaller where its longer side has more than `side` pixels."""
-    if max(image.size) <= side:
-        return image
-    smaller = image.copy()
-    smaller.thumbnail((side, side), reducing_gap=2.0)
-    return smaller
-
-
 def _write(path: Path, image: Image.Image) -> int:
     """Encodes anew, without metadata; returns the bytes that it takes of the disk."""
-    return _replace(path, lambda part: _save(image, part, _format(path)))
+    return _replace(path, lambda part: part.write_bytes(encode(image, _format(path), LARGEST)))
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> int:
@@ -442,18 +419,6 @@ def _replace(path: Path, write: Callable[[Path], object]) -> int:
         return max(size, BLOCK)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _encoded(image: Image.Image, side: int, format: str) -> bytes:
-    file = io.BytesIO()
-    _save(at_most(image, side), file, format)
-    return file.getvalue()
-
-
-def _save(image: Image.Image, file: Path | BinaryIO, format: str) -> None:
-    bare = image.copy()
-    bare.info = {}  # Pillow would write comments and profiles from it
-    bare.save(file, format, quality=JPEG_QUALITY)
 
 
 def _filled(path: Path) -> bool:

@@ -3,7 +3,8 @@
 from pydantic.json_schema import models_json_schema
 
 from inkling import problems
-from inkling.config import EXTENSIONS, Settings
+from inkling.config import Settings
+from inkling.pictures.formats import EXTENSIONS
 from inkling.web import schemas
 from inkling.web.edge import errors
 

@@ -9,10 +9,11 @@ from flask_babel import gettext
 
 from inkling import problems
 from inkling.batches import Batch, Entry
+from inkling.pictures.encode import THUMBNAIL, data_url
 from inkling.recognition import stages
 from inkling.recognition.card import ModelCard
 from inkling.service import Outcome
-from inkling.storage.store import THUMBNAIL, Result, data_url, unkept
+from inkling.storage.store import Result, unkept
 from inkling.web import inkling
 from inkling.web.edge import language
 from inkling.web.views import history

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from flask import request
 
-from inkling.config import EXTENSIONS
+from inkling.pictures.formats import EXTENSIONS
 from inkling.problems import Problem
 from inkling.service import Source, Upload
 from inkling.web import inkling

@@ -215,12 +215,12 @@ FILES = {
         "a.png", lambda: png(9, 9, chunk(b"acTL", b"\xff" * 8), grey(9, 9)), "animated-too-long"
     ),
     "GIF of 100,000 frames": File("a.gif", lambda: gif(GIF_FRAME * 100_000), "animated-too-long"),
-    "GIF of a million frames": File("a.gif", lambda: gif(GIF_FRAME * (MUCH // len(GIF_FRAME))), "animated-too-long"),
+    "GIF of a million frames": File("a.gif", lambda: gif(GIF_FRAME * (MUCH // len(GIF_FRAME))), "too-large"),
     "GIF comment of single bytes": File(
-        "a.gif", lambda: gif(b"!\xfe" + b"\1x" * (MUCH // 2) + b"\0", GIF_FRAME), "truncated"
+        "a.gif", lambda: gif(b"!\xfe" + b"\1x" * (MUCH // 2) + b"\0", GIF_FRAME), "too-large"
     ),
-    "GIF of empty comments": File("a.gif", lambda: gif(b"!\xfe\0" * (MUCH // 3), GIF_FRAME), "truncated"),
-    "GIF of zeros": File("a.gif", lambda: gif(bytes(MUCH), GIF_FRAME), "truncated"),
+    "GIF of empty comments": File("a.gif", lambda: gif(b"!\xfe\0" * (MUCH // 3), GIF_FRAME), "too-large"),
+    "GIF of zeros": File("a.gif", lambda: gif(bytes(MUCH), GIF_FRAME), "too-large"),
     "GIF with a long comment": File(
         "a.gif", lambda: gif(b"!\xfe" + (b"\xff" + b"x" * 255) * (MUCH // 256) + b"\0", GIF_FRAME), None
     ),

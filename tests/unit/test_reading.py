@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inkling import problems
-from inkling.config import EXTENSIONS, Settings
-from inkling.pictures import reading
+from inkling.config import Settings
+from inkling.pictures import decode, reading
+from inkling.pictures.budget import Budget
+from inkling.pictures.formats import EXTENSIONS
 from tests.hostile.build import GIF_FRAME, chunk, encode, gif, png
 
 pytestmark = pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 
-SETTINGS = Settings.from_env({"INKLING_REQUEST_SECONDS": "60"})  # on a busy machine, too
+SETTINGS = Settings.from_env({})
+SECONDS = 60  # for each picture: the machine may be busy
 SMALL = SETTINGS.replace(max_bytes=200_000, max_pixels=40_000, max_frames=5)
 SAVERS = {
     "jpg": "JPEG",
@@ -74,7 +77,7 @@ def reason(call, *arguments, **options):
 
 
 def read(data, name="a.png", settings=SETTINGS, **options):
-    return reading.read_file(data, name, settings, **options)
+    return reading.read_file(data, name, settings, Budget(SECONDS), **options)
 
 
 def url(data, media_type="image/png"):
@@ -286,7 +289,7 @@ def test_pillow_may_open_one_format_only(files, monkeypatch):
     asked, real = [], Image.open
     monkeypatch.setattr(Image, "open", lambda *given, **named: asked.append(named) or real(*given, **named))
     for extension, data in files.items():
-        reading.decode(data, reading.Job(KINDS[extension], None, 1024, 1, 1, SETTINGS.max_pixels, SETTINGS.max_frames))
+        decode.decode(data, decode.Job(KINDS[extension], None, 1024, 1, 1, SETTINGS.max_pixels, SETTINGS.max_frames))
         assert asked.pop() == {"formats": [KINDS[extension]]}
 
 
@@ -358,14 +361,14 @@ def test_large_jpegs_are_read_smaller(size, at_least, expected):
 @pytest.mark.parametrize("media_type", CANVAS)
 def test_data_urls_are_read(files, media_type):
     text = url(files[CANVAS[media_type]], media_type)
-    assert close(reading.read_data_url(text, SETTINGS), scene())
-    assert close(reading.read_base64(text, SETTINGS), scene())
+    assert close(reading.read_data_url(text, SETTINGS, Budget(SECONDS)), scene())
+    assert close(reading.read_base64(text, SETTINGS, Budget(SECONDS)), scene())
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_base64_is_read_in_every_format(files, extension):
-    assert close(reading.read_base64(base64.b64encode(files[extension]).decode(), SETTINGS), scene())
-    assert close(reading.read_base64(url(files[extension], f"image/{extension}"), SETTINGS), scene())
+    assert close(reading.read_base64(base64.b64encode(files[extension]).decode(), SETTINGS, Budget(SECONDS)), scene())
+    assert close(reading.read_base64(url(files[extension], f"image/{extension}"), SETTINGS, Budget(SECONDS)), scene())
 
 
 @pytest.mark.parametrize("call", [reading.read_data_url, reading.read_base64])
@@ -398,34 +401,36 @@ def test_base64_is_read_in_every_format(files, extension):
     ids=lambda value: ascii(value)[:40],
 )
 def test_bad_texts_are_refused(call, text, expected):
-    assert reason(call, text, SETTINGS) == expected
+    assert reason(call, text, SETTINGS, Budget(SECONDS)) == expected
 
 
 def test_declared_type_and_bytes_must_agree(files):
-    refusal = rejected(reading.read_data_url, url(files["jpg"], "image/png"), SETTINGS)
+    refusal = rejected(reading.read_data_url, url(files["jpg"], "image/png"), SETTINGS, Budget(SECONDS))
     assert refusal.reason == "mismatch"
     assert "image/png" in refusal.message
     assert "JPEG" in refusal.message
-    assert reason(reading.read_base64, url(files["jpg"], "image/png"), SETTINGS) == "mismatch"
+    assert reason(reading.read_base64, url(files["jpg"], "image/png"), SETTINGS, Budget(SECONDS)) == "mismatch"
 
 
 @pytest.mark.parametrize("extension", ["gif", "bmp", "heic", "avif"])
 def test_a_drawing_is_png_jpeg_or_webp(files, extension):
     text = url(files[extension], f"image/{extension}")
-    assert reason(reading.read_data_url, text, SETTINGS) == "not-an-image"
+    assert reason(reading.read_data_url, text, SETTINGS, Budget(SECONDS)) == "not-an-image"
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_size_limit_counts_decoded_bytes(extra):
     data = png(2, 1, chunk(b"IDAT", zlib.compress(b"\0\0\0"))) + bytes(3000 + extra)
     exact = SETTINGS.replace(max_bytes=len(data))
-    assert reading.read_data_url(url(data), exact).size == (2, 1)
-    assert reason(reading.read_data_url, url(data), exact.replace(max_bytes=len(data) - 1)) == "too-large"
+    assert reading.read_data_url(url(data), exact, Budget(SECONDS)).size == (2, 1)
+    assert (
+        reason(reading.read_data_url, url(data), exact.replace(max_bytes=len(data) - 1), Budget(SECONDS)) == "too-large"
+    )
 
 
 def test_a_huge_text_is_refused_before_it_is_decoded():
     text = "!" * (2 * SETTINGS.max_bytes)
-    assert reason(reading.read_base64, text, SETTINGS) == "too-large"
+    assert reason(reading.read_base64, text, SETTINGS, Budget(SECONDS)) == "too-large"
 
 
 # Reasons
@@ -483,7 +488,7 @@ def holds(call, *arguments):
     """Either an RGB picture or a known reason, never anything else."""
     image = refusal = None
     try:
-        image = call(*arguments)
+        image = call(*arguments, SMALL, Budget(SECONDS))
     except problems.Problem as error:
         refusal = error
     if refusal is None:
@@ -517,15 +522,15 @@ NAMES = st.one_of(st.text(max_size=30), st.sampled_from([f"a.{extension}" for ex
 @EXAMPLES
 @given(st.sampled_from(MAGIC), st.binary(max_size=300), NAMES)
 def test_any_bytes_with_any_name(magic, tail, name):
-    holds(reading.read_file, magic + tail, name, SMALL)
-    holds(reading.read_base64, base64.b64encode(magic + tail).decode(), SMALL)
+    holds(reading.read_file, magic + tail, name)
+    holds(reading.read_base64, base64.b64encode(magic + tail).decode())
 
 
 @EXAMPLES
 @given(st.one_of(st.text(max_size=80), st.text(max_size=80).map("data:image/png;base64,".__add__)))
 def test_any_text(text):
-    holds(reading.read_data_url, text, SMALL)
-    holds(reading.read_base64, text, SMALL)
+    holds(reading.read_data_url, text)
+    holds(reading.read_base64, text)
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
@@ -545,4 +550,4 @@ def test_mutated_files(files, extension, data):
             del content[start:end]
         case "repeat":
             content[end:end] = content[start:end]
-    holds(reading.read_file, bytes(content), f"a.{extension}", SMALL)
+    holds(reading.read_file, bytes(content), f"a.{extension}")

@@ -15,10 +15,14 @@ from PIL import Image
 from inkling import problems
 from inkling.config import ROOT, Settings
 from inkling.pictures import reading, sandbox
+from inkling.pictures.budget import Budget
+from inkling.pictures.containers import strip
+from inkling.pictures.decode import Job
 from tests.hostile.build import bmp, chunk, encode, png, scene, segment
 from tests.hostile.files import one_bit
 
-SETTINGS = Settings.from_env({"INKLING_REQUEST_SECONDS": "60"})  # on a busy machine, too
+SETTINGS = Settings.from_env({})
+SECONDS = 60  # for each picture: the machine may be busy
 GIF = encode(scene(), "GIF")
 
 
@@ -30,13 +34,13 @@ def pool(monkeypatch):
     return pool
 
 
-def read(data, name="a.gif", settings=SETTINGS):
-    return reading.read_file(data, name, settings)
+def read(data, name="a.gif", settings=SETTINGS, seconds=SECONDS):
+    return reading.read_file(data, name, settings, Budget(seconds))
 
 
-def reason(data, name, settings=SETTINGS):
+def reason(data, name, settings=SETTINGS, seconds=SECONDS):
     with pytest.raises(problems.Problem) as caught:
-        read(data, name, settings)
+        read(data, name, settings, seconds)
     return caught.value.reason
 
 
@@ -94,10 +98,10 @@ def test_only_plain_pictures_are_decoded_here(pool, monkeypatch, name, kind, siz
 )
 def test_a_jpeg_that_may_take_room_for_the_whole_is_not_plain(change):
     data = encode(scene(), "JPEG")
-    assert reading.STILLS["JPEG"](data, 1).plain
+    assert strip("JPEG", data).plain
     changed = change(data)
     assert changed != data
-    assert not reading.STILLS["JPEG"](changed, 1).plain
+    assert not strip("JPEG", changed).plain
 
 
 @pytest.mark.parametrize("code", [0xE0, 0xDB, 0xC4, 0xC0])
@@ -164,7 +168,7 @@ def test_what_takes_too_much_is_too_large(pool, seconds, megabytes, make):
 )
 def test_the_reason_tells_a_crash_from_an_overrun(pool, monkeypatch, status, expected):
     def end(*_):
-        raise sandbox.Ended(status)
+        raise sandbox.DecoderEnded(status)
 
     monkeypatch.setattr(pool, "ask", end)
     assert reason(GIF, "a.gif") == expected
@@ -179,20 +183,20 @@ def test_where_none_can_be_started_it_is_busy(pool, monkeypatch):
 
 
 def test_a_crash_in_the_middle_is_an_end():
-    one, data = sandbox.Helper(1024), slow()
-    job = reading.Job("PNG", 1, 1024, 10, 20, SETTINGS.max_pixels, 1)
-    assert one.ask(job._replace(kind="GIF")._asdict(), GIF)[0] == {"size": [120, 80]}, "it has started"
+    one, data = sandbox.Decoder(1024), slow()
+    job = Job("PNG", 1, 1024, 10, 20, SETTINGS.max_pixels, 1)
+    assert one.ask(job._replace(format="GIF")._asdict(), GIF)[0] == {"size": [120, 80]}, "it has started"
     threading.Timer(0.2, one.process.send_signal, (signal.SIGSEGV,)).start()
-    with pytest.raises(sandbox.Ended) as caught:
+    with pytest.raises(sandbox.DecoderEnded) as caught:
         one.ask(job._asdict(), data)
-    assert (caught.value.status, caught.value.overrun) == (-signal.SIGSEGV, False)
+    assert (caught.value.status, caught.value.overran) == (-signal.SIGSEGV, False)
 
 
 def test_one_that_hangs_is_killed_and_the_picture_not_blamed(pool):
-    one = sandbox.Helper(1024)
+    one = sandbox.Decoder(1024)
     one.process.send_signal(signal.SIGSTOP)
     pool._idle = [one]
-    assert reason(GIF, "a.gif", SETTINGS.replace(request_seconds=0.2)) == "late"
+    assert reason(GIF, "a.gif", seconds=0.2) == "late"
     assert one.process.wait() == -signal.SIGKILL
     assert read(GIF).size == (120, 80), "the next one is decoded"
 
@@ -209,7 +213,7 @@ def test_one_that_is_gone_is_replaced(pool):
 def test_it_goes_when_nobody_is_there_to_ask(pool):
     read(GIF)
     (one,) = pool._idle
-    one._line.close()
+    one._connection.close()
     assert one.process.wait(20) == 0
 
 
@@ -240,9 +244,9 @@ def test_it_can_do_nothing_else(pool, monkeypatch):
 
 def test_a_lower_limit_of_the_system_stays():
     code = (
-        "import sys; from inkling.pictures import reading; from inkling.config import Settings; "
-        "settings = Settings.from_env({'INKLING_REQUEST_SECONDS': '60'}); "
-        "print(reading.read_file(sys.stdin.buffer.read(), 'a.gif', settings).size)"
+        "import sys; from inkling.pictures import reading; from inkling.pictures.budget import Budget; "
+        "from inkling.config import Settings; "
+        "print(reading.read_file(sys.stdin.buffer.read(), 'a.gif', Settings.from_env({}), Budget(60)).size)"
     )
     done = subprocess.run(
         ["sh", "-c", 'ulimit -d 500000; exec "$0" -c "$1"', sys.executable, code],
@@ -258,7 +262,7 @@ def test_the_settings_are_the_limits(monkeypatch):
 
     class Noted(sandbox.Pool):
         def ask(self, job, data):
-            asked.append((job["seconds"], self._megabytes))
+            asked.append((job["cpu_seconds"], self._megabytes))
             return super().ask(job, data)
 
     monkeypatch.setattr(sandbox, "pool", Noted)
@@ -270,9 +274,9 @@ def test_what_it_sends_is_not_trusted(pool, monkeypatch):
     for answer in (
         ({"size": [9, 9]}, b"short"),
         ({"size": [-1, 0]}, b""),
-        ({"rejected": 7}, b""),
+        ({"refused": 7}, b""),
         ({}, b""),
-        ({"rejected": ["nonsense", "", ""]}, b""),
+        ({"refused": ["nonsense", "", ""]}, b""),
     ):
         monkeypatch.setattr(pool, "ask", lambda *_, answer=answer: answer)
         assert reason(bmp(9, 9, data=bytes(108)), "a.bmp") == "truncated"

@@ -191,7 +191,7 @@ def test_a_table_has_a_row_a_file(runner, album, ink_model, classifier, drawing,
     assert float(good["confidence"]) == pytest.approx(confidence, abs=1e-5)
     assert (good["wording"], good["detail"]) == (answer.wording, "")
     assert (bad["label"], bad["confidence"], bad["wording"]) == ("", "", "")
-    assert bad["detail"].startswith("The name must end in one of")
+    assert bad["detail"].startswith("The file name must end in one of")
 
 
 def test_a_folder_is_answered_as_its_files_are(runner, tmp_path, ink_model, drawing):

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import Environment, nodes
 
-from inkling.config import EXTENSIONS, ROOT
+from inkling.config import ROOT
+from inkling.pictures.formats import EXTENSIONS
 from inkling.web.edge.language import LANGUAGES, label, named, received, translated
 from tools import words as words_tool
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from inkling.pictures import reading, sandbox
+from inkling.pictures import budget, sandbox
 from inkling.web.edge import metrics, proxies
 from tests.hostile import build
 
@@ -230,7 +230,7 @@ def result(narrow, png, ink_model):
 
 def turn(app):
     inkling = app.extensions["inkling"]
-    return inkling.gate.turn(reading.Deadline(inkling.settings))
+    return inkling.gate.turn(budget.Budget(inkling.settings.request_seconds))
 
 
 def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_model, kept):
@@ -319,10 +319,10 @@ class Costly:
         return self.now
 
     def ask(self, job, data):
-        self.allowed.append(job["seconds"])
-        self.now += min(2.25, job["seconds"])
-        if job["seconds"] < 2.25:
-            raise sandbox.Ended(-signal.SIGPROF)
+        self.allowed.append(job["cpu_seconds"])
+        self.now += min(2.25, job["cpu_seconds"])
+        if job["cpu_seconds"] < 2.25:
+            raise sandbox.DecoderEnded(-signal.SIGPROF)
         return {"size": (8, 8)}, bytes(range(192))
 
 
@@ -339,8 +339,8 @@ def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
     make_app, settings, monkeypatch, photo_model, as_page, seconds, allowed, reasons
 ):
     costly = Costly()
-    monkeypatch.setattr(reading, "time", costly)
-    monkeypatch.setattr(reading.sandbox, "pool", lambda megabytes: costly)
+    monkeypatch.setattr(budget, "time", costly)
+    monkeypatch.setattr(sandbox, "pool", lambda megabytes: costly)
     client = make_app(settings.replace(max_batch=5, decode_seconds=4, request_seconds=seconds)).test_client()
     files = [(build.encode(build.scene(), kind), f"a.{kind}") for kind in ("gif", "gif", "gif", "webp", "png")]
     data = {"model": photo_model, "image": [(io.BytesIO(file), name) for file, name in files]}
@@ -357,8 +357,8 @@ def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
 def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, photo_model, data_url):
     """The picture that needs it is told to come again, by each way that one comes; a plain one is still answered."""
     costly = Costly()
-    monkeypatch.setattr(reading, "time", costly)
-    monkeypatch.setattr(reading.sandbox, "pool", lambda megabytes: costly)
+    monkeypatch.setattr(budget, "time", costly)
+    monkeypatch.setattr(sandbox, "pool", lambda megabytes: costly)
     app = make_app(settings.replace(decode_seconds=3, request_seconds=4))
 
     class Crowd:
@@ -367,7 +367,7 @@ def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, phot
         seconds = 3
 
         @contextmanager
-        def turn(self, deadline):
+        def turn(self, budget):
             costly.now += self.seconds
             yield
 

@@ -8,7 +8,7 @@ from functools import wraps
 from flask import g, request
 
 from inkling.config import Settings
-from inkling.pictures.reading import Deadline
+from inkling.pictures.budget import Budget
 from inkling.problems import Problem
 from inkling.web import inkling
 from inkling.web.edge import metrics
@@ -22,7 +22,7 @@ class Gate:
         self._places = threading.Semaphore(settings.concurrent + settings.queue)
 
     @contextmanager
-    def turn(self, deadline: Deadline) -> Iterator[None]:
+    def turn(self, budget: Budget) -> Iterator[None]:
         """Waits for a turn and holds it; whoever enters has read the request, which a client may send slowly.
 
         Raises:
@@ -31,7 +31,7 @@ class Gate:
         if not self._places.acquire(blocking=False):
             raise _busy()
         try:
-            self._wait(deadline)
+            self._wait(budget)
             try:
                 yield
             finally:
@@ -39,20 +39,20 @@ class Gate:
         finally:
             self._places.release()
 
-    def _wait(self, deadline: Deadline) -> None:
+    def _wait(self, budget: Budget) -> None:
         if self._turns.acquire(blocking=False):
             return
         with metrics.WAITING.track_inprogress():
-            if not self._turns.acquire(timeout=deadline.left):
+            if not self._turns.acquire(timeout=budget.left):
                 raise _busy()
 
 
 @contextmanager
-def turn() -> Iterator[Deadline]:
-    """A turn at this app's gate, and the time that the request has from now on, which is `g.deadline` too."""
-    g.deadline = Deadline(inkling().settings)
-    with inkling().gate.turn(g.deadline):
-        yield g.deadline
+def turn() -> Iterator[Budget]:
+    """A turn at this app's gate, and the time that the request has from now on, also as `g.budget`."""
+    g.budget = Budget(inkling().settings.request_seconds)
+    with inkling().gate.turn(g.budget):
+        yield g.budget
 
 
 def in_turn(view: Callable) -> Callable:

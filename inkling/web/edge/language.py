@@ -88,7 +88,7 @@ def translated(text: str) -> str:
 
 
 def received(value: str) -> str:
-    """What `intake.Problem` says was received: the unit of a number in the visitor's language, all else as it is."""
+    """What a `Problem` says was received: the unit of a number in the visitor's language, all else as it is."""
     number, _, unit = value.partition(" ")
     return f"{number} {translated(unit)}" if number.isdecimal() and unit in UNITS else value
 

@@ -81,10 +81,10 @@ def _heatmap(found: Result) -> Path | BytesIO:
     path = inkling().store.heatmap(found.id)
     if not inkling().store.has_heatmap(found.id):
         # For opening it alone: answers do not wait for explanations, which have places of their own.
-        with admission.turn() as deadline:
+        with admission.turn() as budget:
             picture = picture_or_404(found)
         try:
-            why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label, deadline.left)
+            why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label, budget.left)
         except problems.Problem as error:
             _abort(error)
         png = why.png(*picture.size)

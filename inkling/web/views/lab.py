@@ -10,9 +10,9 @@ from flask import Blueprint, Response, abort, g, redirect, render_template, requ
 from flask_babel import gettext
 
 from inkling import problems
-from inkling.config import EXTENSIONS
 from inkling.lab import operations
 from inkling.lab.original import LARGEST_COPY, Original, of_copy, of_source, sample
+from inkling.pictures.formats import EXTENSIONS
 from inkling.problems import Problem
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
@@ -78,9 +78,9 @@ def _chosen_now() -> Original | None:
     """
     file = request.files.get("image")
     if file and file.filename:
-        return of_source(Upload(file.stream, file.filename), inkling().service, g.deadline)
+        return of_source(Upload(file.stream, file.filename), inkling().service, g.budget)
     if request.form.get("drawing"):
-        return of_source(Canvas(request.form["drawing"]), inkling().service, g.deadline)
+        return of_source(Canvas(request.form["drawing"]), inkling().service, g.budget)
     return None
 
 
@@ -94,7 +94,7 @@ def _chosen_before() -> Original:
     if not copy:
         return _of_result(request.form.get("result"))
     kind = "drawing" if request.form.get("kind") == "drawing" else "photo"
-    return of_copy(copy, kind, inkling().service, g.deadline)
+    return of_copy(copy, kind, inkling().service, g.budget)
 
 
 def _fallback() -> Original:
@@ -127,7 +127,7 @@ def _classify(original: Original, steps: list[operations.Step]) -> Response | st
     """
     source = Decoded(operations.image(operations.apply(original.picture, steps)), original.kind)
     model = request.form.get("model", "")
-    found = inkling().service.look([source], model, g.deadline, for_saving=True)
+    found = inkling().service.look([source], model, g.budget, for_saving=True)
     return outcomes.respond(found, model)
 
 
@@ -137,7 +137,7 @@ def _answers(pictures: list, model: str | None) -> list[Prediction | Problem | N
         return [None] * len(pictures)
     sources = [Decoded(operations.image(picture)) for picture in pictures]
     try:
-        return [outcome.answer for outcome in inkling().service.look(sources, model, g.deadline)]
+        return [outcome.answer for outcome in inkling().service.look(sources, model, g.budget)]
     except Problem as problem:
         return [problem] * len(pictures)
 

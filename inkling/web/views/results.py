@@ -94,7 +94,7 @@ def delete(id: str):
 def _answer(picture: Decoded, model: str) -> Prediction | str:
     """A model's answer, or the code of the reason why there is none."""
     try:
-        (outcome,) = inkling().service.look([picture], model, g.deadline)
+        (outcome,) = inkling().service.look([picture], model, g.budget)
         return outcome.prediction
     except Problem as problem:
         return problem.reason
