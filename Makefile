@@ -1,89 +1,110 @@
-# make run   serve on http://127.0.0.1:5000        make test  run all tests
-# make lint  style, packages                        make ink   the ink benchmark
-# make docs  build the documentation in docs/_build/html
-# make notebooks  run all notebooks anew             make folder  how fast a folder is read
-# make photos   the same for photos                make words     bring the translations up to date
-# make explain  does "Why?" point at the right thing?
-# make bench    how fast, beside others            make load    does it hold under load? ten minutes
-# make decode   decoding here, or in a process of its own
-# make fuzz     five minutes of inputs that nobody would send; FUZZ_SECONDS=3600 for an hour
+# make run          serve on http://127.0.0.1:5000
+# make check        format, lint, types, unit and web tests: before each commit
+# make test         all tests: the gate
+# make docs         build the documentation in docs/_build/html, warnings are errors
+#
+# make lint         style, types, imports between rooms, known vulnerabilities
+# make format       format the code
+# make requirements pin pyproject.toml's dependencies in requirements*.txt
+# make wheel        build dist/inkling-*.whl
+# make words        bring the translations up to date
+# make screenshots  photograph the pages for the documentation
+# make notebooks    run all notebooks again
+# make fuzz         five minutes of random inputs; FUZZ_SECONDS=3600 for an hour
+#
+# Benchmarks: make ink, photos, explain, folder, decode, bench (other servers), load (ten minutes)
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
+PIP_INSTALL = pip install --quiet --disable-pip-version-check
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --custom-compile-command "make requirements"
 
-.PHONY: run test lint docs ink photos explain folder decode bench load fuzz notebooks screenshots words clean
+.PHONY: run check test docs lint format requirements wheel words screenshots notebooks fuzz \
+  ink photos explain folder decode bench load clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
 	@$(BIN)/gunicorn app:app
 
-# With more threads for each worker's linear algebra than cores, they would wait for each other.
-test: .venv/dev.done
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
-
-lint: .venv/dev.done
+check: .venv/dev.done
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python -m tools.audit
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(TEST) tests/unit tests/web
+
+test: .venv/dev.done
+	$(TEST) --durations=30
+
+# With more threads for each process's linear algebra than cores, they would wait for each other.
+TEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 docs: .venv/dev.done
 	$(BIN)/python -m tools.reference
 	$(BIN)/sphinx-build -n -W --keep-going -q -b html docs docs/_build/html
 
-ink: .venv/dev.done
-	$(BIN)/python -m benchmarks.ink
+lint: .venv/dev.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.audit
 
-photos: .venv/dev.done
-	$(BIN)/python -m benchmarks.photos
+format: .venv/dev.done
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-decode: .venv/dev.done
-	$(BIN)/python -m benchmarks.decode
+wheel: .venv/dev.done
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-folder: .venv/dev.done
-	$(BIN)/python -m benchmarks.folder
+words screenshots notebooks: .venv/dev.done
+	$(BIN)/python -m tools.$@
 
-explain: .venv/dev.done
-	$(BIN)/python -m benchmarks.explain
+ink photos explain folder decode load: .venv/dev.done
+	$(BIN)/python -m benchmarks.$@
 
 bench: .venv/dev.done .venv-bench/done
 	$(BIN)/python -m benchmarks.bench
 
-load: .venv/dev.done
-	$(BIN)/python -m benchmarks.load
-
 fuzz: .venv/fuzz.done
 	$(BIN)/python -m tools.fuzz --seconds $(or $(FUZZ_SECONDS),300)
 
-notebooks: .venv/dev.done
-	$(BIN)/python -m tools.notebooks
+# ---- Environments ----
 
-screenshots: .venv/dev.done
-	$(BIN)/python -m tools.screenshots
-
-words: .venv/dev.done
-	$(BIN)/python -m tools.words
+# Newer versions of what is pinned: make requirements UPGRADE=--upgrade, or UPGRADE="--upgrade-package flask".
+requirements: .venv/dev.done
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra train --group dev -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra train -c requirements-dev.txt -o requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.txt -o requirements-serve.txt
+	$(COMPILE) $(UPGRADE) --group build -c requirements-dev.txt -o requirements-build.txt
+	$(COMPILE) $(UPGRADE) --group fuzz -c requirements-dev.txt -o requirements-fuzz.txt
+	$(COMPILE) $(UPGRADE) --group bench -o requirements-bench.txt
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Inkling needs Python 3.11 or newer: make PYTHON=...")'
+	@$(PYTHON) -m tools.supported
 	$(PYTHON) -m venv .venv
 
-# A mark per set, renewed when its list of packages changes.
-.venv/serve.done: requirements-serve.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+# A mark for each set, renewed when its list of packages changes.
+.venv/serve.done: requirements-serve.txt requirements-build.txt pyproject.toml | .venv/bin/python
+	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements-serve.txt -r requirements-build.txt
+	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/dev.done: requirements-dev.txt requirements.txt requirements-serve.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/dev.done: requirements-dev.txt pyproject.toml | .venv/bin/python
+	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
+	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/serve.done
 
 .venv/fuzz.done: requirements-fuzz.txt .venv/dev.done
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements-fuzz.txt
 	@touch $@
 
-# Apart, for what is compared with must not be what serves.
+# In an environment of their own: other servers need other versions.
 .venv-bench/done: requirements-bench.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	.venv-bench/bin/$(PIP_INSTALL) --require-hashes -r requirements-bench.txt
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-bench .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .mypy_cache .import_linter_cache dist docs/_build

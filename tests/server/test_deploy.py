@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
+import tomllib
 from importlib import metadata
 
 import pytest
@@ -88,13 +89,28 @@ def needed(names):
     return found
 
 
+def pins(file):
+    """The requirements that a file pins for this platform, with their hashes: [(requirement, hashes)]."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / file).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    lines = [line.split(" --hash=") for line in text.splitlines()]
+    found = [(Requirement(pin), hashes) for pin, *hashes in lines]
+    return [(pin, hashes) for pin, hashes in found if not pin.marker or pin.marker.evaluate()]
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("requirements*.txt")))
+def test_every_requirement_is_one_version_with_hashes(file):
+    for pin, hashes in pins(file):
+        assert re.fullmatch(r"==[\w.]+", str(pin.specifier)), pin
+        assert hashes, pin
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", each) for each in hashes), pin
+    assert "://" not in (ROOT / file).read_text(), "names no host"
+
+
 def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
-    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements-serve.txt").read_text().splitlines()]
-    packages = [line for line in lines if line]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[\d.]+", package) for package in packages)
-    names = {package.split("==")[0] for package in packages}
-    assert names == needed(names)
-    assert not {"tensorflow", "keras", "tf2onnx", "onnx"} & names
+    names = {canonicalize_name(pin.name) for pin, _ in pins("requirements-serve.txt")}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert names == needed(Requirement(line).name for line in declared)
+    assert not {"tensorflow", "keras", "tf2onnx", "onnx", "pillow-heif"} & names
 
 
 def test_it_does_not_run_as_root():
