@@ -10,11 +10,9 @@ import termios
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from inkling import service
 from inkling.config import ROOT
-from inkling.problems import Problem
 from inkling.recognition.predictor import wording
 from tests.command import Runner
 
@@ -276,18 +274,3 @@ def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_mo
     assert done.returncode == 0
     assert "100%" in shown
     assert "2/2" in shown
-
-
-@pytest.mark.parametrize("name, enough", [("cats-dogs-mobilenet", 320), ("digits-cnn", 400)])
-def test_a_large_photo_is_read_no_larger_than_the_model_needs(
-    settings, classifier, tmp_path, monkeypatch, name, enough
-):
-    Image.effect_noise((1600, 1200), 90).convert("RGB").save(tmp_path / "a.jpg")
-    sizes = []
-    prepare = classifier.prepare
-    monkeypatch.setattr(classifier, "prepare", lambda image, name: sizes.append(image.size) or prepare(image, name))
-    settings = settings.replace(max_bytes=2**24, max_pixels=10**7)
-    looking = service.Service(settings, classifier, storage=None)
-    (outcome,) = looking.look_ahead([service.File(tmp_path / "a.jpg")], name)
-    assert not isinstance(outcome.answer, Problem)
-    assert enough <= sizes[0][0] < 2 * enough
