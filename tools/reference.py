@@ -26,7 +26,7 @@ from cogapp import Cog
 from flask import Flask
 from prometheus_client.metrics import MetricWrapperBase
 
-from inkling import config, problems
+from inkling import cli, config, problems
 from inkling.config import ROOT, Settings
 from inkling.lab.operations import OPERATIONS, Number
 from inkling.recognition.card import ModelCard
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.redirect_stdout(printed):
         status = Cog().main(["cog", *mode, "-I", str(ROOT), "-p", PROLOGUE, *pages()])
     if status:
-        print(printed.getvalue())
+        print(*(line for line in printed.getvalue().splitlines() if not line.startswith("Checking ")), sep="\n")
         print("Run `python -m tools.reference` (or `make docs`) and commit what it changes.", file=sys.stderr)
     return 1 if status else 0
 
@@ -210,7 +210,7 @@ def commands() -> str:
     """Every `inkling` command with its arguments."""
     return table(
         ("command", "what it does"),
-        ((f"`{usage}`", _sentences(command.help)) for usage, command in _commands("inkling", _inkling())),
+        ((f"`{_usage(name, one)}`", _sentences(one.help)) for name, one in _commands("inkling", cli.main)),
     )
 
 
@@ -219,10 +219,9 @@ def options() -> str:
     return table(
         ("command", "option", "what it does"),
         (
-            (f"`{usage.split(' [')[0]}`", f"`{_option(option)}`", option.help)
-            for usage, command in _commands("inkling", _inkling())
-            for option in command.params
-            if isinstance(option, click.Option) and not option.hidden
+            (f"`{name}`", f"`{_option(option)}`", option.help)
+            for name, command in _commands("inkling", cli.main)
+            for option in _options(command)
         ),
     )
 
@@ -294,18 +293,21 @@ def _measured() -> tuple[ModelCard, ...]:
     return tuple(card for _, cards in groups for card in cards if card.metrics)
 
 
-def _inkling() -> click.Group:
-    own = {name: one for name, one in _app().cli.commands.items() if one.callback.__module__ == "inkling.cli"}
-    return click.Group("inkling", own)
-
-
-def _commands(usage: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
-        for name, one in command.commands.items():
-            yield from _commands(f"{usage} {name}", one)
+        for part, one in command.commands.items():
+            yield from _commands(f"{name} {part}", one)
     else:
-        context = click.Context(command, info_name=usage)
-        yield " ".join([usage, *command.collect_usage_pieces(context)]), command
+        yield name, command
+
+
+def _options(command: click.Command) -> list[click.Option]:
+    return [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
+
+
+def _usage(name: str, command: click.Command) -> str:
+    pieces = command.collect_usage_pieces(click.Context(command, info_name=name))
+    return " ".join([name, *(piece for piece in pieces if piece != "[OPTIONS]" or _options(command))])
 
 
 def _option(option: click.Option) -> str:
