@@ -13,20 +13,25 @@ import sys
 import threading
 from functools import cache
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from inkling.config import ROOT, Settings
 from inkling.pictures.budget import late
 from inkling.pictures.decode import Job, too_costly
 from inkling.problems import REASONS, Problem
 
+if TYPE_CHECKING:  # a decoder process has no settings: it starts sooner and smaller without them
+    from inkling.config import Settings
+
+IMPORT_FOLDER = Path(__file__).resolve().parents[2]  # where `inkling` lies
 OVERRUN = (-signal.SIGPROF, -signal.SIGKILL)  # by the kernel: for processor time, or because memory is short
 HEADER_BYTES = 2**16  # most that a message holds beside its pixels
 LOG = logging.getLogger(__name__)
 
 
-def decode(data: bytes, job: Job, settings: Settings) -> Image.Image:
+def decode(data: bytes, job: Job, settings: "Settings") -> Image.Image:
     """Decodes a file in a decoder process.
 
     Returns:
@@ -123,7 +128,7 @@ class Decoder:
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "inkling.pictures.sandboxed", str(theirs.fileno()), str(megabytes)],
-                cwd=ROOT,
+                cwd=IMPORT_FOLDER,
                 env=_environment(),
                 pass_fds=[theirs.fileno()],
                 process_group=0,
