@@ -1,13 +1,15 @@
-"""What all tests share: the app on the shipped models with a folder of its own, and small pictures."""
+"""Fixtures that all tests share: an app with the shipped models and a folder of its own, and small pictures."""
 
 import base64
 import copy
 import io
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import hypothesis
 import pytest
+from flask import Flask
 from PIL import Image, ImageDraw
 
 from inkling.config import Settings
@@ -17,8 +19,9 @@ from inkling.recognition.predictor import Classifier
 from inkling.service import Service
 from inkling.storage.store import Store
 from inkling.web.app import create_app
-from tests.command import Runner
-from tests.kept import kept as kept_in
+from tests.support.command import Runner
+from tests.support.storage import stored
+from tests.support.templates import BytecodeCache
 
 INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"
 # Small, so that pictures beyond them are small too; but time enough on a busy machine.
@@ -32,15 +35,54 @@ LIMITS = {
 SHIPPED = read_catalog(Settings.from_env().models)
 
 
+ROOMS = Path(__file__).parent
+
+# Seconds after which a test counts as hanging: its fixtures included, on a slow and busy machine. A test that may take
+# longer says so with a marker of its own.
+TIME_LIMITS = {"unit": 120, "web": 120, "hostile": 240, "browser": 240, "server": 600, "training": 600}
+
+
 def pytest_configure(config):
-    """As intake has it, which pytest's own filters would hide."""
+    """Registers a marker for each folder, and turns Pillow's warning of decompression bombs into an error.
+
+    The application does the latter too, but pytest replaces the filters of warnings.
+    """
+    for room in TIME_LIMITS:
+        config.addinivalue_line("markers", f"{room}: the tests in tests/{room}")
     config.addinivalue_line("filterwarnings", "error::PIL.Image.DecompressionBombWarning")
 
 
-# The gate draws the same examples each time; elsewhere new ones are looked for.
+def pytest_collection_modifyitems(items):
+    """Gives each test the marker and the time limit of its folder."""
+    for item in items:
+        room = room_of(item)
+        item.add_marker(room)
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIME_LIMITS[room]))
+
+
+def room_of(item):
+    """The folder of tests/ that a test is in."""
+    return item.path.relative_to(ROOMS).parts[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Makes a skipped browser or server test a failure in CI: there, nothing they need may be missing."""
+    report = yield
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if skipped and os.environ.get("CI") == "true" and room_of(item) in ("browser", "server"):
+        report.outcome, report.longrepr = "failed", f"skipped in CI: {report.longrepr[2]}"
+    return report
+
+
+# CI draws the same examples each time; elsewhere Hypothesis looks for new ones.
 hypothesis.settings.register_profile("gate", derandomize=True, database=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("gate")
+
+# All apps of a process share compiled templates.
+Flask.jinja_options = {"bytecode_cache": BytecodeCache()}
 
 
 # ---- The app ----
@@ -128,7 +170,7 @@ def app_without_models(settings, tmp_path):
 @pytest.fixture
 def kept(settings):
     """Tells what is kept."""
-    return lambda: kept_in(settings.pictures)
+    return lambda: stored(settings.pictures)
 
 
 # ---- Pictures ----

@@ -9,7 +9,7 @@ from PIL import Image
 
 from inkling.config import Settings
 from inkling.web.app import create_app
-from tests.kept import kept
+from tests.support.storage import stored
 
 SECONDS = 2  # of this process's time: with the three that a helper may take, no request costs more than five
 
@@ -54,5 +54,5 @@ def client(app, photo_model):
 def left(app):
     """Tells what is left behind: files and rows. What a test that fails leaves is no other test's."""
     inkling = app.extensions["inkling"]
-    yield lambda: kept(inkling.settings.pictures)
-    inkling.store.delete(*{name.partition(".")[0] for name in kept(inkling.settings.pictures)})
+    yield lambda: stored(inkling.settings.pictures)
+    inkling.store.delete(*{name.partition(".")[0] for name in stored(inkling.settings.pictures)})

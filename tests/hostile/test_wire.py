@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from benchmarks.pictures import EDGE, form, photo
 from inkling.config import Settings
 from tests.hostile.files import FILES, good
-from tests.kept import kept
-from tests.served import running
+from tests.support.server import running
+from tests.support.storage import stored
 
 MEGABYTES = 600  # what a worker's memory stays below
 PHOTO = "/api/predict?model=cats-dogs-cnn"
@@ -35,7 +35,7 @@ def server(folder):
 
 @pytest.fixture
 def left(folder):
-    return lambda: kept(folder / "pictures")
+    return lambda: stored(folder / "pictures")
 
 
 def head(path, *lines, method="POST"):
@@ -130,7 +130,7 @@ def test_nobody_waits_for_ever_for_a_body(server, left):
         }
         assert {one.result() for one in slow} == {408}
         assert {one: answer.result() for one, answer in answers.items()} == silent
-    assert server.ask("GET", "/healthz")[0] == 200
+    assert server.request("GET", "/healthz")[0] == 200
     assert left() == []
 
 
@@ -199,8 +199,8 @@ def looked_at(server, models):
     """The status of a look at what the first layers of each model find; nothing is left."""
     for name in models:
         place = server.upload(photo(640, 480), "photo.jpg", name)[1]["Location"]
-        yield server.ask("GET", f"{place}/layers.png")[0]
-        server.ask("POST", f"{place}/delete")
+        yield server.request("GET", f"{place}/layers.png")[0]
+        server.request("POST", f"{place}/delete")
 
 
 def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
@@ -210,7 +210,7 @@ def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
     def send(what):
         path, kind, body = what
         try:
-            return server.ask("POST", path, body, {"Content-Type": kind})[0]
+            return server.request("POST", path, body, {"Content-Type": kind})[0]
         except OSError:  # a busy machine: it did not arrive in time
             return 408
 
@@ -220,7 +220,7 @@ def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
         for title, file in FILES.items()
         if "50 million" in title or "a million" in title
     ]
-    cards = json.loads(server.ask("GET", "/api/models")[2])["models"]
+    cards = json.loads(server.request("GET", "/api/models")[2])["models"]
     with ThreadPoolExecutor(3) as threads:
         asked = busiest([card["name"] for card in cards])
         answered = {path for (path, _, _), status in zip(asked, threads.map(send, asked), strict=True) if status == 200}

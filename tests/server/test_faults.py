@@ -7,26 +7,27 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from benchmarks.pictures import form
 from inkling.config import ROOT, Settings
 from inkling.service import Service
-from tests.command import Runner
-from tests.served import WORKERS, api, figures, log_lines, running, wait_for_workers
+from tests.support.command import Runner
+from tests.support.server import WORKERS, classify, log_lines, metrics, running, wait_for_workers, wait_until
 
 MODEL = "digits-logistic"  # the smallest
 NOT_KEPT = b"Inkling cannot keep pictures at the moment"
 MANY = 3 * WORKERS  # requests, so that each worker has likely answered one
 DISK = 24 * 2**20  # bytes of a small one; below 16 MiB it counts as full
-LOCKED = 10  # seconds that another program holds the database at least
 LIMIT = 20  # posts a minute and worker
 
 
@@ -84,7 +85,7 @@ def frail(tmp_path_factory, models):
                 folder,
                 models,
                 INKLING_RATE_LIMIT=str(LIMIT),
-                PYTHONPATH=str(ROOT / "tests" / "clock"),
+                PYTHONPATH=str(ROOT / "tests" / "support" / "clock"),
                 CLOCK=str(folder / "clock"),
             )
         )
@@ -117,7 +118,7 @@ def somebody():
 def upload(server, data, model=MODEL, headers=None):
     """A picture sent as a browser does, by somebody new."""
     body, kind = form(data, "a.png", model=model)
-    return server.ask("POST", "/predict", body, {"Content-Type": kind} | (headers or somebody()))
+    return server.request("POST", "/predict", body, {"Content-Type": kind} | (headers or somebody()))
 
 
 def is_kept(answer):
@@ -131,28 +132,38 @@ def is_shown(answer):
     return status == 200 and NOT_KEPT in page and b"data:image/jpeg;base64," in page
 
 
-def until(found, seconds=120):
-    """Asks until there is something."""
-    end = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return answer
+def being_read(server):
+    """How many connections a worker has accepted and read all that has arrived so far.
+
+    A connection that waits to be accepted has no inode in /proc/net/tcp.
+    """
+    count = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, queues, _, _, _, _, inode, *_ = line.split()
+        established, unread = state == "01", int(queues.partition(":")[2], 16)
+        count += local.endswith(f":{server.port:04X}") and established and inode != "0" and not unread
+    return count
+
+
+def accepts(server):
+    """Whether the server still accepts connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", server.port)) == 0
 
 
 def saving(server):
     """What /readyz says, of as many workers as answer."""
-    return {json.loads(server.ask("GET", "/readyz")[2])["saving"] for _ in range(MANY)}
+    return {json.loads(server.request("GET", "/readyz")[2])["saving"] for _ in range(MANY)}
 
 
 def all_say(server, words):
     """Waits until every worker says so."""
-    until(lambda: all(words in said for said in saving(server)))
+    wait_until(lambda: all(words in said for said in saving(server)))
 
 
 def comes_back(server):
     """Waits until no worker is left that keeps nothing."""
-    until(lambda: figures(server)["inkling_saving"] == 1)
+    wait_until(lambda: metrics(server)["inkling_saving"] == 1)
 
 
 def not_shown(server, png):
@@ -164,7 +175,7 @@ def not_shown(server, png):
 
 
 def test_a_killed_worker_loses_no_more_than_it_held_and_is_replaced(tmp_path, models_folder, png):
-    """With all models that are shipped. When the next one answers is printed, for it depends on the machine."""
+    """With all shipped models."""
     stop, clients = threading.Event(), 6
 
     def send():
@@ -173,7 +184,7 @@ def test_a_killed_worker_loses_no_more_than_it_held_and_is_replaced(tmp_path, mo
         while not stop.is_set():
             began = time.monotonic()
             try:
-                found.append((began, api(server, png, MODEL, somebody())[0]))
+                found.append((began, classify(server, png, MODEL, somebody())[0]))
             except (OSError, http.client.HTTPException) as error:
                 found.append((began, error))
         return found
@@ -184,11 +195,11 @@ def test_a_killed_worker_loses_no_more_than_it_held_and_is_replaced(tmp_path, mo
     with serving(tmp_path, models_folder) as server, ThreadPoolExecutor(clients) as threads:
         sent = [threads.submit(send) for _ in range(clients)]
         try:
-            before = until(lambda: len(answering()) == WORKERS and answering())
+            wait_until(lambda: len(answering()) == WORKERS)
+            before = answering()
             os.kill(server.workers[0], signal.SIGKILL)
             killed = time.monotonic()
-            until(lambda: answering() - before)
-            print(f"\nback after {time.monotonic() - killed:.2f} s")
+            wait_until(lambda: answering() - before)
         finally:
             stop.set()
     answers = [answer for one in sent for answer in one.result()]
@@ -210,7 +221,7 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
         kept = [upload(server, png) for server in (one, other) * WORKERS]
         assert all(map(is_kept, kept))
         for server in (one, other):
-            assert {server.ask("GET", headers["Location"])[0] for _, headers, _ in kept} == {200}
+            assert {server.request("GET", headers["Location"])[0] for _, headers, _ in kept} == {200}
             assert "Traceback" not in server.log
 
         body, kind = form(png, "a.png", model=MODEL)
@@ -220,9 +231,9 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
             for name, value in {"Content-Type": kind, **somebody(), "Content-Length": str(len(body))}.items():
                 connection.putheader(name, value)
             connection.endheaders(body[:100])
-        time.sleep(0.5)
+        wait_until(lambda: being_read(one) == len(uploads))
         one.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        wait_until(lambda: not accepts(one))  # workers stop listening when they begin to shut down
         for connection in uploads:
             connection.send(body[100:])
         answers = [connection.getresponse() for connection in uploads]
@@ -231,7 +242,7 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
             connection.close()
         assert all(map(is_kept, finished))
         assert one.process.wait(30) == 0
-        assert {other.ask("GET", headers["Location"])[0] for _, headers, _ in finished} == {200}
+        assert {other.request("GET", headers["Location"])[0] for _, headers, _ in finished} == {200}
 
 
 # ---- Models ----
@@ -239,16 +250,16 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
 
 def test_a_model_whose_file_is_damaged_is_off_and_the_others_serve(server, png):
     for _ in range(MANY):
-        status, _, body = server.ask("GET", "/readyz")
+        status, _, body = server.request("GET", "/readyz")
         said = json.loads(body)["models"]
         assert (status, said[MODEL], said["removed"]) == (200, "ready", "off: model.onnx is missing")
         for name in ("truncated", "changed"):
             assert said[name].startswith("off: model.onnx is not the file that the card describes")
-        assert api(server, png, MODEL, somebody())[0] == 200
+        assert classify(server, png, MODEL, somebody())[0] == 200
     for name in ("removed", "truncated", "changed"):
-        status, _, body = api(server, png, name, somebody())
+        status, _, body = classify(server, png, name, somebody())
         assert (status, json.loads(body)["reason"]) == (503, "model-unavailable")
-        assert figures(server)[f'inkling_model_ready{{model="{name}"}}'] == 0
+        assert metrics(server)[f'inkling_model_ready{{model="{name}"}}'] == 0
         assert upload(server, png, name)[1]["Location"].startswith("/help?reason=model-unavailable")
 
 
@@ -256,7 +267,7 @@ def test_a_model_that_is_open_outlives_its_file(server, models, png):
     file = models / MODEL / "model.onnx"
     file.rename(models / "elsewhere")
     try:
-        assert {api(server, png, MODEL, somebody())[0] for _ in range(MANY)} == {200}
+        assert {classify(server, png, MODEL, somebody())[0] for _ in range(MANY)} == {200}
     finally:
         (models / "elsewhere").rename(file)
 
@@ -271,25 +282,23 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
     before = {path.name for path in pictures.glob("*.jpg")}
     with closing(sqlite3.connect(pictures / "inkling.sqlite3", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        locked = time.monotonic()
         with ThreadPoolExecutor(1) as threads:
             upload_ = threads.submit(upload, server, png)
-            strays = until(lambda: {path.name for path in pictures.glob("*.jpg")} - before)
+            wait_until(lambda: {path.name for path in pictures.glob("*.jpg")} - before)
+            strays = {path.name for path in pictures.glob("*.jpg")} - before
             dead = server.workers
             for pid in dead:
                 os.kill(pid, signal.SIGKILL)
             assert isinstance(upload_.exception(), (OSError, http.client.HTTPException))
         assert {path.name for path in pictures.glob("*.jpg")} - before == strays
         for name in strays:
-            assert server.ask("GET", f"/results/{name[:22]}")[0] == 404
+            assert server.request("GET", f"/results/{name[:22]}")[0] == 404
         wait_for_workers(server, without=dead)
         assert is_shown(upload(server, png))
         all_say(server, "off: the database cannot be used: database is locked")
-        assert server.ask("GET", kept)[0] == 200
-        assert api(server, png, MODEL, somebody())[0] == 200
-        assert figures(server)["inkling_saving"] == 0
-        time.sleep(max(0, LOCKED - (time.monotonic() - locked)))
-        assert is_shown(upload(server, png))
+        assert server.request("GET", kept)[0] == 200
+        assert classify(server, png, MODEL, somebody())[0] == 200
+        assert metrics(server)["inkling_saving"] == 0
         holder.execute("ROLLBACK")
     comes_back(server)
     assert is_kept(upload(server, png))
@@ -303,7 +312,7 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
     assert left & strays == set()
     with closing(sqlite3.connect(pictures / "inkling.sqlite3")) as connection:
         assert {name[:22] for name in left} == {id for (id,) in connection.execute("SELECT id FROM predictions")}
-    assert server.ask("GET", kept)[0] == 200
+    assert server.request("GET", kept)[0] == 200
 
 
 def test_a_file_that_is_no_database_at_the_start(tmp_path, models, png):
@@ -315,7 +324,7 @@ def test_a_file_that_is_no_database_at_the_start(tmp_path, models, png):
     with serving(tmp_path, models) as server:
         assert not_shown(server, png) == []
         all_say(server, "off: the database cannot be used: file is not a database")
-        assert server.ask("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
+        assert server.request("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
         assert file.read_bytes() == b"this is no database" * 99
         file.rename(pictures / "aside")
         comes_back(server)
@@ -347,9 +356,9 @@ def test_a_disk_that_fills_and_is_cleared(frail, disk, png):
         os.posix_fallocate(file.fileno(), 0, DISK - 2**24)
     assert not_shown(frail, png) == []
     all_say(frail, "off: the disk is full: less than 16 MiB are free")
-    until(lambda: figures(frail)["inkling_saving"] == 0)
-    assert frail.ask("GET", kept[1]["Location"])[0] == 200
-    assert frail.ask("POST", f"{kept[1]['Location']}/delete", headers=somebody())[1]["Location"] == "/?deleted="
+    wait_until(lambda: metrics(frail)["inkling_saving"] == 0)
+    assert frail.request("GET", kept[1]["Location"])[0] == 200
+    assert frail.request("POST", f"{kept[1]['Location']}/delete", headers=somebody())[1]["Location"] == "/?deleted="
     assert list(disk.glob(f"{kept[1]['Location'][-22:]}*")) == []
     (disk / "film.mp4").unlink()
     comes_back(frail)
@@ -359,9 +368,10 @@ def test_a_disk_that_fills_and_is_cleared(frail, disk, png):
 def test_a_disk_that_takes_no_more_files_although_it_has_room(frail, disk, png):
     """No space left on device, between the two files of a result."""
     with mounted(disk, "nr_inodes=2"):
-        until(lambda: not_shown(frail, png) == [] and "on" not in saving(frail))  # a worker that kept nothing says on
+        # A worker that has not tried to keep anything yet says "on".
+        wait_until(lambda: not_shown(frail, png) == [] and "on" not in saving(frail))
         assert list(disk.iterdir()) == []
-        assert api(frail, png, MODEL, somebody())[0] == 200
+        assert classify(frail, png, MODEL, somebody())[0] == 200
     comes_back(frail)
 
 
@@ -371,8 +381,8 @@ def test_a_disk_that_is_read_only_also_at_the_start_of_workers(frail, disk, png)
         all_say(frail, "off: the pictures' folder cannot be used: Read-only file system")
         start_anew(frail)
         assert not_shown(frail, png) == []
-        assert frail.ask("GET", "/readyz")[0] == 200
-        assert frail.ask("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
+        assert frail.request("GET", "/readyz")[0] == 200
+        assert frail.request("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
     comes_back(frail)
 
 
@@ -387,11 +397,11 @@ def test_a_database_that_is_read_only_at_the_start(tmp_path, models, png):
         with serving(tmp_path, models) as server:
             assert not_shown(server, png) == []
             all_say(server, "off: ")
-            assert server.ask("GET", "/readyz")[0] == 200
-            assert {server.ask("GET", kept)[0] for _ in range(MANY)} <= {200, 503}
+            assert server.request("GET", "/readyz")[0] == 200
+            assert {server.request("GET", kept)[0] for _ in range(MANY)} <= {200, 503}
             assert "Traceback" not in server.log
     with serving(tmp_path, models) as server:
-        assert server.ask("GET", kept)[0] == 200
+        assert server.request("GET", kept)[0] == 200
         assert is_kept(upload(server, png))
 
 
@@ -405,15 +415,15 @@ def test_a_clock_that_is_set_back_an_hour(frail, png):
     _, headers, _ = kept = upload(frail, png)
     cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
     eager = somebody()
-    until(lambda: frail.ask("POST", "/language", headers=eager)[0] == 429)
+    wait_until(lambda: frail.request("POST", "/language", headers=eager)[0] == 429)
     frail.clock.write_text("0")
-    told = [frail.ask("POST", "/language", headers=eager)[:2] for _ in range(MANY)]
+    told = [frail.request("POST", "/language", headers=eager)[:2] for _ in range(MANY)]
     assert {status for status, _ in told} <= {400, 429}
     assert all(int(headers["Retry-After"]) <= 61 for status, headers in told if status == 429)
     status, headers, _ = later = upload(frail, png, headers=cookie | somebody())
     assert is_kept(later)
     cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
-    page = frail.ask("GET", "/history", headers=cookie)[2].decode()
+    page = frail.request("GET", "/history", headers=cookie)[2].decode()
     listed = [f"/results/{id}" for id in re.findall(r'href="/results/([\w-]{22})"', page)]
     assert listed == [later[1]["Location"], kept[1]["Location"]]
-    assert {frail.ask("GET", address)[0] for address in listed} == {200}
+    assert {frail.request("GET", address)[0] for address in listed} == {200}

@@ -22,16 +22,16 @@ from benchmarks.pictures import form
 from benchmarks.servers import free_port
 from inkling import config
 from inkling.config import ROOT
-from tests.served import (
+from tests.support.server import (
     PLUGIN,
     START,
     WORKERS,
-    api,
+    classify,
+    concurrently,
     environment,
-    figures,
     log_lines,
+    metrics,
     running,
-    together,
     wait_for_workers,
 )
 
@@ -47,12 +47,12 @@ def server(tmp_path_factory):
 
 def test_a_drawn_digit_is_answered(server, png, data_url, ink_model):
     body = urlencode({"model": ink_model, "drawing": data_url(png)})
-    status, headers, _ = server.ask("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    status, headers, _ = server.request("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
     assert status == 303
     assert re.fullmatch(r"/results/[\w-]{22}", headers["Location"])
     for _ in range(2 * WORKERS):  # whichever worker answers
-        assert server.ask("GET", headers["Location"])[0] == 200
-    status, headers, picture = server.ask("GET", headers["Location"] + "/picture")
+        assert server.request("GET", headers["Location"])[0] == 200
+    status, headers, picture = server.request("GET", headers["Location"] + "/picture")
     assert (status, headers["Content-Type"], picture[:4]) == (200, "image/png", b"\x89PNG")
 
 
@@ -60,20 +60,20 @@ def test_an_uploaded_photo_is_answered(server, jpeg, photo_model):
     status, headers, _ = server.upload(jpeg, "cat.jpg", photo_model)
     assert status == 303
     assert re.fullmatch(r"/results/[\w-]{22}", headers["Location"])
-    status, headers, picture = server.ask("GET", headers["Location"] + "/picture")
+    status, headers, picture = server.request("GET", headers["Location"] + "/picture")
     assert (status, headers["Content-Type"], picture[:2]) == (200, "image/jpeg", b"\xff\xd8")
 
 
 def test_the_api_answers(server, jpeg, photo_model):
     body, kind = form(jpeg, "cat.jpg")
-    status, headers, answer = server.ask("POST", f"/api/predict?model={photo_model}", body, {"Content-Type": kind})
+    status, headers, answer = server.request("POST", f"/api/predict?model={photo_model}", body, {"Content-Type": kind})
     assert (status, headers["Content-Type"]) == (200, "application/json")
     assert b'"label"' in answer
 
 
 def test_an_answer_carries_the_security_headers_once(server):
     for path in ("/", "/static/style.css", "/no-such-page"):
-        _, headers, _ = server.ask("GET", path)
+        _, headers, _ = server.request("GET", path)
         assert len(headers.get_all("Content-Security-Policy")) == 1
         assert headers["X-Content-Type-Options"] == "nosniff"
 
@@ -88,7 +88,7 @@ def test_too_large_an_upload_gets_the_help_page_not_a_broken_connection(server, 
 @pytest.mark.parametrize("size", [22_371_000, 40_000_000])  # 16 MiB are 22,369,624 letters
 def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, ink_model, size):
     body = f"model={ink_model}&drawing=data:image/png;base64,{'A' * size}"
-    status, headers, _ = server.ask("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
+    status, headers, _ = server.request("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
     assert status == 303
     assert headers["Location"].startswith("/help?reason=too-large")
 
@@ -107,19 +107,19 @@ def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, 
 def test_an_early_answer_reaches_a_client_that_still_sends(server, path, headers, status):
     """Within the limits: a photo as a phone takes it, with something else wrong."""
     body, kind = form(bytes(12 * 2**20), "a.jpg")
-    assert server.ask("POST", path, body, headers | {"Content-Type": kind})[0] == status
+    assert server.request("POST", path, body, headers | {"Content-Type": kind})[0] == status
 
 
 def test_a_request_line_of_any_length_does_not_break_it(server):
-    assert server.ask("GET", "/help?got=" + "x" * 100_000)[0] in (400, 414)
-    assert server.ask("GET", "/healthz")[0] == 200
+    assert server.request("GET", "/help?got=" + "x" * 100_000)[0] in (400, 414)
+    assert server.request("GET", "/healthz")[0] == 200
 
 
 # ---- Workers ----
 
 
 def test_the_port_and_the_number_of_workers_are_honoured(server):
-    assert server.ask("GET", "/healthz")[0] == 200
+    assert server.request("GET", "/healthz")[0] == 200
     assert len(server.workers) == WORKERS
 
 
@@ -172,12 +172,7 @@ def test_of_a_body_no_more_is_read_ahead_than_the_app_asks_for():
 
 
 def test_models_are_open_before_the_first_request(server):
-    """And in each worker; the time and the memory are printed, for they depend on the machine."""
-    print(f"\n{server.seconds:.2f} s from start to first answer")
     for pid in server.workers:
-        resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]
-        own = re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1]
-        print(f"worker {pid}: {int(resident) / 1024:.0f} MB resident, {int(own) / 1024:.0f} MB its share")
         assert PLUGIN in Path(f"/proc/{pid}/maps").read_text()
 
 
@@ -210,15 +205,15 @@ def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_mo
     with running(tmp_path) as server:
         wait_for_workers(server)
         while {line["pid"] for line in log_lines(server) if "route" in line} != set(server.workers):
-            assert {status for status, *_ in together(40, lambda: api(server, png, ink_model))} == {200}
+            assert {status for status, *_ in concurrently(40, lambda: classify(server, png, ink_model))} == {200}
             sent += 40
             assert sent <= 400, "one worker got all requests"
-        assert [figures(server)[answers] for _ in range(3 * WORKERS)] == [sent] * 3 * WORKERS
+        assert [metrics(server)[answers] for _ in range(3 * WORKERS)] == [sent] * 3 * WORKERS
         dead = server.workers[0]
         os.kill(dead, signal.SIGKILL)
         wait_for_workers(server, without=[dead])
-        assert {status for status, *_ in together(40, lambda: api(server, png, ink_model))} == {200}
-        found = figures(server)
+        assert {status for status, *_ in concurrently(40, lambda: classify(server, png, ink_model))} == {200}
+        found = metrics(server)
         assert found[answers] == sent + 40
         assert found[f'inkling_model_ready{{model="{ink_model}"}}'] == 1
         assert found["inkling_waiting_requests"] == 0
@@ -243,12 +238,12 @@ def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
             statuses = [status for found in threads.map(keep_asking, range(4)) for status in found]
         assert set(server.workers) & old == set()
         assert set(statuses) == {200}
-        assert server.ask("GET", "/healthz")[0] == 200
+        assert server.request("GET", "/healthz")[0] == 200
 
 
 def test_what_is_counted_leaves_nothing_behind(tmp_path):
     with running(tmp_path) as server:
-        server.ask("GET", "/")
+        server.request("GET", "/")
         wait_for_workers(server)
         maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in server.workers)
         (folder,) = set(re.findall(r"/\S*/inkling-metrics-\w+", maps))
@@ -259,14 +254,14 @@ def test_what_is_counted_leaves_nothing_behind(tmp_path):
 def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, png, jpeg, ink_model):
     with running(tmp_path) as server:
         answers = [
-            api(server, png, ink_model, {"X-Forwarded-For": "203.0.113.7"}),
-            api(server, jpeg[:99], ink_model),
+            classify(server, png, ink_model, {"X-Forwarded-For": "203.0.113.7"}),
+            classify(server, jpeg[:99], ink_model),
             server.upload(png, "private-name.png", ink_model),
-            server.ask("GET", "/no/private-path"),
+            server.request("GET", "/no/private-path"),
         ]
         assert [status for status, *_ in answers] == [200, 415, 303, 404]
-        assert server.ask("GET", answers[2][1]["Location"])[0] == 200
-        assert server.ask("PRIVATE-METHOD", "/")[0] == 405
+        assert server.request("GET", answers[2][1]["Location"])[0] == 200
+        assert server.request("PRIVATE-METHOD", "/")[0] == 405
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(b"private words that are no HTTP\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 400")
@@ -286,34 +281,34 @@ def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path):
     said = {"X-Request-ID": "0123456789abcdef", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
     for trusted, scheme in (("", "http"), ("127.0.0.1", "https")):
         with running(tmp_path, INKLING_TRUSTED_PROXIES=trusted) as server:
-            _, headers, page = server.ask("GET", "/api/docs", headers=said)
+            _, headers, page = server.request("GET", "/api/docs", headers=said)
             assert (headers["X-Request-ID"] == said["X-Request-ID"]) == bool(trusted)
             assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
             # Whom it stands for may not read the figures.
-            assert server.ask("GET", "/metrics", headers=said)[0] == (403 if trusted else 200)
+            assert server.request("GET", "/metrics", headers=said)[0] == (403 if trusted else 200)
 
 
 def test_too_many_posts_a_minute_are_told_when_to_come_back(tmp_path, png, ink_model):
     with running(tmp_path, INKLING_RATE_LIMIT="2", WEB_CONCURRENCY="1") as server:
-        assert [api(server, png, ink_model)[0] for _ in range(2)] == [200, 200]
-        for status, headers, body in (api(server, png, ink_model), server.upload(png, "a.png", ink_model)):
+        assert [classify(server, png, ink_model)[0] for _ in range(2)] == [200, 200]
+        for status, headers, body in (classify(server, png, ink_model), server.upload(png, "a.png", ink_model)):
             assert status == 429
             assert 1 <= int(headers["Retry-After"]) <= 61
             assert (b"rate-limited" in body) or (b"Too many requests" in body)
-        assert figures(server)['inkling_rejections_total{reason="rate-limited"}'] == 2
+        assert metrics(server)['inkling_rejections_total{reason="rate-limited"}'] == 2
 
 
 def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path, encode, photo, photo_model):
     large = encode(photo.resize((4000, 3000)), "PNG")
     with running(tmp_path, INKLING_CONCURRENT="1", INKLING_QUEUE="0", WEB_CONCURRENCY="1") as server:
-        answers = together(24, lambda: api(server, large, photo_model))
+        answers = concurrently(24, lambda: classify(server, large, photo_model))
         busy = [
             (headers["Retry-After"], json.loads(body)["reason"]) for status, headers, body in answers if status == 503
         ]
         assert {status for status, *_ in answers} == {200, 503}
         assert set(busy) == {("5", "busy")}
-        assert figures(server)['inkling_rejections_total{reason="busy"}'] == len(busy)
-        assert api(server, large, photo_model)[0] == 200
+        assert metrics(server)['inkling_rejections_total{reason="busy"}'] == len(busy)
+        assert classify(server, large, photo_model)[0] == 200
 
 
 # ---- Start and end ----
@@ -328,9 +323,9 @@ def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
         assert "Traceback" not in server.log
         with pytest.raises(OSError, match="refused"):
-            server.ask("GET", "/healthz")
+            server.request("GET", "/healthz")
     with running(tmp_path) as server:  # a result survives a restart
-        assert server.ask("GET", where)[0] == 200
+        assert server.request("GET", where)[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from inkling import service
 from inkling.config import ROOT
 from inkling.recognition.predictor import wording
-from tests.command import Runner
+from tests.support.command import Runner
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from inkling.config import ROOT
 from inkling.recognition import catalog
 from inkling.recognition.card import ModelCard, read_card, sha256
 from inkling.web.app import create_app
-from tests.command import Runner
+from tests.support.command import Runner
 
 
 def minimal(name, file, model):

@@ -15,7 +15,7 @@ from inkling.recognition.card import Bin, sha256
 from inkling.recognition.catalog import TASKS
 from inkling.web import charts
 from inkling.web.app import create_app
-from tests.command import Runner
+from tests.support.command import Runner
 
 NEEDED = ("task", "labels", "input", "temperature", "threshold")  # of a card written by hand
 
