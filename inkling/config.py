@@ -1,7 +1,7 @@
 """Settings, read from the environment once, and the folders that hold Inkling's files.
 
-`Settings` declares each setting with its default, its bounds and its help text. The documentation's table is made from
-the same declarations: `rows()` gives its rows and `table()` gives it as Markdown, for cog or a Sphinx extension.
+`Settings` declares each setting with its default, its bounds and its help text. `rows()` lists them for the
+documentation's table, which `tools.reference` writes.
 """
 
 import ipaddress
@@ -386,15 +386,6 @@ def rows() -> list[Row]:
         text = "" if default in (None, ()) else str(default)
         found.append(Row(variable, text, accepts(field), field.description or ""))
     return found
-
-
-def table() -> str:
-    """The documentation's table of settings, as Markdown."""
-    lines = ["| variable | default | accepts | what it does |", "| --- | --- | --- | --- |"]
-    for row in rows():
-        default = f"`{row.default}`" if row.default else ""
-        lines.append(f"| `{row.variable}` | {default} | {row.accepts} | {row.help} |")
-    return "\n".join(lines)
 
 
 def accepts(field: FieldInfo) -> str:

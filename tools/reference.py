@@ -33,6 +33,7 @@ from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import read_catalog
 from inkling.web.app import create_app
 from inkling.web.edge import metrics
+from tools.licenses import packages
 
 PROLOGUE = "import cog\nfrom tools import reference"
 STRANGERS = {"objects": "photos of other things (CIFAR-10)"}
@@ -248,6 +249,14 @@ def make_targets() -> str:
     text = (ROOT / "Makefile").read_text("utf-8")
     comment = re.match(r"(?:#.*\n)+", text)[0]
     return "\n```text\n" + re.sub(r"^# ?", "", comment, flags=re.MULTILINE) + "```\n\n"
+
+
+# ---- Licenses ----
+
+
+def licenses() -> str:
+    """Every package that serves."""
+    return table(("package", "version", "license"), packages())
 
 
 # ---- Operations ----
