@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds 
 from gunicorn import glogging  # noqa: E402
 
 from inkling.config import BadSetting, Settings  # noqa: E402
-from inkling.recognition import runtimes  # noqa: E402
+from inkling.recognition.runtimes import openvino  # noqa: E402
 from inkling.web.edge import logs  # noqa: E402
 
 try:
@@ -73,7 +73,7 @@ def on_starting(_server):
     for library in LIBRARIES:
         importlib.import_module(library)
     if settings.runtime == "openvino":
-        runtimes.openvino()
+        openvino.library()
     gc.freeze()  # or a look for garbage would write to all of it, and nothing be shared any longer
 
 
@@ -128,14 +128,13 @@ def post_fork(_server, worker):
 
 
 def post_worker_init(worker):
-    """Opens the models before the first request; in the background they are measured, and what is kept is pruned."""
+    """Opens the models before the first request; in the background, what is kept is pruned."""
     from inkling.web.edge import metrics
 
     inkling = worker.app.wsgi().extensions["inkling"]
     inkling.classifier.warm()
     glibc("malloc_trim", 0)  # what compiling took
     metrics.models(inkling.classifier)
-    inkling.stopwatch.start(inkling.classifier)
     inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store))
 
 

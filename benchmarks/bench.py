@@ -31,8 +31,8 @@ from tqdm import tqdm
 
 from benchmarks import pictures, servers
 from inkling.config import ROOT, Settings
-from inkling.recognition import runtimes
 from inkling.recognition.catalog import read_catalog
+from inkling.recognition.runtimes import openvino
 
 PEERS = [sys.executable, "-m", "gunicorn", "-c", "benchmarks/peers/gunicorn.conf.py"]
 OTHERS = [str(ROOT / ".venv-bench" / "bin" / "python"), "-m"]
@@ -163,7 +163,7 @@ def worker_memory(scratch: Path) -> tuple[float, float]:
 def phone_photo(scratch: Path) -> tuple[float, float]:
     """Median milliseconds of a 12 megapixel JPEG from upload to answer, and of its bare decoding and answering."""
     data, model = pictures.photo(), read_catalog(Settings.from_env().models).models[PHOTO_MODEL]
-    network, spec = runtimes.open_openvino(model, os.cpu_count()), model.card.input
+    network, spec = openvino.open_model(model, os.cpu_count()), model.card.input
     ready = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
     request = servers.post(f"/api/predict?model={PHOTO_MODEL}", *pictures.form(data, "photo.jpg"))
 

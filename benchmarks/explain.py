@@ -18,9 +18,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from inkling.config import Settings
+from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Catalog, Model, read_catalog
 from inkling.recognition.explain import Explainer, cover, hottest
-from inkling.recognition.predictor import Classifier, Prepared
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import Predictor, Prepared, prepare
 from training import data
 
 TENTH = 0.1
@@ -28,19 +30,16 @@ STEPS = np.linspace(0, 1, 11)  # shares of the picture hidden or shown
 RANDOM = 3  # random tenths of each picture
 
 
-class AsSeen(Classifier):
-    """Takes a test drawing as the input that it is already; photos go the usual way."""
-
-    def prepare(self, image: Image.Image, name: str) -> Prepared:
-        spec = self.card(name).input
-        if spec.kind == "photo":
-            return super().prepare(image, name)
-        return Prepared(np.asarray(image.convert("L"))[..., None], 0.0)
+def as_input(image: Image.Image, card: ModelCard) -> Prepared:
+    """A test picture as the model's input: a drawing already is one, and a photo is prepared as usual."""
+    if card.input.kind == "photo":
+        return prepare(image, card)
+    return Prepared(np.asarray(image.convert("L"))[..., None], 0.0)
 
 
-def confidence(classifier: Classifier, pictures: list[np.ndarray], name: str, label: int) -> np.ndarray:
+def confidence(predictor: Predictor, pictures: list[np.ndarray], model: Model, label: int) -> np.ndarray:
     """The probability of a label in each of some inputs."""
-    answers = classifier.answer([Prepared(seen, 0.0) for seen in pictures], name)
+    answers = predictor.answer([Prepared(seen, 0.0) for seen in pictures], model)
     return np.array([answer.probabilities[label] for answer in answers])
 
 
@@ -49,18 +48,20 @@ def moved(heat: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.roll(heat, rng.integers(0, heat.shape), axis=(0, 1))
 
 
-def measure(classifier: Classifier, explainer: Explainer, image: Image.Image, card, rng) -> dict[str, float]:
+def measure(
+    predictor: Predictor, explainer: Explainer, image: Image.Image, model: Model, rng: np.random.Generator
+) -> dict[str, float]:
     """The figures of one picture."""
-    why = explainer.explain(classifier, image, card.name)
-    seen = classifier.prepare(image, card.name).seen
-    hiding = np.rint(cover(seen, card.input.kind)).astype(np.uint8)
+    prepared = as_input(image, model.card)
+    why, seen = explainer.explain_input(predictor, prepared, model), prepared.seen
+    hiding = np.rint(cover(seen, model.card.input.kind)).astype(np.uint8)
     hot = why.heat(*seen.shape[:2])
     elsewhere = [moved(hot, rng) for _ in range(RANDOM)]
     some = [np.where(hottest(heat, TENTH)[..., None], hiding, seen) for heat in (hot, *elsewhere)]
     for heat in (hot, elsewhere[0]):
         masks = [hottest(heat, share)[..., None] for share in STEPS]
         some += [np.where(mask, hiding, seen) for mask in masks] + [np.where(mask, seen, hiding) for mask in masks]
-    shares = confidence(classifier, some, card.name, card.labels.index(why.label))
+    shares = confidence(predictor, some, model, model.card.labels.index(why.label))
     tenths, curves = shares[: 1 + RANDOM], shares[1 + RANDOM :].reshape(2, 2, len(STEPS))
     (deletion, insertion), (deletion_moved, insertion_moved) = np.trapezoid(curves, STEPS)
     return {
@@ -70,18 +71,18 @@ def measure(classifier: Classifier, explainer: Explainer, image: Image.Image, ca
         "insertion": insertion,
         "deletion moved": deletion_moved,
         "insertion moved": insertion_moved,
-        "milliseconds": why.milliseconds,
+        "milliseconds": prepared.milliseconds + why.milliseconds,
         "grid": len(why.drops),
     }
 
 
-def right(classifier: Classifier, model: Model, limit: int) -> list[Image.Image]:
+def right(predictor: Predictor, model: Model, limit: int) -> list[Image.Image]:
     """At most `limit` test pictures that a model answers right."""
     test = data.load(model.card.training.dataset, limit=2 * limit).test
     found = []
     for picture, label in zip(test.x, test.y, strict=True):
         image = Image.fromarray(picture).convert("RGB")
-        (answer,) = classifier.answer([classifier.prepare(image, model.card.name)], model.card.name)
+        (answer,) = predictor.answer([as_input(image, model.card)], model)
         if answer.label == model.card.labels[label]:
             found.append(image)
     return [found[i] for i in np.random.default_rng(0).permutation(len(found))[:limit]]
@@ -100,13 +101,13 @@ def main() -> None:
     }
     if not found:
         parser.error(f"there is no trained model of that name in {arguments.models}. Received: {arguments.model}")
-    classifier = AsSeen(Catalog(found), Settings.from_env().replace(models=arguments.models))
+    predictor = LocalPredictor(Catalog(found), Settings.from_env())
     print("| model | pictures | hottest tenth | random tenth | times | deletion | insertion | grid | milliseconds |")
     print("| --- " * 9 + "|")
     for name, model in found.items():
         explainer, rng, rows = Explainer(), np.random.default_rng(0), []
-        for image in tqdm(right(classifier, model, arguments.limit), name, leave=False):
-            rows.append(measure(classifier, explainer, image, model.card, rng))
+        for image in tqdm(right(predictor, model, arguments.limit), name, leave=False):
+            rows.append(measure(predictor, explainer, image, model, rng))
         mean = {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
         took = statistics.median(row["milliseconds"] for row in rows)
         print(

@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from inkling import cli
 from inkling.config import Settings
-from inkling.recognition import inputs, runtimes
+from inkling.recognition import inputs
+from inkling.recognition.runtimes import openvino
 from inkling.service import BATCH, Service
 
 SIZE = (640, 480)
@@ -77,7 +78,7 @@ class Contest:
     def __init__(self, service: Service, name: str, root: Path):
         self._service, self._name, self._root = service, name, root
         model = service.predictor.catalog.models[name]
-        self._network = runtimes.open_openvino(
+        self._network = openvino.open_model(
             model, service.settings.threads or os.cpu_count(), service.settings.precision
         )
         with Image.open(next(root.iterdir())) as image:
@@ -141,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         service = Service.from_settings(Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch}))
         for name in arguments.models.split(","):
-            kind = service.predictor.card(name).input.kind
+            kind = service.predictor.catalog.model(name).card.input.kind
             root = Path(scratch, kind)
             root = root if root.exists() else make(root, arguments.files, photo if kind == "photo" else drawing)
             report(Contest(service, name, root), name, arguments.rounds)

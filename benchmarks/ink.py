@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from inkling.recognition import inputs, runtimes
+from inkling.recognition import inputs
 from inkling.recognition.catalog import Model, read_catalog
+from inkling.recognition.runtimes import base, openvino
 from training import data
 from training.redraw import Hand, redraw
 
@@ -46,14 +47,14 @@ def conditions() -> Iterator[tuple[str, Hand]]:
         yield f"JPEG {quality}", replace(PLAIN, jpeg=quality)
 
 
-def accuracy(model: Model, batch: np.ndarray, y: np.ndarray, network: runtimes.Runtime) -> float:
+def accuracy(model: Model, batch: np.ndarray, y: np.ndarray, network: base.Runtime) -> float:
     """Share of uint8 [n, 28, 28, 1] read right."""
     return float(np.mean(network(inputs.scale(batch, model.card.input.scaling)).argmax(axis=1) == y))
 
 
 def measure(model: Model, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, float]]:
     """(condition, accuracy) of a model on drawings uint8 [n, 28, 28]."""
-    network = runtimes.open_openvino(model)
+    network = openvino.open_model(model)
     yield "data set's bitmap", accuracy(model, x[..., None], y, network)
     for name, hand in conditions():
         drawn = (redraw(bitmap, hand) for bitmap in x)

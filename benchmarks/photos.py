@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 from tqdm import tqdm
 
-from inkling.recognition import inputs, runtimes
+from inkling.recognition import inputs
 from inkling.recognition.catalog import Model, read_catalog
+from inkling.recognition.runtimes import base, openvino
 from training import data
 from training.redraw import through_jpeg
 
@@ -60,13 +61,13 @@ def prepared(x: np.ndarray, model: Model, change: Change) -> Iterator[np.ndarray
         yield inputs.scale(batch, model.card.input.scaling)
 
 
-def accuracy(network: runtimes.Runtime, x: np.ndarray, y: np.ndarray, model: Model, name: str) -> float:
+def accuracy(network: base.Runtime, x: np.ndarray, y: np.ndarray, model: Model, name: str) -> float:
     """Share of changed photos that is recognised."""
     batches = tqdm(prepared(x, model, CONDITIONS[name]), name, -(-len(x) // BATCH), leave=False)
     return float(np.mean(np.concatenate([network(batch).argmax(axis=1) for batch in batches]) == y))
 
 
-def milliseconds(network: runtimes.Runtime, x: np.ndarray, model: Model) -> float:
+def milliseconds(network: base.Runtime, x: np.ndarray, model: Model) -> float:
     """Median time of the network for one photo."""
     times = []
     for batch in prepared(x[:TIMED], model, CONDITIONS["plain"]):
@@ -80,7 +81,7 @@ def milliseconds(network: runtimes.Runtime, x: np.ndarray, model: Model) -> floa
 def report(model: Model, limit: int) -> None:
     """Prints the table of one model."""
     test = data.load(model.card.training.dataset, limit=limit).test
-    network = runtimes.open_openvino(model)
+    network = openvino.open_model(model)
     took = milliseconds(network, test.x, model)
     print(f"\n{model.card.name}, {len(test.y)} test photos, {took:.2f} ms each\n")
     print("| condition | accuracy | against plain |\n| --- | --- | --- |")

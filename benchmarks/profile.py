@@ -25,7 +25,8 @@ from werkzeug.formparser import FormDataParser
 from benchmarks.pictures import digit, form
 from inkling.config import Settings
 from inkling.pictures import reading
-from inkling.recognition import inputs, runtimes
+from inkling.recognition import inputs
+from inkling.recognition.runtimes import base
 from inkling.web.app import create_app
 
 WARM = 50  # requests before the first that counts
@@ -40,7 +41,7 @@ STAGES = {  # stage -> where the functions that do it stand
     "ink: redraw the line": [(inputs, "redraw_line")],
     "ink: centre": [(inputs, "centre_by_mass")],
     "ink: the rest": [(inputs, "ink_steps")],
-    "network": [(runtimes.Answering, "answer")],
+    "network": [(base.Answering, "answer")],
     "write the answer": [(DefaultJSONProvider, "response")],
 }
 

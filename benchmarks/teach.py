@@ -19,7 +19,8 @@ from inkling.config import Settings
 from inkling.corrections import folder_of
 from inkling.recognition.card import read_card
 from inkling.recognition.catalog import read_catalog
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import classify
 from training import __main__ as training
 
 MODEL = "digits-cnn"
@@ -82,8 +83,9 @@ def drawing(habit: Callable[[np.random.Generator], Strokes], rng: np.random.Gene
     return image
 
 
-def share_read(classifier: Classifier, drawings: list[Image.Image], label: str) -> float:
-    return float(np.mean([answer.label == label for answer in classifier.classify(drawings, MODEL)]))
+def share_read(predictor: LocalPredictor, drawings: list[Image.Image], label: str) -> float:
+    answers = classify(predictor, drawings, predictor.catalog.model(MODEL))
+    return float(np.mean([answer.label == label for answer in answers]))
 
 
 # ---- The measurement ----
@@ -99,7 +101,7 @@ def main() -> None:
             models, corrections = Path(folder, "models"), Path(folder, "corrections")
             shutil.copytree(settings.models / MODEL, models / MODEL)
             before = read_card(models / MODEL)
-            read = share_read(classifier_of(settings, models), drawings[COUNT:], label)
+            read = share_read(predictor_of(settings, models), drawings[COUNT:], label)
             place = corrections / "digits" / folder_of(label)
             place.mkdir(parents=True)
             for i, image in enumerate(drawings[:COUNT]):
@@ -107,7 +109,7 @@ def main() -> None:
             if training.main(["train", MODEL, "--corrections", str(corrections), "--models", str(models)]):
                 raise SystemExit("The training failed.")
             after = read_card(models / MODEL)
-            read_after = share_read(classifier_of(settings, models), drawings[COUNT:], label)
+            read_after = share_read(predictor_of(settings, models), drawings[COUNT:], label)
         seconds = after.training.seconds - before.training.seconds
         print(
             f"{name:<18} {read:>12.0%} {read_after:>8.0%} {before.metrics.accuracy:>14.2%} "
@@ -116,8 +118,8 @@ def main() -> None:
         )
 
 
-def classifier_of(settings: Settings, models: Path) -> Classifier:
-    return Classifier(read_catalog(models), settings.replace(models=models))
+def predictor_of(settings: Settings, models: Path) -> LocalPredictor:
+    return LocalPredictor(read_catalog(models), settings)
 
 
 if __name__ == "__main__":

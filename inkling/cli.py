@@ -86,17 +86,18 @@ def models() -> None:
     """List the models by task, and say why any is switched off."""
     predictor = _service().predictor
     predictor.warm()
-    for title, cards in predictor.catalog.by_task(without=predictor.broken):
+    catalog = predictor.catalog
+    for title, cards in catalog.by_task():
         click.echo(title)
         for card in cards:
             accuracy = f"{card.metrics.accuracy:.2%}" if card.metrics else "not measured"
             click.echo(f"  {card.name:<20} {accuracy:>12}  {card.parameters:>10,} parameters  {card.title}")
-    for name, cause in sorted(predictor.broken.items()):
+    for name, cause in sorted(catalog.broken.items()):
         click.echo(f"off: {name}: {cause}", err=True)
 
 
 def _default_model(service: Service) -> str:
-    groups = service.predictor.catalog.by_task("photo", without=service.predictor.broken)
+    groups = service.predictor.catalog.by_task("photo")
     if not groups:
         raise click.ClickException("no model for photos is installed; name one with --model.")
     name = groups[0][1][0].name

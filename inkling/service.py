@@ -23,9 +23,10 @@ from inkling.pictures import reading
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import LARGEST, at_most
 from inkling.problems import Problem
-from inkling.recognition import inputs
-from inkling.recognition.catalog import read_catalog
-from inkling.recognition.predictor import Classifier, Prediction, Prepared
+from inkling.recognition import catalog, inputs
+from inkling.recognition.catalog import Model
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import Prediction, Predictor, Prepared, answer_each, prepare
 from inkling.storage.store import Store, StoreError
 
 BATCH = 16  # pictures of a stream that the predictor answers in one call; larger calls are no faster
@@ -190,7 +191,7 @@ class Saved:
 class Service:
     """Reads pictures, asks a model about them, and saves the outcomes."""
 
-    def __init__(self, settings: Settings, predictor: Classifier, storage: Store):
+    def __init__(self, settings: Settings, predictor: Predictor, storage: Store):
         self.settings = settings
         self.predictor = predictor
         self.storage = storage
@@ -199,7 +200,9 @@ class Service:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The service on the settings' models and storage, which are opened when they are first used."""
-        return cls(settings, Classifier(read_catalog(settings.models), settings), Store(settings))
+        folders = catalog.roots(settings)
+        predictor = LocalPredictor(catalog.read_catalog(*folders), settings, folders)
+        return cls(settings, predictor, Store(settings))
 
     def look(self, sources: Sequence[Source], model: str, budget: Budget, for_saving: bool = False) -> list[Outcome]:
         """Asks a model about pictures, all in one call.
@@ -218,9 +221,10 @@ class Service:
         Raises:
             Problem: "unknown-model" or "model-unavailable".
         """
-        at_least = self._at_least(model, for_saving)
-        pictures = [self._prepare(source, model, budget, at_least, for_saving) for source in sources]
-        return self._answer(pictures, model)
+        asked = self.predictor.catalog.model(model)
+        at_least = _at_least(asked, for_saving)
+        pictures = [self._prepare(source, asked, budget, at_least, for_saving) for source in sources]
+        return self._answer(pictures, asked)
 
     def look_ahead(self, sources: Iterable[Source], model: str) -> Iterator[Outcome]:
         """`look` for any number of files: threads read the next ones while the predictor answers the last.
@@ -230,14 +234,15 @@ class Service:
         Raises:
             Problem: "unknown-model" or "model-unavailable".
         """
-        at_least = self._at_least(model)
+        asked = self.predictor.catalog.model(model)
+        at_least = _at_least(asked)
 
-        def prepare(source: Source) -> _Read:
-            return self._prepare(source, model, Budget(self.settings.request_seconds), at_least)
+        def read(source: Source) -> _Read:
+            return self._prepare(source, asked, Budget(self.settings.request_seconds), at_least)
 
-        pictures = _map_ahead(prepare, sources, config.cores())
+        pictures = _map_ahead(read, sources, config.cores())
         while batch := list(islice(pictures, BATCH)):
-            yield from self._answer(batch, model)
+            yield from self._answer(batch, asked)
 
     def read(self, source: Source, budget: Budget, at_least: int) -> tuple[Image.Image, float]:
         """A source's picture, and the milliseconds that reading took.
@@ -269,23 +274,24 @@ class Service:
         except StoreError:
             return None
 
-    def _at_least(self, model: str, for_saving: bool = False) -> int:
-        """Pixels that a picture's longer side must keep when it is read."""
-        enough = inputs.enough(self.predictor.card(model).input)
-        return max(LARGEST, enough) if for_saving else enough
-
-    def _prepare(self, source: Source, model: str, budget: Budget, at_least: int, for_saving: bool = False) -> _Read:
+    def _prepare(self, source: Source, model: Model, budget: Budget, at_least: int, for_saving: bool = False) -> _Read:
         decode = 0.0
         try:
             image, decode = self.read(source, budget, at_least)
-            prepared = self.predictor.prepare(image, model)
+            prepared = prepare(image, model.card)
         except Problem as problem:
             return _Read(source.name, source.kind, problem, None, decode)
         return _Read(source.name, source.kind, prepared, at_most(image, LARGEST) if for_saving else None, decode)
 
-    def _answer(self, pictures: Sequence[_Read], model: str) -> list[Outcome]:
-        answers = self.predictor.answer([picture.prepared for picture in pictures], model)
+    def _answer(self, pictures: Sequence[_Read], model: Model) -> list[Outcome]:
+        answers = answer_each(self.predictor, [picture.prepared for picture in pictures], model)
         return [_outcome(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
+
+
+def _at_least(model: Model, for_saving: bool = False) -> int:
+    """Pixels that a picture's longer side must keep when it is read."""
+    enough = inputs.enough(model.card.input)
+    return max(LARGEST, enough) if for_saving else enough
 
 
 def _outcome(picture: _Read, answer: Prediction | Problem) -> Outcome:

@@ -4,7 +4,6 @@ import base64
 import copy
 import io
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -14,8 +13,7 @@ from PIL import Image, ImageDraw
 
 from inkling.config import Settings
 from inkling.recognition.catalog import read_catalog
-from inkling.recognition.latency import Stopwatch
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.local import LocalPredictor
 from inkling.service import Service
 from inkling.storage.store import Store
 from inkling.web.app import create_app
@@ -120,24 +118,16 @@ def settings(tmp_path, models_folder):
 @pytest.fixture(scope="session")
 def classifier(models_folder):
     """The shipped models, opened once for all tests; a test that breaks one makes its own."""
-    return Classifier(SHIPPED, Settings.from_env({"INKLING_MODELS": str(models_folder)}))
-
-
-@pytest.fixture(scope="session")
-def stopwatch():
-    """Measures the shipped models at most once for all tests."""
-    return Stopwatch()
+    return LocalPredictor(SHIPPED, Settings.from_env({"INKLING_MODELS": str(models_folder)}))
 
 
 @pytest.fixture
-def make_app(settings, classifier, stopwatch):
+def make_app(settings, classifier):
     """Makes the app anew, as a restart does, on the models already open."""
 
     def make(settings=settings, classifier=classifier):
-        # A copy, so that what a test puts into it does not meet the stopwatch, which measures another's.
-        app = create_app(settings, Service(settings, copy.copy(classifier), Store(settings)))
-        app.extensions["inkling"] = replace(app.extensions["inkling"], stopwatch=stopwatch)
-        return app
+        # A copy shares the opened models, but a model that a test switches off is off in this app alone.
+        return create_app(settings, Service(settings, copy.copy(classifier), Store(settings)))
 
     return make
 

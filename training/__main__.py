@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
 def with_import(one: argparse.ArgumentParser) -> None:
     one.add_argument("file", type=Path, help="a .keras or .h5 file from a source that you trust")
     one.add_argument("--labels", required=True, help="labels in the order of the outputs, such as cat,dog")
-    one.add_argument("--task", required=True, choices=catalog.TASKS, help="the task under which the model is listed")
+    one.add_argument("--task", required=True, help="the task under which the model is listed, such as objects")
     one.add_argument("--input", required=True, choices=("photo", "ink"), help="what the model reads")
     one.add_argument("--name", help="name of the model's folder (default: the name of the file)")
     one.add_argument("--title", help="title shown on the pages (default: derived from the name)")
@@ -174,17 +174,17 @@ def export(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Measures a model's ONNX file; fails if its accuracy differs from the card's."""
     model = find_trained(args.name, args.models)
-    from inkling.recognition.runtimes import has_bfloat16, open_openvino
+    from inkling.recognition.runtimes import openvino
     from training import registry, strangers
     from training.evaluate import measure
 
-    if args.precision == "bf16" and not has_bfloat16():
+    if args.precision == "bf16" and not openvino.has_bfloat16():
         raise ValueError("this processor has no bfloat16")
     card = model.card
     dataset = load_for(card, args.limit)
     recipe = registry.recipes().get(card.name)
     others = strangers.gather(card.task, card.input, min(strangers.COUNT, len(dataset.test.y)))
-    network = open_openvino(model, precision=args.precision)
+    network = openvino.open_model(model, precision=args.precision)
     metrics = measure(
         network,
         dataset,

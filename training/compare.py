@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from inkling.recognition import catalog, runtimes
+from inkling.recognition import catalog
 from inkling.recognition.card import InputSpec
 from inkling.recognition.catalog import Model
+from inkling.recognition.runtimes import base, openvino
 from training import data, evaluate
 from training.data import Dataset
 from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, CALIBRATION, TARGETS, TOLERANCE, Target
@@ -83,12 +84,12 @@ def measure(model: Model, limit: int | None) -> Measured:
     dataset = load(card.training.dataset, limit, card.training.seed if limit else 0)
     if dataset.labels != card.labels:
         raise ValueError(f"{dataset.name} must have the labels of the card. Received: {', '.join(dataset.labels)}")
-    network = runtimes.open_openvino(model)
+    network = openvino.open_model(model)
     raw = evaluate.predict(network, dataset.test.x, card.input)
     return Measured(
         figures=figures(raw, dataset),
         test_size=len(dataset.test.y),
-        calibration_error=evaluate.calibration_error(runtimes.tempered(raw, card.temperature), dataset.test.y),
+        calibration_error=evaluate.calibration_error(base.tempered(raw, card.temperature), dataset.test.y),
         milliseconds=milliseconds(network, card.input),
     )
 
@@ -110,7 +111,7 @@ def figures(raw: np.ndarray, dataset: Dataset) -> dict[str, float]:
     return shares
 
 
-def milliseconds(network: runtimes.Runtime, spec: InputSpec) -> float:
+def milliseconds(network: base.Runtime, spec: InputSpec) -> float:
     """The median time of one picture."""
     picture = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
     times = []

@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 from inkling.recognition import inputs
 from inkling.recognition.card import Bin, ClassMetrics, InputSpec, Metrics, Mistake
 from inkling.recognition.predictor import PROBABLY
-from inkling.recognition.runtimes import Answer, Answering, tempered
+from inkling.recognition.runtimes.base import Answer, Answering, tempered
 from training.data import Dataset
 from training.fit import arrange
 

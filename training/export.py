@@ -13,9 +13,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from inkling.recognition import inputs, runtimes
+from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec, Layer, ModelCard, Training, Trial, sha256
 from inkling.recognition.catalog import Model, check_file
+from inkling.recognition.runtimes import base, openvino
 from training import evaluate, familiar, mirror, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted, arrange
@@ -98,7 +99,7 @@ def recipe_of(card: ModelCard) -> Recipe:
 
 def write_network(
     model: keras.Model, test_x: np.ndarray, recipe: Recipe, folder: Path, train: Split | None = None
-) -> runtimes.Answering:
+) -> base.Answering:
     """Writes `model.keras` (without the optimizer) and `model.onnx`; returns the latter, opened as in serving.
 
     Args:
@@ -124,7 +125,7 @@ def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
     return keras.Model(copy.inputs, copy.outputs, name=model.name)
 
 
-def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None) -> runtimes.Answering:
+def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None) -> base.Answering:
     """Writes a model without an optimizer as `model.keras` and `model.onnx`; returns the latter, opened as in serving.
 
     Args:
@@ -136,7 +137,7 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     """
     if spare is not None:
         round_weights(model, spare)
-    by_keras = runtimes.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
+    by_keras = base.Answering(lambda batch: keras.tree.flatten(model.predict(batch, batch_size=16, verbose=0)))
     wanted = by_keras.answer(x)  # Keras can only export a model that was called once
     model.save(folder / "model.keras")
     with warnings.catch_warnings(action="ignore"):  # tf2onnx warns about names that NumPy has deprecated
@@ -144,7 +145,7 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     if spare is not None:
         halve(folder / "model.onnx")
         pack(folder / "model.keras")
-    served = runtimes.Answering(runtimes.compile_onnx(folder / "model.onnx"))
+    served = base.Answering(openvino.compile_onnx(folder / "model.onnx"))
     # Two batch sizes, because the exported network must accept any.
     got = [served.answer(part) for part in (x[:1], x[1:])]
     gap = float(np.abs(np.concatenate([one.probabilities for one in got]) - wanted.probabilities).max())
@@ -160,7 +161,7 @@ def describe(
     recipe: Recipe,
     dataset: Dataset,
     fitted: Fitted,
-    network: runtimes.Answering,
+    network: base.Answering,
     folder: Path,
     command: str,
     seed: int,
@@ -213,14 +214,14 @@ def describe(
     )
 
 
-def decide(network: runtimes.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
+def decide(network: base.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
     """Temperature, threshold and limit of familiarity (None without that output), fitted on held-out pictures."""
     y = dataset.held_out.y
     answer = evaluate.answers(network, dataset.held_out.x, recipe.input)
     temperature = round(evaluate.fit_temperature(answer.probabilities, y), 4)
     reached = None if answer.familiarity is None else evaluate.choose_familiar(answer.familiarity, recipe.strange)
     known = evaluate.known(answer, reached)
-    calibrated = runtimes.tempered(answer.probabilities, temperature)
+    calibrated = base.tempered(answer.probabilities, temperature)
     return temperature, evaluate.choose_threshold(calibrated[known], y[known]), reached
 
 

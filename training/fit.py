@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from inkling.recognition import catalog, inputs, runtimes
+from inkling.recognition import catalog, inputs
 from inkling.recognition.card import InputSpec, read_card
+from inkling.recognition.runtimes import base, openvino
 from training import quick
 from training.data import Dataset, Split, folder
 from training.recipe import Recipe, Run
@@ -46,10 +47,10 @@ class Teacher:
     def __init__(self, folder: Path, temperature: float):
         model = catalog.Model(read_card(folder), folder)
         self.side, self._scaling = model.card.input.width, model.card.input.scaling
-        self._network, self._temperature = runtimes.open_openvino(model), temperature
+        self._network, self._temperature = openvino.open_model(model), temperature
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        return runtimes.tempered(self._network(inputs.scale(pictures, self._scaling)), self._temperature)
+        return base.tempered(self._network(inputs.scale(pictures, self._scaling)), self._temperature)
 
 
 class Batches:

@@ -99,7 +99,7 @@ def gather(task: str, spec: InputSpec, count: int = COUNT) -> dict[str, np.ndarr
     """
     here = {
         kind: make
-        for kind, (make, source) in STRANGERS[task].items()
+        for kind, (make, source) in STRANGERS.get(task, {}).items()
         if source is None or (data.folder() / data.DATASETS[source].file).exists()
     }
     seen = {kind: np.stack([inputs.prepare(one, spec) for one in make(count)]) for kind, make in here.items()}

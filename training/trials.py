@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from inkling.recognition import runtimes
 from inkling.recognition.card import Trial
+from inkling.recognition.runtimes import base
 from training import evaluate, fit
 from training.data import Dataset, Split
 from training.fit import Fitted
@@ -45,7 +45,7 @@ def share_right(model: keras.Model, split: Split, recipe: Recipe) -> float:
     """Accuracy of a network before export."""
 
     def predict(batch: np.ndarray) -> np.ndarray:
-        return runtimes.probabilities(keras.ops.convert_to_numpy(model(batch, training=False)))
+        return base.probabilities(keras.ops.convert_to_numpy(model(batch, training=False)))
 
     return evaluate.accuracy(evaluate.predict(predict, split.x, recipe.input), split.y)
 

@@ -1,7 +1,7 @@
-"""Inkling, but that OpenVINO arranges its threads for throughput."""
+"""Inkling with OpenVINO's threads optimized for throughput."""
 
-from inkling.recognition import runtimes
+from inkling.recognition.runtimes import openvino
 
-runtimes.HINT = "THROUGHPUT"
+openvino.HINT = "THROUGHPUT"
 
 from app import app  # noqa: E402, F401

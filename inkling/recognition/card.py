@@ -1,35 +1,43 @@
-"""A model card: `card.json`, the contract between learning and serving."""
+"""A model card: `card.json`, the contract between training and serving."""
 
 import hashlib
+import io
+import os
+import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-UNMEASURED = 0.99  # the threshold of a card that states none: its network was not calibrated, and may be too sure
+UNMEASURED = 0.99  # threshold of a card that gives none: its network was not calibrated, and may be overconfident
+NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"  # no path separator, no "..", no hidden file
 
 
+Name = Annotated[str, Field(pattern=NAME, max_length=64)]
+FileName = Annotated[str, Field(pattern=FILE_NAME, max_length=128)]
+Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Card(BaseModel):
-    """Base of every part of a card: unknown keys are an error, values never change."""
+    """Base of every part of a card: unknown keys are an error, and values never change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class InputSpec(Card):
-    """What the network takes: float32 [height, width, channels], made by `pixels.prepare` and `pixels.scale`."""
+    """The network's input: float32 [height, width, channels], made by `inputs.prepare` and `inputs.scale`."""
 
     kind: Literal["photo", "ink"]
     width: Annotated[int, Field(ge=8, le=1024)]
     height: Annotated[int, Field(ge=8, le=1024)]
     channels: Literal[1, 3]
     scaling: Literal["unit", "signed"]  # 0..1 or -1..1
-    layout: Literal["squeeze", "mnist", "quickdraw"] = "squeeze"  # how the picture is placed, see pixels.prepare
+    layout: Literal["squeeze", "mnist", "quickdraw"] = "squeeze"  # how the picture is placed, see `inputs.prepare`
 
     @model_validator(mode="after")
-    def _one_pipeline(self):
+    def _fits_one_pipeline(self):
         if (self.kind == "photo") != (self.layout == "squeeze"):
             raise ValueError(
                 "a photo takes layout 'squeeze', ink takes 'mnist' or 'quickdraw'. "
@@ -44,6 +52,12 @@ class InputSpec(Card):
         return self
 
 
+class Output(Card):
+    """How the network's output is read: `single` is one label a picture, with probabilities that sum to 1."""
+
+    kind: Literal["single"] = "single"
+
+
 class Layer(Card):
     """One row of the network's table."""
 
@@ -54,12 +68,12 @@ class Layer(Card):
 
 
 class Training(Card):
-    """How the model came to be: enough to do it again."""
+    """How the model was trained, in enough detail to do it again."""
 
     dataset: str
     train_size: int
     held_out_size: int
-    corrections: int = 0  # of visitors, learned beside them
+    corrections: int = 0  # pictures that visitors corrected, used in addition
     epochs: int
     seconds: float
     seed: int
@@ -68,7 +82,7 @@ class Training(Card):
 
 
 class ClassMetrics(Card):
-    """How one label fares on the test pictures."""
+    """Precision and recall of one label on the test pictures."""
 
     label: str
     precision: Share
@@ -77,7 +91,7 @@ class ClassMetrics(Card):
 
 
 class Bin(Card):
-    """The answers of one range of confidence: how sure they were on average, and how often right."""
+    """Answers within one range of confidence: their number, mean confidence and accuracy."""
 
     count: int
     confidence: Share
@@ -85,7 +99,7 @@ class Bin(Card):
 
 
 class Mistake(Card):
-    """A test picture that the model was surely wrong about; pictures lie in `mistakes.png`, in this order."""
+    """A test picture that the model got wrong with high confidence. `mistakes.png` shows them in this order."""
 
     true: str
     predicted: str
@@ -93,7 +107,7 @@ class Mistake(Card):
 
 
 class Trial(Card):
-    """One training of the same recipe; accuracies on held-out and test pictures, when asked once about each."""
+    """One training of the same recipe, with its accuracies on held-out and test pictures (one pass over each)."""
 
     seed: int
     held_out: Share
@@ -101,7 +115,7 @@ class Trial(Card):
 
 
 class Metrics(Card):
-    """Measured on the test split named, from the ONNX file that is served."""
+    """Measurements on a test split, made with the ONNX file that is served."""
 
     split: str
     test_size: int
@@ -112,38 +126,40 @@ class Metrics(Card):
     sure_accuracy: Share  # accuracy among them
     classes: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]  # [true][predicted]
-    groups: dict[str, Share] = {}  # accuracy among a part of the labels, as "six animals"
-    bins: tuple[Bin, ...] = ()  # of the calibration error, least sure first, at the card's temperature
+    groups: dict[str, Share] = {}  # accuracy on some of the labels, such as "six animals"
+    bins: tuple[Bin, ...] = ()  # of the calibration error, lowest confidence first, at the card's temperature
     mistakes: tuple[Mistake, ...] = ()  # the most confident ones of each pair of labels
-    strangers: dict[str, Share] = {}  # other pictures -> AUROC of telling them from the test pictures
-    not_sure: dict[str, Share] = {}  # other pictures -> share that is answered "not sure"
+    strangers: dict[str, Share] = {}  # kind of unfamiliar picture -> AUROC of telling it from the test pictures
+    not_sure: dict[str, Share] = {}  # kind of unfamiliar picture -> share that is answered "not sure"
 
 
 class ModelCard(Card):
-    """`card.json`, validated: the contract between learning and serving.
+    """`card.json`, validated.
 
     A card written by hand needs `name`, `task`, `title`, `labels`, `input` and `files`: docs/guide/own-model.md.
+    Models share a `task` if their labels mean the same.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
-    task: Literal["digits", "doodles", "cats-dogs", "objects"]
+    name: Name
+    task: Name
     title: str
     summary: str = ""
     strengths: str = ""
     limitations: str = ""
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     input: InputSpec
-    network: tuple[Layer, ...] = ()  # empty, and 0 parameters, where nobody counted
+    output: Output = Output()
+    network: tuple[Layer, ...] = ()  # empty, and 0 parameters, where they were not counted
     parameters: int = 0
-    training: Training | None = None  # None where the model was imported
-    metrics: Metrics | None = None  # None where it was not measured
+    training: Training | None = None  # None for an imported model
+    metrics: Metrics | None = None  # None where nothing was measured
     trials: tuple[Trial, ...] = ()  # all seeds that were trained; the median on held-out pictures is shipped
     history: dict[str, tuple[float, ...]] = {}
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    threshold: Share = UNMEASURED  # below it the answer is never "sure"
-    familiar: float | None = None  # below this second output of the network, neither
-    exact: bool = False  # in bfloat16 it would answer worse, so that it is always computed in float32
-    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]  # name -> SHA-256
+    threshold: Share = UNMEASURED  # an answer with less confidence is never "sure"
+    familiar: float | None = None  # a picture with less familiarity is unlike the training pictures
+    exact: bool = False  # bfloat16 makes its answers worse, so it is always computed in float32
+    files: dict[FileName, Checksum]  # name -> SHA-256
     attribution: str = ""
 
     @model_validator(mode="after")
@@ -159,17 +175,36 @@ class ModelCard(Card):
         return self
 
 
+def open_regular(path: Path) -> io.BufferedReader:
+    """Opens a file for reading, if it is a regular file: symbolic links are not followed.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    if path.is_symlink():
+        raise OSError(None, "it is a symbolic link, which is never followed")
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(None, "it is not a regular file")
+    return file
+
+
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Hex SHA-256 of a regular file.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def reason(error: ValidationError) -> str:
-    """The first thing that is wrong with a card, in a sentence."""
+    """The first error of a card, as a sentence."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "the card"
-    if first["type"] == "value_error":  # ours, which says what it received
+    if first["type"] == "value_error":  # from a validator above, whose message says what it received
         return f"{where}: {first['ctx']['error']}"
     return f"{where}: {first['msg']}. Received: {first['input']!r:.80}"
 
@@ -181,7 +216,8 @@ def read_card(folder: Path) -> ModelCard:
         ValueError: the card cannot be read, breaks a rule, or names another model than its folder.
     """
     try:
-        card = ModelCard.model_validate_json((folder / "card.json").read_bytes())
+        with open_regular(folder / "card.json") as file:
+            card = ModelCard.model_validate_json(file.read())
     except OSError as error:
         raise ValueError(f"card.json cannot be read: {error.strerror}") from error
     except ValidationError as error:

@@ -1,83 +1,303 @@
-"""What is in `models/`: one folder per model, described by its `card.json`."""
+"""The catalog of installed models: each is a folder that holds a `card.json` and the files that the card lists."""
 
-from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+from inkling.config import Settings
+from inkling.problems import Problem
 from inkling.recognition.card import ModelCard, read_card, sha256
 
-TASKS = {
+TASKS = {  # titles, in the order of the pages; other tasks follow
     "cats-dogs": "Cat or dog",
     "objects": "Objects",
     "doodles": "Doodles",
     "digits": "Handwritten digits",
 }
+NETWORK_FILES = ("model.onnx", "model.keras")  # a runtime needs one of them
+SETTLE_SECONDS = 2.0  # a folder that changed more recently may still be in the middle of being copied
 
 
-@dataclass(frozen=True)
+class FileState(NamedTuple):
+    """The metadata of a file, which changes whenever its content does."""
+
+    name: str
+    inode: int
+    size: int
+    modified: int  # nanoseconds
+    changed: int  # nanoseconds; unlike `modified`, a program cannot set it
+
+
+FolderState = tuple[Path, tuple[FileState, ...]]
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
-    """A model that can be served: its card and the folder that holds its files."""
+    """An installed model: its card and its folder.
 
-    card: ModelCard
+    Models are compared by identity: after its files were replaced, a model is another one of the same name. A request
+    that holds a `Model` therefore stays with the version that it began with.
+    """
+
+    card: ModelCard = field(repr=False)
     folder: Path
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The models of a folder; those that cannot be served stand in `broken` with the reason."""
+    """The installed models at one moment; it never changes.
 
-    models: dict[str, Model]
-    broken: dict[str, str] = field(default_factory=dict)
+    Attributes:
+        models: every model whose card can be read, by name.
+        broken: the name of each model that is switched off, and the reason. The names of folders whose card cannot be
+            read stand here and not in `models`.
+        states: the state of each model folder when it was read, by name.
+    """
+
+    models: Mapping[str, Model]
+    broken: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, FolderState] = field(default_factory=dict, repr=False)
 
     def __iter__(self) -> Iterator[ModelCard]:
-        return (model.card for model in self.models.values())
+        """The cards of the models that are switched on."""
+        return (model.card for name, model in self.models.items() if name not in self.broken)
 
-    def by_task(self, kind: str | None = None, without: Container[str] = ()) -> list[tuple[str, list[ModelCard]]]:
-        """`[(task title, cards)]` in the order of `TASKS`, best first.
+    def model(self, name: str) -> Model:
+        """The model of that name.
+
+        Raises:
+            Problem: "unknown-model", or "model-unavailable" for one that is switched off.
+        """
+        if name in self.broken:
+            raise unavailable(name, self.broken[name])
+        if name not in self.models:
+            known = ", ".join(card.name for card in self) or "none"
+            raise Problem("unknown-model", f"There is no model {name[:64]!r}. Available: {known}.", name[:40])
+        return self.models[name]
+
+    @property
+    def serving(self) -> dict[str, bool]:
+        """Whether each model is switched on, by name."""
+        return {name: name not in self.broken for name in sorted(self.models.keys() | self.broken.keys())}
+
+    def by_task(self, kind: str | None = None) -> list[tuple[str, list[ModelCard]]]:
+        """The models that are switched on, as `[(task title, cards)]`; most accurate first within a task.
 
         Args:
-            kind: "photo" or "ink" leaves out the others.
-            without: names to leave out.
+            kind: "photo" or "ink" leaves out models with the other input.
         """
-        groups = []
-        for task, title in TASKS.items():
-            cards = [
-                card
-                for card in self
-                if card.task == task and kind in (None, card.input.kind) and card.name not in without
-            ]
-            if cards:
-                groups.append((title, sorted(cards, key=lambda card: -(card.metrics.accuracy if card.metrics else 0))))
+        tasks: dict[str, list[ModelCard]] = {}
+        for card in sorted(self, key=_accuracy, reverse=True):
+            if kind in (None, card.input.kind):
+                tasks.setdefault(card.task, []).append(card)
+        return [(task_title(task), tasks[task]) for task in sorted(tasks, key=_position)]
+
+    def comparable(self, task: str) -> list[list[ModelCard]]:
+        """The models of a task that are switched on, in groups whose answers can be compared; most accurate first.
+
+        Models of one task that have no label in common answer different questions, and are not compared.
+        """
+        groups: list[list[ModelCard]] = []
+        for card in sorted((card for card in self if card.task == task), key=_accuracy, reverse=True):
+            related = [group for group in groups if any(not set(card.labels).isdisjoint(it.labels) for it in group)]
+            if related:
+                related[0].append(card)
+            else:
+                groups.append([card])
         return groups
+
+    def others(self, name: str, task: str, labels: Iterable[str]) -> list[ModelCard]:
+        """The models whose answers can be compared with an answer of model `name`; most accurate first.
+
+        Args:
+            name: the model that answered, which may be gone by now.
+            task: its task.
+            labels: its labels.
+        """
+        labels = set(labels)
+        return [
+            card
+            for card in sorted(self, key=_accuracy, reverse=True)
+            if card.task == task and card.name != name and not labels.isdisjoint(card.labels)
+        ]
+
+    def without(self, name: str, reason: str) -> "Catalog":
+        """This catalog with one model switched off."""
+        return replace(self, broken={**self.broken, name: reason})
+
+
+def task_title(task: str) -> str:
+    """A task's title: that of `TASKS`, or else the name itself as words."""
+    return TASKS.get(task) or task.replace("-", " ").capitalize()
+
+
+def unavailable(name: str, reason: str) -> Problem:
+    """The problem of asking a model that is switched off."""
+    return Problem("model-unavailable", f"The model {name!r} is switched off: {reason}.", name[:40])
+
+
+# ---- Files ----
 
 
 def check_file(model: Model, name: str) -> Path:
-    """The path of one of a model's files, its checksum verified.
+    """The path of one of a model's files, after its checksum was compared with the card.
 
     Raises:
         ValueError: the card does not list it, it is missing or cannot be read, or its bytes are not those of the card.
     """
     path = model.folder / name
-    expected = model.card.files.get(name)
-    if expected is None:
+    if name not in model.card.files:
         raise ValueError(f"card.json lists no {name}. Received: {', '.join(model.card.files) or 'no files'}")
-    try:
-        if not path.is_file():
-            raise ValueError(f"{name} is missing")
-        actual = sha256(path)
-    except OSError as error:
-        raise ValueError(f"{name} cannot be read: {error.strerror}") from error
-    if actual != expected:
-        raise ValueError(f"{name} is not the file that the card describes. Received: SHA-256 {actual[:12]}…")
+    if not os.path.lexists(path):
+        raise ValueError(f"{name} is missing")
+    _compare_checksum(path, model.card.files[name])
     return path
 
 
-def read_catalog(root: Path) -> Catalog:
-    """Every model folder below `root`; a broken card disables that one model and no other."""
-    models, broken = {}, {}
-    for folder in sorted(path for path in root.glob("*") if path.is_dir() and not path.name.startswith(".")):
-        try:
-            models[folder.name] = Model(read_card(folder), folder)
-        except ValueError as error:
-            broken[folder.name] = str(error)
-    return Catalog(models, broken)
+def _compare_checksum(path: Path, expected: str) -> None:
+    """Raises ValueError where a file's content is not what the card describes."""
+    try:
+        state = _state(path.name, path.lstat())
+        actual = _cached_sha256(path, state)
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
+    if actual != expected:
+        raise ValueError(f"{path.name} is not the file that the card describes. Received: SHA-256 {actual[:12]}…")
+
+
+@lru_cache(maxsize=4096)
+def _cached_sha256(path: Path, state: FileState) -> str:
+    """The checksum of a file in that state. Catalogs are read often, and files seldom change."""
+    return sha256(path)
+
+
+def _state(name: str, stat: os.stat_result) -> FileState:
+    return FileState(name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+# ---- Reading ----
+
+
+def roots(settings: Settings) -> tuple[Path, ...]:
+    """The folders that hold models: the starter models, then those that were taught here."""
+    return settings.models, settings.pictures / "taught"
+
+
+def read_catalog(*folders: Path, previous: Catalog | None = None) -> Catalog:
+    """The models in `folders`. A broken model is switched off, and disturbs no other.
+
+    The files of a model must lie in its folder: symbolic links in it are not followed. The folder itself may be one.
+
+    Args:
+        folders: of two models of the same name, the one in the earlier folder counts.
+        previous: the catalog read before. Only model folders that changed since are read again, and a folder that is
+            being copied is ignored until it is complete: its model stays as it was before, if there was one.
+
+    Returns:
+        the catalog, or `previous` itself where nothing changed.
+    """
+    models: dict[str, Model] = {}
+    broken: dict[str, str] = {}
+    states: dict[str, FolderState] = {}
+    for folder in _model_folders(folders):
+        entry = _read_folder(folder, previous)
+        if entry is None:
+            continue
+        states[folder.name] = entry.state
+        if entry.model:
+            models[folder.name] = entry.model
+        if entry.reason is not None:
+            broken[folder.name] = entry.reason
+    if previous and (models, broken, states) == (previous.models, previous.broken, previous.states):
+        return previous
+    return Catalog(models, broken, states)
+
+
+def _model_folders(folders: tuple[Path, ...]) -> list[Path]:
+    """The model folders in `folders`, the first of each name, by name."""
+    found: dict[str, Path] = {}
+    for root in folders:
+        for path in sorted(root.glob("*")):
+            if path.is_dir() and not path.name.startswith("."):
+                found.setdefault(path.name, path)
+    return [found[name] for name in sorted(found)]
+
+
+class _Entry(NamedTuple):
+    """A model folder as the catalog has it."""
+
+    state: FolderState
+    model: Model | None  # None where the card cannot be read
+    reason: str | None  # why the model is switched off, if it is
+
+
+def _read_folder(folder: Path, previous: Catalog | None) -> _Entry | None:
+    """The entry of a model folder: that of the previous catalog if nothing changed or the folder is being copied.
+
+    Returns:
+        None for a new folder that is not complete yet.
+    """
+    state, before = _folder_state(folder), None
+    if previous and folder.name in previous.states:
+        name = folder.name
+        before = _Entry(previous.states[name], previous.models.get(name), previous.broken.get(name))
+        if before.state == state:
+            return before
+    model, reason = _read_model(folder)
+    if reason is not None and previous and _is_recent(state):
+        return before
+    if before and before.model and model and before.reason is reason is None and _same(before.model, model):
+        model = before.model  # other files changed, so that what was opened is still right
+    return _Entry(state, model, reason)
+
+
+def _read_model(folder: Path) -> tuple[Model | None, str | None]:
+    """The model in a folder, where its card can be read, and the reason why it is switched off, if it is.
+
+    A listed file may be missing, because git leaves large ones out; but not all networks.
+    """
+    model: Model | None = None
+    try:
+        model = Model(read_card(folder), folder)
+        for name, expected in model.card.files.items():
+            if os.path.lexists(folder / name):
+                _compare_checksum(folder / name, expected)
+        networks = [name for name in NETWORK_FILES if name in model.card.files]
+        if networks and not any((folder / name).exists() for name in networks):
+            raise ValueError(f"{networks[0]} is missing")
+        return model, None
+    except ValueError as error:
+        return model, str(error)
+
+
+def _folder_state(folder: Path) -> FolderState:
+    """The state of a folder and of all that lies in it."""
+    try:
+        with os.scandir(folder) as entries:
+            files = [_state(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        return folder, (_state("", folder.stat()), *sorted(files))
+    except OSError:  # it was deleted meanwhile, or cannot be read, which reading the card will say
+        return folder, ()
+
+
+def _is_recent(state: FolderState) -> bool:
+    """Whether something in the folder changed in the last moments."""
+    changed = max((file.changed for file in state[1]), default=0)
+    return abs(time.time() - changed / 1e9) < SETTLE_SECONDS
+
+
+def _same(model: Model, other: Model) -> bool:
+    return (model.card, model.folder) == (other.card, other.folder)
+
+
+def _accuracy(card: ModelCard) -> float:
+    return card.metrics.accuracy if card.metrics else 0
+
+
+def _position(task: str) -> tuple[int, str]:
+    """Where a task stands on the pages: first those of `TASKS`, then others by name."""
+    return (list(TASKS).index(task) if task in TASKS else len(TASKS), task)

@@ -1,16 +1,16 @@
-"""Why an answer is what it is: which parts of the picture it hangs on, for any model.
+"""Explains an answer by the parts of the picture that it depends on, for any model.
 
-Occlusion sensitivity (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks"): hide one part
-of the picture after the other, and see by how much the confidence drops. No look inside the model is needed.
+Occlusion sensitivity (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks"): hide the parts
+of the picture in turn, and measure how much confidence each one costs. The network itself is not looked into.
 """
 
 import io
 import json
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import weakref
+from collections.abc import MutableMapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import BinaryIO
 
 import cv2
@@ -18,53 +18,67 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from inkling.problems import Problem
 from inkling.recognition import inputs
-from inkling.recognition.card import ModelCard
-from inkling.recognition.predictor import Classifier, Prediction, Prepared
+from inkling.recognition.catalog import Model
+from inkling.recognition.predictor import Prediction, Predictor, Prepared, prepare
 
-GRIDS = {"ink": (10, 7), "photo": (10, 7, 5, 4)}  # parts a side, the finest that is fast enough
-ENOUGH = {"ink": 50.0, "photo": 400.0}  # milliseconds that the network may take, less than may pass
-TRIALS = 6  # runs that tell how fast a model is, the first of which are slow
-PLACES = 4  # explanations under way in a process: one is computed, the others wait
-BLUR = 0.1  # of the side: what is hidden in a photo is blurred by so much, its colours stay
+GRIDS = {"ink": (10, 7), "photo": (10, 7, 5, 4)}  # parts a side, finest first
+LONGEST_RUN = {"ink": 50.0, "photo": 400.0}  # milliseconds that the network may take for all parts of a grid
+TRIALS = 6  # runs that measure a model; the first ones are slow
+BLUR = 0.1  # of the side: the blur that hides a part of a photo and leaves its colors
 
 OVERLAY = 320  # pixels of the overlay's longer side
-SMOOTH = 0.35  # of a part: by how much the overlay is blurred, so that the grid is not seen
-VEIL, MOST = 0.25, 0.85  # how opaque the overlay is where nothing, and where most hangs on the picture
-TENTH = 0.1  # the hottest share of the picture, which is looked at to say where it is
-SPREAD = 0.3  # of the side: a hottest tenth that lies further apart is in several places
-FAINT = 0.05  # a smaller loss of confidence hardly changes the answer: no place is named as if it did
-NOTE = "explanation"  # the key in the PNG file under which the numbers stand
+SMOOTH = 0.35  # of a part: the blur of the overlay, which hides the grid
+LEAST_OPAQUE, MOST_OPAQUE = 0.25, 0.85  # opacity where the answer depends on nothing, and where it does most
+HOTTEST = 0.1  # share of the picture that decides where its most important part is
+SPREAD = 0.3  # of the side: a hottest share that is further apart counts as several places
+LEAST_DROP = 0.05  # a smaller loss of confidence hardly changes the answer, so no place is named for it
+WHOLE = (0.0, 0.0, 1.0, 1.0)  # the field of a model that sees exactly the picture
+NOTE = "explanation"  # key of the numbers in the PNG file
+
+PLACES = (
+    ("upper-left", "top", "upper-right"),
+    ("left", "middle", "right"),
+    ("lower-left", "bottom", "lower-right"),
+)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """By how much each part of a picture carries an answer."""
+    """How much an answer depends on each part of a picture.
+
+    Attributes:
+        model: the model's name.
+        label: the label that is explained.
+        confidence: the probability of that label with nothing hidden.
+        drops: [row][column], the confidence that is lost when this part is hidden; negative where it rises.
+        field: the region that the grid covers: left, top, right, bottom in shares of the picture. It may reach beyond.
+        milliseconds: the time that explaining took.
+    """
 
     model: str
     label: str
-    confidence: float  # of that label, with nothing hidden
-    drops: tuple[tuple[float, ...], ...]  # [row][column]: how much of it is lost when this part is hidden; may be < 0
-    field: tuple[float, float, float, float]  # what the grid covers: left, top, right, bottom in shares of the picture
+    confidence: float
+    drops: tuple[tuple[float, ...], ...]
+    field: tuple[float, float, float, float]
     milliseconds: float
 
     @property
     def largest(self) -> float:
-        """What is lost when the most important part of the picture is hidden; 0 where nothing is."""
+        """The confidence that is lost when the most important part of the picture is hidden; 0 where none is lost."""
         drops, _ = self._in_picture(np.asarray(self.drops))
         return float(np.max(drops, initial=0))
 
     @property
     def decides(self) -> bool:
-        """Whether hiding any one part changes the answer."""
-        return self.largest >= FAINT
+        """Whether hiding any one part changes the answer noticeably."""
+        return self.largest >= LEAST_DROP
 
     @property
     def where(self) -> str:
-        """Where in the picture its hottest tenth lies: "upper-left", "top", … "middle", or "several-places"."""
+        """The place of the picture's hottest share: one of `PLACES`, or "several-places"."""
         heat, places = self._in_picture(self.heat(40, 40))
-        hot = hottest(heat, TENTH)
+        hot = hottest(heat, HOTTEST)
         weights = np.maximum(heat[hot], 0)
         if not weights.any():
             return "several-places"
@@ -73,172 +87,150 @@ class Explanation:
         if np.sqrt(np.average(((places - middle) ** 2).sum(axis=1), weights=weights)) > SPREAD:
             return "several-places"
         row, column = np.digitize(middle, (0.4, 0.6))
-        return PLACE_NAMES[row][column]
+        return PLACES[row][column]
 
     def _in_picture(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of values [parts, parts] of what the model saw, those that reach into the picture, for it may see beyond.
+        """Values [parts, parts] of the field, without those that lie beyond the picture.
 
         Returns:
-            values [rows, columns], and y and x of their middles in shares of the picture, float64 [rows, columns, 2].
+            values [rows, columns], and y and x of their centers in shares of the picture, float64 [rows, columns, 2].
         """
         left, top, right, bottom = self.field
         edges = np.linspace((top, left), (bottom, right), len(values) + 1)
         inside = np.ix_(*((edges[1:] > 0) & (edges[:-1] < 1)).T)
-        middles = np.stack(np.meshgrid(*((edges[1:] + edges[:-1]) / 2).T, indexing="ij"), axis=-1)
-        return values[inside], middles[inside]
+        centers = np.stack(np.meshgrid(*((edges[1:] + edges[:-1]) / 2).T, indexing="ij"), axis=-1)
+        return values[inside], centers[inside]
 
     def heat(self, height: int, width: int) -> np.ndarray:
-        """The drops as a smooth map of what the model saw: float32 [height, width]."""
+        """The drops as a smooth map of the field: float32 [height, width]."""
         drops = np.asarray(self.drops, np.float32)
         rows, columns = windows(len(drops), height), windows(len(drops), width)
         return rows.T @ drops @ columns / np.outer(rows.sum(axis=0), columns.sum(axis=0))
 
     def overlay(self, width: int, height: int) -> Image.Image:
-        """The map to lay over a picture of that shape: RGBA, from hardly veiled blue to nearly opaque yellow.
+        """The map to lay over a picture of that shape: RGBA, from nearly transparent blue to nearly opaque yellow.
 
-        The colours are Cividis (Nuñez et al. 2018), which reads the same with any colour vision. Beyond the part of
-        the picture that the model saw, the overlay is as where nothing hangs on it.
+        The colors are Cividis (Nuñez et al. 2018), which looks the same with any color vision. Outside of the field
+        the overlay is as for parts that the answer does not depend on.
         """
         zoom = OVERLAY / max(width, height)
         width, height = max(1, round(width * zoom)), max(1, round(height * zoom))
         left, top, right, bottom = np.multiply(self.field, (width, height, width, height))
         side = inputs.SIDE
         heat = np.maximum(self.heat(side, side), 0)
-        across, up = (right - left) / side, (bottom - top) / side
-        move = np.array([[across, 0, left + (across - 1) / 2], [0, up, top + (up - 1) / 2]])
+        across, down = (right - left) / side, (bottom - top) / side
+        move = np.array([[across, 0, left + (across - 1) / 2], [0, down, top + (down - 1) / 2]])
         heat = cv2.warpAffine(heat, move, (width, height), flags=cv2.INTER_LINEAR)
-        heat = cv2.GaussianBlur(heat, (0, 0), SMOOTH * side * max(across, up) / len(self.drops))
+        heat = cv2.GaussianBlur(heat, (0, 0), SMOOTH * side * max(across, down) / len(self.drops))
         heat /= max(float(heat.max()), 1e-9)
-        colours = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)[..., ::-1]
-        alpha = np.rint(255 * (VEIL + (MOST - VEIL) * heat)).astype(np.uint8)
-        return Image.fromarray(np.dstack([colours, alpha]))
+        colors = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)[..., ::-1]
+        alpha = np.rint(255 * (LEAST_OPAQUE + (MOST_OPAQUE - LEAST_OPAQUE) * heat)).astype(np.uint8)
+        return Image.fromarray(np.dstack([colors, alpha]))
 
     def png(self, width: int, height: int) -> bytes:
-        """The overlay as a PNG file that holds the numbers too, for `read`."""
+        """The overlay as a PNG file that also holds the numbers, for `read`."""
         info, file = PngInfo(), io.BytesIO()
         info.add_text(NOTE, json.dumps(asdict(self)))
         self.overlay(width, height).save(file, "PNG", pnginfo=info)
         return file.getvalue()
 
 
-PLACE_NAMES = (
-    ("upper-left", "top", "upper-right"),
-    ("left", "middle", "right"),
-    ("lower-left", "bottom", "lower-right"),
-)
-
-
-def read(file: Path | BinaryIO) -> Explanation:
-    """What `Explanation.png` wrote.
-
-    Raises:
-        OSError: there is no such file.
-    """
+def read(file: BinaryIO) -> Explanation:
+    """The explanation in a file that `Explanation.png` made."""
     with Image.open(file) as image:
         return Explanation(**json.loads(image.text[NOTE]))
 
 
 class Explainer:
-    """Explains one picture at a time: answers come first, and a batch takes memory."""
+    """Explains one picture at a time, because all variants of a picture together take much memory."""
 
-    def __init__(self):
-        self._turn = threading.Lock()
-        self._places = threading.BoundedSemaphore(PLACES)
-        self._fastest: dict[str, float] = {}  # model -> milliseconds for one picture, in the best case seen
-        self._hasty: set[str] = set()  # models that are too slow unless they hurry
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Milliseconds for one picture, the best so far, in the precision that `explain` uses.
+        self._fastest: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
+        self._in_reduced_precision: weakref.WeakSet[Model] = weakref.WeakSet()
 
-    def explain(
-        self, classifier: Classifier, image: Image.Image, name: str, label: str | None = None, seconds: float = -1
-    ) -> Explanation:
-        """Why a model gives a picture its answer; all that is hidden goes in one call.
+    def explain(self, predictor: Predictor, image: Image.Image, model: Model, label: str | None = None) -> Explanation:
+        """Explains a model's answer to a picture. All variants with a hidden part go to the model in one call.
+
+        A model that is too slow for every grid runs in reduced precision, if it is faster then. The confidence is
+        always that of an answer in full precision.
 
         Args:
             image: upright RGB picture.
-            label: the answer to explain; the model's own where it is None or unknown to the model.
-            seconds: to wait for others at most; any number if negative.
+            label: the label to explain; the model's answer if it is None or unknown to the model.
 
         Raises:
-            Problem: "blank", "unknown-model", "model-unavailable", or "busy" when others wait, or take too long.
+            Problem: "blank" or "model-unavailable".
         """
-        classifier.card(name)
-        if not self._places.acquire(blocking=False):
-            raise _busy()
-        try:
-            if not self._turn.acquire(timeout=seconds):
-                raise _busy()
-            try:
-                return self._explain(classifier, image, name, label)
-            finally:
-                self._turn.release()
-        finally:
-            self._places.release()
+        start = time.perf_counter()
+        found = self.explain_input(predictor, prepare(image, model.card), model, label)
+        field = inputs.field(image, model.card.input)
+        return replace(found, field=field, milliseconds=round((time.perf_counter() - start) * 1e3, 3))
 
-    def _explain(self, classifier: Classifier, image: Image.Image, name: str, label: str | None) -> Explanation:
-        card, start = classifier.card(name), time.perf_counter()
-        prepared = classifier.prepare(image, name)
-        parts = self._parts(classifier, prepared, card)
-        hasty = name in self._hasty
-        pictures = [prepared, *(Prepared(seen, 0.0) for seen in hidden(prepared.seen, parts, card.input.kind))]
-        answers = classifier.answer(pictures, name, hasty)
-        self._note(name, answers)
-        whole, *others = answers
-        said = classifier.answer([prepared], name)[0] if hasty else whole
-        label = label if label in card.labels else said.label
-        confidence = 1 - _doubt(said, label)
-        drops = np.reshape([_doubt(other, label) - _doubt(whole, label) for other in others], (parts, parts))
-        drops = drops.clip(confidence - 1, confidence)  # what hurries may say a little more
-        return Explanation(
-            name,
-            label,
-            confidence,
-            tuple(map(tuple, drops.round(6).tolist())),
-            inputs.field(image, card.input),
-            round((time.perf_counter() - start) * 1e3, 3),
-        )
+    def explain_input(
+        self, predictor: Predictor, prepared: Prepared, model: Model, label: str | None = None
+    ) -> Explanation:
+        """`explain` for a picture that is prepared already; the field is the input itself."""
+        with self._lock:
+            card, start = model.card, time.perf_counter()
+            parts = self._parts(predictor, prepared, model)
+            fast = model in self._in_reduced_precision
+            variants = [Prepared(seen, 0.0) for seen in hidden(prepared.seen, parts, card.input.kind)]
+            whole, *others = answers = predictor.answer([prepared, *variants], model, fast)
+            self._note(model, answers)
+            usual = predictor.answer([prepared], model)[0] if fast else whole
+            if label not in card.labels:
+                label = usual.label
+            confidence = 1 - _doubt(usual, label)
+            drops = np.reshape([_doubt(other, label) - _doubt(whole, label) for other in others], (parts, parts))
+            drops = drops.clip(confidence - 1, confidence)  # in reduced precision the difference may be a little more
+            return Explanation(
+                card.name,
+                label,
+                confidence,
+                tuple(map(tuple, drops.round(6).tolist())),
+                WHOLE,
+                round((time.perf_counter() - start) * 1e3, 3),
+            )
 
-    def _parts(self, classifier: Classifier, picture: Prepared, card: ModelCard) -> int:
-        """The finest grid that is fast enough here and now; the coarsest where none is.
+    def _parts(self, predictor: Predictor, picture: Prepared, model: Model) -> int:
+        """Parts a side of the finest grid that is fast enough on this machine; of the coarsest if none is.
 
-        A busy machine makes the first grids coarser; later ones are as fine as the best run so far allows. A model for
-        which all are too slow hurries as long as the process lives, if it can and is faster so.
+        On a busy machine the first grids are coarser than later ones, which rely on the best run so far.
         """
-        name = card.name
-        if name not in self._fastest:
-            self._note(name, _trials(classifier, picture, name))
-            if not self._finest(card) and classifier.hastens(name):
-                hasty = _fastest(_trials(classifier, picture, name, hasty=True))
-                if hasty < self._fastest[name]:
-                    self._fastest[name] = hasty
-                    self._hasty.add(name)
-        return self._finest(card) or GRIDS[card.input.kind][-1]
+        if model not in self._fastest:
+            self._note(model, _trials(predictor, picture, model))
+            if not self._finest(model) and predictor.answer([picture], model, fast=True)[0].approximate:
+                fastest = _fastest(_trials(predictor, picture, model, fast=True))
+                if fastest < self._fastest[model]:
+                    self._fastest[model] = fastest
+                    self._in_reduced_precision.add(model)
+        return self._finest(model) or GRIDS[model.card.input.kind][-1]
 
-    def _finest(self, card: ModelCard) -> int | None:
+    def _finest(self, model: Model) -> int | None:
         """Parts a side of the finest grid that is fast enough, if one is."""
-        kind, each = card.input.kind, self._fastest[card.name]
-        return next((parts for parts in GRIDS[kind] if parts**2 * each <= ENOUGH[kind]), None)
+        kind, each = model.card.input.kind, self._fastest[model]
+        return next((parts for parts in GRIDS[kind] if parts**2 * each <= LONGEST_RUN[kind]), None)
 
-    def _note(self, name: str, answers: Sequence[Prediction]) -> None:
+    def _note(self, model: Model, answers: Sequence[Prediction]) -> None:
         fastest = _fastest(answers)
-        self._fastest[name] = min(fastest, self._fastest.get(name, fastest))
-
-
-def _busy() -> Problem:
-    return Problem("busy", "Other pictures are being explained. Try again in a few seconds.")
+        self._fastest[model] = min(fastest, self._fastest.get(model, fastest))
 
 
 def windows(parts: int, side: int) -> np.ndarray:
-    """How much of each of `side` pixels each part hides: float32 [parts, side].
+    """How much each part hides of each of `side` pixels: float32 [parts, side].
 
-    A part is whole within its share of the side and fades out over its neighbours', so that no hard edge is seen
-    that the picture does not have.
+    A part hides its own share of the side wholly, and fades out over its neighbors' shares. A hard edge would be
+    something to see that the picture does not have.
     """
     share = side / parts
-    middles = (np.arange(parts) + 0.5) * share - 0.5
-    return np.clip(1.5 - np.abs(np.arange(side) - middles[:, None]) / share, 0, 1).astype(np.float32)
+    centers = (np.arange(parts) + 0.5) * share - 0.5
+    return np.clip(1.5 - np.abs(np.arange(side) - centers[:, None]) / share, 0, 1).astype(np.float32)
 
 
 def cover(seen: np.ndarray, kind: str) -> np.ndarray:
-    """What a picture uint8 [h, w, c] looks like where it is hidden: paper for ink, a blur for a photo; float32."""
+    """What replaces a hidden part of a picture uint8 [h, w, c]: paper for ink, a blur for a photo; float32."""
     if kind == "ink":
         return np.zeros(seen.shape, np.float32)
     return cv2.GaussianBlur(seen.astype(np.float32), (0, 0), BLUR * max(seen.shape))
@@ -264,12 +256,12 @@ def _fastest(answers: Sequence[Prediction]) -> float:
     return min(answer.milliseconds["infer"] for answer in answers)
 
 
-def _trials(classifier: Classifier, picture: Prepared, name: str, hasty: bool = False) -> list[Prediction]:
-    return [classifier.answer([picture], name, hasty)[0] for _ in range(TRIALS)]
+def _trials(predictor: Predictor, picture: Prepared, model: Model, fast: bool = False) -> list[Prediction]:
+    return [predictor.answer([picture], model, fast)[0] for _ in range(TRIALS)]
 
 
 def _doubt(answer: Prediction, label: str) -> float:
-    """The probability of all other labels: where an answer is sure, it is finer than one less the label's own."""
+    """The probability of all other labels: more precise than 1 minus the label's own where an answer is sure."""
     others = [
         probability for other, probability in zip(answer.labels, answer.probabilities, strict=True) if other != label
     ]

@@ -33,12 +33,19 @@ AROUND = 2.5  # and no part of a drawing is thicker than so many of its lines
 
 
 class InputLike(Protocol):
-    """What `prepare` needs to know; `catalog.InputSpec` is one."""
+    """The part of `card.InputSpec` that preparation needs."""
 
-    kind: str
-    width: int
-    height: int
-    layout: str
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def layout(self) -> str: ...
 
 
 class BlankDrawing(ValueError):

@@ -1,4 +1,7 @@
-"""What the model saw, step by step, as pictures: made anew from the picture that was kept, by the code that serves."""
+"""The preprocessing stages between a picture and a model's input, as pictures that are shown to the visitor.
+
+They are made again from the saved picture, by the code that prepares the model's input.
+"""
 
 import io
 
@@ -8,46 +11,48 @@ from PIL import Image
 
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.catalog import Model
+from inkling.recognition.predictor import Predictor, prepare
 
-SIDE = 280  # pixels of a step's longer side
-MAPS, ACROSS, TILE, GAP = 16, 8, 56, 4  # of a layer: maps shown, maps in a row, and pixels of one and between two
-GROUND = 128  # grey between maps, calm in light and dark
+SIDE = 280  # pixels of the longer side of a stage
+MAPS, COLUMNS = 16, 8  # feature maps shown of a layer, in all and in a row
+TILE, GAP = 56, 4  # pixels of a feature map on the sheet, and between two
+BACKGROUND = 128  # gray between feature maps, which suits light and dark pages
 
 
-def steps(card: ModelCard) -> tuple[str, ...]:
-    """The names of what is made between the picture and what the model gets."""
+def names(card: ModelCard) -> tuple[str, ...]:
+    """The names of a model's stages, in their order."""
     return ("squeezed",) if card.input.kind == "photo" else ("found", "placed", "drawn")
 
 
-def step(image: Image.Image, card: ModelCard, name: str) -> bytes:
-    """One of a model's `steps` from an upright RGB picture to its input, as a PNG file.
+def render(image: Image.Image, card: ModelCard, name: str) -> bytes:
+    """One stage of an upright RGB picture, as a PNG file.
 
     Raises:
-        KeyError: the model has no such step.
+        KeyError: the model has no such stage.
         inputs.BlankDrawing: an ink model was given a picture without ink.
     """
-    if name not in steps(card):
+    if name not in names(card):
         raise KeyError(name)
     spec = card.input
     if name == "squeezed":
         zoom = SIDE / max(spec.width, spec.height)
         return _png(inputs.photo(image, round(spec.width * zoom), round(spec.height * zoom)))
-    made = getattr(inputs.ink_steps(image, spec.layout), name)
-    return _png(np.rint(made * 255.0).astype(np.uint8))
+    stage = getattr(inputs.ink_steps(image, spec.layout), name)
+    return _png(np.rint(stage * 255.0).astype(np.uint8))
 
 
-def layers(classifier: Classifier, image: Image.Image, name: str) -> bytes | None:
-    """A sheet of what a network's first layers find, a few maps of each, light where a filter finds its pattern.
+def layers(predictor: Predictor, image: Image.Image, model: Model) -> bytes | None:
+    """A sheet of feature maps of a network's first layers. A map is light where its filter matches.
 
     Returns:
-        a PNG file, or None where there are no layers to look at: see `Classifier.layers`.
+        a PNG file, or None for a network without such layers.
 
     Raises:
-        Problem: "blank", "unknown-model" or "model-unavailable".
+        Problem: "blank" or "model-unavailable".
     """
-    found = classifier.layers(classifier.prepare(image, name), name)
-    return _png(np.concatenate([_sheet(maps[_spread(len(maps))]) for maps in found])) if found else None
+    found = predictor.layers(prepare(image, model.card), model)
+    return _png(np.concatenate([_sheet(maps[_evenly_chosen(len(maps))]) for maps in found])) if found else None
 
 
 def has_layers(card: ModelCard) -> bool:
@@ -55,20 +60,20 @@ def has_layers(card: ModelCard) -> bool:
     return any(row.kind == "Conv2D" and (row.output[-1] or 0) >= MAPS for row in card.network)
 
 
-def _spread(count: int) -> np.ndarray:
-    """Which of `count` maps to show: evenly chosen, because neighbours were not sorted by anybody."""
+def _evenly_chosen(count: int) -> np.ndarray:
+    """The indices of at most `MAPS` of `count` maps, evenly spaced: the order of maps has no meaning."""
     return np.linspace(0, count - 1, min(MAPS, count)).round().astype(int)
 
 
 def _sheet(maps: np.ndarray) -> np.ndarray:
-    """Maps float32 [n, h, w] in rows, each from black where it is lowest to white: uint8 [h, w]."""
+    """Maps float32 [n, h, w] in rows, each scaled from black (its minimum) to white (its maximum): uint8 [h, w]."""
     low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
     shades = np.rint(255 * (maps - low) / np.maximum(high - low, 1e-9)).astype(np.uint8)
     pitch = TILE + GAP
-    rows = -(-len(maps) // ACROSS)
-    sheet = np.full((rows * pitch, ACROSS * pitch), GROUND, np.uint8)
+    rows = -(-len(maps) // COLUMNS)
+    sheet = np.full((rows * pitch, COLUMNS * pitch), BACKGROUND, np.uint8)
     for i, shade in enumerate(shades):
-        top, left = i // ACROSS * pitch + GAP // 2, i % ACROSS * pitch + GAP // 2
+        top, left = i // COLUMNS * pitch + GAP // 2, i % COLUMNS * pitch + GAP // 2
         sheet[top : top + TILE, left : left + TILE] = cv2.resize(shade, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
     return sheet
 

@@ -7,8 +7,7 @@ from flask import Flask
 from inkling.batches import Batches
 from inkling.config import Settings, resources
 from inkling.recognition.explain import Explainer
-from inkling.recognition.latency import Stopwatch
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.predictor import Predictor
 from inkling.service import Service
 from inkling.storage.retention import Housekeeper
 from inkling.storage.store import Store
@@ -25,11 +24,10 @@ class Inkling:
     service: Service
     housekeeper: Housekeeper
     gate: Gate
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     explainer: Explainer = field(default_factory=Explainer)
 
     @property
-    def classifier(self) -> Classifier:
+    def classifier(self) -> Predictor:
         return self.service.predictor
 
     @property

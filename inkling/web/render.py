@@ -61,16 +61,17 @@ def result_page(result: Result, picture_url: str) -> str:
         picture_url=picture_url,
         batch=visible_batch(result),
     )
-    model = inkling().classifier.catalog.models.get(result.model)
+    catalog = inkling().classifier.catalog
+    model = catalog.models.get(result.model)
     card = model and model.card
     field = "photo" if result.kind == "photo" else "draw"
     return render_template(
         "result.html",
         result=shown,
         card=card,
-        off=result.model in inkling().classifier.broken,
+        off=result.model in catalog.broken,
         others=[other.title for other in other_models(result)],
-        saw=card and SimpleNamespace(steps=stages.steps(card), layers=stages.has_layers(card)),
+        saw=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
         offered=_offered([label for label, _ in ranked[1:]]),
         again_url=url_for("recognize.index", **{field: result.model}),
     )
@@ -114,10 +115,9 @@ def visible_batch(result: Result) -> str | None:
 
 
 def other_models(result: Result) -> list[ModelCard]:
-    """The other models of a result's task, most accurate first."""
-    classifier = inkling().classifier
-    groups = classifier.catalog.by_task(without=classifier.broken)
-    return [card for _, cards in groups for card in cards if card.task == result.task and card.name != result.model]
+    """The models whose answers can be compared with a result's, most accurate first."""
+    labels = [label for label, _ in result.predictions]
+    return inkling().classifier.catalog.others(result.model, result.task, labels)
 
 
 def _offered(labels: list[str]) -> list[str]:

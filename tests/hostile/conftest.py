@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from inkling.config import Settings
+from inkling.recognition.predictor import classify_one
 from inkling.web.app import create_app
 from tests.support.storage import stored
 
@@ -46,7 +47,8 @@ def app(tmp_path_factory, models_folder, classifier):
 @pytest.fixture(scope="module")
 def client(app, photo_model):
     """With a model that is open, so that no test measures how long that takes."""
-    app.extensions["inkling"].classifier.classify_one(Image.new("RGB", (8, 8)), photo_model)
+    classifier = app.extensions["inkling"].classifier
+    classify_one(classifier, Image.new("RGB", (8, 8)), classifier.catalog.model(photo_model))
     return app.test_client()
 
 

@@ -14,8 +14,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from inkling.config import ROOT, Settings
-from inkling.recognition import inputs, runtimes
+from inkling.recognition import inputs
 from inkling.recognition.catalog import read_catalog
+from inkling.recognition.predictor import classify
+from inkling.recognition.runtimes import openvino
 from training import data
 from training.redraw import LINE, Hand, redraw
 
@@ -52,7 +54,7 @@ def digits():
 
 def share_right(classifier, name, pictures, truth):
     """Accuracy of the whole path from picture to label; a digit taken for a blank sheet is wrong."""
-    answers = classifier.classify(pictures, name)
+    answers = classify(classifier, pictures, classifier.catalog.model(name))
     return np.mean([getattr(answer, "label", None) == str(y) for answer, y in zip(answers, truth, strict=True)])
 
 
@@ -122,7 +124,7 @@ def test_accuracy_is_that_of_the_card(name, test_set):
     count = PICTURES[spec.kind] // (2 if model.card.parameters > LARGE else 1)
     chosen = test_set(model.card.training.dataset, count)
     assert chosen.labels == model.card.labels
-    network = runtimes.open_openvino(model)
+    network = openvino.open_model(model)
     batches = np.array_split(arranged(chosen.test.x, spec), 10)
     answers = np.concatenate([network(inputs.scale(batch, spec.scaling)) for batch in batches])
     stated, right = model.card.metrics.accuracy, answers.argmax(axis=1) == chosen.test.y

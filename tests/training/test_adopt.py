@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from inkling.recognition import catalog, inputs, runtimes
+from inkling.recognition import catalog, inputs
 from inkling.recognition.card import UNMEASURED, read_card
+from inkling.recognition.runtimes import base, openvino
+from inkling.recognition.runtimes import keras as keras_runtime
 from training import __main__ as cli
 from training.adopt import Wanted, adopt
 
@@ -125,7 +127,10 @@ def test_both_runtimes_answer_as_the_network_did(save, models, name, suffix):
 
     x = pictures(card)
     expected = answers(model, x, wanted, says)
-    for served in (runtimes.open_openvino(found.models["my-flowers"]), runtimes.open_keras(found.models["my-flowers"])):
+    for served in (
+        openvino.open_model(found.models["my-flowers"]),
+        keras_runtime.open_model(found.models["my-flowers"]),
+    ):
         assert served(inputs.scale(x, card.input.scaling)) == pytest.approx(expected, abs=1e-4)
 
 
@@ -142,7 +147,7 @@ def answers(model, x, wanted, says):
         outputs = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
     if SIGMOID in says:
         outputs = 1 / (1 + np.exp(-outputs))
-    return runtimes.probabilities(outputs)
+    return base.probabilities(outputs)
 
 
 def test_the_card_says_what_is_known_and_nothing_else(save, models):

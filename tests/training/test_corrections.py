@@ -172,15 +172,15 @@ def test_a_shipped_network_is_what_goes_on(models_folder, name):
     model = catalog.read_catalog(models_folder).models.get(name)
     if model is None or not (model.folder / "model.keras").exists():
         pytest.skip(f"{name} is not here")
-    from inkling.recognition import runtimes
+    from inkling.recognition.runtimes import base, openvino
 
     recipe = corrections.going_on(registry.recipes()[name], model)
     network = recipe.build(len(model.card.labels))
     spec = model.card.input
     x = np.random.default_rng(0).random((4, spec.height, spec.width, spec.channels), np.float32)
     whole = mirror.mirrored(network, recipe.nudge) if recipe.mirror else network
-    answers = runtimes.probabilities(np.asarray(keras.tree.flatten(whole(x, training=False))[0]))
-    assert answers == pytest.approx(runtimes.open_openvino(model)(x), abs=2e-3)
+    answers = base.probabilities(np.asarray(keras.tree.flatten(whole(x, training=False))[0]))
+    assert answers == pytest.approx(openvino.open_model(model)(x), abs=2e-3)
     assert network.trainable_weights
 
 

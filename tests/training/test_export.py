@@ -11,8 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from inkling.recognition import catalog, runtimes
+from inkling.recognition import catalog
 from inkling.recognition.card import InputSpec, read_card
+from inkling.recognition.runtimes import base, openvino
+from inkling.recognition.runtimes import keras as keras_runtime
 from training import evaluate, export, registry, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted
@@ -139,13 +141,13 @@ def test_the_card_measures_what_is_served(tmp_path, labels):
     """The figures are those of the ONNX file with the card's temperature and threshold; Keras agrees."""
     card = save(tmp_path, labels)
     model = catalog.Model(card, tmp_path / "toy")
-    served = runtimes.open_openvino(model)
+    served = openvino.open_model(model)
     assert card == read_card(tmp_path / "toy")
     assert card.metrics == evaluate.measure(
         served, toy(labels), INK, card.temperature, card.threshold, RECIPE.groups, card.familiar, STRANGE
     )
     batch = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
-    assert served(batch) == pytest.approx(runtimes.open_keras(model)(batch), abs=1e-4)
+    assert served(batch) == pytest.approx(keras_runtime.open_model(model)(batch), abs=1e-4)
 
 
 def test_the_keras_file_holds_no_optimizer(tmp_path):
@@ -159,10 +161,10 @@ def test_the_keras_file_holds_no_optimizer(tmp_path):
 
 @pytest.mark.parametrize("off", [3e-3, np.nan])
 def test_a_network_that_onnx_gets_wrong_is_refused(models, monkeypatch, off):
-    right = runtimes.compile_onnx
+    right = openvino.compile_onnx
     wrong = np.float32(off)
     monkeypatch.setattr(
-        runtimes,
+        openvino,
         "compile_onnx",
         lambda path: lambda batch: [output + off for output, off in zip(right(path)(batch), (wrong, 0), strict=True)],
     )
@@ -186,7 +188,7 @@ def test_every_network_exports_with_a_free_batch(recipe, tmp_path):
 
 def test_temperature_and_threshold_come_from_held_out_pictures_alone():
     dataset = replace(toy(3), train=None, test=None)
-    network = runtimes.Answering(lambda batch: [np.full((len(batch), 3), 1 / 3), np.arange(len(batch))[:, None]])
+    network = base.Answering(lambda batch: [np.full((len(batch), 3), 1 / 3), np.arange(len(batch))[:, None]])
     temperature, threshold, familiar = export.decide(network, dataset, RECIPE)
     assert temperature > 0
     assert 0 <= threshold <= 1
@@ -197,7 +199,7 @@ def test_temperature_and_threshold_come_from_held_out_pictures_alone():
 @pytest.mark.parametrize(
     ("module", "function"),
     [
-        (runtimes, "compile_onnx"),
+        (openvino, "compile_onnx"),
         (evaluate, "measure"),
         (evaluate, "draw_curves"),
         (export, "as_json"),

@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import pytest
 
-from inkling.recognition import runtimes
+from inkling.recognition.runtimes import openvino
 from training import export
 from training.half import LARGEST, halve, pack, round_weights, rounded
 from training.recipe import Recipe
@@ -86,10 +86,10 @@ def test_what_float16_cannot_hold_stays_float32(pictures, tmp_path):
         ]
     )
     export.write_files(model, pictures, tmp_path)
-    (before,) = runtimes.compile_onnx(tmp_path / "model.onnx")(pictures)
+    (before,) = openvino.compile_onnx(tmp_path / "model.onnx")(pictures)
     halve(tmp_path / "model.onnx")
     assert stored(tmp_path / "model.onnx")[True] == {onnx.TensorProto.FLOAT}
-    assert runtimes.compile_onnx(tmp_path / "model.onnx")(pictures)[0] == pytest.approx(before)
+    assert openvino.compile_onnx(tmp_path / "model.onnx")(pictures)[0] == pytest.approx(before)
 
 
 def test_answers_too_far_from_keras_are_refused(network, pictures, tmp_path, monkeypatch):

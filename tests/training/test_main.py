@@ -12,8 +12,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from inkling.recognition import catalog, runtimes
+from inkling.recognition import catalog
 from inkling.recognition.card import InputSpec, read_card
+from inkling.recognition.runtimes import openvino
 from training import __main__ as cli
 from training import augment, data, evaluate, export, fit, registry
 from training.download import DownloadError
@@ -104,15 +105,15 @@ def test_train_makes_a_model_that_evaluate_confirms(run, models):
 @pytest.mark.parametrize("processor", [True, False])
 def test_evaluate_says_what_bfloat16_costs_where_there_is_one(run, models, monkeypatch, processor):
     """Of any model, even of one that is never served so."""
-    asked, right = [], runtimes.compile_onnx
+    asked, right = [], openvino.compile_onnx
     run("train", "toy", "--epochs", "1", "--seed", "3")
 
     def note(path, threads, precision):
         asked.append(precision)
         return right(path, threads)
 
-    monkeypatch.setattr(runtimes, "compile_onnx", note)
-    monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
+    monkeypatch.setattr(openvino, "compile_onnx", note)
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: processor)
     status, text = run("evaluate", "toy", "--precision", "bf16")
     assert (status, asked) == ((0, ["bf16"]) if processor else (1, []))
     assert processor or text.endswith("this processor has no bfloat16")

@@ -12,9 +12,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from benchmarks.teach import COUNT, HABITS, drawing
-from inkling.recognition import catalog, inputs, runtimes
+from inkling.recognition import catalog, inputs
 from inkling.recognition.card import read_card
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import classify
+from inkling.recognition.runtimes import openvino
 from training import __main__ as cli
 from training import data
 
@@ -52,7 +54,8 @@ def models(tmp_path, models_folder):
 
 
 def share_read(models, drawings, label, settings):
-    answers = Classifier(catalog.read_catalog(models), settings).classify(drawings, MODEL)
+    predictor = LocalPredictor(catalog.read_catalog(models), settings)
+    answers = classify(predictor, drawings, predictor.catalog.model(MODEL))
     return np.mean([answer.label == label for answer in answers])
 
 
@@ -60,7 +63,7 @@ def accuracy(models, limit):
     """Of the model in a folder, on the test pictures."""
     model, test = catalog.read_catalog(models).models[MODEL], data.load("mnist", limit=limit).test
     x = inputs.scale(test.x[..., None], model.card.input.scaling)
-    return np.mean(runtimes.open_openvino(model)(x).argmax(axis=1) == test.y)
+    return np.mean(openvino.open_model(model)(x).argmax(axis=1) == test.y)
 
 
 def test_fifty_corrections_teach_a_habit_and_cost_nothing(

@@ -3,6 +3,7 @@
 
 import io
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,11 +13,13 @@ from PIL import Image, ImageDraw
 
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.recognition import explain, inputs, runtimes
+from inkling.recognition import explain, inputs
 from inkling.recognition.card import InputSpec, ModelCard
 from inkling.recognition.catalog import Catalog, Model
-from inkling.recognition.explain import GRIDS, PLACES, Explainer, Explanation
-from inkling.recognition.predictor import AT_ONCE, Classifier
+from inkling.recognition.explain import GRIDS, Explainer, Explanation
+from inkling.recognition.local import BATCH, LocalPredictor
+from inkling.recognition.predictor import classify_one, prepare
+from inkling.recognition.runtimes import base
 
 PHOTO = InputSpec(kind="photo", width=40, height=40, channels=3, scaling="unit")
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw")
@@ -25,13 +28,14 @@ every_kind = pytest.mark.parametrize("spec", [PHOTO, INK], ids=["photo", "ink"])
 
 
 def toy(spec, network):
-    """A classifier of one model, whose network is a function of float32 [n, h, w, c]."""
+    """A predictor of one model, whose network is a function of float32 [n, h, w, c], and that model."""
     card = ModelCard(
         name="toy", task="objects", title="Toy", labels=("no", "yes"), input=spec, files={}, exact=True
-    )  # has no twin
-    classifier = Classifier(Catalog({"toy": Model(card, None)}), Settings.from_env({}))
-    classifier._opened["toy"] = runtimes.Runtime(network, card)
-    return classifier
+    )  # has no faster network
+    model = Model(card, None)
+    predictor = LocalPredictor(Catalog({"toy": model}), Settings.from_env({}))
+    predictor._runtimes[model] = base.Runtime(network, card)
+    return predictor, model
 
 
 def by_corner(row, column):
@@ -57,6 +61,10 @@ def busy_picture():
     return image
 
 
+def explanation_of(predictor, model, picture, label=None):
+    return Explainer().explain(predictor, picture, model, label)
+
+
 def explanation(drops, field=(0.0, 0.0, 1.0, 1.0)):
     return Explanation("toy", "yes", 0.9, tuple(map(tuple, drops)), field, 1.0)
 
@@ -68,7 +76,7 @@ def explanation(drops, field=(0.0, 0.0, 1.0, 1.0)):
 @pytest.mark.parametrize("corner", CORNERS)
 def test_it_points_at_the_corner_that_the_answer_hangs_on(spec, corner):
     row, column = CORNERS[corner]
-    why = Explainer().explain(toy(spec, by_corner(row, column)), busy_picture(), "toy", "yes")
+    why = explanation_of(*toy(spec, by_corner(row, column)), busy_picture(), "yes")
     assert why.where == corner
     assert why.decides
     far = np.rot90(np.asarray(why.drops), 2)  # the corner opposite
@@ -81,7 +89,7 @@ def test_a_model_that_does_not_look_hangs_on_nothing(spec):
     def network(batch):
         return [np.full((len(batch), 1), 0.8, np.float32)]
 
-    why = Explainer().explain(toy(spec, network), busy_picture(), "toy")
+    why = explanation_of(*toy(spec, network), busy_picture())
     assert np.abs(why.drops).max() < 1e-6
     assert not why.decides
     assert np.isfinite(np.asarray(why.overlay(30, 20))).all()
@@ -89,15 +97,15 @@ def test_a_model_that_does_not_look_hangs_on_nothing(spec):
 
 @pytest.mark.parametrize("label, explained", [("no", "no"), ("yes", "yes"), (None, "yes"), ("maybe", "yes")])
 def test_it_explains_the_label_that_is_asked_for_or_its_own(label, explained):
-    why = Explainer().explain(toy(PHOTO, by_corner(0, 0)), busy_picture(), "toy", label)
+    why = explanation_of(*toy(PHOTO, by_corner(0, 0)), busy_picture(), label)
     assert why.label == explained
     assert why.decides == (explained == "yes")  # for "no" the confidence rises
     assert (why.confidence > 0.5) == (explained == "yes")
 
 
 def test_every_shipped_model_is_explained(shipped, classifier, drawing):
-    why = Explainer().explain(classifier, drawing, shipped.card.name)
-    answer = classifier.classify_one(drawing, shipped.card.name)
+    why = explanation_of(classifier, shipped, drawing)
+    answer = classify_one(classifier, drawing, shipped)
     assert (why.model, why.label) == (shipped.card.name, answer.label)
     assert why.confidence == pytest.approx(answer.confidence, abs=1e-4)
     drops = np.asarray(why.drops)
@@ -110,7 +118,7 @@ def test_every_shipped_model_is_explained(shipped, classifier, drawing):
 
 def test_hiding_nothing_of_a_drawing_changes_nothing(classifier, drawing, ink_model):
     """Where the paper is bare, hiding puts paper in the place of paper."""
-    why = Explainer().explain(classifier, drawing, ink_model)  # an upright line in the middle
+    why = explanation_of(classifier, classifier.catalog.model(ink_model), drawing)  # an upright line in the middle
     drops = np.asarray(why.drops)
     assert np.abs(drops[:, [0, -1]]).max() < 1e-4
     assert np.abs(drops[:, 1:-1]).max() > 1e-4
@@ -126,13 +134,13 @@ def test_the_network_runs_in_batches_not_once_a_part():
         sizes.append(len(batch))
         return [np.full((len(batch), 1), 0.8, np.float32)]
 
-    explainer, classifier = Explainer(), toy(PHOTO, network)
-    explainer.explain(classifier, busy_picture(), "toy")
+    explainer, (predictor, model) = Explainer(), toy(PHOTO, network)
+    explainer.explain(predictor, busy_picture(), model)
     sizes.clear()  # the first time it finds out how fast the model is
-    why = explainer.explain(classifier, busy_picture(), "toy")
+    why = explainer.explain(predictor, busy_picture(), model)
     pictures = len(why.drops) ** 2 + 1
     assert sum(sizes) == pictures
-    assert len(sizes) == -(-pictures // AT_ONCE["photo"])
+    assert len(sizes) == -(-pictures // BATCH["photo"])
 
 
 @pytest.mark.parametrize(
@@ -149,19 +157,18 @@ def test_the_network_runs_in_batches_not_once_a_part():
     ],
 )
 def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts):
-    answer = Classifier.answer
+    answer = LocalPredictor.answer
 
-    def slow(self, pictures, name, hasty=False):
-        return [replace(one, milliseconds={"infer": milliseconds}) for one in answer(self, pictures, name, hasty)]
+    def slow(self, pictures, model, fast=False):
+        return [replace(one, milliseconds={"infer": milliseconds}) for one in answer(self, pictures, model, fast)]
 
-    monkeypatch.setattr(Classifier, "answer", slow)
-    monkeypatch.setattr(Classifier, "hastens", lambda self, name: False)
-    why = Explainer().explain(toy(spec, by_corner(0, 0)), busy_picture(), "toy")
+    monkeypatch.setattr(LocalPredictor, "answer", slow)
+    why = explanation_of(*toy(spec, by_corner(0, 0)), busy_picture())
     assert len(why.drops) == parts
 
 
 @pytest.mark.parametrize(
-    "spec, milliseconds, hasty_milliseconds, hurried, parts",
+    "spec, milliseconds, fast_milliseconds, reduced, parts",
     [
         (PHOTO, 24.0, 1.0, False, 4),
         (PHOTO, 60.0, 8.0, True, 7),
@@ -170,109 +177,80 @@ def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts)
         (INK, 2.0, 0.5, True, 10),
     ],
 )
-def test_a_model_hurries_where_it_is_too_slow_for_any_grid(
-    monkeypatch, spec, milliseconds, hasty_milliseconds, hurried, parts
+def test_a_model_that_is_too_slow_for_every_grid_runs_in_reduced_precision(
+    monkeypatch, spec, milliseconds, fast_milliseconds, reduced, parts
 ):
-    """Only to compare: how sure the answer is, is said as of any answer."""
-    answer, asked = Classifier.answer, []
+    """The variants do; the confidence is that of a usual answer."""
+    answer, asked = LocalPredictor.answer, []
 
-    def slow(self, pictures, name, hasty=False):
-        asked.append(hasty)
-        took = {"infer": hasty_milliseconds if hasty else milliseconds}
-        return [replace(one, milliseconds=took) for one in answer(self, pictures, name, hasty)]
+    def slow(self, pictures, model, fast=False):
+        asked.append(fast)
+        took = {"infer": fast_milliseconds if fast else milliseconds}
+        return [replace(one, milliseconds=took) for one in answer(self, pictures, model, fast)]
 
-    monkeypatch.setattr(Classifier, "answer", slow)
-    monkeypatch.setattr(Classifier, "hastens", lambda self, name: True)
-    classifier, picture = toy(spec, by_corner(0, 0)), busy_picture()
-    usual = classifier.classify_one(picture, "toy")
+    monkeypatch.setattr(LocalPredictor, "answer", slow)
+    monkeypatch.setattr(LocalPredictor, "_is_faster_in_bfloat16", lambda self, model: True)
+    (predictor, model), picture = toy(spec, by_corner(0, 0)), busy_picture()
+    usual = classify_one(predictor, picture, model)
 
     def rough(batch):
         return [(0.9 * by_corner(0, 0)(batch)[0]).astype(np.float32)]
 
-    classifier._twins["toy"] = runtimes.Runtime(rough, classifier.card("toy"))
+    predictor._fast_runtimes[model] = base.Runtime(rough, model.card)
     explainer = Explainer()
     for _ in range(2):
         asked.clear()
-        why = explainer.explain(classifier, picture, "toy", "yes")
+        why = explainer.explain(predictor, picture, model, "yes")
         assert why.confidence == pytest.approx(float(usual.probabilities[1]), abs=1e-6)
         assert len(why.drops) == parts
-    assert asked == ([True, False] if hurried else [False])  # at the second time, when it knows
+    assert asked == ([True, False] if reduced else [False])  # the second time, when the times are known
 
 
-def test_a_hurried_answer_loses_no_more_than_there_is():
-    """Though the twin is surer of the whole picture than the model is."""
-    classifier, picture = toy(PHOTO, lambda batch: [np.full((len(batch), 1), 0.6, np.float32)]), busy_picture()
-    whole = inputs.scale(classifier.prepare(picture, "toy").seen, PHOTO.scaling)
+def test_no_drop_exceeds_the_confidence_in_reduced_precision(monkeypatch):
+    """Even where the fast network is surer of the whole picture than the usual one."""
+    monkeypatch.setattr(LocalPredictor, "_is_faster_in_bfloat16", lambda self, model: True)
+    (predictor, model), picture = toy(PHOTO, lambda batch: [np.full((len(batch), 1), 0.6, np.float32)]), busy_picture()
+    whole = inputs.scale(prepare(picture, model.card).seen, PHOTO.scaling)
 
     def surer(batch):
         return [np.where((batch == whole).all(axis=(1, 2, 3)), 0.95, 0.01).astype(np.float32)[:, None]]
 
-    classifier._twins["toy"] = runtimes.Runtime(surer, classifier.card("toy"))
+    predictor._fast_runtimes[model] = base.Runtime(surer, model.card)
     explainer = Explainer()
-    explainer._fastest["toy"] = 1.0
-    explainer._hasty.add("toy")
-    why = explainer.explain(classifier, picture, "toy", "yes")
+    explainer._fastest[model] = 1.0
+    explainer._in_reduced_precision.add(model)
+    why = explainer.explain(predictor, picture, model, "yes")
     assert why.confidence == pytest.approx(0.6)
     assert why.largest == pytest.approx(0.6, abs=1e-5)
 
 
-# ---- Who may ask ----
+# ---- One at a time ----
 
 
-@pytest.mark.parametrize("name, reason", [("toy", "blank"), ("none", "unknown-model")])
-def test_what_cannot_be_explained_is_rejected(paper, name, reason):
-    with pytest.raises(Problem) as caught:
-        Explainer().explain(toy(INK, by_corner(0, 0)), paper, name)
-    assert caught.value.reason == reason
+def test_a_drawing_without_ink_is_refused_and_holds_up_nobody(paper):
+    explainer, (predictor, model) = Explainer(), toy(INK, by_corner(0, 0))
+    for _ in range(3):
+        with pytest.raises(Problem) as caught:
+            explainer.explain(predictor, paper, model)
+        assert caught.value.reason == "blank"
+    assert explainer.explain(predictor, busy_picture(), model).label == "yes"
 
 
-def test_one_is_computed_one_waits_and_the_next_is_told_to_come_again():
-    entered, go = threading.Event(), threading.Event()
+def test_pictures_are_explained_one_at_a_time():
+    inside, most = threading.Semaphore(0), []
 
     def network(batch):
-        entered.set()
-        go.wait(20)
+        inside.release()
+        most.append(inside._value)
+        time.sleep(0.001)
+        inside.acquire()
         return [np.full((len(batch), 1), 0.8, np.float32)]
 
-    go.set()
-    explainer, classifier = Explainer(), toy(PHOTO, network)
-    go.clear()
-    entered.clear()
-
-    def ask():
-        return explainer.explain(classifier, busy_picture(), "toy")
-
-    with ThreadPoolExecutor(PLACES) as threads:
-        try:
-            first = threads.submit(ask)
-            assert entered.wait(20)
-            others = [threads.submit(ask) for _ in range(PLACES - 1)]
-            while explainer._places._value:
-                pass
-            with pytest.raises(Problem) as caught:
-                ask()
-        finally:
-            go.set()
-        assert caught.value.reason == "busy"
-        assert {one.result().label for one in (first, *others)} == {"yes"}
-    assert ask().label == "yes"  # the places are free again
-
-
-def test_who_has_waited_long_enough_is_told():
-    explainer, classifier = Explainer(), toy(PHOTO, by_corner(0, 0))
-    with explainer._turn:
-        for _ in range(2 * PLACES):
-            with pytest.raises(Problem) as caught:
-                explainer.explain(classifier, busy_picture(), "toy", seconds=0.01)
-            assert caught.value.reason == "busy"
-    assert explainer.explain(classifier, busy_picture(), "toy", seconds=0.01).label == "yes"
-
-
-def test_a_failure_frees_the_place(paper):
-    explainer, classifier = Explainer(), toy(INK, by_corner(0, 0))
-    for _ in range(5):
-        with pytest.raises(Problem, match="nothing drawn"):
-            explainer.explain(classifier, paper, "toy")
+    explainer, (predictor, model) = Explainer(), toy(PHOTO, network)
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda _: explainer.explain(predictor, busy_picture(), model), range(3)))
+    assert [one.label for one in found] == ["yes"] * 3
+    assert max(most) == 1
 
 
 # ---- The parts of it ----
@@ -341,8 +319,8 @@ def test_an_overlay_has_the_pictures_shape_and_is_most_opaque_where_it_is_hot(si
     overlay = explanation(drops).overlay(*size)
     assert (overlay.mode, overlay.size) == ("RGBA", shape)
     alpha = np.asarray(overlay)[..., 3]
-    assert alpha[-1, 0] == alpha.max() == round(255 * explain.MOST)
-    assert alpha[0, -1] == alpha.min() == round(255 * explain.VEIL)
+    assert alpha[-1, 0] == alpha.max() == round(255 * explain.MOST_OPAQUE)
+    assert alpha[0, -1] == alpha.min() == round(255 * explain.LEAST_OPAQUE)
 
 
 def test_the_overlay_of_a_drawing_lies_where_the_drawing_is():
@@ -382,7 +360,8 @@ def test_a_png_holds_the_numbers_too(tmp_path):
     why = explanation(np.random.default_rng(0).random((7, 7)).round(4).tolist())
     data = why.png(300, 200)
     (tmp_path / "a.png").write_bytes(data)
-    read = explain.read(tmp_path / "a.png")
+    with (tmp_path / "a.png").open("rb") as file:
+        read = explain.read(file)
     assert read.where == why.where
     assert read.largest == why.largest
     assert np.asarray(read.drops).tolist() == np.asarray(why.drops).tolist()

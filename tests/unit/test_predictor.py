@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,9 +13,12 @@ from PIL import Image
 from inkling import config
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.recognition import runtimes
+from inkling.recognition import inputs, local
+from inkling.recognition.card import InputSpec, ModelCard
 from inkling.recognition.catalog import Catalog, Model, read_catalog
-from inkling.recognition.predictor import Classifier, Prediction, wording
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import Prediction, classify, classify_one, prepare, wording
+from inkling.recognition.runtimes import base, keras, openvino
 
 
 @pytest.fixture
@@ -25,8 +29,18 @@ def models(models_folder, tmp_path):
 
 @pytest.fixture
 def copied(models):
-    """A classifier on that copy, with nothing opened yet."""
-    return Classifier(read_catalog(models), Settings.from_env({"INKLING_THREADS": "1"}))
+    """A predictor with that copy, with nothing opened yet."""
+    return LocalPredictor(read_catalog(models), Settings.from_env({"INKLING_THREADS": "1"}))
+
+
+def toy(tmp_path, network):
+    """A predictor of one model, whose network is a function, and that model."""
+    spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
+    card = ModelCard(name="toy", task="objects", title="Toy", labels=("no", "yes"), input=spec, files={})
+    model = Model(card, tmp_path)
+    predictor = LocalPredictor(Catalog({"toy": model}), Settings.from_env({}))
+    predictor._runtimes[model] = base.Runtime(network, card)
+    return predictor, model
 
 
 def prediction(probabilities, threshold=0.9):
@@ -40,7 +54,7 @@ def prediction(probabilities, threshold=0.9):
 
 
 def test_an_answer_is_complete(shipped, classifier, drawing):
-    answer = classifier.classify_one(drawing, shipped.card.name)
+    answer = classify_one(classifier, drawing, classifier.catalog.model(shipped.card.name))
     spec = shipped.card.input
     assert (answer.model, answer.task, answer.labels) == (shipped.card.name, shipped.card.task, shipped.card.labels)
     assert answer.probabilities.shape == (len(answer.labels),)
@@ -52,51 +66,54 @@ def test_an_answer_is_complete(shipped, classifier, drawing):
 
 def test_answers_are_calibrated_by_the_card(shipped, classifier, drawing):
     """The network's own answer at the card's temperature."""
-    from inkling.recognition import inputs
-
     spec = shipped.card.input
     batch = inputs.scale(inputs.prepare(drawing, spec)[None], spec.scaling)
-    raw = runtimes.open_openvino(shipped, threads=1)(batch)
-    expected = runtimes.tempered(raw, shipped.card.temperature)[0]
-    assert classifier.classify_one(drawing, shipped.card.name).probabilities == pytest.approx(expected, abs=1e-5)
+    raw = openvino.open_model(shipped, threads=1)(batch)
+    expected = base.tempered(raw, shipped.card.temperature)[0]
+    assert classify_one(
+        classifier, drawing, classifier.catalog.model(shipped.card.name)
+    ).probabilities == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_blank_one_costs_the_others_nothing(classifier, drawing, paper, ink_model):
     lying = drawing.rotate(90)
-    first, blank, second = classifier.classify([drawing, paper, lying], ink_model)
+    first, blank, second = classify(classifier, [drawing, paper, lying], classifier.catalog.model(ink_model))
     assert isinstance(blank, Problem)
     assert blank.reason == "blank"
     for answer, image in ((first, drawing), (second, lying)):
-        alone = classifier.classify_one(image, ink_model)
+        alone = classify_one(classifier, image, classifier.catalog.model(ink_model))
         assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
         assert (answer.seen == alone.seen).all()
     assert (first.seen != second.seen).any()
 
 
 def test_only_blank_ones_are_no_error(classifier, paper, ink_model):
-    assert [answer.reason for answer in classifier.classify([paper, paper], ink_model)] == ["blank", "blank"]
+    assert [answer.reason for answer in classify(classifier, [paper, paper], classifier.catalog.model(ink_model))] == [
+        "blank",
+        "blank",
+    ]
 
 
 def test_one_blank_one_is_rejected(classifier, paper, ink_model):
     with pytest.raises(Problem, match="nothing drawn") as caught:
-        classifier.classify_one(paper, ink_model)
+        classify_one(classifier, paper, classifier.catalog.model(ink_model))
     assert caught.value.reason == "blank"
 
 
 def test_paper_is_a_photo_like_any_other(classifier, paper, photo_model):
-    assert classifier.classify_one(paper, photo_model).probabilities.shape == (2,)
+    assert classify_one(classifier, paper, classifier.catalog.model(photo_model)).probabilities.shape == (2,)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1)])
 def test_any_size_is_classified(shipped, classifier, size):
-    (answer,) = classifier.classify([Image.new("RGB", size, "navy")], shipped.card.name)
+    (answer,) = classify(classifier, [Image.new("RGB", size, "navy")], classifier.catalog.model(shipped.card.name))
     assert isinstance(answer, Prediction) or answer.reason == "blank"
 
 
 @pytest.mark.parametrize("name", ["", "no-such-model", "../digits-cnn", "digits-cnn\0", "x" * 5000])
 def test_an_unknown_model_is_rejected(classifier, drawing, ink_model, name):
     with pytest.raises(Problem) as caught:
-        classifier.classify([drawing], name)
+        classify(classifier, [drawing], classifier.catalog.model(name))
     assert caught.value.reason == "unknown-model"
     assert ink_model in caught.value.message
     assert len(caught.value.message) < 500
@@ -129,7 +146,8 @@ def test_an_unfamiliar_picture_is_neither_sure_nor_probable(familiarity, familia
 
 
 def test_each_picture_has_its_own_familiarity(shipped, classifier, drawing):
-    answers = classifier.classify([drawing, drawing.rotate(45, fillcolor="white"), drawing], shipped.card.name)
+    pictures = [drawing, drawing.rotate(45, fillcolor="white"), drawing]
+    answers = classify(classifier, pictures, classifier.catalog.model(shipped.card.name))
     first, second, again = (answer.familiarity for answer in answers)
     assert {answer.familiar for answer in answers} == {shipped.card.familiar}
     if shipped.card.familiar is not None:
@@ -164,26 +182,26 @@ def truncate(path):
 def test_a_truncated_model_is_off_while_the_others_serve(models, copied, drawing, ink_model, photo_model):
     truncate(models / ink_model / "model.onnx")
     copied.warm()
-    assert list(copied.broken) == [ink_model]
-    assert "model.onnx is not the file" in copied.broken[ink_model]
+    assert list(copied.catalog.broken) == [ink_model]
+    assert "model.onnx is not the file" in copied.catalog.broken[ink_model]
     with pytest.raises(Problem, match="is switched off: model.onnx") as caught:
-        copied.classify([drawing], ink_model)
+        classify(copied, [drawing], copied.catalog.model(ink_model))
     assert caught.value.reason == "model-unavailable"
-    assert copied.classify_one(drawing, photo_model).model == photo_model
+    assert classify_one(copied, drawing, copied.catalog.model(photo_model)).model == photo_model
 
 
 def test_a_broken_model_is_noted_at_its_first_use(models, copied, drawing, ink_model):
     (models / ink_model / "model.onnx").unlink()
-    assert copied.broken == {}
+    assert copied.catalog.broken == {}
     with pytest.raises(Problem):
-        copied.classify([drawing], ink_model)
-    assert copied.broken == {ink_model: "model.onnx is missing"}
+        classify(copied, [drawing], copied.catalog.model(ink_model))
+    assert copied.catalog.broken == {ink_model: "model.onnx is missing"}
 
 
 def test_a_broken_card_is_unavailable_not_unknown(models, ink_model):
     (models / ink_model / "card.json").write_text("{")
     with pytest.raises(Problem) as caught:
-        Classifier(read_catalog(models), Settings.from_env({})).card(ink_model)
+        LocalPredictor(read_catalog(models), Settings.from_env({})).catalog.model(ink_model)
     assert caught.value.reason == "model-unavailable"
 
 
@@ -198,28 +216,87 @@ def test_a_broken_card_is_unavailable_not_unknown(models, ink_model):
 def test_a_network_that_is_not_what_its_card_says_is_off(models, ink_model, drawing, change):
     model = read_catalog(models).models[ink_model]
     wrong = Model(model.card.model_copy(update=change(model.card)), model.folder)
-    classifier = Classifier(Catalog({ink_model: wrong}), Settings.from_env({"INKLING_THREADS": "1"}))
+    classifier = LocalPredictor(Catalog({ink_model: wrong}), Settings.from_env({"INKLING_THREADS": "1"}))
     with pytest.raises(Problem) as caught:
-        classifier.classify([drawing], ink_model)
+        classify(classifier, [drawing], classifier.catalog.model(ink_model))
     assert caught.value.reason == "model-unavailable"
+
+
+def never_finite(batch):
+    """Probabilities for a black picture, which the check of a network shows it; not-a-number for any other."""
+    return [np.full((len(batch), 2), np.nan if batch.any() else 0.5, np.float32)]
+
+
+def failing(batch):
+    if batch.any():
+        raise RuntimeError("out of registers\nand a trace")
+    return [np.full((len(batch), 2), 0.5, np.float32)]
+
+
+@pytest.mark.parametrize(
+    "network, reason",
+    [(never_finite, "the network answered with numbers that are not finite"), (failing, "out of registers")],
+)
+def test_a_network_that_fails_switches_its_model_off(tmp_path, photo, network, reason):
+    predictor, model = toy(tmp_path, network)
+    with pytest.raises(Problem, match=f"'toy' is switched off: {reason}.") as caught:
+        classify_one(predictor, photo, model)
+    assert caught.value.reason == "model-unavailable"
+    assert predictor.catalog.broken == {"toy": reason}
+    assert predictor.catalog.models == {"toy": model}
+    with pytest.raises(Problem, match="switched off"):
+        predictor.catalog.model("toy")
+
+
+# ---- How fast a model is ----
+
+
+def test_warm_measures_every_model_by_the_median_of_five_runs(copied, ink_model, monkeypatch):
+    runs = []
+    answer = base.Runtime.answer
+    monkeypatch.setattr(base.Runtime, "answer", lambda self, batch: runs.append(len(batch)) or answer(self, batch))
+    model = copied.catalog.model(ink_model)
+    predictor = LocalPredictor(Catalog({ink_model: model}), Settings.from_env({"INKLING_THREADS": "1"}))
+    assert not predictor.milliseconds
+    predictor.warm()
+    assert runs == [1] * (1 + local.RUNS), "one run checks the network"
+    assert 0 < predictor.milliseconds[model] < 1000
+    predictor.warm()
+    assert len(runs) == 1 + local.RUNS
+
+
+def test_a_slow_model_is_measured_by_fewer_runs(copied, ink_model, monkeypatch):
+    monkeypatch.setattr(local, "RUN_SECONDS", 0.0001)
+    runs = []
+    answer = base.Runtime.answer
+
+    def slow(self, batch):
+        runs.append(len(batch))
+        time.sleep(0.001)
+        return answer(self, batch)
+
+    monkeypatch.setattr(base.Runtime, "answer", slow)
+    model = copied.catalog.model(ink_model)
+    LocalPredictor(Catalog({ink_model: model}), Settings.from_env({"INKLING_THREADS": "1"})).warm()
+    assert len(runs) == 2
 
 
 # ---- Opened once ----
 
 
 def test_a_model_is_opened_once_a_process(copied, drawing, ink_model, monkeypatch):
-    opened, right = [], runtimes.open_openvino
+    opened, right = [], openvino.open_model
 
     def count(model, *rest):
         opened.append(model.card.name)
         return right(model, *rest)
 
-    monkeypatch.setattr(runtimes, "open_openvino", count)
+    monkeypatch.setattr(openvino, "open_model", count)
     together = threading.Barrier(8)
 
     def ask(_):
         together.wait()
-        return copied.classify_one(drawing, ink_model)
+        return classify_one(copied, drawing, copied.catalog.model(ink_model))
 
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(ask, range(8)))
@@ -228,7 +305,7 @@ def test_a_model_is_opened_once_a_process(copied, drawing, ink_model, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "settings, exact, processor, hastens",
+    "settings, exact, processor, faster",
     [
         ({}, False, True, True),
         ({}, False, False, False),
@@ -237,13 +314,25 @@ def test_a_model_is_opened_once_a_process(copied, drawing, ink_model, monkeypatc
         ({"INKLING_RUNTIME": "keras"}, False, True, False),
     ],
 )
-def test_a_model_hastens_where_that_is_something_else(
-    copied, ink_model, monkeypatch, settings, exact, processor, hastens
+def test_a_fast_answer_is_approximate_where_bfloat16_is_faster(
+    copied, ink_model, drawing, monkeypatch, settings, exact, processor, faster
 ):
-    monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
-    model = copied.catalog.models[ink_model]
-    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
-    assert Classifier(Catalog(models), Settings.from_env(settings)).hastens(ink_model) == hastens
+    class Network(base.Runtime):
+        def reduced_precision(self):
+            return base.Runtime(self._network, self._card)
+
+    def opened(model, *_):
+        return Network(lambda batch: [np.full((len(batch), 10), 0.1)] * 2, model.card)
+
+    for runtime in (openvino, keras):
+        monkeypatch.setattr(runtime, "open_model", opened)
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: processor)
+    card = copied.catalog.models[ink_model].card.model_copy(update={"exact": exact})
+    model = Model(card, copied.catalog.models[ink_model].folder)
+    predictor = LocalPredictor(Catalog({ink_model: model}), Settings.from_env(settings))
+    prepared = prepare(drawing, card)
+    assert not predictor.answer([prepared], model)[0].approximate
+    assert predictor.answer([prepared], model, fast=True)[0].approximate == faster
 
 
 @pytest.mark.parametrize(
@@ -253,36 +342,44 @@ def test_bfloat16_is_for_processors_that_have_it_and_models_that_bear_it(
     copied, ink_model, monkeypatch, exact, processor, precision
 ):
     asked = []
-    monkeypatch.setattr(runtimes, "has_bfloat16", lambda: processor)
-    monkeypatch.setattr(runtimes, "open_openvino", lambda model, threads, precision: asked.append(precision))
+
+    def note(model, threads, precision):
+        asked.append(precision)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: processor)
+    monkeypatch.setattr(openvino, "open_model", note)
     model = copied.catalog.models[ink_model]
     models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
-    Classifier(Catalog(models), Settings.from_env({"INKLING_PRECISION": "bf16"})).warm()
+    LocalPredictor(Catalog(models), Settings.from_env({"INKLING_PRECISION": "bf16"})).warm()
     assert asked == [precision]
 
 
-def test_a_hasty_answer_is_of_a_twin_that_is_made_once(copied, ink_model, drawing, monkeypatch):
-    asked, right = [], runtimes.Compiled.twin
+def test_a_fast_answer_is_of_a_second_network_that_is_compiled_once(copied, ink_model, drawing, monkeypatch):
+    asked, right = [], openvino.Compiled.in_precision
 
     def count(compiled, precision):
         asked.append(precision)
         return right(compiled, precision)
 
-    monkeypatch.setattr(runtimes.Compiled, "twin", count)
-    prepared = copied.prepare(drawing, ink_model)
-    (usual,), (hasty,), (again,) = (copied.answer([prepared], ink_model, hurry) for hurry in (False, True, True))
+    has_bfloat16 = openvino.has_bfloat16()
+    monkeypatch.setattr(openvino.Compiled, "in_precision", count)
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: True)
+    model = copied.catalog.model(ink_model)
+    prepared = prepare(drawing, model.card)
+    (usual,), (fast,), (again,) = (copied.answer([prepared], model, fast) for fast in (False, True, True))
     assert asked == ["bf16"]
-    assert usual.label == hasty.label
-    assert not runtimes.has_bfloat16() or (usual.probabilities != hasty.probabilities).any()
-    assert usual.probabilities == pytest.approx(hasty.probabilities, abs=0.05)
-    assert (hasty.probabilities == again.probabilities).all()
+    assert usual.label == fast.label
+    assert not has_bfloat16 or (usual.probabilities != fast.probabilities).any()
+    assert usual.probabilities == pytest.approx(fast.probabilities, abs=0.05)
+    assert (fast.probabilities == again.probabilities).all()
 
 
 def test_warm_opens_every_model(copied, models, monkeypatch):
     copied.warm()
-    monkeypatch.setattr(runtimes, "open_openvino", None)  # would fail if called again
+    monkeypatch.setattr(openvino, "open_model", None)  # would fail if called again
     copied.warm()
-    assert copied.broken == {}
+    assert copied.catalog.broken == {}
 
 
 @pytest.mark.parametrize("name", ["openvino", "keras"])
@@ -290,10 +387,10 @@ def test_the_runtime_of_the_settings_is_used(copied, models, ink_model, drawing,
     def refuse(model, *_):
         raise ValueError(f"{name} was asked")
 
-    monkeypatch.setattr(runtimes, f"open_{name}", refuse)
-    classifier = Classifier(copied.catalog, Settings.from_env({"INKLING_RUNTIME": name}))
+    monkeypatch.setattr({"openvino": openvino, "keras": keras}[name], "open_model", refuse)
+    classifier = LocalPredictor(copied.catalog, Settings.from_env({"INKLING_RUNTIME": name}))
     with pytest.raises(Problem, match=f"{name} was asked"):
-        classifier.classify([drawing], ink_model)
+        classify(classifier, [drawing], classifier.catalog.model(ink_model))
 
 
 @pytest.mark.parametrize(
@@ -306,10 +403,10 @@ def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypa
         asked.append((threads, precision))
         raise ValueError("enough")
 
-    monkeypatch.setattr(runtimes, "open_openvino", note)
+    monkeypatch.setattr(openvino, "open_model", note)
     monkeypatch.setattr(config, "cores", lambda: cores)
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
-    classifier = Classifier(copied.catalog, Settings.from_env({"INKLING_THREADS": threads}))
+    classifier = LocalPredictor(copied.catalog, Settings.from_env({"INKLING_THREADS": threads}))
     with pytest.raises(Problem):
-        classifier.classify([drawing], ink_model)
+        classify(classifier, [drawing], classifier.catalog.model(ink_model))
     assert asked == [(expected, "f32")]

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from inkling import config
-from inkling.recognition import inputs, runtimes
+from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec, ModelCard
+from inkling.recognition.runtimes import base, openvino
+from inkling.recognition.runtimes import keras as keras_runtime
 
 
 def pictures(card, count):
@@ -45,7 +47,7 @@ def test_the_cores_are_those_that_the_container_may_use(monkeypatch, tmp_path, s
 @pytest.fixture(scope="module")
 def network(shipped):
     """Each shipped model, opened as the app opens it."""
-    return runtimes.open_openvino(shipped, threads=1)
+    return openvino.open_model(shipped, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def by_keras(shipped, tensorflow):
     """Each shipped model in Keras, unless its model.keras is too large for git (tests/unit/test_catalog.py)."""
     if not (shipped.folder / "model.keras").is_file():
         pytest.skip(f"`{shipped.card.training.command}` makes its model.keras")
-    return runtimes.open_keras(shipped)
+    return keras_runtime.open_model(shipped)
 
 
 def test_openvino_and_keras_give_the_same_probabilities(shipped, network, by_keras):
@@ -75,10 +77,10 @@ def test_keras_takes_any_batch(shipped, by_keras):
 
 
 def test_whose_answers_bfloat16_would_change_is_called_exact(shipped, network):
-    if not runtimes.has_bfloat16():
+    if not openvino.has_bfloat16():
         pytest.skip("this processor has no bfloat16")
     batch = pictures(shipped.card, 30)
-    apart = np.abs(runtimes.open_openvino(shipped, 1, "bf16")(batch) - network(batch)).max()
+    apart = np.abs(openvino.open_model(shipped, 1, "bf16")(batch) - network(batch)).max()
     assert apart > 0
     assert apart < 0.3 or shipped.card.exact
 
@@ -97,7 +99,7 @@ def test_where_no_twin_can_be_made_a_model_is_its_own(network, monkeypatch, erro
     def refuse(compiled, precision):
         raise error("not that one")
 
-    monkeypatch.setattr(runtimes.Compiled, "twin", refuse)
+    monkeypatch.setattr(openvino.Compiled, "twin", refuse)
     assert network.twin() is network
 
 
@@ -126,7 +128,7 @@ def test_batches_are_answered_as_one_batch_by_any_number_of_threads(shipped, net
         assert answer.familiarity == pytest.approx(expected.familiarity, abs=1e-3)
 
 
-class Counting(runtimes.Runtime):
+class Counting(base.Runtime):
     """Counts how often it gave memory back."""
 
     given_back = 0
@@ -194,20 +196,20 @@ def test_an_answer_stays_as_it_is_when_the_next_comes(shipped, network):
 
 
 def test_a_sigmoid_becomes_two_columns():
-    two = runtimes.probabilities(np.array([[0.25], [1.0]]))
+    two = base.probabilities(np.array([[0.25], [1.0]]))
     assert two.dtype == np.float32
     assert two.tolist() == [[0.75, 0.25], [0.0, 1.0]]
 
 
 def test_more_columns_stay_as_they_are():
-    assert runtimes.probabilities([[0.25, 0.75]]).tolist() == [[0.25, 0.75]]
+    assert base.probabilities([[0.25, 0.75]]).tolist() == [[0.25, 0.75]]
 
 
 def test_a_network_with_other_labels_than_the_card_is_refused(shipped):
     card = shipped.card.model_copy(update={"labels": (*shipped.card.labels, "one more")})
     expected = f"must answer {len(card.labels)} labels. Received: {len(card.labels) - 1}"
     with pytest.raises(ValueError, match=expected):
-        runtimes.open_openvino(replace(shipped, card=card), threads=1)(pictures(card, 1))
+        openvino.open_model(replace(shipped, card=card), threads=1)(pictures(card, 1))
 
 
 @pytest.mark.parametrize("second", [False, True])
@@ -215,11 +217,11 @@ def test_a_network_that_answers_no_rows_is_refused(shipped, second):
     labels = len(shipped.card.labels)
     row = np.full((1, labels), 1 / labels, np.float32)
     with pytest.raises(ValueError, match="must answer a row of labels for each picture"):
-        runtimes.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], shipped.card)
+        base.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], shipped.card)
 
 
 @pytest.mark.parametrize(
-    "open_model, name", [(runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")]
+    "open_model, name", [(openvino.open_model, "model.onnx"), (keras_runtime.open_model, "model.keras")]
 )
 def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_model, name):
     (tmp_path / name).write_bytes((shipped.folder / "model.onnx").read_bytes()[:-100])
@@ -228,7 +230,7 @@ def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_mode
 
 
 @pytest.mark.parametrize(
-    "open_model, name", [(runtimes.open_openvino, "model.onnx"), (runtimes.open_keras, "model.keras")]
+    "open_model, name", [(openvino.open_model, "model.onnx"), (keras_runtime.open_model, "model.keras")]
 )
 def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflow, open_model, name):
     """Even where the checksum agrees."""
@@ -242,7 +244,7 @@ def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflo
 
 @pytest.mark.parametrize("outputs, familiarity", [(([[0.2, 0.8]],), None), (([[0.2, 0.8]], [[1.5]]), [1.5])])
 def test_familiarity_is_the_second_output(outputs, familiarity):
-    answer = runtimes.Answering(lambda batch: [np.array(output) for output in outputs]).answer(None)
+    answer = base.Answering(lambda batch: [np.array(output) for output in outputs]).answer(None)
     assert answer.probabilities.tolist() == pytest.approx(np.array([[0.2, 0.8]]))
     assert (answer.familiarity is None) == (familiarity is None)
     assert familiarity is None or answer.familiarity.tolist() == familiarity
@@ -253,7 +255,7 @@ def test_a_network_without_the_familiarity_that_its_card_asks_for_is_refused():
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
     card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={}, familiar=0.5)
     with pytest.raises(ValueError, match="must have a second output"):
-        runtimes.Runtime(lambda batch: [np.array([[0.2, 0.8]])], card)
+        base.Runtime(lambda batch: [np.array([[0.2, 0.8]])], card)
 
 
 @pytest.mark.parametrize("answer", [[[2.0, -1.0]], [[0.2, 0.3]], [[1.7]], [[np.nan, np.nan]]])
@@ -262,7 +264,7 @@ def test_a_network_that_answers_no_probabilities_is_refused(answer):
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
     card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={})
     with pytest.raises(ValueError, match=r"must answer probabilities, not logits\. Received: \["):
-        runtimes.Runtime(lambda batch: [np.array(answer)], card)
+        base.Runtime(lambda batch: [np.array(answer)], card)
 
 
 @pytest.mark.parametrize("file", [True, False], ids=["listed but missing", "not listed"])
@@ -270,10 +272,10 @@ def test_without_a_keras_file_the_command_that_makes_it_is_named(shipped, tmp_pa
     files = {"model.keras": "0" * 64} if file else {}
     card = shipped.card.model_copy(update={"files": files})
     with pytest.raises(ValueError, match="model.keras") as caught:
-        runtimes.open_keras(replace(shipped, card=card, folder=tmp_path))
+        keras_runtime.open_model(replace(shipped, card=card, folder=tmp_path))
     assert f"`{card.training.command}` makes it again" in str(caught.value)
     with pytest.raises(ValueError, match="it comes from where the model was trained"):
-        runtimes.open_keras(replace(shipped, card=card.model_copy(update={"training": None}), folder=tmp_path))
+        keras_runtime.open_model(replace(shipped, card=card.model_copy(update={"training": None}), folder=tmp_path))
 
 
 @pytest.mark.parametrize("temperature", [0.25, 1, 1.7, 5])
@@ -283,11 +285,11 @@ def test_tempering_is_softmax_of_the_logits_over_the_temperature(temperature):
         return powers / powers.sum(axis=1, keepdims=True)
 
     logits = np.random.default_rng(0).normal(0, 2, (50, 10))
-    tempered = runtimes.tempered(softmax(logits).astype(np.float32), temperature)
+    tempered = base.tempered(softmax(logits).astype(np.float32), temperature)
     assert tempered == pytest.approx(softmax(logits / temperature), abs=1e-5)
 
 
 def test_tempering_bears_certainty():
-    tempered = runtimes.tempered(np.array([[1, 0, 0]], np.float32), 0.1)
+    tempered = base.tempered(np.array([[1, 0, 0]], np.float32), 0.1)
     assert np.isfinite(tempered).all()
     assert tempered.sum() == pytest.approx(1)

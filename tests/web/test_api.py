@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from app import app as real_app
 from inkling.problems import REASONS
+from inkling.recognition.predictor import classify_one
 from inkling.web.app import create_app
 from inkling.web.schemas import Problem
 
@@ -132,7 +133,7 @@ def test_one_picture_answers_one_object(predict, png, holds, ink_model, classifi
     answer = predict(("a.png", png))
     assert answer.status_code == 200
     assert holds(answer)
-    expected = classifier.classify_one(drawing, ink_model)
+    expected = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     result = answer.json
     assert (result["model"], result["task"], result["label"]) == (ink_model, expected.task, expected.label)
     assert result["confidence"] == pytest.approx(expected.confidence, abs=1e-5)

@@ -97,7 +97,7 @@ def test_they_are_answered_in_one_run(app, send, three, monkeypatch):
     runs = []
     classifier = app.extensions["inkling"].classifier
     answer = classifier.answer
-    monkeypatch.setattr(classifier, "answer", lambda seen, name: runs.append(len(seen)) or answer(seen, name))
+    monkeypatch.setattr(classifier, "answer", lambda seen, model: runs.append(len(seen)) or answer(seen, model))
     send(*three)
     assert runs == [3]
 

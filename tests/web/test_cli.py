@@ -13,7 +13,7 @@ import pytest
 
 from inkling import service
 from inkling.config import ROOT
-from inkling.recognition.predictor import wording
+from inkling.recognition.predictor import classify_one, wording
 from tests.support.command import Runner
 
 
@@ -33,7 +33,7 @@ def test_each_file_gets_a_line(runner, files, ink_model, classifier, drawing):
     done = runner.invoke(args=["classify", *files, "--model", ink_model])
     assert done.exit_code == 0
     first, second = done.stdout.splitlines()
-    answer = classifier.classify_one(drawing, ink_model)
+    answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     assert first.startswith(f"{files[0]}: ")
     expected = f"{answer.label} ({wording(answer.confidence, answer.sure)}, {answer.confidence:.1%})"
     assert second == f"{files[1]}: {expected}"
@@ -52,7 +52,7 @@ def test_json_is_one_object_a_line(runner, files, ink_model, classifier, drawing
     done = runner.invoke(args=["classify", "--json", "--model", ink_model, *files])
     assert done.exit_code == 0
     _, second = lines(done.stdout)
-    answer = classifier.classify_one(drawing, ink_model)
+    answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     assert (second["file"], second["model"], second["sure"]) == (files[1], ink_model, answer.sure)
     assert second["confidence"] == pytest.approx(answer.confidence, abs=1e-5)
     assert second["label"] == second["predictions"][0][0] == answer.label
@@ -182,7 +182,7 @@ def test_a_table_has_a_row_a_file(runner, album, ink_model, classifier, drawing,
     found = rows(table)
     assert [row["file"] for row in found] == [str(album / name) for name in ALBUM]
     assert [row["error"] for row in found] == ["", "", "truncated", "extension", "", ""]
-    answer = classifier.classify_one(drawing, ink_model)
+    answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     (label, confidence), (second, _), (third, _) = answer.ranked(3)
     good, bad = found[0], found[3]
     assert (good["label"], good["second_label"], good["third_label"]) == (label, second, third)

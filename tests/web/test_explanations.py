@@ -10,7 +10,7 @@ from PIL import Image
 
 from inkling.recognition import explain
 from inkling.recognition.catalog import read_catalog
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.local import LocalPredictor
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def counted(app, monkeypatch):
     """How often an explanation was computed."""
     calls, explainer = [], app.extensions["inkling"].explainer
     explain = explainer.explain
-    monkeypatch.setattr(explainer, "explain", lambda *args: calls.append(args[2]) or explain(*args))
+    monkeypatch.setattr(explainer, "explain", lambda *args: calls.append(args[2].card.name) or explain(*args))
     return calls
 
 
@@ -203,7 +203,7 @@ def test_without_the_picture_nothing_can_be_shown(client, result, settings, part
 @pytest.mark.parametrize("part", PARTS)
 def test_without_its_model_nothing_can_be_shown(make_app, settings, tmp_path, result, part):
     (tmp_path / "no-models").mkdir()
-    client = make_app(classifier=Classifier(read_catalog(tmp_path / "no-models"), settings)).test_client()
+    client = make_app(classifier=LocalPredictor(read_catalog(tmp_path / "no-models"), settings)).test_client()
     assert client.get(f"{result}/{part}").status_code == 404
     page = client.get(result).text
     assert "/why" not in page

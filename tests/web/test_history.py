@@ -12,6 +12,7 @@ from PIL import Image
 
 from inkling import access
 from inkling.config import ROOT, Settings
+from inkling.recognition.predictor import classify_one
 from inkling.web.views.history import LAST
 
 
@@ -29,7 +30,7 @@ def send(ink_model, png, data_url):
 @pytest.fixture
 def fill(app, classifier, drawing, ink_model):
     """Puts many results into a client's history, as if they had been sent; returns their addresses, oldest first."""
-    prediction = classifier.classify_one(drawing, ink_model)
+    prediction = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
 
     def fill(client, count):
         store = app.extensions["inkling"].store
@@ -240,6 +241,7 @@ def test_threads_that_start_together_get_one_key(settings):
 START_TOGETHER = """
 import multiprocessing, sys, time
 from inkling.access import signing_key
+from inkling.recognition.predictor import classify_one
 from inkling.config import Settings
 
 def ask(folder, at, keys):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from inkling.lab import operations
+from inkling.recognition.predictor import classify_one
 from inkling.web import charts
 
 CHAIN = {"step": ["rotate", "canny"], "1.angle": "30", "2.low": "20"}
@@ -213,7 +214,7 @@ def test_a_large_photo_is_worked_on_as_a_small_copy(client, photo, encode):
 def test_what_is_drawn_is_asked_of_a_model_for_drawings(client, drawing, encode, data_url, photo_model, classifier):
     form = Form(post(client, step="flip", drawing=data_url(encode(drawing)), model=photo_model))
     assert form.fields["kind"] == ["drawing"]
-    assert classifier.card(form.fields["model"][0]).input.kind == "ink"
+    assert classifier.catalog.model(form.fields["model"][0]).card.input.kind == "ink"
     assert np.array_equal(form.pixels("after"), np.asarray(drawing)[:, ::-1])
 
 
@@ -318,7 +319,7 @@ def test_a_model_says_what_it_sees_before_and_after(client, classifier, drawing,
     turned = operations.apply(np.asarray(drawing), [operations.OPERATIONS["rotate"].step(angle=180)])
     for part, picture in (("before", drawing), ("after", operations.image(turned))):
         said = re.search(rf'data-part="{part}-word">.*?<b>(.*?)</b>', answer.text, re.DOTALL)[1]
-        assert said == classifier.classify_one(picture, ink_model).label
+        assert said == classify_one(classifier, picture, classifier.catalog.model(ink_model)).label
 
 
 def test_nothing_to_see_is_said(client, paper, encode, data_url, ink_model):

@@ -182,17 +182,19 @@ def test_the_task_compares_its_models(client, classifier):
             assert f"{wrong:,} of {card.metrics.test_size:,}" in text
 
 
-def test_times_come_when_they_are_measured(restart, ink_model):
+def test_the_pages_show_the_times_that_were_measured(restart, ink_model, monkeypatch):
     app = restart()
-    stopwatch, client = app.extensions["inkling"].stopwatch, app.test_client()
-    assert "measuring" in words(client.get("/models").text)
-    assert "The chart comes when" in words(client.get("/compare/digits").text)
-    stopwatch.stop()
-    stopwatch.milliseconds.update({ink_model: 0.064, "own-digits": 12.3})
+    classifier, client = app.extensions["inkling"].classifier, app.test_client()
+    models = classifier.catalog.models
+    times = {models[ink_model]: 0.064, models["own-digits"]: 12.3}
+    monkeypatch.setattr(classifier, "_milliseconds", times)
     text = words(client.get("/compare/digits").text)
     assert "0.064 ms" in text
     assert "12 ms" in text
     assert client.get("/compare/digits").text.count('class="dot"') == 1, "one has no accuracy"
+    times.clear()
+    assert "not measured" in words(client.get("/models").text)
+    assert 'class="dot"' not in client.get("/compare/digits").text
 
 
 def test_several_trainings_are_summed_up(change, visit, ink_model):
@@ -334,7 +336,7 @@ def test_the_others_are_asked_when_opened(result, kept):
 
 def test_a_result_is_not_slowed_by_the_others(result, monkeypatch):
     client, address = result
-    monkeypatch.setattr(client.application.extensions["inkling"].classifier, "classify", lambda *_: 1 / 0)
+    monkeypatch.setattr(client.application.extensions["inkling"].classifier, "answer", lambda *_: 1 / 0)
     assert client.get(address).status_code == 200
 
 

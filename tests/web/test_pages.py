@@ -12,7 +12,8 @@ from PIL import Image
 from app import app as real_app
 from inkling.problems import REASONS, advice
 from inkling.recognition.catalog import read_catalog
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import classify_one
 from inkling.web.edge.headers import HEADERS
 
 PAGES = (
@@ -264,7 +265,7 @@ def test_a_photo_is_answered_by_its_result(client, jpeg, photo_model):
 def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
     client, app, classifier, drawing, ink_model, familiarity, says
 ):
-    answer = classifier.classify_one(drawing, ink_model)
+    answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     assert answer.sure
     answer = replace(answer, familiarity=familiarity)
     id = app.extensions["inkling"].store.add(drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
@@ -273,7 +274,7 @@ def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
 
 
 def test_a_result_shows_the_answer(client, app, result, classifier, drawing, ink_model):
-    answer = classifier.classify_one(drawing, ink_model)
+    answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     kept = app.extensions["inkling"].store.get(result.rpartition("/")[2])
     assert kept.label == answer.label
     page = client.get(result)
@@ -337,7 +338,7 @@ def test_a_result_survives_a_restart(make_app, result):
 
 def test_a_result_survives_its_model(make_app, settings, tmp_path, result, ink_model):
     (tmp_path / "no-models").mkdir()
-    client = make_app(classifier=Classifier(read_catalog(tmp_path / "no-models"), settings)).test_client()
+    client = make_app(classifier=LocalPredictor(read_catalog(tmp_path / "no-models"), settings)).test_client()
     assert f"{ink_model}, which is no longer installed" in client.get(result).text
 
 
@@ -345,7 +346,7 @@ def test_a_result_of_a_model_that_is_off_says_so(make_app, settings, tmp_path, r
     folder = tmp_path / "models-off" / ink_model
     folder.mkdir(parents=True)
     (folder / "card.json").write_text("{")
-    client = make_app(classifier=Classifier(read_catalog(folder.parent), settings)).test_client()
+    client = make_app(classifier=LocalPredictor(read_catalog(folder.parent), settings)).test_client()
     assert f'<a href="/models/{ink_model}">{ink_model}, which is switched off</a>' in client.get(result).text
 
 

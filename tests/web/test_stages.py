@@ -10,7 +10,9 @@ from PIL import Image
 from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.recognition import inputs, stages
-from inkling.recognition.predictor import Classifier
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import classify_one, prepare
+from inkling.recognition.runtimes import openvino
 
 LAYERED = {"digits-cnn", "doodles-cnn", "objects-cnn", "cats-dogs-cnn", "cats-dogs-mobilenet"}
 
@@ -20,10 +22,10 @@ def opened(png):
 
 
 def test_every_step_of_every_model_is_a_picture(shipped, drawing):
-    names = stages.steps(shipped.card)
+    names = stages.names(shipped.card)
     assert names
     for name in names:
-        made = opened(stages.step(drawing, shipped.card, name))
+        made = opened(stages.render(drawing, shipped.card, name))
         assert made.dtype == np.uint8
         assert max(made.shape[:2]) in (280, 400)
         assert made.max() > made.min()
@@ -32,7 +34,7 @@ def test_every_step_of_every_model_is_a_picture(shipped, drawing):
 @pytest.mark.parametrize("name", ["seen", "field", "squeezed", "", "../found"])
 def test_there_is_no_other_step(classifier, ink_model, drawing, name):
     with pytest.raises(KeyError):
-        stages.step(drawing, classifier.card(ink_model), name)
+        stages.render(drawing, classifier.catalog.model(ink_model).card, name)
 
 
 @pytest.mark.parametrize("layout", ["mnist", "quickdraw"])
@@ -45,8 +47,8 @@ def test_the_last_step_shrunk_is_what_the_model_gets(drawing, layout):
 
 
 def test_a_photo_squeezed_and_shrunk_is_what_the_model_gets(classifier, photo, photo_model):
-    card = classifier.card(photo_model)
-    squeezed = Image.fromarray(opened(stages.step(photo.resize((500, 200)), card, "squeezed")))
+    card = classifier.catalog.model(photo_model).card
+    squeezed = Image.fromarray(opened(stages.render(photo.resize((500, 200)), card, "squeezed")))
     seen = inputs.prepare(photo.resize((500, 200)), card.input)
     assert squeezed.size[0] == squeezed.size[1]
     assert np.abs(inputs.prepare(squeezed, card.input).astype(int) - seen).mean() < 3
@@ -74,7 +76,7 @@ def test_the_field_is_where_the_model_looks(layout, width, at):
 
 
 def test_layers_are_shown_of_networks_that_have_them(shipped, classifier, drawing):
-    sheet = stages.layers(classifier, drawing, shipped.card.name)
+    sheet = stages.layers(classifier, drawing, classifier.catalog.model(shipped.card.name))
     assert (sheet is not None) == stages.has_layers(shipped.card)
     if shipped.card.name in LAYERED:
         assert stages.has_layers(shipped.card)
@@ -87,26 +89,25 @@ def test_layers_are_shown_of_networks_that_have_them(shipped, classifier, drawin
 
 @pytest.mark.parametrize("name", ["digits-logistic", "digits-hog"])
 def test_fixed_filters_are_no_layers_to_look_at(classifier, drawing, name):
-    assert not stages.has_layers(classifier.card(name))
-    assert stages.layers(classifier, drawing, name) is None
+    assert not stages.has_layers(classifier.catalog.model(name).card)
+    assert stages.layers(classifier, drawing, classifier.catalog.model(name)) is None
 
 
 def test_the_first_layers_are_opened_for_a_look_and_not_kept(monkeypatch, classifier, drawing, ink_model):
-    from inkling.recognition import runtimes
-
-    opened_now, open_layers = [], runtimes.open_layers
+    opened_now, open_layers = [], openvino.open_layers
 
     def note(*args):
         layers = open_layers(*args)
         opened_now.append(weakref.ref(layers))
         return layers
 
-    monkeypatch.setattr(runtimes, "open_layers", note)
-    fresh = Classifier(classifier.catalog, Settings.from_env({"INKLING_THREADS": "1"}))
-    fresh.classify_one(drawing, ink_model)
+    monkeypatch.setattr(openvino, "open_layers", note)
+    fresh = LocalPredictor(classifier.catalog, Settings.from_env({"INKLING_THREADS": "1"}))
+    model = fresh.catalog.model(ink_model)
+    classify_one(fresh, drawing, model)
     assert opened_now == []
     for _ in range(2):
-        first, later = fresh.layers(fresh.prepare(drawing, ink_model), ink_model)
+        first, later = fresh.layers(prepare(drawing, model.card), model)
     assert [layers() for layers in opened_now] == [None, None]
     assert first.shape[0] >= 16
     assert first.shape[1:] == (28, 28)
@@ -116,20 +117,20 @@ def test_the_first_layers_are_opened_for_a_look_and_not_kept(monkeypatch, classi
 def test_a_file_that_was_exchanged_since_shows_no_layers_and_the_model_goes_on(
     monkeypatch, classifier, drawing, ink_model
 ):
-    from inkling.recognition import runtimes
 
     def changed(*_):
         raise ValueError("model.onnx is not the card's")
 
-    monkeypatch.setattr(runtimes, "open_layers", changed)
-    fresh = Classifier(classifier.catalog, Settings.from_env({"INKLING_THREADS": "1"}))
+    monkeypatch.setattr(openvino, "open_layers", changed)
+    fresh = LocalPredictor(classifier.catalog, Settings.from_env({"INKLING_THREADS": "1"}))
+    model = fresh.catalog.model(ink_model)
     with pytest.raises(Problem) as caught:
-        fresh.layers(fresh.prepare(drawing, ink_model), ink_model)
+        fresh.layers(prepare(drawing, model.card), model)
     assert caught.value.reason == "model-unavailable"
-    assert fresh.broken == {}
-    assert fresh.classify_one(drawing, ink_model).model == ink_model
+    assert fresh.catalog.broken == {}
+    assert classify_one(fresh, drawing, model).model == ink_model
 
 
 def test_keras_shows_no_layers(classifier, drawing, ink_model):
-    by_keras = Classifier(classifier.catalog, Settings.from_env({"INKLING_RUNTIME": "keras"}))
-    assert stages.layers(by_keras, drawing, ink_model) is None
+    by_keras = LocalPredictor(classifier.catalog, Settings.from_env({"INKLING_RUNTIME": "keras"}))
+    assert stages.layers(by_keras, drawing, by_keras.catalog.model(ink_model)) is None

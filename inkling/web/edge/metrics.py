@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from inkling.config import Settings
 from inkling.problems import REASONS
-from inkling.recognition.predictor import Classifier, Prediction
+from inkling.recognition.predictor import Prediction, Predictor
 from inkling.storage.store import Store
 
 REGISTRY = CollectorRegistry()
@@ -96,10 +96,10 @@ def answered(answer: Prediction, milliseconds: Mapping[str, float]) -> None:
         of(STAGE, stage).observe(milliseconds[stage] / 1e3)
 
 
-def models(classifier: Classifier) -> None:
+def models(classifier: Predictor) -> None:
     """Notes which models this worker serves."""
-    for name in classifier.catalog.models.keys() | classifier.broken.keys():
-        of(READY, name).set(name not in classifier.broken)
+    for name, ready in classifier.catalog.serving.items():
+        of(READY, name).set(ready)
 
 
 def saving(store: Store) -> None:

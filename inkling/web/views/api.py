@@ -23,8 +23,7 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 @blueprint.get("/models")
 def models():
     """The models that can be asked."""
-    classifier = inkling().classifier
-    groups = classifier.catalog.by_task(without=classifier.broken)
+    groups = inkling().classifier.catalog.by_task()
     return {"models": [_short(card) for _, cards in groups for card in cards]}
 
 
@@ -33,7 +32,7 @@ def predict():
     """The answer for one picture, or `{"results": [...]}` for several."""
     if not request.is_json:  # JSON holds one picture
         uploads.allow_batch()
-    card = inkling().classifier.card(request.args.get("model", ""))
+    card = inkling().classifier.catalog.model(request.args.get("model", "")).card
     top = _top(card)
     sources = _sources()
     with admission.turn() as budget:
@@ -50,7 +49,8 @@ def predict():
 @blueprint.post("/explain")
 def explain():
     """How much each part of one picture supports its answer."""
-    card = inkling().classifier.card(request.args.get("model", ""))
+    model = inkling().classifier.catalog.model(request.args.get("model", ""))
+    card = model.card
     sources = _sources()
     if len(sources) > 1:
         raise Problem(
@@ -59,7 +59,7 @@ def explain():
     # The turn covers reading only: explanations are admitted separately, and answers do not wait for them.
     with admission.turn() as budget:
         image, decode = inkling().service.read(sources[0], budget, inputs.enough(card.input))
-    explanation = inkling().explainer.explain(inkling().classifier, image, card.name, None, budget.left)
+    explanation = inkling().explainer.explain(inkling().classifier, image, model)
     return {
         "model": explanation.model,
         "task": card.task,

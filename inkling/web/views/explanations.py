@@ -8,7 +8,7 @@ from flask_babel import gettext
 
 from inkling import problems
 from inkling.recognition import explain, inputs, stages
-from inkling.recognition.card import ModelCard
+from inkling.recognition.catalog import Model
 from inkling.storage.store import Result, StoreError
 from inkling.web import inkling
 from inkling.web.edge import admission
@@ -22,7 +22,9 @@ def page(id: str):
     """Where the model looked, in words and as an overlay on the picture."""
     found = result_or_404(id)
     try:
-        why = explain.read(_heatmap(found))
+        heatmap = _heatmap(found)
+        with heatmap if isinstance(heatmap, BytesIO) else heatmap.open("rb") as file:
+            why = explain.read(file)
     except FileNotFoundError:  # deleted meanwhile
         abort(404, gettext("This result is not here, or no longer."))
     return render_template("why.html", result=found, why=why)
@@ -39,11 +41,11 @@ def heatmap(id: str):
 def step(id: str, step: str):
     """One step from the picture to what the model saw, made anew."""
     found = result_or_404(id)
-    card = _card(found)
-    if step not in stages.steps(card):
+    card = _model(found).card
+    if step not in stages.names(card):
         abort(404)
     try:
-        return _png(stages.step(picture_or_404(found), card, step))
+        return _png(stages.render(picture_or_404(found), card, step))
     except inputs.BlankDrawing:
         abort(404)
 
@@ -52,7 +54,7 @@ def step(id: str, step: str):
 def layers_page(id: str):
     """What the first layers of the network find, with a word on it."""
     found = result_or_404(id)
-    if not stages.has_layers(_card(found)):
+    if not stages.has_layers(_model(found).card):
         abort(404)
     picture_or_404(found)
     return render_template("layers.html", result=found, by_keras=inkling().settings.runtime == "keras")
@@ -64,14 +66,14 @@ def layers(id: str):
     """The same as a picture, computed now."""
     found = result_or_404(id)
     try:
-        return _png(stages.layers(inkling().classifier, picture_or_404(found), _card(found).name) or abort(404))
+        return _png(stages.layers(inkling().classifier, picture_or_404(found), _model(found)) or abort(404))
     except problems.Problem as error:
         _abort(error)
 
 
-def _card(found: Result) -> ModelCard:
+def _model(found: Result) -> Model:
     try:
-        return inkling().classifier.card(found.model)
+        return inkling().classifier.catalog.model(found.model)
     except problems.Problem as error:
         _abort(error)
 
@@ -81,10 +83,11 @@ def _heatmap(found: Result) -> Path | BytesIO:
     path = inkling().store.heatmap(found.id)
     if not inkling().store.has_heatmap(found.id):
         # For opening it alone: answers do not wait for explanations, which have places of their own.
-        with admission.turn() as budget:
+        with admission.turn():
             picture = picture_or_404(found)
+        model = _model(found)
         try:
-            why = inkling().explainer.explain(inkling().classifier, picture, found.model, found.label, budget.left)
+            why = inkling().explainer.explain(inkling().classifier, picture, model, found.label)
         except problems.Problem as error:
             _abort(error)
         png = why.png(*picture.size)

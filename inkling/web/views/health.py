@@ -21,8 +21,9 @@ def readyz():
     """Each model's state, and whether anything can be kept; 503 when no model serves."""
     classifier = inkling().classifier
     classifier.warm()
-    states = {name: "ready" for name in classifier.catalog.models} | {
-        name: f"off: {why}" for name, why in classifier.broken.items()
+    catalog = classifier.catalog
+    states = {name: "ready" for name in catalog.models} | {
+        name: f"off: {reason}" for name, reason in catalog.broken.items()
     }
     ready = "ready" in states.values()
     return {

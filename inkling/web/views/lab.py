@@ -163,8 +163,7 @@ def _model(groups: list[tuple[str, list[ModelCard]]], original: Original) -> str
 
 def _page(original: Original, steps: list[operations.Step], sentences: list[str], status: int = 200):
     """The page, with status 400 where it says that something was not accepted, unless `status` says otherwise."""
-    classifier = inkling().classifier
-    groups = classifier.catalog.by_task(without=classifier.broken)
+    groups = inkling().classifier.catalog.by_task()
     chosen = _model(groups, original)
     after = operations.apply(original.picture, steps)
     pictures = [after] if _live() == "after" else [after, original.picture]

@@ -9,7 +9,7 @@ from flask import Blueprint, abort, render_template, request, send_file, url_for
 from flask_babel import gettext
 
 from inkling.recognition.card import Metrics, Mistake, ModelCard
-from inkling.recognition.catalog import TASKS, Model
+from inkling.recognition.catalog import NETWORK_FILES, Model, task_title
 from inkling.web import charts, inkling
 from inkling.web.edge import language
 
@@ -64,21 +64,19 @@ class Pair:
 @blueprint.get("/models")
 def overview():
     """All models by task with their figures."""
-    classifier = inkling().classifier
+    catalog = inkling().classifier.catalog
     groups = [
-        (cards[0].task, title, [_row(card) for card in cards])
-        for title, cards in classifier.catalog.by_task(without=classifier.broken)
+        (cards[0].task, title, [_row(catalog.models[card.name]) for card in cards])
+        for title, cards in catalog.by_task()
     ]
-    return render_template(
-        "models.html", groups=groups, broken=sorted(classifier.broken.items()), measuring=_measuring()
-    )
+    return render_template("models.html", groups=groups, broken=sorted(catalog.broken.items()))
 
 
 @blueprint.get("/models/<name>")
 def model(name: str):
     """One model: network, training, figures, what it confuses."""
-    classifier = inkling().classifier
-    found, why = classifier.catalog.models.get(name), classifier.broken.get(name)
+    catalog = inkling().classifier.catalog
+    found, why = catalog.models.get(name), catalog.broken.get(name)
     if found is None:
         if why is None:
             abort(404, gettext("There is no model %(name)s.", name=repr(name[:64])))
@@ -89,9 +87,8 @@ def model(name: str):
         "model.html",
         card=card,
         why=why,
-        row=_row(card),
-        task=TASKS[card.task],
-        measuring=_measuring(),
+        row=_row(found),
+        task=task_title(card.task),
         pairs=every,
         shown=_shown(every, request.args.get("pair")),
         matrix=_shaded(metrics) if metrics else (),
@@ -120,37 +117,33 @@ def figure(name: str, file: str):
 
 @blueprint.get("/compare/<task>")
 def compare(task: str):
-    """The task's models side by side."""
-    classifier = inkling().classifier
-    groups = {cards[0].task: (title, cards) for title, cards in classifier.catalog.by_task(without=classifier.broken)}
-    if task not in groups:
+    """The task's models side by side, in a table for each group that has labels in common."""
+    catalog = inkling().classifier.catalog
+    groups = [[_row(catalog.models[card.name]) for card in cards] for cards in catalog.comparable(task)]
+    if not groups:
         abort(404, "There are no models to compare for this task.")
-    title, cards = groups[task]
-    rows = [_row(card) for card in cards]
-    chart = charts.speed(
+    tables = [(rows, _speed_chart(rows)) for rows in groups]
+    return render_template("compare.html", title=task_title(task), tables=tables)
+
+
+# ---- What stands on them ----
+
+
+def _row(model: Model) -> Row:
+    files = (model.folder / name for name in NETWORK_FILES)
+    size = next((path.stat().st_size for path in files if path.is_file()), None)
+    return Row(model.card, size, inkling().classifier.milliseconds.get(model))
+
+
+def _speed_chart(rows: list[Row]) -> charts.Chart | None:
+    """Accuracy against time of the models that have both figures."""
+    return charts.speed(
         [
             (language.translated(row.card.title), row.milliseconds, row.card.metrics.accuracy)
             for row in rows
             if row.milliseconds and row.card.metrics
         ]
     )
-    return render_template("compare.html", title=title, rows=rows, chart_data=chart, measuring=_measuring())
-
-
-# ---- What stands on them ----
-
-
-def _measuring() -> bool:
-    """Whether times may still come; where the server did not begin to measure, the first visit here does."""
-    inkling().stopwatch.start(inkling().classifier)
-    return not inkling().stopwatch.done
-
-
-def _row(card: ModelCard) -> Row:
-    folder = inkling().classifier.catalog.models[card.name].folder
-    files = (folder / name for name in ("model.onnx", "model.keras"))
-    size = next((path.stat().st_size for path in files if path.is_file()), None)
-    return Row(card, size, inkling().stopwatch.milliseconds.get(card.name))
 
 
 def _pairs(labels: tuple[str, ...], metrics: Metrics) -> dict[tuple[int, int], Pair]:

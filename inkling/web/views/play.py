@@ -13,15 +13,14 @@ ROUNDS, SECONDS = 6, 20
 @blueprint.get("/play")
 def play():
     """Six things to draw against the clock, or without one; `?model=` chooses who guesses."""
-    classifier = inkling().classifier
-    groups = classifier.catalog.by_task("ink", without=classifier.broken)
-    names = [card.name for _, cards in groups for card in cards]
+    groups = inkling().classifier.catalog.by_task("ink")
+    cards = {card.name: card for _, cards in groups for card in cards}
     asked = request.args.get("model")
     return render_template(
         "play.html",
         groups=groups,
-        chosen=asked if asked in names else next(iter(names), None),
-        words={name: _by_ease(classifier.card(name)) for name in names},
+        chosen=asked if asked in cards else next(iter(cards), None),
+        words={name: _by_ease(card) for name, card in cards.items()},
         rounds=ROUNDS,
         seconds=SECONDS,
     )

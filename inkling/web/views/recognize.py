@@ -12,9 +12,8 @@ blueprint = Blueprint("recognize", __name__)
 @blueprint.get("/")
 def index():
     """The photo form and the drawing canvas; the address may name a model for each."""
-    classifier = inkling().classifier
-    photo_groups = classifier.catalog.by_task(without=classifier.broken)
-    ink_groups = classifier.catalog.by_task("ink", without=classifier.broken)
+    catalog = inkling().classifier.catalog
+    photo_groups, ink_groups = catalog.by_task(), catalog.by_task("ink")
     return render_template(
         "index.html",
         photo_groups=photo_groups,
@@ -30,7 +29,7 @@ def predict() -> Response | str:
     """Recognizes the photos or the drawing of a form, and answers 303 to their page."""
     uploads.allow_batch()
     model = request.form.get("model", "")
-    inkling().classifier.card(model)  # an unknown model is refused before any picture is read
+    inkling().classifier.catalog.model(model)  # an unknown model is refused before any picture is read
     if "drawing" in request.form:
         sources = [Canvas(request.form["drawing"])]
     else:

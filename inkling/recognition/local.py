@@ -1,0 +1,271 @@
+"""A predictor that computes in this process."""
+
+import os
+import statistics
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from inkling import config
+from inkling.config import Settings
+from inkling.problems import Problem
+from inkling.recognition import inputs
+from inkling.recognition.card import InputSpec
+from inkling.recognition.catalog import Catalog, Model, read_catalog, unavailable
+from inkling.recognition.predictor import Prediction, Prepared
+from inkling.recognition.runtimes import keras, openvino
+from inkling.recognition.runtimes.base import Runtime, tempered
+
+BATCH = {"ink": 16, "photo": 4}  # pictures in one call of a network; larger batches are hardly faster
+RUNS, RUN_SECONDS = 5, 0.25  # runs that measure a model, fewer for one that takes longer in all
+POLL_SECONDS = 0.5  # between two looks at the model folders
+
+
+class LocalPredictor:
+    """Opens each model once in a process, when it is first used or by `warm`, and answers with it.
+
+    With `roots`, a background thread reads the catalog again when a model folder changes. It begins with the first use
+    of the catalog, so that it belongs to a worker and not to the process that forks workers.
+
+    Args:
+        catalog: the models to begin with.
+        roots: the folders that `catalog` was read from; none means that the catalog never changes by itself.
+    """
+
+    def __init__(self, catalog: Catalog, settings: Settings, roots: Sequence[Path] = ()):
+        self._catalog = catalog
+        self._settings = settings
+        self._roots = tuple(roots)
+        # Each entry goes when neither the catalog nor a request holds its model any longer.
+        self._runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
+        self._fast_runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
+        self._milliseconds: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
+        self._opening = threading.RLock()
+        self._swapping = threading.Lock()
+        self._watching = not roots
+
+    @property
+    def catalog(self) -> Catalog:
+        """The models as they are now, including those that are switched off."""
+        if not self._watching:
+            self._watch()
+        return self._catalog
+
+    @property
+    def milliseconds(self) -> Mapping[Model, float]:
+        """The median time for one picture, preparation not included, of each model that `warm` opened."""
+        return self._milliseconds
+
+    def warm(self) -> None:
+        """Opens and measures every model. One that cannot be opened is switched off."""
+        catalog = self.catalog
+        for name, model in catalog.models.items():
+            if name not in catalog.broken:
+                try:
+                    self._open(model)
+                    self._measure(model)
+                except Problem:  # the catalog tells
+                    continue
+
+    def answer(self, pictures: Sequence[Prepared], model: Model, fast: bool = False) -> list[Prediction]:
+        """Answers pictures that were prepared for this model.
+
+        Args:
+            fast: answer in bfloat16, where that is faster: on a processor that computes in it, with OpenVINO, and for
+                a model whose card allows it.
+
+        Raises:
+            Problem: "model-unavailable": the model cannot be opened, or its network failed. It is then switched off.
+        """
+        usual = self._open(model)
+        if not pictures:
+            return []
+        runtime = self._open_fast(model) if fast and self._is_faster_in_bfloat16(model) else usual
+        start = time.perf_counter()
+        try:
+            answer = runtime.answer_all(_batches(pictures, model.card.input))
+        except (RuntimeError, ValueError) as error:
+            raise self._switch_off(model, _first_line(error)) from error
+        infer = round((time.perf_counter() - start) * 1e3 / len(pictures), 3)
+        card = model.card
+        familiarity = [None] * len(pictures) if answer.familiarity is None else answer.familiarity.tolist()
+        return [
+            Prediction(
+                card.name,
+                card.task,
+                card.labels,
+                probabilities,
+                card.threshold,
+                picture.seen,
+                {"prepare": picture.milliseconds, "infer": infer},
+                familiar,
+                card.familiar,
+                runtime is not usual,
+            )
+            for picture, probabilities, familiar in zip(
+                pictures, tempered(answer.probabilities, card.temperature), familiarity, strict=True
+            )
+        ]
+
+    def layers(self, picture: Prepared, model: Model) -> list[np.ndarray]:
+        """The feature maps of a network's first layers: float32 [maps, h, w] for each layer.
+
+        The layers are compiled for each call, one call at a time: those of VGG16 take 80 MB, and are seldom shown.
+
+        Returns:
+            an empty list for a model without convolutions, and with Keras, which does not show them.
+
+        Raises:
+            Problem: "model-unavailable": the model's file changed meanwhile. The model itself goes on answering.
+        """
+        if self._settings.runtime == "keras":
+            return []
+        with self._opening:
+            try:
+                network = openvino.open_layers(model, self._threads)
+            except ValueError as error:
+                name = model.card.name
+                raise Problem(
+                    "model-unavailable", f"The model {name!r} cannot be opened again: {error}.", name[:40]
+                ) from error
+            seen = inputs.scale(picture.seen[None], model.card.input.scaling)
+            return [maps[0] for maps in network(seen)] if network else []
+
+    def reload(self) -> None:
+        """Reads the catalog again, if a model folder changed, and opens new models before they are offered."""
+        before = self._catalog
+        catalog = read_catalog(*self._roots, previous=before)
+        if catalog is before:
+            return
+        new = [model for name, model in catalog.models.items() if model is not before.models.get(name)]
+        for model in new:
+            name = model.card.name
+            if name not in catalog.broken:
+                try:
+                    self._compile(model)
+                except ValueError as error:
+                    catalog = catalog.without(name, str(error))
+        with self._swapping:
+            for name, reason in self._catalog.broken.items():  # models that failed since `before`
+                if name not in before.broken and catalog.models.get(name) is self._catalog.models.get(name):
+                    catalog = catalog.without(name, reason)
+            self._catalog = catalog
+        for model in new:
+            if model in self._runtimes:
+                self._measure(model)
+
+    # ---- Watching the folders ----
+
+    def _watch(self) -> None:
+        with self._swapping:
+            if self._watching:
+                return
+            self._watching = True
+        stop = threading.Event()
+        # The thread holds no reference to the predictor while it waits, and ends with it.
+        thread = threading.Thread(target=_poll, args=(weakref.ref(self), stop), name="model-folders", daemon=True)
+        thread.start()
+        # Also called at exit: a thread that is inside a library would crash the interpreter while it shuts down.
+        weakref.finalize(self, _end, stop, thread)
+
+    # ---- Opening ----
+
+    def _open(self, model: Model) -> Runtime:
+        runtime = self._runtimes.get(model)
+        if runtime is not None:
+            return runtime
+        try:
+            return self._compile(model)
+        except ValueError as error:
+            raise self._switch_off(model, str(error)) from error
+
+    def _compile(self, model: Model) -> Runtime:
+        """The model's runtime, opened unless it already is.
+
+        Raises:
+            ValueError: it cannot be opened.
+        """
+        with self._opening:
+            if model not in self._runtimes:
+                self._runtimes[model] = self._new_runtime(model)
+            return self._runtimes[model]
+
+    def _new_runtime(self, model: Model) -> Runtime:
+        if self._settings.runtime == "keras":
+            return keras.open_model(model)
+        precision = self._settings.precision
+        if precision == "bf16" and (model.card.exact or not openvino.has_bfloat16()):
+            precision = "f32"
+        return openvino.open_model(model, self._threads, precision)
+
+    def _open_fast(self, model: Model) -> Runtime:
+        with self._opening:
+            if model not in self._fast_runtimes:
+                self._fast_runtimes[model] = self._open(model).reduced_precision()
+            return self._fast_runtimes[model]
+
+    def _is_faster_in_bfloat16(self, model: Model) -> bool:
+        """Whether bfloat16 is faster than the precision that the model is served in."""
+        in_float32 = self._settings.runtime == "openvino" and self._settings.precision == "f32"
+        return in_float32 and not model.card.exact and openvino.has_bfloat16()
+
+    def _measure(self, model: Model) -> None:
+        """Notes the median time of a few runs, which are few enough not to delay a worker's first answer."""
+        if model in self._milliseconds:
+            return
+        spec, runtime = model.card.input, self._runtimes[model]
+        seconds: list[float] = []
+        picture = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
+        while len(seconds) < RUNS and sum(seconds) < RUN_SECONDS:
+            start = time.perf_counter()
+            runtime.answer(picture)
+            seconds.append(time.perf_counter() - start)
+        self._milliseconds[model] = statistics.median(seconds) * 1e3
+
+    @property
+    def _threads(self) -> int:
+        return self._settings.threads or max(1, config.cores() // _workers())
+
+    def _switch_off(self, model: Model, reason: str) -> Problem:
+        """Switches a model off in the catalog, if it is not replaced already, and returns the problem to raise."""
+        name = model.card.name
+        with self._swapping:
+            if self._catalog.models.get(name) is model:
+                self._catalog = self._catalog.without(name, reason)
+        return unavailable(name, reason)
+
+
+def _poll(reference: "weakref.ref[LocalPredictor]", stop: threading.Event) -> None:
+    while not stop.wait(POLL_SECONDS):
+        predictor = reference()
+        if predictor is None:
+            return
+        predictor.reload()
+        del predictor
+
+
+def _end(stop: threading.Event, thread: threading.Thread) -> None:
+    stop.set()
+    if thread is not threading.current_thread():
+        thread.join(10)
+
+
+def _batches(pictures: Sequence[Prepared], spec: InputSpec) -> Iterator[np.ndarray]:
+    """Pictures as a network takes them, a batch at a time: float32 [n, height, width, channels]."""
+    for start in range(0, len(pictures), BATCH[spec.kind]):
+        seen = np.stack([picture.seen for picture in pictures[start : start + BATCH[spec.kind]]])
+        yield inputs.scale(seen, spec.scaling)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _workers() -> int:
+    """The number of workers that share the processor, as gunicorn.conf.py sets it."""
+    workers = os.environ.get("WEB_CONCURRENCY", "")
+    return max(1, int(workers)) if workers.isdecimal() else 1

@@ -1,0 +1,126 @@
+"""The contract of a runtime: a network as a function of a batch, and the checks that every network must pass."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from inkling.recognition.card import ModelCard
+
+Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 [n, h, w, c] -> its outputs, each float32 [n, ...]
+SMALLEST = np.float32(1e-7)  # a probability of 0 has no logarithm
+
+
+class Answer(NamedTuple):
+    """A network's answer to n pictures.
+
+    Attributes:
+        probabilities: float32 [n, labels], rows that sum to 1, at temperature 1.
+        familiarity: float32 [n], higher for pictures like those of training; None for a network without this output.
+    """
+
+    probabilities: np.ndarray
+    familiarity: np.ndarray | None
+
+
+class Answering:
+    """A network whose outputs are read as probabilities and familiarity.
+
+    A call takes float32 [n, height, width, channels], as `inputs.scale` makes it, and returns the probabilities alone:
+    float32 [n, labels], rows that sum to 1, at temperature 1.
+    """
+
+    def __init__(self, network: Network):
+        self._network = network
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        return self.answer(batch).probabilities
+
+    def answer(self, batch: np.ndarray) -> Answer:
+        """Probabilities and familiarity of one batch."""
+        outputs = self._network(batch)
+        familiarity = np.asarray(outputs[1], np.float32)[:, 0] if len(outputs) > 1 else None
+        return Answer(probabilities(outputs[0]), familiarity)
+
+
+class Runtime(Answering):
+    """A model that is ready to answer. Any number of threads may call it at the same time.
+
+    Raises:
+        ValueError: the network does not take the card's input, does not answer its labels with probabilities, or
+            lacks the familiarity output that the card requires.
+    """
+
+    def __init__(self, network: Network, card: ModelCard):
+        super().__init__(network)
+        self._card, self._lock = card, threading.Lock()
+        self._calls = 0  # calls of `answer_all` in progress
+        self._has_batch_memory = False  # a batch of several pictures ran since memory was last released
+        self._check()
+
+    def answer_all(self, batches: Iterable[np.ndarray]) -> Answer:
+        """The answer to the pictures of all batches. Memory that a batch of several pictures took is released.
+
+        Raises:
+            ValueError: the network answered with numbers that are not finite.
+            RuntimeError: the library failed.
+        """
+        with self._lock:
+            self._calls += 1
+        try:
+            answers = []
+            for batch in batches:
+                if len(batch) > 1:
+                    self._has_batch_memory = True
+                answers.append(self.answer(batch))
+        finally:
+            with self._lock:
+                self._calls -= 1
+                if self._has_batch_memory and not self._calls:  # memory in use cannot be released
+                    self._has_batch_memory = False
+                    self.release()
+        rows, familiarity = zip(*answers, strict=True)
+        answer = Answer(np.concatenate(rows), None if familiarity[0] is None else np.concatenate(familiarity))
+        if not all(np.isfinite(values).all() for values in answer if values is not None):
+            raise ValueError("the network answered with numbers that are not finite")
+        return answer
+
+    def release(self) -> None:
+        """Releases the memory of past batches, where the library keeps it."""
+
+    def reduced_precision(self) -> "Runtime":
+        """A copy that answers faster and less exactly; this runtime itself where the library has none."""
+        return self
+
+    def _check(self) -> None:
+        """Asks the network about one black picture, and compares the answer with the card."""
+        spec, labels = self._card.input, len(self._card.labels)
+        try:
+            answer, familiarity = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
+        except (RuntimeError, TypeError) as error:  # OpenVINO raises the one, TensorFlow the other
+            raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
+        except IndexError as error:
+            raise ValueError(
+                "the network must answer a row of labels for each picture, and a row of one as second "
+                f"output if it has one. Received: {error}"
+            ) from error
+        if answer.shape != (1, labels):
+            raise ValueError(f"the network must answer {labels} labels. Received: {answer.shape[-1]}")
+        if not (answer.min() >= 0 and abs(answer.sum() - 1) < 1e-2):  # also true for NaN
+            raise ValueError(f"the network must answer probabilities, not logits. Received: {answer[0, :3].tolist()}")
+        if self._card.familiar is not None and familiarity is None:
+            raise ValueError("the network must have a second output, as the card says what is familiar")
+
+
+def probabilities(outputs: np.ndarray) -> np.ndarray:
+    """Network outputs [n, labels], or [n, 1] of one sigmoid, as float32 [n, labels]."""
+    outputs = np.asarray(outputs, np.float32)
+    return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Temperature scaling (Guo et al. 2017) of float [n, labels]; equals softmax(logits / temperature)."""
+    logits = np.log(np.maximum(probabilities, SMALLEST)) / np.float32(temperature)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)

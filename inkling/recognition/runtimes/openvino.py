@@ -1,0 +1,153 @@
+"""Serves ONNX files with OpenVINO."""
+
+import importlib
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from inkling.recognition.card import ModelCard
+from inkling.recognition.catalog import Model, check_file
+from inkling.recognition.runtimes.base import Network, Runtime
+from inkling.recognition.runtimes.onnxfile import has_external_data
+
+FILE = "model.onnx"
+HINT = "LATENCY"  # what OpenVINO optimizes its threads for; `python -m benchmarks.workers` compares
+LEAST_MAPS, LEAST_SIDE = 16, 14  # feature maps of a layer worth showing, and pixels a side of its maps
+
+
+class Compiled:
+    """An `openvino.Model` as a function. Calls at the same time use one infer request each, which is then reused."""
+
+    def __init__(self, model, threads: int = 0, precision: str = "f32"):
+        # With pinning, the threads of all workers would compete for the same first cores.
+        hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT, "ENABLE_CPU_PINNING": False}
+        if threads:
+            hints["INFERENCE_NUM_THREADS"] = threads
+        self._model, self._threads = model, threads
+        self._compiled = library().Core().compile_model(model, "CPU", hints)
+        self._outputs = range(len(self._compiled.outputs))
+        self._free_requests: list = []
+
+    def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
+        try:
+            request = self._free_requests.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        request.set_input_tensor(0, library().Tensor(np.ascontiguousarray(batch), shared_memory=True))
+        request.infer()
+        outputs = [request.get_output_tensor(i).data.copy() for i in self._outputs]
+        self._free_requests.append(request)
+        return outputs
+
+    def in_precision(self, precision: str) -> "Compiled":
+        """The same network, compiled for another precision ("f32" or "bf16")."""
+        return Compiled(self._model, self._threads, precision)
+
+    def release(self) -> None:
+        """Releases the memory of the largest batch; does nothing while a call is in progress."""
+        with suppress(RuntimeError):
+            self._compiled.release_memory()
+
+
+class OpenVINORuntime(Runtime):
+    """A model compiled by OpenVINO."""
+
+    def __init__(self, network: Compiled, card: ModelCard):
+        super().__init__(network, card)
+        self._compiled = network
+
+    def release(self) -> None:
+        self._compiled.release()
+
+    def reduced_precision(self) -> Runtime:
+        """A copy in bfloat16, which shares the weights in memory; this runtime itself where bfloat16 fails."""
+        try:
+            return OpenVINORuntime(self._compiled.in_precision("bf16"), self._card)
+        except (RuntimeError, ValueError):  # OpenVINO failed, or the answers are not probabilities any longer
+            return self
+
+
+def open_model(model: Model, threads: int = 0, precision: str = "f32") -> OpenVINORuntime:
+    """Compiles a model's ONNX file for this process. Call it after the fork: threads do not survive one.
+
+    Args:
+        threads: processor threads; 0 leaves the number to OpenVINO.
+        precision: "f32" or "bf16".
+
+    Raises:
+        ValueError: the file is missing, is not the card's, or cannot be compiled.
+    """
+    path = check_file(model, FILE)
+    try:
+        network = compile_onnx(path, threads, precision)
+    except RuntimeError as error:
+        raise _cannot_compile(error) from error
+    return OpenVINORuntime(network, model.card)
+
+
+def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Compiled:
+    """An ONNX file as a function of float32 [n, h, w, c].
+
+    Raises:
+        ValueError: the file keeps weights in other files.
+        RuntimeError: OpenVINO cannot compile it.
+    """
+    model = _read(path)
+    passes = importlib.import_module("openvino.passes")
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)  # expands float16 weights to float32 once, and not again in each precision
+    return Compiled(model, threads, precision)
+
+
+def open_layers(model: Model, threads: int = 0) -> Network | None:
+    """Compiles the first layers of a model's ONNX file, up to the last one that is shown.
+
+    Its outputs are those of the first convolution and of the last one whose maps are at least `LEAST_SIDE` pixels
+    large, float32 [n, maps, h, w]. Convolutions with fewer than `LEAST_MAPS` maps are fixed filters, such as HOG's,
+    and not shown.
+
+    Returns:
+        the network, or None for a model without such layers.
+
+    Raises:
+        ValueError: the file is missing, is not the card's, or cannot be compiled.
+    """
+    path = check_file(model, FILE)
+    try:
+        whole = _read(path)
+        found = [node.output(0) for node in whole.get_ordered_ops() if node.get_type_name() == "Convolution"]
+        found = [output for output in found if output.partial_shape[1].get_length() >= LEAST_MAPS]
+        if not found:
+            return None
+        large = [output for output in found if output.partial_shape[2].get_length() >= LEAST_SIDE]
+        ends = list(dict.fromkeys((found[0], (large or found)[-1])))
+        return Compiled(library().Model(ends, whole.get_parameters(), "first layers"), threads)
+    except RuntimeError as error:
+        raise _cannot_compile(error) from error
+
+
+def library() -> ModuleType:
+    """The `openvino` module, without its telemetry, which would send a message at each import."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its import fails, as OpenVINO allows
+    return importlib.import_module("openvino")
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16, which makes large networks several times faster."""
+    return "BF16" in library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _read(path: Path):
+    """The file as an `openvino.Model`."""
+    data = path.read_bytes()
+    if has_external_data(data):
+        raise ValueError(f"{path.name} keeps weights in other files, which are never read")
+    return library().Core().read_model(data)
+
+
+def _cannot_compile(error: RuntimeError) -> ValueError:
+    return ValueError(f"{FILE} cannot be compiled: {str(error).strip().splitlines()[-1]}")
