@@ -1,6 +1,6 @@
-"""Edges, thresholds, augmentation: a table of steps that change a picture, each with the OpenCV code that does it.
+"""Edges, thresholds and augmentation: a table of operations, each with the OpenCV code that does the same.
 
-A picture here is uint8: [height, width, 3] (RGB) or, once a step has made it grey, [height, width].
+A picture is a uint8 array: [height, width, 3] (RGB) or, once a step has made it gray, [height, width].
 """
 
 import base64
@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-SIDE = 512  # pixels, longest side of a picture in the lab
+SIDE = 512  # pixels, longer side of a picture in the lab
 MOST_STEPS = 6
 BINS = 64  # of a histogram
-FLAT = 0.5  # share of pixels that equal their neighbour from which on a PNG is small: photos stay far below
-QUALITIES = (90, 75, 50, 25)  # of a JPEG, tried in this order until it is small enough
-SHOWN = 40  # characters of a received value that a sentence repeats
+FLAT = 0.5  # share of pixels that equal their left neighbor; above it a PNG is small, and photos are far below it
+QUALITIES = (90, 75, 50, 25)  # of a JPEG, tried in this order until the file is small enough
+LONGEST_SHOWN = 40  # characters of a received value that a message repeats
 
 PROBLEMS = {
     "step": "There is no step %(got)s. Accepted are: %(options)s.",
@@ -34,7 +34,7 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class BadStep:
-    """A value that was not accepted: a key of `PROBLEMS`, and what fills its placeholders."""
+    """Why a value was refused: a key of `PROBLEMS`, and the values of its placeholders."""
 
     reason: str
     values: dict[str, str]
@@ -43,12 +43,15 @@ class BadStep:
         return PROBLEMS[self.reason] % self.values
 
 
-# ---- What can be set ----
+# ---- Parameters ----
 
 
 @dataclass(frozen=True)
 class Number:
-    """A whole number from `low` to `high` in steps of `step`; a slider reaches to `reach`."""
+    """A parameter that takes a whole number from `low` to `high` in steps of `step`.
+
+    `reach` is the end of its slider, if that is less than `high`.
+    """
 
     name: str
     title: str
@@ -61,7 +64,7 @@ class Number:
     reach: int | None = None
 
     def read(self, text: str) -> int | None:
-        """The number that a text stands for, or None where it is not accepted."""
+        """The number in a text, or None if it is not accepted."""
         if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
             return None
         number = int(text)
@@ -69,12 +72,13 @@ class Number:
         return number if accepted else None
 
     def accepts(self) -> tuple[str, dict[str, str]]:
+        """The key in `PROBLEMS` of the sentence that says what is accepted, and its placeholders."""
         return "number" if self.step == 1 else "odd", {"low": str(self.low), "high": str(self.high)}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of `options`: value -> title."""
+    """A parameter that takes one of `options` (value -> title)."""
 
     name: str
     title: str
@@ -83,19 +87,23 @@ class Choice:
     help: str
 
     def read(self, text: str) -> str | None:
-        """The option that a text names, or None."""
+        """The option that a text names, or None if there is none."""
         return text if text in self.options else None
 
     def accepts(self) -> tuple[str, dict[str, str]]:
+        """As `Number.accepts`."""
         return "choice", {"options": ", ".join(self.options)}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One kind of step: what it does in a sentence, what can be set, the function, and the code that does the same.
+    """A kind of step.
 
-    `run(picture, **values)` gives a new picture; `code(**values)` gives lines that change the variable `picture`.
-    Where `grey` is true both expect a grey picture.
+    Attributes:
+        help: what it does, in a sentence.
+        run: `run(picture, **values)` returns a new picture.
+        code: `code(**values)` returns Python code that does the same to the variable `picture`.
+        gray: whether both expect a gray picture.
     """
 
     name: str
@@ -104,26 +112,29 @@ class Operation:
     run: Callable[..., np.ndarray]
     code: Callable[..., str]
     parameters: tuple[Number | Choice, ...] = ()
-    grey: bool = False
+    gray: bool = False
 
     def step(self, **values: int | str) -> "Step":
-        """A step of this kind; what is not given has its default."""
+        """A step of this kind. Values that are not given have their defaults."""
         return Step(self, {one.name: one.default for one in self.parameters} | values)
 
 
 @dataclass(frozen=True)
 class Step:
-    """An operation with its values."""
+    """An operation with the values of its parameters."""
 
     operation: Operation
     values: dict[str, int | str]
 
 
-# ---- The functions, each beside its code ----
+# ---- Operations, each with its code ----
 
 
 def _canny(picture: np.ndarray, low: int, high: int, aperture: str) -> np.ndarray:
-    """Canny 1986: steepness by Sobel, thinned to one pixel, two thresholds with hysteresis."""
+    """Canny, "A Computational Approach to Edge Detection" (1986).
+
+    Sobel gradients, thinned to one pixel, and two thresholds with hysteresis.
+    """
     return cv2.Canny(picture, low, high, apertureSize=int(aperture))
 
 
@@ -140,7 +151,7 @@ def _binary_code(level: int) -> str:
 
 
 def _otsu(picture: np.ndarray) -> np.ndarray:
-    """Otsu 1979: the threshold that leaves the two groups as uniform as they can be."""
+    """Otsu, "A Threshold Selection Method from Gray-Level Histograms" (1979)."""
     return cv2.threshold(picture, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[1]
 
 
@@ -218,7 +229,7 @@ def _contrast_code(percent: int) -> str:
     return f"picture = cv2.addWeighted(picture, {percent} / 100, picture, 0, 128 - 1.28 * {percent})"
 
 
-# ---- The table ----
+# ---- The table of operations ----
 
 
 OPERATIONS = {
@@ -250,7 +261,7 @@ OPERATIONS = {
                     "thresholds, often in the thousands.",
                 ),
             ),
-            grey=True,
+            gray=True,
         ),
         Operation(
             "binary",
@@ -259,7 +270,7 @@ OPERATIONS = {
             _binary,
             _binary_code,
             (Number("level", "Level", 0, 255, 127, "0 is black, 255 is white."),),
-            grey=True,
+            gray=True,
         ),
         Operation(
             "otsu",
@@ -268,7 +279,7 @@ OPERATIONS = {
             "that are each as uniform as they can be.",
             _otsu,
             _otsu_code,
-            grey=True,
+            gray=True,
         ),
         Operation(
             "adaptive",
@@ -299,7 +310,7 @@ OPERATIONS = {
                     "c", "C", -100, 100, 5, "How much darker than the others a pixel must be to turn black.", reach=40
                 ),
             ),
-            grey=True,
+            gray=True,
         ),
         Operation(
             "flip",
@@ -352,20 +363,20 @@ OPERATIONS = {
 }
 
 
-# ---- A chain of steps ----
+# ---- Steps ----
 
 
 def apply(picture: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
-    """The picture after all steps; the one given is not changed."""
+    """The picture after all steps. The given picture is not changed."""
     for step in steps:
-        if step.operation.grey:
-            picture = as_grey(picture)
+        if step.operation.gray:
+            picture = as_gray(picture)
         picture = step.operation.run(picture, **step.values)
     return picture
 
 
-def as_grey(picture: np.ndarray) -> np.ndarray:
-    """uint8 [height, width]; a grey picture as it is."""
+def as_gray(picture: np.ndarray) -> np.ndarray:
+    """The picture in gray: uint8 [height, width]."""
     return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
@@ -379,27 +390,27 @@ if scale < 1:
 
 
 def code(steps: Sequence[Step]) -> str:
-    """A Python program that does the same to picture.png and writes result.png. (OpenCV reads files as BGR.)"""
-    blocks, grey = ["import cv2", READ], False
+    """A Python program that applies the steps to picture.png and writes result.png. OpenCV reads files as BGR."""
+    blocks, gray = ["import cv2", READ], False
     for step in steps:
         lines = [f"# {step.operation.title}"]
-        if step.operation.grey and not grey:
-            grey = True
+        if step.operation.gray and not gray:
+            gray = True
             lines.append("picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)")
         blocks.append("\n".join([*lines, step.operation.code(**step.values)]))
     return "\n\n".join([*blocks, 'cv2.imwrite("result.png", picture)']) + "\n"
 
 
 def read(names: Sequence[str], settings: Mapping[str, str]) -> tuple[list[Step], list[BadStep]]:
-    """Steps as an address or a form gives them.
+    """Parses steps from an address or a form.
 
     Args:
-        names: of the operations in their order; empty ones do not count.
-        settings: "NUMBER.PARAMETER" -> value, where NUMBER counts the names from 1; other keys are not ours.
+        names: the operations in order; empty names are ignored.
+        settings: "NUMBER.PARAMETER" -> value, where NUMBER counts `names` from 1; other keys are ignored.
 
     Returns:
-        at most `MOST_STEPS` steps, and what was not accepted: an unknown step is left out, a wrong value is replaced
-        by its default.
+        at most `MOST_STEPS` steps, and what was refused. An unknown step is left out; a wrong value is replaced by the
+        parameter's default.
     """
     names = [name for name in names if name]
     problems = []
@@ -413,7 +424,7 @@ def read(names: Sequence[str], settings: Mapping[str, str]) -> tuple[list[Step],
         number, parameter = int(found[1]), found[2]
         if number in given:
             given[number][parameter] = text
-        elif not problems:  # of too many steps, whose settings are of no use either
+        elif not problems:  # with too many steps, settings of the excess ones are no further problem
             problems.append(BadStep("no such step", {"number": str(number), "got": _shown(parameter)}))
     steps = []
     for number, name in enumerate(names, 1):
@@ -425,7 +436,7 @@ def read(names: Sequence[str], settings: Mapping[str, str]) -> tuple[list[Step],
 
 
 def written(steps: Sequence[Step]) -> dict[str, str | list[str]]:
-    """What `read` takes back, for an address: `step` (a list) and the settings; no steps are one empty name."""
+    """Query parameters from which `read` makes the same steps; no steps are written as one empty name."""
     settings = {
         f"{number}.{name}": str(value) for number, step in enumerate(steps, 1) for name, value in step.values.items()
     }
@@ -433,12 +444,12 @@ def written(steps: Sequence[Step]) -> dict[str, str | list[str]]:
 
 
 def edit(steps: Sequence[Step], do: str, name: str = "") -> tuple[list[Step], list[BadStep]]:
-    """The chain after "add" (of the operation `name`, at the end), "up NUMBER", "down NUMBER" or "remove NUMBER".
+    """The steps after a change: "add" (appends the operation `name`), "up N", "down N" or "remove N".
 
-    Anything else changes nothing.
+    Any other `do` changes nothing.
 
     Returns:
-        the steps, and a problem where no such step can be added.
+        the steps, and why a step could not be added.
     """
     steps = list(steps)
     if do == "add":
@@ -488,14 +499,14 @@ def _step(operation: Operation, given: Mapping[str, str], problems: list[BadStep
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
+    return repr(text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…")
 
 
-# ---- Pictures in and out ----
+# ---- Converting pictures ----
 
 
 def working(image: Image.Image) -> np.ndarray:
-    """An RGB picture as the lab takes it: uint8 [height, width, 3], at most `SIDE` a side."""
+    """A picture as the lab works on it: uint8 [height, width, 3], at most `SIDE` pixels a side."""
     scale = SIDE / max(image.size)
     if scale < 1:
         size = tuple(max(1, round(side * scale)) for side in image.size)
@@ -504,17 +515,20 @@ def working(image: Image.Image) -> np.ndarray:
 
 
 def image(picture: np.ndarray) -> Image.Image:
-    """The RGB picture that a model is shown."""
+    """A picture for a model: RGB."""
     return Image.fromarray(picture).convert("RGB")
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A PNG file, every pixel as it is."""
+    """A PNG file of the picture."""
     return _encoded(".png", picture, cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
 def data_url(picture: np.ndarray, most: int) -> str:
-    """A data URL to show a picture by: PNG for flat colours, JPEG for photos, of at most `most` bytes if it can be."""
+    """A data URL of the picture: PNG for flat colors, JPEG for photos.
+
+    The file has at most `most` bytes if a low JPEG quality achieves that.
+    """
     kind, data = "png", png(picture) if _is_flat(picture) else None
     for quality in QUALITIES:
         if data and len(data) <= most:
@@ -544,18 +558,18 @@ def _encoded(ending: str, picture: np.ndarray, *options: int) -> bytes:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How bright the pixels of a picture are."""
+    """The distribution of brightness in a picture."""
 
-    shares: tuple[float, ...]  # of the pixels, for each of `BINS` ranges of brightness, from dark to light
+    shares: tuple[float, ...]  # of the pixels in each of `BINS` ranges of brightness, from dark to light
     mean: float  # 0 is black, 255 is white
     black: float  # share of the pixels at 0
     white: float  # share of the pixels at 255
 
 
 def histogram(picture: np.ndarray) -> Histogram:
-    """Of the grey picture."""
-    grey = as_grey(picture)
-    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel() / grey.size
+    """The histogram of the gray picture."""
+    gray = as_gray(picture)
+    counts = cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel() / gray.size
     return Histogram(
         tuple(counts.reshape(BINS, -1).sum(axis=1).tolist()),
         float(counts @ np.arange(256)),
@@ -566,17 +580,17 @@ def histogram(picture: np.ndarray) -> Histogram:
 
 @cache
 def sample() -> np.ndarray:
-    """A sailing boat, drawn here: soft light and plain shapes; uint8 [360, 480, 3], read-only."""
+    """A drawing of a sailing boat with smooth gradients and plain shapes: uint8 [360, 480, 3], read-only."""
     sky = np.linspace((105, 155, 225), (185, 205, 225), 240)
     sea = np.linspace((60, 120, 160), (30, 70, 110), 120)
     picture = np.vstack([sky, sea])[:, None].repeat(480, axis=1).round().astype(np.uint8)
     cv2.circle(picture, (400, 80), 36, (255, 226, 120), -1, cv2.LINE_AA)
     cv2.line(picture, (235, 235), (235, 50), (80, 55, 45), 7, cv2.LINE_AA)
-    for corners, colour in (
+    for corners, color in (
         ([(110, 235), (370, 235), (325, 295), (150, 295)], (105, 35, 35)),
         ([(247, 62), (247, 222), (350, 222)], (250, 248, 240)),
         ([(224, 90), (224, 222), (140, 222)], (250, 244, 226)),
     ):
-        cv2.fillPoly(picture, [np.array(corners, np.int32)], colour, cv2.LINE_AA)
+        cv2.fillPoly(picture, [np.array(corners, np.int32)], color, cv2.LINE_AA)
     picture.flags.writeable = False
     return picture

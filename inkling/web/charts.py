@@ -1,4 +1,4 @@
-"""Where the marks of a chart stand: numbers in, places in a drawing of `WIDTH` x `HEIGHT` out. Templates draw them."""
+"""Layout of charts: turns numbers into coordinates of an SVG drawing, which templates draw."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from inkling.recognition.card import Bin
 
 WIDTH, HEIGHT = 360, 310
-LEFT, RIGHT, TOP, BOTTOM = 46, 344, 32, 264  # of the part between the axes
-APART = 15  # between two names, from line to line
-STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # of an axis of accuracy, in thousandths
+LEFT, RIGHT, TOP, BOTTOM = 46, 344, 32, 264  # of the plot area
+LINE_HEIGHT = 15  # between the baselines of two names
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # between two ticks of an accuracy axis, in thousandths
 MOST_STEPS = 5
 HISTOGRAM = (LEFT, TOP, RIGHT, 142)
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A line across the chart, and what it says."""
+    """A grid line and its label."""
 
     at: float
     text: str
@@ -24,7 +24,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point, its name beside it, and where the name begins or (`anchor` "end") ends."""
+    """A point with its name. The name's position is that of its `anchor`, "start" or "end", as in SVG."""
 
     x: float
     y: float
@@ -36,7 +36,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Bar:
-    """The answers of one range of confidence."""
+    """One bar of a histogram."""
 
     x: float
     y: float
@@ -46,7 +46,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """Axes and marks; (x1, y1, x2, y2) is the part between the axes."""
+    """Ticks and marks. `frame` is the plot area: left, top, right, bottom."""
 
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
@@ -57,7 +57,7 @@ class Chart:
 
 
 def speed(models: Sequence[tuple[str, float, float]]) -> Chart | None:
-    """Accuracy (up) against milliseconds (across, each line ten times the one before); None without a model.
+    """Accuracy against milliseconds, the latter on a logarithmic axis; None without a model.
 
     Args:
         models: (title, milliseconds, accuracy).
@@ -82,7 +82,7 @@ def speed(models: Sequence[tuple[str, float, float]]) -> Chart | None:
 
 
 def calibration(bins: Sequence[Bin]) -> Chart | None:
-    """How often right (up) against how sure (across), a bar for each range that has answers; None without any."""
+    """A reliability diagram: accuracy against confidence, a bar for each bin with answers; None without any."""
     bars = tuple(
         Bar(
             round(_across(i / len(bins)) + 1, 1),
@@ -106,15 +106,15 @@ def calibration(bins: Sequence[Bin]) -> Chart | None:
 
 
 def histogram(shares: Sequence[float]) -> Chart:
-    """How many pixels (up) are how bright (across, from 0 to 255), a bar for each range of brightness.
+    """A histogram of brightness, from 0 to 255.
 
     Args:
-        shares: of the pixels, from dark to light.
+        shares: the share of the pixels in each range of brightness, from dark to light.
     """
     left, top, right, bottom = HISTOGRAM
     full = next(mark for mark in (0.02, 0.05, 0.1, 0.2, 0.5, 1) if mark >= min(1, round(max(shares), 6)))
     width = (right - left) / len(shares)
-    # A share of one pixel is still to be seen.
+    # Even a single pixel is visible.
     heights = [max(1, share / full * (bottom - top)) if share else 0 for share in shares]
     return Chart(
         across=tuple(
@@ -132,7 +132,7 @@ def histogram(shares: Sequence[float]) -> Chart:
 
 
 def _accuracies(values: Sequence[float]) -> tuple[int, int, int]:
-    """Bottom, top and step of an axis that holds all values, in thousandths."""
+    """Bottom, top and step of an axis that covers all values, in thousandths."""
     for step in STEPS:
         bottom, top = math.floor(min(values) * 1000 / step), math.ceil(round(max(values) * 1000 / step, 6))
         bottom -= bottom == top
@@ -142,10 +142,13 @@ def _accuracies(values: Sequence[float]) -> tuple[int, int, int]:
 
 
 def _named(places: Sequence[tuple[float, float, str]]) -> tuple[Dot, ...]:
-    """Dots with their names towards the middle; names that would overlap move down, and all up if too far."""
+    """Dots with their names on the side toward the center.
+
+    Names that would overlap move down; if that moves the last one out of the plot, all move up.
+    """
     dots, last = [], -math.inf
     for x, y, name in sorted(places, key=lambda place: place[1]):
-        last = max(y + 4, last + APART)
+        last = max(y + 4, last + LINE_HEIGHT)
         dots.append((x, y, name, last))
     excess = max(0, last - (BOTTOM - 4))
     left = (LEFT + RIGHT) / 2

@@ -1,4 +1,4 @@
-"""The API's OpenAPI 3.1 document, made from the schemas, the reasons and the settings."""
+"""The API's OpenAPI 3.1 document, generated from the schemas, the reasons and the settings."""
 
 from pydantic.json_schema import models_json_schema
 
@@ -12,8 +12,8 @@ VERSION = "1"
 REF = "#/components/schemas/{model}"
 EXAMPLE = "curl -F image=@cat.jpg '{base_url}/api/predict?model=cats-dogs-cnn'"
 
-# Reasons beside those of a picture: the names of HTTP's own statuses.
-OTHERS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
+# Reasons that are not in `problems.REASONS`: names of HTTP statuses.
+HTTP_REASONS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
 
 MODEL = {
     "name": "model",
@@ -25,7 +25,7 @@ MODEL = {
 
 
 def document(settings: Settings) -> dict:
-    """The whole document."""
+    """The document for an app with these settings."""
     _, definitions = models_json_schema(
         [
             (shape, "serialization")
@@ -45,7 +45,7 @@ def document(settings: Settings) -> dict:
         "info": {
             "title": "Inkling's API",
             "version": VERSION,
-            "description": "Send a picture, get an answer. Nothing sent here is kept.",
+            "description": "Send a picture, get an answer. Nothing that you send is saved.",
         },
         "paths": {
             "/api/models": {"get": _models()},
@@ -59,7 +59,7 @@ def document(settings: Settings) -> dict:
 def _models() -> dict:
     return {
         "operationId": "models",
-        "summary": "The models that can be asked.",
+        "summary": "Lists the models that can be asked.",
         "x-example": "curl '{base_url}/api/models'",
         "responses": {"200": _answer("The models, by task.", "Models")},
     }
@@ -98,9 +98,9 @@ def _predict(settings: Settings) -> dict:
 def _explain(settings: Settings) -> dict:
     return {
         "operationId": "explain",
-        "summary": "Says which parts of a picture its answer hangs on.",
-        "description": "Each part of a grid is hidden in turn, and the drop of the confidence is told. The grid is as "
-        "fine as the model's speed allows.",
+        "summary": "Says which parts of a picture its answer depends on.",
+        "description": "Hides each part of a grid in turn and measures the drop in confidence. A faster model gets a "
+        "finer grid.",
         "x-example": EXAMPLE.replace("predict", "explain"),
         "parameters": [MODEL],
         "requestBody": _body(_picture(settings)),
@@ -130,12 +130,12 @@ def _problems() -> dict:
 
 
 def _statuses() -> set[int]:
-    return {reason.status for reason in problems.REASONS.values()} | OTHERS.keys()
+    return {reason.status for reason in problems.REASONS.values()} | HTTP_REASONS.keys()
 
 
 def _problem(status: int) -> dict:
     reasons = [code for code, reason in problems.REASONS.items() if reason.status == status]
-    reasons += [OTHERS[status]] if status in OTHERS else []
+    reasons += [HTTP_REASONS[status]] if status in HTTP_REASONS else []
     answer = _answer("Reason: " + ", ".join(reasons) + ".", "Problem", "application/problem+json")
     if status in errors.RETRIED:
         answer["headers"] = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}

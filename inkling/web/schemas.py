@@ -1,4 +1,4 @@
-"""The shapes of the JSON API. The OpenAPI document is made from these, and a test holds every answer to them."""
+"""Schemas of the JSON API. The OpenAPI document is generated from them, and tests check every answer against them."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ class Probability(Shape):
 
 
 class Milliseconds(Shape):
-    """Time taken by each stage; stages done for a whole batch are shared evenly."""
+    """Time that each stage took. The time of a stage that ran on several pictures at once is divided evenly."""
 
     decode: float
     prepare: float
@@ -30,9 +30,11 @@ class Result(Shape):
     model: str
     task: str
     label: str
-    confidence: Annotated[Share, Field(description="calibrated: of answers at 0.9, nine in ten are right")]
-    sure: Annotated[bool, Field(description="the confidence reaches the model's threshold, and it knows such things")]
-    wording: Annotated[Literal["sure", "probably", "not sure"], Field(description="the same in words")]
+    confidence: Annotated[Share, Field(description="calibrated: nine in ten answers at 0.9 are right")]
+    sure: Annotated[
+        bool, Field(description="the confidence reaches the model's threshold, and the picture looks familiar")
+    ]
+    wording: Annotated[Literal["sure", "probably", "not sure"], Field(description="how sure, as a code")]
     predictions: Annotated[list[Probability], Field(description="most likely first, `top` of them")]
     milliseconds: Milliseconds
 
@@ -43,32 +45,34 @@ class ExplainMilliseconds(Shape):
 
 
 class Explanation(Shape):
-    """Which parts of a picture its answer hangs on: each was hidden in turn (Zeiler and Fergus 2014)."""
+    """Which parts of a picture its answer depends on, measured by hiding each in turn (Zeiler and Fergus 2014)."""
 
     model: str
     task: str
     label: str
     confidence: Annotated[Share, Field(description="calibrated, with nothing hidden")]
-    where: Annotated[str, Field(description='where most of it lies: "upper-left", "middle", "several-places" …')]
+    where: Annotated[
+        str, Field(description='where the most important parts are: "upper-left", "middle", "several-places" …')
+    ]
     drops: Annotated[
         list[list[Annotated[float, Field(ge=-1, le=1)]]],
-        Field(description="row by row, by how much the confidence drops when this part is hidden; below 0 it rises"),
+        Field(description="for each part, row by row: the drop in confidence while it is hidden; below 0 it rises"),
     ]
     field: Annotated[
         list[float],
         Field(
             min_length=4,
             max_length=4,
-            description="what the grid covers: left, top, right, bottom, in shares of the picture's width and height; "
-            "it may reach beyond: for a drawing it is the square that the model saw, "
-            "and a photo longer than 3:2 has rims",
+            description="the area of the grid: left, top, right and bottom as fractions of the picture's width and "
+            "height. It can extend beyond the picture: the grid of a drawing covers the square that the model saw, "
+            "and that of a photo longer than 3:2 includes its padding",
         ),
     ]
     milliseconds: ExplainMilliseconds
 
 
 class Problem(Shape):
-    """RFC 9457 problem details; `reason` is stable and meant for programs."""
+    """RFC 9457 problem details. Programs can rely on `reason`, which is stable."""
 
     type: str
     title: str
@@ -78,7 +82,7 @@ class Problem(Shape):
 
 
 class Failure(Shape):
-    """Stands in a batch in the place of a picture that could not be classified."""
+    """Takes the place of a picture that could not be classified, in an answer for several."""
 
     error: Problem
 
@@ -96,19 +100,17 @@ class PictureBody(Shape):
 
 
 class ModelShort(Shape):
-    """A model's card in short."""
+    """A summary of a model's card."""
 
     name: str
     task: str
     title: str
     summary: str
-    kind: Annotated[Literal["photo", "ink"], Field(description="what it reads: photos, or drawings")]
+    kind: Annotated[Literal["photo", "ink"], Field(description="what it recognizes: photos or drawings")]
     labels: list[str]
     parameters: int
-    accuracy: Annotated[Share | None, Field(description="on its test pictures; null where it was not measured")]
-    threshold: Annotated[
-        Share, Field(description="answers at or above it are called sure, where the picture looks familiar")
-    ]
+    accuracy: Annotated[Share | None, Field(description="on its test pictures; null if not measured")]
+    threshold: Annotated[Share, Field(description="the least confidence of a sure answer")]
 
 
 class Models(Shape):

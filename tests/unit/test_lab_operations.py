@@ -24,7 +24,7 @@ PICTURES = {
     "one row": operations.sample()[200:201],
     "16:1": NOISE.integers(0, 256, (8, 128, 3), np.uint8),
     "one colour": np.full((9, 7, 3), (10, 20, 30), np.uint8),
-    "grey": operations.as_grey(operations.sample()),
+    "grey": operations.as_gray(operations.sample()),
 }
 EXTREMES = [
     (name, parameter.name, value)
@@ -85,7 +85,7 @@ def test_a_step_gives_a_picture_of_the_same_size(operation, picture):
     result = operations.apply(picture, [operation.step()])
     assert result.dtype == np.uint8
     assert result.shape[:2] == picture.shape[:2]
-    assert result.ndim == (2 if operation.grey else picture.ndim)
+    assert result.ndim == (2 if operation.gray else picture.ndim)
     assert np.array_equal(picture, before), "a function must not write to the picture it is given"
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from inkling import service as services
-from inkling.pictures.reading import Deadline
+from inkling.pictures.budget import Budget
 from inkling.problems import Problem
 from inkling.service import Base64, Canvas, Decoded, File, Service, Upload
 from inkling.storage.store import Store, StoreError
@@ -38,7 +38,7 @@ def service(settings, classifier, storage):
 
 @pytest.fixture
 def budget(settings):
-    return Deadline(settings)
+    return Budget(settings.request_seconds)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_large_photo_is_read_no_larger_than_needed(settings, classifier, tmp_p
 
     with (tmp_path / "a.jpg").open("rb") as file:
         service = Service(settings, classifier, storage=None)
-        service.look([Watched(file, "a.jpg")], name, Deadline(settings), for_saving)
+        service.look([Watched(file, "a.jpg")], name, Budget(settings.request_seconds), for_saving)
     least = 1024 if for_saving else enough
     assert least <= sizes[0][0] < 2.5 * least
 

@@ -51,6 +51,7 @@ OTHERS = (
     "/readyz",
     "/static/<path:filename>",
 )
+REDIRECTS = {"/docs": "/api/docs"}
 FILE_REASONS = (
     "empty",
     "extension",
@@ -146,7 +147,7 @@ def help_of(answer):
 
 def test_every_route_is_looked_at_here():
     rules = {rule.rule for rule in real_app.url_map.iter_rules() if "GET" in rule.methods}
-    assert {page.split("?")[0] for page in PAGES} | set(OTHERS) == rules
+    assert {page.split("?")[0] for page in PAGES} | set(OTHERS) | REDIRECTS.keys() == rules
 
 
 @pytest.mark.parametrize("rule", PAGES)
@@ -167,7 +168,15 @@ def test_all_else_is_no_page(client, address, rule):
     assert answer.mimetype != "text/html"
 
 
-@pytest.mark.parametrize("rule", [*PAGES, *OTHERS, "/no-such-page", "/predict", "/results/none", "/api/nothing"])
+@pytest.mark.parametrize("path, target", REDIRECTS.items())
+def test_an_old_or_guessed_address_leads_to_the_page(client, path, target):
+    answer = client.get(path)
+    assert (answer.status_code, answer.location) == (302, target)
+
+
+@pytest.mark.parametrize(
+    "rule", [*PAGES, *OTHERS, *REDIRECTS, "/no-such-page", "/predict", "/results/none", "/api/nothing"]
+)
 def test_every_answer_carries_the_security_headers(client, address, rule):
     headers = client.get(address(rule)).headers
     assert {name: headers[name] for name in HEADERS} == HEADERS

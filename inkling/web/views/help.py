@@ -3,7 +3,7 @@
 import re
 from types import SimpleNamespace
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask_babel import gettext
 
 from inkling import problems
@@ -43,3 +43,9 @@ def page(reason: str | None = None, back: str | None = None):
         back_url=back,
         refused=request.endpoint in NOTHING_SAVED,
     )
+
+
+@blueprint.get("/docs")
+def docs() -> Response:
+    """Leads to the API's documentation, which many look for here."""
+    return redirect(url_for("api.docs"))
