@@ -134,8 +134,8 @@ def post_worker_init(worker):
     inkling = worker.app.wsgi().extensions["inkling"]
     inkling.classifier.warm()
     glibc("malloc_trim", 0)  # what compiling took
-    metrics.models(inkling.classifier)
-    inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store))
+    metrics.models(inkling.classifier.catalog.serving)
+    inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store.problem is None))
 
 
 def child_exit(_server, worker):

@@ -18,7 +18,7 @@ from inkling.config import ROOT
 from inkling.lab import operations
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import TASKS, read_catalog
-from inkling.web.edge.language import CATALOGUES, UNITS
+from inkling.web.edge.language import CATALOGS, UNITS
 
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
 FOR_PROGRAMS = ("api.py", "openapi.py")  # what they say stays English
@@ -29,7 +29,7 @@ WIDTH = 120
 
 def main() -> int:
     template, missing = extracted(), 0
-    for path in sorted(CATALOGUES.glob("*.po")):
+    for path in sorted(CATALOGS.glob("*.po")):
         catalogue = read(path)
         template.creation_date = catalogue.creation_date  # else each run would change the file
         catalogue.update(template, no_fuzzy_matching=True)

@@ -241,6 +241,14 @@ class Housekeeper:
         self.watches = True
         threading.Thread(target=self._run, args=(after,), name="housekeeper", daemon=True).start()
 
+    def saved_bytes(self) -> int:
+        """Size of the pictures' folder, database included."""
+        total = 0
+        for path in self._settings.pictures.glob("*"):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                total += path.stat().st_size
+        return total
+
     def _run(self, after: Callable[[], None]) -> None:
         while True:
             try:

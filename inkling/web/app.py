@@ -10,10 +10,25 @@ from inkling.recognition.explain import Explainer
 from inkling.recognition.predictor import Predictor
 from inkling.service import Service
 from inkling.storage.retention import Housekeeper
-from inkling.storage.store import Store
-from inkling.web.edge import accesslog, bodies, compression, errors, headers, language, proxies, ratelimit
-from inkling.web.edge.admission import Gate
-from inkling.web.views import api, batches, explanations, health, help, history, lab, models, play, recognize, results
+from inkling.storage.store import Store, StoreError
+from inkling.web import edge
+from inkling.web.edge import errors
+from inkling.web.views import (
+    api,
+    batches,
+    explanations,
+    health,
+    help,
+    history,
+    lab,
+    language,
+    models,
+    play,
+    recognize,
+    results,
+)
+
+VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, language)
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,6 @@ class Inkling:
     settings: Settings
     service: Service
     housekeeper: Housekeeper
-    gate: Gate
     explainer: Explainer = field(default_factory=Explainer)
 
     @property
@@ -51,27 +65,15 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     """
     settings = settings or Settings.from_env()
     app = Flask("inkling", root_path=str(resources()))
-    # Base64, of which JSON and drawings are, is a third longer than its bytes.
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes * 4 // 3 + 65536
-    app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file may hold a descriptor
-    app.config["MAX_FORM_MEMORY_SIZE"] = min(max(settings.max_bytes * 4 // 3 + 4096, bodies.HEADS), bodies.FIELDS)
     app.json.sort_keys = False
     service = service or Service.from_settings(settings)
     app.extensions["inkling"] = Inkling(
         settings,
         service,
         Housekeeper(service.storage, settings),
-        Gate(settings),
     )
-    accesslog.init_app(app)  # first, for it times the rest
-    headers.init_app(app)
-    bodies.init_app(app, settings)
-    ratelimit.init_app(app, settings)
-    compression.init_app(app)
-    errors.init_app(app)
-    language.init_app(app)
-    history.init_app(app)
-    for room in (recognize, results, help, explanations, play, batches, history, models, lab, api, health, language):
-        app.register_blueprint(room.blueprint)
-    proxies.init_app(app, settings.trusted_proxies)  # last, for it goes before the rest
+    edge.install(app, settings)
+    app.register_error_handler(StoreError, errors.unavailable)
+    for view in VIEWS:
+        app.register_blueprint(view.blueprint)
     return app

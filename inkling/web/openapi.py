@@ -137,7 +137,7 @@ def _problem(status: int) -> dict:
     reasons = [code for code, reason in problems.REASONS.items() if reason.status == status]
     reasons += [HTTP_REASONS[status]] if status in HTTP_REASONS else []
     answer = _answer("Reason: " + ", ".join(reasons) + ".", "Problem", "application/problem+json")
-    if status in errors.RETRIED:
+    if status in errors.WITH_RETRY_AFTER:
         answer["headers"] = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
     return answer
 

@@ -7,17 +7,16 @@ from flask import Response, redirect, url_for
 from inkling.problems import Problem
 from inkling.service import Outcome
 from inkling.web import inkling, render
-from inkling.web.edge import metrics
-from inkling.web.views import history
+from inkling.web.edge import metrics, session
 
 
 def count(outcomes: Sequence[Outcome]) -> None:
     """Counts answers, stages and rejections for the metrics."""
     for outcome in outcomes:
         if isinstance(outcome.answer, Problem):
-            metrics.of(metrics.REJECTIONS, outcome.answer.reason).inc()
+            metrics.labeled(metrics.REJECTIONS, outcome.answer.reason).inc()
         else:
-            metrics.answered(outcome.answer, outcome.milliseconds)
+            metrics.answered(outcome.answer.model, outcome.answer.label, outcome.milliseconds)
 
 
 def respond(outcomes: Sequence[Outcome], model: str) -> Response | str:
@@ -30,10 +29,10 @@ def respond(outcomes: Sequence[Outcome], model: str) -> Response | str:
         outcomes[0].prediction  # noqa: B018  a problem is raised, and counted where it is handled
     count(outcomes)
     saved = inkling().service.keep(outcomes, model)
-    metrics.saving(inkling().store)
+    metrics.saving(inkling().store.problem is None)
     if saved is None:
         return render.unsaved_page(outcomes, model)
-    history.remember(*saved.results)
+    session.remember(*saved.results)
     if saved.batch:
-        return redirect(url_for("many.batch", id=saved.batch), 303)
+        return redirect(url_for("batches.batch", id=saved.batch), 303)
     return redirect(url_for("results.show", id=saved.results[0]), 303)

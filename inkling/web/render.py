@@ -15,8 +15,7 @@ from inkling.recognition.card import ModelCard
 from inkling.service import Outcome
 from inkling.storage.store import Result, unkept
 from inkling.web import inkling
-from inkling.web.edge import language
-from inkling.web.views import history
+from inkling.web.edge import language, session
 
 TOP = 5  # answers shown before the fold
 FEW_LABELS = 12  # labels that a visitor takes in at a glance, in any order
@@ -111,7 +110,7 @@ def batch_page(
 
 def visible_batch(result: Result) -> str | None:
     """The id of a result's batch, for the browser that sent it: a link to one result does not disclose the others."""
-    return result.batch if result.id in history.remembered() else None
+    return result.batch if result.id in session.remembered() else None
 
 
 def other_models(result: Result) -> list[ModelCard]:

@@ -3,12 +3,13 @@
 import base64
 import json
 import re
-import threading
+from contextlib import ExitStack
 
 import pytest
 
 from inkling.problems import REASONS, Problem
 from inkling.web.edge import bodies
+from inkling.web.edge.admission import LARGE_BODIES
 from tests.hostile.files import good
 
 FORM = "application/x-www-form-urlencoded"
@@ -159,18 +160,24 @@ def test_a_bad_body_gets_its_reason(client, photo_model, left, quickly, title):
     ids=str,
 )
 def test_few_large_texts_are_read_at_once(app, content_type, size, headers, refused):
-    places = threading.BoundedSemaphore(1)
-    with app.test_request_context(
-        "/api/predict", method="POST", data=bytes(size), content_type=content_type, headers=headers
-    ):
-        bodies.take(places)
-        if refused:
-            with pytest.raises(Problem, match="Try again"):
-                bodies.take(places)
-        bodies.give_back(None)
-        bodies.take(places)
-        bodies.give_back(None)
-    assert places.acquire(blocking=False), "all are given back"
+    def sent():
+        return app.test_request_context(
+            "/api/predict", method="POST", data=bytes(size), content_type=content_type, headers=headers
+        )
+
+    places = app.extensions["inkling"].settings.concurrent
+    with ExitStack() as others:
+        for _ in range(places):
+            others.enter_context(app.extensions["admission"].turn(0, LARGE_BODIES))
+        with sent():
+            if refused:
+                with pytest.raises(Problem, match="Try again"):
+                    app.preprocess_request()
+            else:
+                app.preprocess_request()
+    for _ in range(places + 1):  # each request frees its place at its end
+        with sent():
+            app.preprocess_request()
 
 
 URLS = {

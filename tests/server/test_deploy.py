@@ -21,7 +21,7 @@ from werkzeug.serving import make_server
 from app import app as real_app
 from benchmarks.servers import free_port
 from inkling.config import ROOT, Settings, variables
-from inkling.web.views import history
+from inkling.web.edge import session
 from tests.support.server import request, wait_until
 
 DEPLOY = ROOT / "deploy"
@@ -265,7 +265,7 @@ def test_nginx_lets_through_what_the_app_takes():
 def test_nginx_lets_a_page_load_all_its_pictures_at_once():
     """Over HTTP/2 it counts each request under way as a connection."""
     limits = dict(re.findall(r"limit_conn (\w+) (\d+);", SITE))
-    assert int(limits["inkling_connections"]) > 2 * history.LAST
+    assert int(limits["inkling_connections"]) > 2 * session.MOST
     assert SITE.count("limit_conn inkling_uploads ") == SITE.count("client_max_body_size 335609856;") == 2
 
 

@@ -16,6 +16,7 @@ from app import app as real_app
 from inkling.problems import REASONS
 from inkling.recognition.predictor import classify_one
 from inkling.web.app import create_app
+from inkling.web.edge.admission import EXPLANATIONS
 from inkling.web.schemas import Problem
 
 FILE_REASONS = (
@@ -271,11 +272,11 @@ def test_an_explanation_needs_a_picture_and_a_model(explain, png, ink_model, fil
     assert is_problem(answer, REASONS[reason].status, reason)
 
 
-def test_when_others_wait_for_explanations_it_is_busy(app, explain, png, holds):
-    places = app.extensions["inkling"].explainer._places
-    while places.acquire(blocking=False):
-        pass
-    answer = explain(("a.png", png))
+def test_when_others_wait_for_explanations_it_is_busy(make_app, settings, png, ink_model, holds):
+    app = make_app(settings.replace(queue=0))
+    with app.extensions["admission"].turn(0, EXPLANATIONS):
+        data = {"image": (io.BytesIO(png), "a.png")}
+        answer = app.test_client().post(f"/api/explain?model={ink_model}", data=data)
     assert is_problem(answer, 503, "busy")
     assert int(answer.headers["Retry-After"]) > 0
     assert holds(answer, "explain")

@@ -11,6 +11,7 @@ from PIL import Image
 from inkling.recognition import explain
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
+from inkling.web.edge.admission import EXPLANATIONS
 
 
 @pytest.fixture
@@ -211,9 +212,10 @@ def test_without_its_model_nothing_can_be_shown(make_app, settings, tmp_path, re
     assert f"{result}/seen.png" in page
 
 
-def test_while_others_are_explained_it_says_so(app, client, result):
-    places = app.extensions["inkling"].explainer._places
-    while places.acquire(blocking=False):
-        pass
-    assert client.get(f"{result}/heatmap.png").status_code == 503
-    assert client.get(result).status_code == 200
+def test_while_others_are_explained_it_says_so(make_app, settings, result):
+    app = make_app(settings.replace(queue=0))
+    client = app.test_client()
+    with app.extensions["admission"].turn(0, EXPLANATIONS):
+        assert client.get(f"{result}/heatmap.png").status_code == 503
+        assert client.get(result).status_code == 200
+    assert client.get(f"{result}/heatmap.png").status_code == 200

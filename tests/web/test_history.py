@@ -13,7 +13,7 @@ from PIL import Image
 from inkling import access
 from inkling.config import ROOT, Settings
 from inkling.recognition.predictor import classify_one
-from inkling.web.views.history import LAST
+from inkling.web.edge.session import MOST
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_what_was_refused_is_not_listed(client, ink_model, paper, encode, data_u
 
 
 def test_the_last_fifty_are_kept_in_a_small_cookie(client, fill, send):
-    sent = fill(client, LAST)
+    sent = fill(client, MOST)
     newest = send(client)
     assert listed(client) == [newest, *sent[:0:-1]]
     assert len(client.get_cookie("inkling-history").value) < 3000
@@ -291,4 +291,4 @@ def test_a_full_page_of_photos_is_light(app, client, photo_model, encode):
             "image": (io.BytesIO(encode(noise.resize((512, 512)), "JPEG", quality=60)), "a.jpg"),
         },
     ).location
-    assert len(client.get(f"{sent}/thumbnail").data) * LAST < 2_000_000
+    assert len(client.get(f"{sent}/thumbnail").data) * MOST < 2_000_000

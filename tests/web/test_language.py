@@ -263,7 +263,7 @@ KINDS = (
 @pytest.fixture(scope="module")
 def meant():
     """The Latin words that translations keep, such as names, and the kinds of files."""
-    catalogue = words_tool.read(words_tool.CATALOGUES / "ru.po")
+    catalogue = words_tool.read(words_tool.CATALOGS / "ru.po")
     kept = " ".join(form for message in catalogue for form in words_tool.forms(message.string) if message.id)
     return latin_words(kept) | set(EXTENSIONS)
 
@@ -333,7 +333,7 @@ def test_no_string_of_a_script_escapes(path):
 
 # ---- The catalogues ----
 
-CATALOGUES = sorted(words_tool.CATALOGUES.glob("*.po"))
+CATALOGUES = sorted(words_tool.CATALOGS.glob("*.po"))
 
 
 @pytest.fixture(params=CATALOGUES, ids=lambda path: path.stem, scope="module")

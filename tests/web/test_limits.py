@@ -9,12 +9,13 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
 from inkling.pictures import budget, sandbox
+from inkling.problems import Problem
 from inkling.web.edge import metrics, proxies
+from inkling.web.edge.admission import ANSWERS, EXPLANATIONS, Admission
 from tests.hostile import build
 
 MOST = 3
@@ -161,9 +162,7 @@ def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tm
         ["redis-server", "--port", "0", "--unixsocket", path, "--save", ""], cwd=tmp_path, stdout=subprocess.DEVNULL
     )
     try:
-        end = time.monotonic() + 20
-        while not path.exists() and time.monotonic() < end:
-            time.sleep(0.02)
+        until(path.exists)
         shared = settings.replace(rate_limit=MOST, rate_storage=f"redis+unix://{path}")
         clients = [make_app(shared).test_client() for _ in range(2)]
         assert [statuses(clients[i % 2], png, ink_model, [CLIENT])[0] for i in range(4)] == [200, 200, 200, 429]
@@ -200,7 +199,7 @@ def test_only_trusted_proxies_are_believed(peer, said, client):
         "HTTP_X_FORWARDED_PROTO": "https",
         "HTTP_X_REQUEST_ID": "from-outside",
     } | ({"HTTP_X_FORWARDED_FOR": said} if said else {})
-    proxies.Proxied(lambda environ, _: [], [ipaddress.ip_network("10.0.0.0/8")])(environ, None)
+    proxies.TrustedProxies(lambda environ, _: [], [ipaddress.ip_network("10.0.0.0/8")])(environ, None)
     trusted = peer.endswith(PROXY)
     assert environ["REMOTE_ADDR"] == client
     assert environ["wsgi.url_scheme"] == ("https" if trusted else "http")
@@ -210,7 +209,7 @@ def test_only_trusted_proxies_are_believed(peer, said, client):
 @pytest.mark.parametrize("proto", ["", "gopher", "https, http"])
 def test_a_scheme_that_is_none_is_ignored(proto):
     environ = {"REMOTE_ADDR": PROXY, "wsgi.url_scheme": "http", "HTTP_X_FORWARDED_PROTO": proto}
-    proxies.Proxied(lambda environ, _: [], [ipaddress.ip_network(PROXY)])(environ, None)
+    proxies.TrustedProxies(lambda environ, _: [], [ipaddress.ip_network(PROXY)])(environ, None)
     assert environ["wsgi.url_scheme"] == "http"
 
 
@@ -229,8 +228,7 @@ def result(narrow, png, ink_model):
 
 
 def turn(app):
-    inkling = app.extensions["inkling"]
-    return inkling.gate.turn(budget.Budget(inkling.settings.request_seconds))
+    return app.extensions["admission"].turn(0, ANSWERS)
 
 
 def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_model, kept):
@@ -279,6 +277,13 @@ def test_a_turn_is_given_back_whatever_happens(narrow, png, ink_model, bad):
     assert api(client, png, ink_model).status_code == 200
 
 
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def waiting():
     return metrics.REGISTRY.get_sample_value("inkling_waiting_requests")
 
@@ -289,14 +294,44 @@ def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
     other = threading.Thread(target=lambda: found.append(api(app.test_client(), png, ink_model).status_code))
     with turn(app):
         other.start()
-        end = time.monotonic() + 30
-        while waiting() != 1 and time.monotonic() < end:
-            time.sleep(0.01)
-        assert waiting() == 1
+        until(lambda: waiting() == 1)
         assert api(app.test_client(), png, ink_model).status_code == 503  # the queue is full
         assert found == []
     other.join(30)
     assert (found, waiting()) == ([200], 0)
+
+
+def test_explanations_take_turns_and_a_few_wait(settings):
+    """One is computed, three wait, and the next is refused at once."""
+    admission, found = Admission(settings.replace(concurrent=4, queue=8)), []
+
+    def explain():
+        with admission.turn(30, EXPLANATIONS):
+            found.append(sum(one.is_alive() for one in others))
+
+    others = [threading.Thread(target=explain) for _ in range(3)]
+    with admission.turn(0, EXPLANATIONS):
+        for one in others:
+            one.start()
+        until(lambda: waiting() == 3)
+        with pytest.raises(Problem, match="Try again"), admission.turn(30, EXPLANATIONS):
+            pass
+        assert found == []
+        with admission.turn(0, ANSWERS):
+            pass
+    for one in others:
+        one.join(30)
+    assert (len(found), waiting()) == (3, 0)
+
+
+def test_whoever_has_waited_long_enough_is_refused(settings):
+    admission = Admission(settings)
+    with admission.turn(0, EXPLANATIONS):
+        for _ in range(8):
+            with pytest.raises(Problem, match="Try again"), admission.turn(0.01, EXPLANATIONS):
+                pass
+    with admission.turn(0, EXPLANATIONS):
+        pass
 
 
 def test_nobody_waits_for_ever(make_app, settings, png, ink_model):
@@ -367,11 +402,11 @@ def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, phot
         seconds = 3
 
         @contextmanager
-        def turn(self, budget):
+        def turn(self, seconds, work):
             costly.now += self.seconds
             yield
 
-    app.extensions["inkling"] = replace(app.extensions["inkling"], gate=Crowd())
+    app.extensions["admission"] = Crowd()
     client, (gif, webp, png) = app.test_client(), (build.encode(build.scene(), kind) for kind in ("gif", "webp", "png"))
 
     def send(path, **fields):

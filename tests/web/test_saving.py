@@ -212,7 +212,7 @@ def test_an_upload_that_finds_no_room_on_its_way_is_told_to_come_again(make_app,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     client = make_app().test_client()
-    monkeypatch.setattr(bodies.File, "write", no_room)
+    monkeypatch.setattr(bodies.SpooledTemporaryFile, "write", no_room)
     for path in ("/predict", f"/api/predict?model={ink_model}", "/lab"):
         answer = client.post(path, data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")

@@ -1,1 +1,52 @@
-"""What every request passes before and after its view."""
+"""The HTTP edge: everything that each request passes before and after its view.
+
+A request passes these parts from top to bottom, its response from bottom to top:
+
+1. `proxies`: the client's address and scheme, as trusted proxies report them
+2. `bodies`: the deadline for the body to arrive; what the view leaves unread is drained
+3. `bodies`: limits on the size of a body, and on what a form holds in memory
+4. `accesslog`, `metrics`: a request id, one log line, and the counts and times for Prometheus
+5. `headers`: request headers that would cost much to parse; security headers of the response
+6. `crosssite`: posts that another site's page sends are refused
+7. access: nothing yet, every visitor may do the same
+8. `ratelimit`: what requests of one client may cost in a minute
+9. `admission`: a place for a large text body; views take their turns here too
+10. `compression`: static files as gzip
+11. `errors`: pages for people and problem details for programs
+12. `language`: the language of the page
+13. `session`: the signed cookie with this browser's results
+"""
+
+from flask import Flask
+
+from inkling.config import Settings
+from inkling.web.edge import (
+    accesslog,
+    admission,
+    bodies,
+    compression,
+    crosssite,
+    errors,
+    headers,
+    language,
+    proxies,
+    ratelimit,
+    session,
+)
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Installs every part above in the app."""
+    # Flask calls functions before a request in this order, and those after it in reverse.
+    accesslog.init_app(app)
+    headers.init_app(app)
+    crosssite.init_app(app)
+    ratelimit.init_app(app, settings)
+    admission.init_app(app, settings)
+    compression.init_app(app)
+    errors.init_app(app, settings)
+    language.init_app(app)
+    session.init_app(app, settings)
+    # These wrap the app as WSGI middleware: the last one meets a request first.
+    bodies.init_app(app, settings)
+    proxies.init_app(app, settings)

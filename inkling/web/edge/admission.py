@@ -1,72 +1,89 @@
-"""How many requests a worker works on at once: some do, a few wait, the rest are told to come back."""
+"""Admission control: how many requests a worker works on at once, how many wait, and when one is refused as `busy`."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
+from dataclasses import dataclass
 
-from flask import g, request
+from flask import Flask, current_app
 
 from inkling.config import Settings
-from inkling.pictures.budget import Budget
 from inkling.problems import Problem
-from inkling.web import inkling
 from inkling.web.edge import metrics
 
+ANSWERS = "answers"  # whatever decodes a picture or asks a model
+EXPLANATIONS = "explanations"
+LARGE_BODIES = "large bodies"  # text that a worker holds in memory as a whole
 
-class Gate:
-    """Lets `concurrent` requests through at once, and `queue` more wait."""
+
+@dataclass(frozen=True)
+class Share:
+    """What one kind of work may take of a worker: requests that run, and requests that wait for a turn."""
+
+    running: int
+    waiting: int
+
+
+def shares(settings: Settings) -> dict[str, Share]:
+    """The share of each kind of work. Each has its own, so that answers never wait for explanations."""
+    return {
+        ANSWERS: Share(settings.concurrent, settings.queue),
+        # An explanation takes about half a second: a fourth one that waits would outlive its request.
+        EXPLANATIONS: Share(1, min(3, settings.queue)),
+        # Nobody waits here: the client may still take a minute to send the body.
+        LARGE_BODIES: Share(settings.concurrent, 0),
+    }
+
+
+class Admission:
+    """Admits as many requests for each kind of work as its share says."""
 
     def __init__(self, settings: Settings):
-        self._turns = threading.Semaphore(settings.concurrent)
-        self._places = threading.Semaphore(settings.concurrent + settings.queue)
+        self._running = {work: threading.Semaphore(share.running) for work, share in shares(settings).items()}
+        self._admitted = {
+            work: threading.Semaphore(share.running + share.waiting) for work, share in shares(settings).items()
+        }
 
     @contextmanager
-    def turn(self, budget: Budget) -> Iterator[None]:
-        """Waits for a turn and holds it; whoever enters has read the request, which a client may send slowly.
+    def turn(self, seconds: float, work: str) -> Iterator[None]:
+        """Waits for a turn and holds it.
+
+        Args:
+            seconds: how long to wait at most.
+            work: a key of `shares`.
 
         Raises:
-            Problem: "busy", when the queue is full or does not move.
+            Problem: "busy", when too many wait already or no turn comes in time.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._admitted[work].acquire(blocking=False):
             raise _busy()
         try:
-            self._wait(budget)
+            self._wait(seconds, self._running[work])
             try:
                 yield
             finally:
-                self._turns.release()
+                self._running[work].release()
         finally:
-            self._places.release()
+            self._admitted[work].release()
 
-    def _wait(self, budget: Budget) -> None:
-        if self._turns.acquire(blocking=False):
+    def _wait(self, seconds: float, running: threading.Semaphore) -> None:
+        if running.acquire(blocking=False):
             return
         with metrics.WAITING.track_inprogress():
-            if not self._turns.acquire(timeout=budget.left):
+            if not running.acquire(timeout=seconds):
                 raise _busy()
 
 
+def init_app(app: Flask, settings: Settings) -> None:
+    app.extensions["admission"] = Admission(settings)
+
+
 @contextmanager
-def turn() -> Iterator[Budget]:
-    """A turn at this app's gate, and the time that the request has from now on, also as `g.budget`."""
-    g.budget = Budget(inkling().settings.request_seconds)
-    with inkling().gate.turn(g.budget):
-        yield g.budget
-
-
-def in_turn(view: Callable) -> Callable:
-    """A view that works on a picture, as a whole, once its form is read."""
-
-    @wraps(view)
-    def waiting(*args, **kwargs):
-        request.form  # noqa: B018  it is read here, for a client may send it slowly
-        with turn():
-            return view(*args, **kwargs)
-
-    waiting.computes = True  # so that it counts as a post does
-    return waiting
+def turn(seconds: float, work: str = ANSWERS) -> Iterator[None]:
+    """A turn of this app's admission control, as `Admission.turn`."""
+    with current_app.extensions["admission"].turn(seconds, work):
+        yield
 
 
 def _busy() -> Problem:
-    return Problem("busy", "As many pictures as can be worked on are being worked on. Try again in a few seconds.")
+    return Problem("busy", "The server is working on as many requests as it can. Try again in a few seconds.")

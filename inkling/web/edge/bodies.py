@@ -1,169 +1,181 @@
-"""What a request's body may be: it arrives in time, and as text it takes little memory."""
+"""Request bodies: they arrive in time, and take little memory while they are read."""
 
 import io
 import math
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import chain
+from tempfile import SpooledTemporaryFile
+from typing import IO
 
 from flask import Flask, Request, g, request
-from werkzeug import formparser
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge, RequestTimeout
 from werkzeug.formparser import FormDataParser
-from werkzeug.sansio.multipart import MultipartDecoder
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 from werkzeug.wsgi import LimitedStream
 
 from inkling.config import Settings
 from inkling.problems import Problem
+from inkling.web.edge import admission
 
-DRAINED = 8  # times the largest picture, beyond a whole batch of them: what a client sends beyond is cut off
-LARGE = 2**20  # bytes of a body that is text, of which a worker reads few at once: they are held in memory
-FIELDS = 3 * 2**20  # bytes of text in a form: a drawing takes some thousand, two pictures of the lab 2.1 million
-HEADS = 2**17  # bytes that the heads of its parts may take beside: werkzeug makes objects of each line and parameter
-HEAD = 512  # of one, where so many parts are allowed that more is needed
-SPOOLED = 2**16  # bytes of a file that are held in memory; a longer one goes into the temporary folder
-BOUNDARY = 100  # letters, of 70 that RFC 2046 allows: werkzeug takes long to look for much longer ones
-ESCAPES = 2**17  # of a form: base64 that fills it has 100,000
-OVERDUE = "inkling.overdue"  # in a request's environment, once nobody waits for its body any longer
+LARGE = 2**20  # bytes: a longer body of text takes a place of the admission control before it is read
+FIELDS = 3 * 2**20  # bytes of all text fields of a form; two pictures of the lab take 2.1 million
+ESCAPES = 2**17  # in a URL-encoded form; base64 that fills the form has 100,000
+HEADERS = 2**17  # bytes of a multipart form outside its fields and files: Werkzeug makes an object of each line
+HEADERS_OF_PART = 512  # bytes, where the form may have so many parts that they need more
+BOUNDARY = 100  # characters; RFC 2046 allows 70, and searching for a very long boundary is slow
+CHUNK = 2**16  # bytes read at once
+SPOOLED = 2**16  # bytes of a file that stay in memory; a longer file goes to the temporary folder
+DRAINED = 8  # times the largest picture, added to a whole batch: what a client sends beyond that is cut off
+OVERDUE = "inkling.overdue"  # marks the environment of a request whose body did not arrive in time
 
 
 def init_app(app: Flask, settings: Settings) -> None:
+    base64 = settings.max_bytes * 4 // 3  # how long the largest picture is as text
+    app.config["MAX_CONTENT_LENGTH"] = base64 + 65536
+    app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file of a form may hold a descriptor
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(base64 + 4096, FIELDS)
     app.request_class = FormRequest
-    places = threading.BoundedSemaphore(settings.concurrent)
-    app.before_request(lambda: take(places))
-    app.teardown_request(give_back)
-    drained = Drained(app.wsgi_app, (DRAINED + settings.max_batch) * settings.max_bytes)
-    app.wsgi_app = Awaited(drained, settings.body_seconds)
+    app.before_request(admit_large_text)
+    app.teardown_request(release)
+    drain = Drain(app.wsgi_app, (DRAINED + settings.max_batch) * settings.max_bytes)
+    app.wsgi_app = Deadline(drain, settings.body_seconds)  # type: ignore[method-assign]
 
 
-def take(places: threading.Semaphore) -> None:
-    """Takes one of the places for large bodies that are held in memory.
+# ---- Text held in memory ----
+
+
+def admit_large_text() -> None:
+    """Takes one of the places for large bodies that a worker holds in memory as a whole.
 
     Raises:
-        Problem: "busy", when all are taken.
+        Problem: "busy", when all places are taken.
     """
     size = math.inf if "Transfer-Encoding" in request.headers else request.content_length or 0
-    if request.mimetype == "multipart/form-data" or size <= LARGE:
-        return
-    if not places.acquire(blocking=False):
-        raise Problem("busy", "As many large bodies as can be read are being read. Try again in a few seconds.")
-    g.place = places
+    if size > LARGE and request.mimetype != "multipart/form-data":
+        place = ExitStack()
+        place.enter_context(admission.turn(0, admission.LARGE_BODIES))
+        g.large_body = place
 
 
-def give_back(_error: BaseException | None) -> None:
-    if "place" in g:
-        g.pop("place").release()
+def release(_error: BaseException | None) -> None:
+    if "large_body" in g:
+        g.pop("large_body").close()
 
 
-class Parts:
-    """The body of a multipart form, of which little goes anywhere but into files: werkzeug limits each field alone."""
-
-    def __init__(self, stream, most: int):
-        self._stream, self._left = stream, most
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise RequestEntityTooLarge
-        return data
-
-    def file(self, **_) -> "File":
-        """A new file for a part that is one."""
-        return File(self)
-
-    def filed(self, data: bytes) -> None:
-        """This went into a file."""
-        self._left += len(data)
-
-
-def heads(parts: int) -> int:
-    """Bytes that the heads of so many parts may take."""
-    return max(HEADS, HEAD * parts)
-
-
-class Decoder(MultipartDecoder):
-    """Werkzeug's, which holds the heads of parts to no limit."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._left = heads(self.max_parts or 0)
-
-    def _parse_headers(self, data: bytes) -> Headers:
-        self._left -= len(data)
-        if self._left < 0:
-            raise RequestEntityTooLarge
-        return super()._parse_headers(data)
-
-
-formparser.MultipartDecoder = Decoder  # it takes no other
-
-
-class File(tempfile.SpooledTemporaryFile):
-    """A file that was sent."""
-
-    def __init__(self, parts: Parts):
-        super().__init__(max_size=SPOOLED, mode="w+b")
-        self._parts = parts
-
-    def write(self, data: bytes) -> int:
-        self._parts.filed(data)
-        return super().write(data)
+# ---- Forms ----
 
 
 class FormParser(FormDataParser):
-    """Holds forms to limits: a million fields or escapes, or much text, would take gigabytes as objects.
+    """Werkzeug's form parser with limits on what a form holds in memory.
+
+    Of a multipart form, Werkzeug limits each field, but neither all fields together nor the headers of its parts. Of a
+    URL-encoded form it limits nothing. A million fields or escapes would take gigabytes as objects.
 
     Raises:
-        Problem: "busy", where the temporary folder, into which large files go, is full.
+        Problem: "busy", when the temporary folder for large files is full.
+        RequestEntityTooLarge: the form is beyond a limit.
     """
 
     def parse(self, stream, mimetype, content_length, options=None):
         try:
-            return self._parse(stream, mimetype, content_length, options)
-        except OSError as error:  # what could not be read of a body is no OSError
+            if mimetype == "multipart/form-data":
+                return stream, *self._multipart(stream, (options or {}).get("boundary", ""))
+            if mimetype == "application/x-www-form-urlencoded":
+                stream = self._urlencoded(stream)
+            return super().parse(stream, mimetype, content_length, options)
+        except OSError as error:  # an unreadable body raises an HTTPException instead
             raise Problem("busy", "There is no room for what was sent. Try again in a few seconds.") from error
 
-    def _parse(self, stream, mimetype, content_length, options):
-        if mimetype == "multipart/form-data":
-            if len((options or {}).get("boundary", "")) > BOUNDARY:
-                options = {}  # as without one
-            stream = Parts(stream, self.max_form_memory_size + heads(self.max_form_parts))
-            self.stream_factory = stream.file
-        if mimetype == "application/x-www-form-urlencoded":
-            buffered = io.BufferedReader(stream)
-            text = buffered.read(self.max_form_memory_size + 1)
-            buffered.detach()  # or it would close the stream
-            if (
-                len(text) > self.max_form_memory_size
-                or text.count(b"&") >= self.max_form_parts
-                or text.count(b"%") > ESCAPES
+    def _multipart(self, stream, boundary: str):
+        """Fields and files; none of either where the form is invalid, as Werkzeug does it."""
+        fields: list[tuple[str, str]] = []
+        files: list[tuple[str, FileStorage]] = []
+        if not 0 < len(boundary) <= BOUNDARY:
+            return self.cls(), self.cls()
+        try:
+            for part, content in parts(
+                stream, boundary.encode("ascii"), self.max_form_memory_size, self.max_form_parts
             ):
-                raise RequestEntityTooLarge
-            stream = io.BytesIO(text)
-        return super().parse(stream, mimetype, content_length, options)
+                if isinstance(part, File):
+                    files.append((part.name, FileStorage(content, part.filename, part.name, headers=part.headers)))
+                else:
+                    fields.append((part.name, content.read().decode("utf-8", "replace")))
+        except ValueError:
+            return self.cls(), self.cls()
+        return self.cls(fields), self.cls(files)
+
+    def _urlencoded(self, stream) -> IO[bytes]:
+        """The form's text, of which Werkzeug would create any number of objects."""
+        buffered = io.BufferedReader(stream)
+        text = buffered.read(self.max_form_memory_size + 1)
+        buffered.detach()  # or the stream would be closed
+        fields, escapes = text.count(b"&"), text.count(b"%")
+        if len(text) > self.max_form_memory_size or fields >= self.max_form_parts or escapes > ESCAPES:
+            raise RequestEntityTooLarge
+        return io.BytesIO(text)
+
+
+def parts(stream, boundary: bytes, most_text: int, most_parts: int) -> Iterator[tuple[Field | File, IO[bytes]]]:
+    """The parts of a multipart form with their content, which is open at its start.
+
+    Args:
+        most_text: bytes of all text fields together.
+        most_parts: fields and files.
+
+    Raises:
+        RequestEntityTooLarge: the form is beyond a limit.
+        ValueError: it is not a valid form.
+    """
+    decoder = MultipartDecoder(boundary, max_parts=most_parts)
+    most_headers = max(HEADERS, HEADERS_OF_PART * most_parts)
+    text = headers = 0  # bytes received
+    for chunk in chain(iter(partial(stream.read, CHUNK), b""), [None]):
+        decoder.receive_data(chunk)
+        headers += len(chunk or b"")
+        while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+            if isinstance(event, File):
+                part, content = event, SpooledTemporaryFile(SPOOLED)  # noqa: SIM115  the request closes it
+            elif isinstance(event, Field):
+                part, content = event, io.BytesIO()
+            elif isinstance(event, Data):
+                headers -= len(event.data)
+                text += len(event.data) if isinstance(part, Field) else 0
+                if text > most_text:
+                    raise RequestEntityTooLarge
+                content.write(event.data)
+                if not event.more_data:
+                    content.seek(0)
+                    yield part, content
+        if headers > most_headers:
+            raise RequestEntityTooLarge
 
 
 class FormRequest(Request):
     form_data_parser_class = FormParser
 
 
-class Body(LimitedStream):
-    """A body of a known length."""
+# ---- The stream ----
+
+
+class KnownLength(LimitedStream):
+    """A body whose length the client announced."""
 
     def __init__(self, environ: dict, length: int):
         super().__init__(environ["wsgi.input"], length)
         self._environ = environ
 
     def on_disconnect(self, error: Exception | None = None) -> None:
-        raise _gone(self._environ)
+        raise _incomplete(self._environ)
 
 
-class Pieces:
-    """A body that comes in pieces of lengths that the client tells; a piece that is none ends the request."""
+class Chunked:
+    """A body in chunked transfer encoding. An invalid chunk ends the request with 400."""
 
     def __init__(self, environ: dict):
         self._input, self._environ = environ["wsgi.input"], environ
@@ -171,24 +183,19 @@ class Pieces:
     def read(self, size: int = -1) -> bytes:
         try:
             return self._input.read(size)
-        except Exception as error:  # gunicorn's have nothing in common
-            raise _gone(self._environ) from error
+        except Exception as error:  # gunicorn's exceptions have no common base class
+            raise _incomplete(self._environ) from error
 
 
-def _announced(environ: dict) -> bool:
-    """Whether a body is to come, with whatever method."""
-    return environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
-
-
-def _gone(environ: dict) -> HTTPException:
-    """What is said where a body ends early: 400, or 408 where it was not waited for."""
+def _incomplete(environ: dict) -> HTTPException:
+    """The error for a body that ends early: 408 where its time ran out, else 400."""
     return RequestTimeout() if OVERDUE in environ else ClientDisconnected()
 
 
-class Drained:
-    """WSGI middleware that reads what an app has left of a body, up to `most` bytes, before its answer goes out.
+class Drain:
+    """WSGI middleware that reads what the app left of a body, up to `most` bytes, before the response goes out.
 
-    A client that is still sending when the connection closes would see a reset, not the answer.
+    A client that still sends when the connection closes would see a reset instead of the response.
     """
 
     def __init__(self, app: Callable, most: int):
@@ -197,49 +204,50 @@ class Drained:
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         length = environ.get("CONTENT_LENGTH", "")
         if not length.isdecimal():
-            environ["wsgi.input"] = Pieces(environ)
+            environ["wsgi.input"] = Chunked(environ)
             return self._app(environ, start_response)
-        body = environ["wsgi.input"] = Body(environ, int(length))
-        answer = self._app(environ, start_response)
+        body = environ["wsgi.input"] = KnownLength(environ, int(length))
+        response = self._app(environ, start_response)
         left = self._most
         try:
-            while left > 0 and (chunk := body.read(2**16)):
+            while left > 0 and (chunk := body.read(CHUNK)):
                 left -= len(chunk)
         except (ClientDisconnected, RequestTimeout):
             pass
-        return answer
+        return response
 
 
-class Awaited:
-    """WSGI middleware that stops to listen to a client whose body has not arrived after `seconds`.
+class Deadline:
+    """WSGI middleware that stops reading from a client whose body has not arrived after `seconds`.
 
-    One thread looks after all requests; reads that wait find the body ended. It needs gunicorn's socket.
+    One thread watches all requests and closes the reading side of a late client's socket, so that a read that waits
+    finds the end of the body. Only gunicorn passes the socket on; elsewhere there is no deadline.
     """
 
     def __init__(self, app: Callable, seconds: float):
         self._app, self._seconds = app, seconds
-        self._due: dict[int, tuple[float, dict]] = {}
+        self._due: dict[int, tuple[float, dict]] = {}  # time by the monotonic clock, and environment of each request
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        if not _announced(environ) or "gunicorn.socket" not in environ:
+        if not _has_body(environ) or "gunicorn.socket" not in environ:
             return self._app(environ, start_response)
-        self._watch()
+        self._start()
         self._due[id(environ)] = time.monotonic() + self._seconds, environ
         try:
             return self._app(environ, start_response)
         finally:
             del self._due[id(environ)]
 
-    def _watch(self) -> None:
-        """Starts the thread, in the process that serves."""
+    def _start(self) -> None:
+        """Starts the thread, with the first request: a thread would not survive the fork of a worker."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="bodies", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="body-deadline", daemon=True)
                 self._thread.start()
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         while True:
             time.sleep(min(1, self._seconds / 4))
             for due, environ in list(self._due.values()):
@@ -247,5 +255,10 @@ class Awaited:
                     environ[OVERDUE] = True
                     try:
                         environ["gunicorn.socket"].shutdown(socket.SHUT_RD)
-                    except OSError:  # it is gone
+                    except OSError:  # the client has closed the connection
                         continue
+
+
+def _has_body(environ: dict) -> bool:
+    """Whether the client announced a body, with whatever method."""
+    return environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ

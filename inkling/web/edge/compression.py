@@ -1,4 +1,4 @@
-"""Stylesheet, scripts and drawings go out compressed. Pages do not: their size would tell of secrets in them."""
+"""Compression of static files. Pages are never compressed: their size could then reveal their secrets (BREACH)."""
 
 import gzip
 from functools import lru_cache
@@ -11,7 +11,7 @@ def init_app(app: Flask) -> None:
 
 
 def compress(response: Response) -> Response:
-    """A file of `static/` for a browser that reads gzip."""
+    """Compresses a file of `static/` for a browser that accepts gzip."""
     if request.endpoint != "static" or response.status_code != 200:
         return response
     response.vary.add("Accept-Encoding")
@@ -20,7 +20,7 @@ def compress(response: Response) -> Response:
         response.set_data(_compressed(response.get_data()))
         response.content_encoding = "gzip"
         etag, _ = response.get_etag()
-        response.set_etag(etag, weak=True)  # the same file, in other bytes
+        response.set_etag(etag or "", weak=True)  # the same file, but other bytes
     return response
 
 

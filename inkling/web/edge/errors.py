@@ -1,40 +1,43 @@
-"""One place for what goes wrong: pages get a page, the API gets RFC 9457 problem details."""
+"""Error responses: pages for people, and RFC 9457 problem details for programs."""
 
 import logging
 import re
+from functools import partial
 
 from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from inkling.config import Settings
 from inkling.problems import REASONS, Problem
-from inkling.storage.store import StoreError
-from inkling.web import inkling
-from inkling.web.edge import language, metrics
+from inkling.web.edge import clients, metrics
 
 log = logging.getLogger("inkling.errors")
 
-COME_BACK = ("busy", "late", "rate-limited")  # nothing is wrong with what was sent
-RETRIED = (429, 503)  # statuses that say when to come back
+TEMPORARY = ("busy", "late", "rate-limited")  # the same request may succeed later
+WITH_RETRY_AFTER = (429, 503)  # statuses
 RETRY_AFTER = 5  # seconds
 MINUTE = 60
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(Problem, rejected)
-    app.register_error_handler(RequestEntityTooLarge, too_large)
-    app.register_error_handler(StoreError, unreachable)
+    app.register_error_handler(RequestEntityTooLarge, partial(too_large, settings.max_bytes))
     app.register_error_handler(HTTPException, failed)
 
 
-def rejected(error: Problem, retry_after: int = RETRY_AFTER):
-    """The API's problem; for pages 303 to the help page with the reason on top, or that page where it may pass, which
-    leads back to what was asked for, or to where the form was."""
+def rejected(error: Problem, retry_after: int = RETRY_AFTER) -> ResponseReturnValue:
+    """The response to a rejected request.
+
+    Programs get problem details. Visitors are redirected to the help page, which names the reason. A temporary problem
+    is answered with that page itself, whose link leads back to the page they asked for or came from.
+    """
     count(error)
-    if for_programs():
+    if clients.is_program():
         return respond(problem(error), retry_after)
-    if error.reason in COME_BACK:  # without reading what was sent
-        back = request.full_path.rstrip("?") if request.method == "GET" else language.back()
+    if error.reason in TEMPORARY:  # the form is not read: that may be just what there is no room for
+        back = request.full_path.rstrip("?") if request.method == "GET" else clients.previous_page()
         page = current_app.view_functions["help.page"](error.reason, back)
         return page, REASONS[error.reason].status, {"Retry-After": str(retry_after)}
     field = "draw" if "drawing" in request.form else "photo"
@@ -43,23 +46,23 @@ def rejected(error: Problem, retry_after: int = RETRY_AFTER):
     return redirect(url_for("help.page", reason=error.reason, got=error.received or None, **choice), 303)
 
 
-def too_large(_error: RequestEntityTooLarge):
-    """The body is, or what a form has beside its files."""
+def too_large(max_bytes: int, _error: RequestEntityTooLarge) -> ResponseReturnValue:
+    """The response to a body that is too large, or to a form that holds too much outside its files."""
     length, most = request.content_length, current_app.config["MAX_FORM_MEMORY_SIZE"]
     received = f"{length} bytes" if length and length > most else "more"
-    limit = f"A picture may have {inkling().settings.max_bytes} bytes"
+    limit = f"A picture may have {max_bytes} bytes"
     if length and length <= request.max_content_length:
         limit = f"A form may have {most} bytes beside its files, in no more parts and lines than a browser writes"
     error = Problem("too-large", f"{limit}. Received: {received}.", "" if received == "more" else received)
     count(error)
-    if for_programs():
+    if clients.is_program():
         return respond(problem(error))
-    # The form cannot be read: it is what was too large.
+    # Not `rejected`, which would read the form.
     return redirect(url_for("help.page", reason=error.reason, got=error.received or None), 303)
 
 
-def unreachable(error: StoreError):
-    """503: what was asked for cannot be read, or cannot be changed."""
+def unavailable(error: Exception) -> ResponseReturnValue:
+    """A 503 page for a request that needs stored results while they cannot be read or changed."""
     log.warning("%s", error)
     page = render_template(
         "error.html",
@@ -71,20 +74,20 @@ def unreachable(error: StoreError):
 
 
 def count(error: Problem) -> None:
-    """Notes a rejection for the metrics and for the request's line in the log."""
-    metrics.of(metrics.REJECTIONS, error.reason).inc()
+    """Counts a rejection, and puts its reason into the access log's line."""
+    metrics.labeled(metrics.REJECTIONS, error.reason).inc()
     g.reason = error.reason
 
 
-def failed(error: HTTPException):
-    """Any other error: a page in the app's style, or a problem whose reason is the status's name."""
-    if error.code < 400:
+def failed(error: HTTPException) -> ResponseReturnValue:
+    """The response to any other error: a page, or problem details whose reason is the name of the status."""
+    if error.code is None or error.code < 400:
         return error
-    if not for_programs():
+    if not clients.is_program():
         page = render_template(
             "error.html", status=error.code, title=gettext(error.name), detail=gettext(error.description)
         )
-        return page, error.code, {"Retry-After": str(RETRY_AFTER)} if error.code in RETRIED else {}
+        return page, error.code, {"Retry-After": str(RETRY_AFTER)} if error.code in WITH_RETRY_AFTER else {}
     reason = re.sub(r"[^a-z]+", "-", error.name.lower())
     response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))
     for name, value in error.get_headers():  # such as Allow
@@ -100,17 +103,12 @@ def problem(error: Problem) -> dict:
 
 
 def respond(details: dict, retry_after: int = RETRY_AFTER) -> Response:
-    """Problem details as a response."""
+    """A response with these problem details."""
     response = Response(json.dumps(details), details["status"], mimetype="application/problem+json")
-    if details["status"] in RETRIED:
+    if details["status"] in WITH_RETRY_AFTER:
         response.headers["Retry-After"] = str(retry_after)
     return response
 
 
-def for_programs() -> bool:
-    """Whether the one who asks is a program."""
-    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz", "/metrics")
-
-
-def _problem(reason: str, title: str, status: int, detail: str, type: str) -> dict:
+def _problem(reason: str, title: str, status: int, detail: str | None, type: str) -> dict:
     return {"type": type, "title": title, "status": status, "detail": detail, "reason": reason}

@@ -1,18 +1,17 @@
-"""What every answer carries and every post must pass."""
+"""Security headers of every response, and checks of request headers that would cost much to parse."""
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, request
-from flask_babel import gettext
+from flask import Flask, Response, request
 from werkzeug.http import parse_date
 
 DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
-WISHES = ("HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_RANGE")
-LONGEST = 1000  # letters of a wish: no browser's is as long as one that takes a second to read
-# What search engines may list; every other page is for the one who has its address.
+NEGOTIATION = ("HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_RANGE")
+LONGEST = 1000  # characters; browsers send far less, and Werkzeug takes a second to parse much longer ones
+# Endpoints that search engines may list. Every other page is for the visitor who has its address.
 INDEXED = {"recognize.index", "help.page", "models.overview", "models.compare"}
 HEADERS = {
-    # Previews of a chosen photo are blob: addresses; all else is ours.
+    # The preview of a chosen photo has a blob: address; everything else comes from this server.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -24,15 +23,14 @@ HEADERS = {
 
 
 def init_app(app: Flask) -> None:
-    app.before_request(refuse_odd_headers)
-    app.before_request(refuse_cross_site)
+    app.before_request(check_request)
     app.after_request(add_headers)
     app.jinja_env.globals["indexed"] = indexed
 
 
-def refuse_odd_headers() -> Response | None:
-    """400 for a host that is none, which no page could name; long wishes, and dates of no calendar, are passed over."""
-    for name in WISHES:
+def check_request() -> Response | None:
+    """Rejects an invalid Host with 400; drops over-long negotiation headers and invalid dates."""
+    for name in NEGOTIATION:
         if len(request.environ.get(name, "")) > LONGEST:
             del request.environ[name]
     for name in DATES:
@@ -47,37 +45,14 @@ def refuse_odd_headers() -> Response | None:
     return None
 
 
-def refuse_cross_site() -> None:
-    """403 for a post that another site's page makes a browser send.
-
-    Browsers say so in Sec-Fetch-Site, older ones in Origin; programs send neither and may post.
-    See OWASP's cheat sheet on cross-site request forgery, "Fetch Metadata headers".
-    """
-    if request.method in ("GET", "HEAD", "OPTIONS"):
-        return
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    allowed = site in ("same-origin", "none") if site else origin is None or _host(origin) == request.host
-    if not allowed:
-        abort(
-            403,
-            gettext("Posts must come from this site's own pages. Received: a post from %(site)s.", site=origin or site),
-        )
-
-
-def _host(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:  # such as "http://["
-        return None
-
-
 def indexed(status: int = 200) -> bool:
-    """Whether search engines may list the page that is being answered."""
+    """Whether search engines may list the response to this request."""
     return request.endpoint in INDEXED and status < 400
 
 
 def add_headers(response: Response) -> Response:
-    response.headers.extend(HEADERS)  # which no view sets
+    """Adds the security headers, which no view sets itself, and keeps private pages out of search engines."""
+    response.headers.extend(HEADERS)
     if not indexed(response.status_code):
         response.headers.add("X-Robots-Tag", "noindex")
     return response

@@ -1,78 +1,63 @@
-"""The language of a page: which one, what its strings are in it, and the switch."""
+"""The language of a page: which one it is, and the strings in it."""
 
 import io
 from functools import cache
-from urllib.parse import urlsplit
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import get_decimal_symbol
 from babel.support import Translations
-from flask import Blueprint, Flask, Response, abort, current_app, redirect, request
+from flask import Flask, Response, request
 from flask_babel import Babel, Domain, get_locale, gettext, pgettext
 
 from inkling.config import PACKAGE
-from inkling.web.edge import errors
+from inkling.web.edge import clients
 
-blueprint = Blueprint("words", __name__)
-
-LANGUAGES = {"en": "English", "ru": "Русский"}  # the first where nothing is asked for
-CATALOGUES = PACKAGE / "translations"
-UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of what was received
+LANGUAGES = {"en": "English", "ru": "Русский"}  # the first is the default
+CATALOGS = PACKAGE / "translations"
+UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of `Problem.received`
 COOKIE = "inkling-language"
-YEAR = 365 * 24 * 3600
 
 
-class Catalogue(Domain):
-    """Flask-Babel's domain, read from LANGUAGE.po itself: there is no compiled copy that could differ."""
+class Catalog(Domain):
+    """Flask-Babel's domain, but read from LANGUAGE.po itself: a compiled copy could be out of date."""
 
     def get_translations(self) -> Translations:
         return _read(get_locale().language)
 
 
-class Words(Babel):
-    domain_instance = Catalogue()
+class CatalogBabel(Babel):
+    domain_instance = Catalog()
 
 
 def init_app(app: Flask) -> None:
-    Words(app, locale_selector=wanted)
+    CatalogBabel(app, locale_selector=selected)
     app.jinja_env.globals.update(languages=LANGUAGES, language=language)
     app.jinja_env.filters.update(decimal=decimal, label=label, named=named, received=received, translated=translated)
     app.after_request(add_headers)
 
 
-@blueprint.post("/language")
-def choose():
-    """Keeps the visitor's choice of a language in a cookie, and leads back to the page they were on."""
-    chosen = request.form.get("language", "")
-    if chosen not in LANGUAGES:
-        abort(400, gettext("Choose one of %(languages)s.", languages=", ".join(LANGUAGES.values())))
-    response = redirect(back(), 303)
-    response.set_cookie(COOKIE, chosen, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
-    return response
-
-
-def wanted() -> str:
-    """The language chosen, else the browser's wish; programs are always answered in the first."""
-    first, *_ = LANGUAGES
-    if errors.for_programs() and request.endpoint != "api.docs":
-        return first
-    chosen = request.cookies.get(COOKIE)
-    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, first)
+def selected() -> str:
+    """The language that the visitor chose, else the one that the browser prefers. Programs always get the default."""
+    default, *_ = LANGUAGES
+    if clients.is_program() and request.endpoint != "api.docs":
+        return default
+    chosen = request.cookies.get(COOKIE, "")
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, default)
 
 
 def language() -> str:
-    """The code of the language of the page that is being made."""
+    """The code of the language of this request's page."""
     return get_locale().language
 
 
 def label(name: str) -> str:
-    """A model's label in the visitor's language; one that is not in the catalogue stays as it is."""
+    """A model's label in the visitor's language, or as it is where the catalog does not have it."""
     return pgettext("label", name)
 
 
 def named(name: str) -> str:
-    """A label within a sentence: "a camel", "an 8", "the Mona Lisa", "headphones"; Russian has no articles."""
+    """A label within a sentence: "a camel", "an 8", "the Mona Lisa", "headphones". Russian has no articles."""
     if language() != "en":
         return label(name)
     if name.startswith("The "):
@@ -83,46 +68,33 @@ def named(name: str) -> str:
 
 
 def translated(text: str) -> str:
-    """A sentence that came as data, such as a card's summary; one that is not in the catalogue stays as it is."""
-    return gettext(text) if text else ""  # the catalogue's own head is filed under ""
+    """A sentence from data, such as a card's summary, or as it is where the catalog does not have it."""
+    return gettext(text) if text else ""  # gettext("") would return the catalog's header
 
 
 def received(value: str) -> str:
-    """What a `Problem` says was received: the unit of a number in the visitor's language, all else as it is."""
+    """`Problem.received` for a page: the unit of a number is translated, everything else stays as it is."""
     number, _, unit = value.partition(" ")
     return f"{number} {translated(unit)}" if number.isdecimal() and unit in UNITS else value
 
 
 def decimal(text: str) -> str:
-    """A number as Python writes it, with the visitor's decimal sign."""
+    """A number that Python formatted, with the decimal sign of the visitor's language."""
     return text.replace(".", get_decimal_symbol(get_locale()))
 
 
 def add_headers(response: Response) -> Response:
-    """Tells caches what a page depends on."""
+    """Tells caches that a page depends on the visitor's language and cookies."""
     if response.mimetype == "text/html":
         response.vary.update(("Accept-Language", "Cookie"))
         response.content_language.add(language())
     return response
 
 
-def back() -> str:
-    """The page that the post came from, without its host, or the first page where that is not one of ours, or was the
-    answer to a post."""
-    host, _, page = (request.referrer or "").partition("://")[2].partition("/")
-    # Two slashes at the start would lead to another host.
-    back = "/" + page.lstrip("/\\") if host == request.host else "/"
-    try:
-        methods = current_app.create_url_adapter(request).allowed_methods(urlsplit(back).path)
-    except ValueError:  # brackets that are no address
-        return "/"
-    return back if "GET" in methods or not methods else "/"
-
-
 @cache
 def _read(code: str) -> Translations:
-    path = CATALOGUES / f"{code}.po"
-    if not path.exists():  # the language that the strings are written in
+    path = CATALOGS / f"{code}.po"
+    if not path.exists():  # English, which the strings are written in
         return Translations()
     compiled = io.BytesIO()
     with path.open("rb") as file:

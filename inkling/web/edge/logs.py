@@ -1,17 +1,17 @@
-"""One JSON object a line: what gunicorn and the app log."""
+"""Log lines of gunicorn and the app: one JSON object each."""
 
 import json
 import logging
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the request that a thread serves
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the request that this thread serves
 
-_encode = json.JSONEncoder(default=str).encode  # made once: `json.dumps` with options makes one each time
+_encode = json.JSONEncoder(default=str).encode  # `json.dumps` with options would create an encoder for each line
 
 
 class Json(logging.Formatter):
-    """A record as one object; `extra={"fields": {...}}` adds to it, and a traceback is a string in it."""
+    """Formats a record as one JSON object; `extra={"fields": {...}}` adds fields, a traceback becomes a string."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -30,7 +30,7 @@ class Json(logging.Formatter):
 
 
 class Anonymous(logging.Filter):
-    """Keeps the address and the words of a client that speaks no proper HTTP out of gunicorn's warning."""
+    """Removes the client's address and bytes from gunicorn's warning about invalid HTTP."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.getMessage().startswith("Invalid request from ip="):

@@ -1,20 +1,15 @@
-"""What Prometheus reads: counted in one file a worker (gunicorn.conf.py), summed by whichever worker is asked."""
+"""Metrics for Prometheus. Each worker counts in a file of its own (inkling/web/server.py), and `text` adds them up."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
-from inkling.config import Settings
 from inkling.problems import REASONS
-from inkling.recognition.predictor import Prediction, Predictor
-from inkling.storage.store import Store
 
 REGISTRY = CollectorRegistry()
 STAGES = ("decode", "prepare", "infer")
@@ -52,66 +47,56 @@ SAVING = Gauge(
     multiprocess_mode="livemin",
     registry=REGISTRY,
 )
+SAVED = Gauge(
+    "inkling_saved_bytes", "Size of the pictures' folder", multiprocess_mode="mostrecent", registry=REGISTRY
+)
+QUOTA = Gauge(
+    "inkling_quota_bytes", "What it may grow to; 0 is no limit", multiprocess_mode="mostrecent", registry=REGISTRY
+)
+
+Metric = TypeVar("Metric", bound=MetricWrapperBase)
 
 
 @cache
-def of(metric: MetricWrapperBase, *labels: str) -> MetricWrapperBase:
-    """A metric's part for these labels; remembered, for looking it up costs more than counting."""
+def labeled(metric: Metric, *labels: str) -> Metric:
+    """`metric.labels(*labels)`, cached: looking the labels up takes longer than counting."""
     return metric.labels(*labels)
 
 
 for stage in STAGES:
-    of(STAGE, stage)
-for reason in REASONS:  # from 0: what appears with its first event has no increase for that one
-    of(REJECTIONS, reason)
+    labeled(STAGE, stage)
+for reason in REASONS:  # a counter that appears with its first event would show no increase for it
+    labeled(REJECTIONS, reason)
 
 
-class Saved(Collector):
-    """The size of the pictures' folder, database included, looked up when asked; and the quota."""
-
-    def __init__(self, settings: Settings):
-        self._settings = settings
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        yield GaugeMetricFamily("inkling_saved_bytes", "Size of the pictures' folder", _size(self._settings.pictures))
-        yield GaugeMetricFamily(
-            "inkling_quota_bytes", "What it may grow to; 0 is no limit", self._settings.quota_mb * 2**20
-        )
-
-
-def text(settings: Settings) -> bytes:
-    """All of it, in Prometheus' text format."""
+def text() -> bytes:
+    """The metrics of all workers in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    registry.register(Saved(settings))
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        MultiProcessCollector(registry)
-        return generate_latest(registry)
-    return generate_latest(registry) + generate_latest(REGISTRY)
+    MultiProcessCollector(registry)
+    return generate_latest(registry)
 
 
-def answered(answer: Prediction, milliseconds: Mapping[str, float]) -> None:
-    """Counts an answer, and the time of its stages."""
-    of(ANSWERS, answer.model, answer.label).inc()
+def answered(model: str, label: str, milliseconds: Mapping[str, float]) -> None:
+    """Counts an answer, and records how long each stage took."""
+    labeled(ANSWERS, model, label).inc()
     for stage in STAGES:
-        of(STAGE, stage).observe(milliseconds[stage] / 1e3)
+        labeled(STAGE, stage).observe(milliseconds[stage] / 1e3)
 
 
-def models(classifier: Predictor) -> None:
-    """Notes which models this worker serves."""
-    for name, ready in classifier.catalog.serving.items():
-        of(READY, name).set(ready)
+def models(serving: Mapping[str, bool]) -> None:
+    """Records which models this worker serves, by name."""
+    for name, ready in serving.items():
+        labeled(READY, name).set(ready)
 
 
-def saving(store: Store) -> None:
-    """Notes whether this worker keeps what visitors send."""
-    SAVING.set(store.problem is None)
+def saving(works: bool) -> None:
+    """Records whether this worker can keep what visitors send."""
+    SAVING.set(works)
 
 
-def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.glob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:  # deleted meanwhile
-            continue
-    return total
+def saved(size: int, quota: int) -> None:
+    """Records the size of what is kept, and its quota, in bytes."""
+    SAVED.set(size)
+    QUOTA.set(quota)

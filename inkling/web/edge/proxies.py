@@ -1,37 +1,38 @@
-"""Who asks, when proxies stand between: what they say is believed only of those that the settings name."""
+"""The client's address and scheme behind proxies. Only proxies that the settings name are trusted."""
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 
 from flask import Flask
 
-from inkling.config import Network
+from inkling.config import Network, Settings
 
 
-def init_app(app: Flask, trusted: Sequence[Network]) -> None:
-    app.wsgi_app = Proxied(app.wsgi_app, trusted)
+def init_app(app: Flask, settings: Settings) -> None:
+    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
 
 
 def among(address: str | None, networks: Sequence[Network]) -> bool:
-    """Whether an address, as a socket or a header gives it, is in one of the networks."""
-    one = parsed(address)
-    return one is not None and any(one in network for network in networks)
+    """Whether an address, as a socket or a header gives it, belongs to one of the networks."""
+    parsed = parse(address)
+    return parsed is not None and any(parsed in network for network in networks)
 
 
-def parsed(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, that of IPv4 on a socket of IPv6 as what it is; None where it is none."""
+def parse(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, or None where the text is not one. IPv4 addresses mapped to IPv6 become plain IPv4."""
     try:
-        one = ipaddress.ip_address(address or "")
+        parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return None
-    return getattr(one, "ipv4_mapped", None) or one
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-class Proxied:
-    """WSGI middleware that puts the client's address and scheme in place of a trusted proxy's.
+class TrustedProxies:
+    """WSGI middleware that replaces a trusted proxy's address and scheme by the client's.
 
-    Of X-Forwarded-For it takes the last address that is no trusted proxy's: those before it are the client's to invent.
-    X-Request-ID is left in place for a trusted proxy only.
+    The client is the last address of X-Forwarded-For that is not a trusted proxy: a client can invent those before it.
+    X-Request-ID is only accepted from a trusted proxy. Werkzeug's ProxyFix trusts a number of proxies instead of their
+    addresses, so that anyone who reaches the server directly could pretend to be one.
     """
 
     def __init__(self, app: Callable, trusted: Sequence[Network]):
@@ -49,9 +50,9 @@ class Proxied:
 
     def _client(self, environ: dict) -> str:
         address = environ["REMOTE_ADDR"]
-        for said in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        for forwarded in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
             try:
-                address = str(ipaddress.ip_address(said.strip()))
+                address = str(ipaddress.ip_address(forwarded.strip()))
             except ValueError:
                 break
             if not among(address, self._trusted):

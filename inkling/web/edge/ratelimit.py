@@ -1,4 +1,4 @@
-"""How many posts a minute one client may send, and other requests that compute."""
+"""The rate limit: how many posts, and other requests that compute something, one client may send in a minute."""
 
 import ipaddress
 import logging
@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 from flask import Flask, current_app, request
+from flask.typing import ResponseReturnValue
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import storage_from_string
@@ -15,79 +16,81 @@ from limits.strategies import FixedWindowRateLimiter
 from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.web.edge import errors, proxies
+from inkling.web.edge.crosssite import SAFE_METHODS
 
 log = logging.getLogger("inkling.rate")
 
-HOME = 64  # bits of an IPv6 address that a client is given; the rest are its own to choose
-PATIENCE = 1  # seconds to wait for a Redis
-AWAY = 30  # seconds for which one that did not answer is not asked again
-MINUTE = 60.0  # in seconds
+HOME_NETWORK = 64  # bits of an IPv6 address that a provider assigns; the client chooses the rest
+REDIS_TIMEOUT = 1  # seconds
+REDIS_RETRY = 30  # seconds until a Redis that did not answer is asked again
+MINUTE = 60.0  # seconds
 
 
 class Memory:
-    """Counts posts by client in minutes that are the same for all, so that each is forgotten as a whole.
+    """Counts requests by client in this process, in minutes that begin for all clients at once.
 
-    The memory of `limits` starts a thread a hundred times a second to forget clients one by one.
+    `limits` has storage in memory too, but starts a thread a hundred times a second to expire clients one by one.
     """
 
     def __init__(self, most: int):
-        self._most, self._posts, self._end, self._lock = most, Counter(), 0.0, threading.Lock()
+        self._most, self._lock = most, threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._end = 0.0
 
     def wait(self, client: str) -> int | None:
-        """As `Posts.wait`."""
+        """As `Limiter.wait`."""
         now = time.monotonic()
         with self._lock:
             if now >= self._end:
-                self._posts, self._end = Counter(), now + MINUTE
-            self._posts[client] += 1
-            return None if self._posts[client] <= self._most else int(self._end - now) + 1
+                self._counts, self._end = Counter(), now + MINUTE
+            self._counts[client] += 1
+            return None if self._counts[client] <= self._most else int(self._end - now) + 1
 
 
-class Posts:
-    """Counts posts by client, in a Redis if there is one that answers, else in this worker's memory."""
+class Limiter:
+    """Counts requests by client: in Redis where one is set and answers, else in this worker's memory."""
 
     def __init__(self, settings: Settings):
         self._most = RateLimitItemPerMinute(settings.rate_limit)
         self._memory = Memory(settings.rate_limit)
-        self._shared = (
+        self._redis = (
             FixedWindowRateLimiter(
                 storage_from_string(
                     settings.rate_storage,
                     wrap_exceptions=True,
-                    socket_timeout=PATIENCE,
-                    socket_connect_timeout=PATIENCE,
+                    socket_timeout=REDIS_TIMEOUT,
+                    socket_connect_timeout=REDIS_TIMEOUT,
                 )
             )
             if settings.rate_storage
             else None
         )
-        self._back = 0.0  # when to ask the Redis again
+        self._retry_at = 0.0  # by time.monotonic
 
     def wait(self, client: str) -> int | None:
-        """Counts a post; the seconds after which the client may post again, None where it may now."""
-        if self._shared and time.monotonic() >= self._back:
+        """Counts a request and returns after how many seconds the client may send one; None where it may now."""
+        if self._redis and time.monotonic() >= self._retry_at:
             try:
-                return self._ask(client)
-            except StorageError as error:  # a Redis that is away stops nobody
-                self._back = time.monotonic() + AWAY
-                log.warning("INKLING_RATE_STORAGE does not answer, each worker counts by itself: %s", error)
+                return self._ask(self._redis, client)
+            except StorageError as error:  # without Redis the service goes on
+                self._retry_at = time.monotonic() + REDIS_RETRY
+                log.warning("INKLING_RATE_STORAGE does not answer, so each worker counts by itself: %s", error)
         return self._memory.wait(client)
 
-    def _ask(self, client: str) -> int | None:
-        """As `wait`, of the Redis."""
-        if self._shared.hit(self._most, client):
+    def _ask(self, redis: FixedWindowRateLimiter, client: str) -> int | None:
+        if redis.hit(self._most, client):
             return None
-        return max(1, int(self._shared.get_window_stats(self._most, client).reset_time - time.time()) + 1)
+        return max(1, int(redis.get_window_stats(self._most, client).reset_time - time.time()) + 1)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     if not settings.rate_limit:
         return
-    posts = Posts(settings)
+    limiter = Limiter(settings)
 
-    def refuse():
-        """429 beyond the limit, before anything of the post is read."""
-        if not _counts() or (seconds := posts.wait(_client())) is None:
+    def refuse() -> ResponseReturnValue | None:
+        """Refuses with 429 beyond the limit, before the body is read."""
+        if not _counts() or (seconds := limiter.wait(_client())) is None:
             return None
         error = Problem(
             "rate-limited", f"One client may post {settings.rate_limit} times a minute. Try again in {seconds} seconds."
@@ -98,14 +101,14 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _counts() -> bool:
-    """Whether a request changes or computes something."""
-    view = current_app.view_functions.get(request.endpoint)
-    return request.method not in ("GET", "HEAD", "OPTIONS") or hasattr(view, "computes")
+    """Whether this request changes or computes something."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return request.method not in SAFE_METHODS or hasattr(view, "computes")
 
 
 def _client() -> str:
-    """Whom a post is counted for: an IPv4 address, or the network of an IPv6 one."""
-    address = proxies.parsed((request.remote_addr or "").partition("%")[0])
+    """The client that a request is counted for: its IPv4 address, or the network of its IPv6 address."""
+    address = proxies.parse((request.remote_addr or "").partition("%")[0])
     if address is None:
-        return ""  # a socket that is a file has no addresses
-    return str(address if address.version == 4 else ipaddress.ip_network((address, HOME), strict=False))
+        return ""  # a Unix socket has no addresses
+    return str(address if address.version == 4 else ipaddress.ip_network((address, HOME_NETWORK), strict=False))

@@ -10,7 +10,7 @@ from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
 from inkling.service import Base64, Outcome, Source
-from inkling.web import inkling, openapi, outcomes, uploads
+from inkling.web import inkling, openapi, outcomes, turns, uploads
 from inkling.web.edge import admission, errors
 from inkling.web.edge.bodies import LARGE
 
@@ -35,7 +35,7 @@ def predict():
     card = inkling().classifier.catalog.model(request.args.get("model", "")).card
     top = _top(card)
     sources = _sources()
-    with admission.turn() as budget:
+    with turns.turn() as budget:
         found = inkling().service.look(sources, card.name, budget)
     if len(found) == 1:
         (outcome,) = found
@@ -57,9 +57,10 @@ def explain():
             "too-many", f"One picture is explained at a time. Received: {len(sources)}.", f"{len(sources)} pictures"
         )
     # The turn covers reading only: explanations are admitted separately, and answers do not wait for them.
-    with admission.turn() as budget:
+    with turns.turn() as budget:
         image, decode = inkling().service.read(sources[0], budget, inputs.enough(card.input))
-    explanation = inkling().explainer.explain(inkling().classifier, image, model)
+    with admission.turn(budget.left, admission.EXPLANATIONS):
+        explanation = inkling().explainer.explain(inkling().classifier, image, model)
     return {
         "model": explanation.model,
         "task": card.task,

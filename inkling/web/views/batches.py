@@ -10,11 +10,10 @@ from inkling.batches import Batch, Entry
 from inkling.csvreport import Report
 from inkling.storage.store import Result
 from inkling.web import inkling, render
-from inkling.web.edge import language
+from inkling.web.edge import language, session
 from inkling.web.responses import private
-from inkling.web.views import history
 
-blueprint = Blueprint("many", __name__)
+blueprint = Blueprint("batches", __name__)
 
 RANKS = {"sure": 0, "probably": 1, "not sure": 2}
 # Orders of a page; pictures without an answer come last. An unfamiliar picture counts as "not sure" at any confidence.
@@ -59,7 +58,7 @@ def delete(id: str):
     """Deletes a batch with all its pictures and answers."""
     found = _batch(id)
     inkling().batches.delete(found)
-    history.forget(*found.results)
+    session.forget(*found.results)
     return redirect(url_for("recognize.index", deleted=""), 303)
 
 

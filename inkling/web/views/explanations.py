@@ -10,11 +10,11 @@ from inkling import problems
 from inkling.recognition import explain, inputs, stages
 from inkling.recognition.catalog import Model
 from inkling.storage.store import Result, StoreError
-from inkling.web import inkling
+from inkling.web import inkling, turns
 from inkling.web.edge import admission
 from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
 
-blueprint = Blueprint("why", __name__, url_prefix="/results/<id>")
+blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
 
 
 @blueprint.get("/why")
@@ -37,7 +37,7 @@ def heatmap(id: str):
 
 
 @blueprint.get("/steps/<step>.png")
-@admission.in_turn
+@turns.in_turn
 def step(id: str, step: str):
     """One step from the picture to what the model saw, made anew."""
     found = result_or_404(id)
@@ -61,7 +61,7 @@ def layers_page(id: str):
 
 
 @blueprint.get("/layers.png")
-@admission.in_turn
+@turns.in_turn
 def layers(id: str):
     """The same as a picture, computed now."""
     found = result_or_404(id)
@@ -83,11 +83,12 @@ def _heatmap(found: Result) -> Path | BytesIO:
     path = inkling().store.heatmap(found.id)
     if not inkling().store.has_heatmap(found.id):
         # For opening it alone: answers do not wait for explanations, which have places of their own.
-        with admission.turn():
+        with turns.turn() as budget:
             picture = picture_or_404(found)
         model = _model(found)
         try:
-            why = inkling().explainer.explain(inkling().classifier, picture, model, found.label)
+            with admission.turn(budget.left, admission.EXPLANATIONS):
+                why = inkling().explainer.explain(inkling().classifier, picture, model, found.label)
         except problems.Problem as error:
             _abort(error)
         png = why.png(*picture.size)

@@ -7,7 +7,7 @@ from inkling.storage.store import StoreError
 from inkling.web import inkling
 from inkling.web.edge import metrics, proxies
 
-blueprint = Blueprint("ops", __name__)
+blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
@@ -39,9 +39,10 @@ def figures():
     settings = inkling().settings
     if not proxies.among(request.remote_addr, settings.metrics_from):
         abort(403, "INKLING_METRICS_FROM names who may read this.")
-    metrics.models(inkling().classifier)
-    metrics.saving(inkling().store)
-    return Response(metrics.text(settings), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    metrics.models(inkling().classifier.catalog.serving)
+    metrics.saving(inkling().store.problem is None)
+    metrics.saved(inkling().housekeeper.saved_bytes(), settings.quota_mb * 2**20)
+    return Response(metrics.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _saving() -> str:
@@ -53,4 +54,4 @@ def _saving() -> str:
     except StoreError as error:
         return f"off: {error}"
     finally:
-        metrics.saving(inkling().store)
+        metrics.saving(inkling().store.problem is None)

@@ -17,8 +17,8 @@ from inkling.problems import Problem
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
 from inkling.service import Canvas, Decoded, Upload
-from inkling.web import charts, inkling, outcomes
-from inkling.web.edge import admission, errors
+from inkling.web import charts, inkling, outcomes, turns
+from inkling.web.edge import errors
 from inkling.web.edge.language import translated
 
 blueprint = Blueprint("lab", __name__)
@@ -30,7 +30,7 @@ SHOWN = 5  # sentences about wrong values
 
 
 @blueprint.get("/lab")
-@admission.in_turn
+@turns.in_turn
 def show():
     """The steps in the address, applied to a result's picture or to the sample."""
     names = request.args.getlist("step") if "step" in request.args else [FIRST]
@@ -39,7 +39,7 @@ def show():
 
 
 @blueprint.post("/lab")
-@admission.in_turn
+@turns.in_turn
 def change():
     """The page with another picture or other steps; also sends the picture as a file, or recognizes and saves it."""
     steps, bad_steps = operations.read(request.form.getlist("step"), request.form)

@@ -3,8 +3,7 @@
 from flask import Blueprint, Response, render_template, request
 
 from inkling.service import Canvas, Upload
-from inkling.web import inkling, outcomes, uploads
-from inkling.web.edge import admission
+from inkling.web import inkling, outcomes, turns, uploads
 
 blueprint = Blueprint("recognize", __name__)
 
@@ -34,7 +33,7 @@ def predict() -> Response | str:
         sources = [Canvas(request.form["drawing"])]
     else:
         sources = uploads.uploads() or [Upload(None, None)]
-    with admission.turn() as budget:
+    with turns.turn() as budget:
         return outcomes.respond(inkling().service.look(sources, model, budget, for_saving=True), model)
 
 

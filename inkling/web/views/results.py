@@ -7,10 +7,9 @@ from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import Decoded
 from inkling.storage.store import NONE_OF_THESE
-from inkling.web import inkling, render
-from inkling.web.edge import admission
+from inkling.web import inkling, render, turns
+from inkling.web.edge import session
 from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
-from inkling.web.views import history
 
 blueprint = Blueprint("results", __name__, url_prefix="/results/<id>")
 
@@ -24,7 +23,7 @@ def show(id: str):
 
 
 @blueprint.get("/others")
-@admission.in_turn
+@turns.in_turn
 def others(id: str):
     """What the other models of the task say about the same picture; computed now, and not saved."""
     result = result_or_404(id)
@@ -83,11 +82,11 @@ def delete(id: str):
     batch = result and render.visible_batch(result)
     if not inkling().batches.remove(id):
         abort(404, "This result is not here, or no longer.")
-    history.forget(id)
+    session.forget(id)
     if "from-history" in request.form:
         return redirect(url_for("history.page", deleted=""), 303)
     if batch and inkling().batches.get(batch):  # deleted with its last result
-        return redirect(url_for("many.batch", id=batch), 303)
+        return redirect(url_for("batches.batch", id=batch), 303)
     return redirect(url_for("recognize.index", deleted=""), 303)
 
 

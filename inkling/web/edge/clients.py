@@ -1,0 +1,24 @@
+"""What a request tells about its client: a program or a browser, and the page it came from."""
+
+from urllib.parse import urlsplit
+
+from flask import current_app, request
+
+FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
+
+
+def is_program() -> bool:
+    """Whether the request is for a program, which gets JSON in English instead of a page."""
+    return request.path.startswith("/api/") or request.path in FOR_OPERATORS
+
+
+def previous_page() -> str:
+    """The path and query of the page that sent this post; "/" where that is unknown, another site's, or took a post."""
+    host, _, rest = (request.referrer or "").partition("://")[2].partition("/")
+    # A path that starts with two slashes would lead to another host.
+    page = "/" + rest.lstrip("/\\") if host == request.host else "/"
+    try:
+        methods = current_app.create_url_adapter(request).allowed_methods(urlsplit(page).path)
+    except ValueError:  # urlsplit rejects unbalanced brackets
+        return "/"
+    return page if "GET" in methods or not methods else "/"

@@ -1,0 +1,89 @@
+"""The session: a signed cookie with the ids of this browser's last results, which are recorded nowhere else."""
+
+import logging
+import re
+from datetime import timedelta
+
+from flask import Flask, Request, Response, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from inkling.access import signing_key
+from inkling.config import Settings
+
+log = logging.getLogger("inkling.session")
+
+MOST = 50  # results: their ids take 1.7 kB of the 4 kB that a cookie may have
+LIFETIME = timedelta(days=365)
+LONGEST = 8192  # characters of all cookies together; ours take 2,000 at most
+BLANKS = re.compile(r"[ \t]+")
+
+
+class SignedCookie(SecureCookieSessionInterface):
+    """Flask's signed cookie, with a key that is created when the first cookie is written.
+
+    The cookie's age is not checked: after the server's clock was set back, every cookie would seem to come from the
+    future.
+    """
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Flask's serializer, or None where the key cannot be read: then no history is kept."""
+        try:
+            app.secret_key = app.secret_key or signing_key(self._settings)
+        except OSError as error:
+            log.warning("the key that signs the session cannot be read: %s", error.strerror)
+            return None
+        return super().get_signing_serializer(app)
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
+        # Werkzeug takes a second to parse thousands of blanks in a row, and much memory for thousands of names.
+        cookies = BLANKS.sub(" ", request.environ.get("HTTP_COOKIE", ""))
+        request.environ["HTTP_COOKIE"] = cookies if len(cookies) <= LONGEST else ""
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        serializer = self.get_signing_serializer(app) if cookie else None
+        try:
+            return self.session_class(serializer.loads(cookie)) if serializer and cookie else self.session_class()
+        except BadSignature:
+            return self.session_class()
+
+    def save_session(self, app: Flask, session: SecureCookieSession, response: Response) -> None:
+        if not session.modified or self.get_signing_serializer(app):
+            super().save_session(app, session, response)
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Whether the cookie may only go over HTTPS: where this request came that way."""
+        return request.is_secure
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.session_interface = SignedCookie(settings)
+    app.config.update(
+        SESSION_COOKIE_NAME="inkling-history",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=LIFETIME,
+    )
+
+
+def remember(*ids: str) -> None:
+    """Adds new results, oldest first, to this browser's history."""
+    session.permanent = True
+    session["results"] = [*reversed(ids), *remembered()][:MOST]
+
+
+def remembered() -> list[str]:
+    """The ids in this browser's history, newest first. Some of these results may be deleted."""
+    return session.get("results", [])
+
+
+def forget(*ids: str) -> None:
+    """Removes results from this browser's history, and the cookie with the last one."""
+    left = [id for id in remembered() if id not in ids]
+    if left:
+        session["results"] = left
+    else:
+        session.clear()
