@@ -82,7 +82,7 @@ def _heatmap(found: Result) -> Path | BytesIO:
     """The file of a result's heat map, computed where there is none yet, and kept if that can be done."""
     path = inkling().store.heatmap(found.id)
     if not inkling().store.has_heatmap(found.id):
-        # For opening it alone: answers do not wait for explanations, which have places of their own.
+        # A turn for decoding alone: answers do not wait for explanations, which take turns of their own.
         with turns.turn() as budget:
             picture = picture_or_404(found)
         model = _model(found)
