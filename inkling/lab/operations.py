@@ -458,12 +458,12 @@ def edit(steps: Sequence[Step], do: str, name: str = "") -> tuple[list[Step], li
         if name not in OPERATIONS:
             return steps, [_unknown(name)]
         return [*steps, OPERATIONS[name].step()], []
-    found = re.fullmatch(r"(up|down|remove) ([0-9]{1,9})", do)
-    at = int(found[2]) - 1 if found else -1
-    if 0 <= at < len(steps):
+    move = re.fullmatch(r"(up|down|remove) ([0-9]{1,9})", do)
+    if move and 1 <= int(move[2]) <= len(steps):
+        at = int(move[2]) - 1
         step = steps.pop(at)
-        if found[1] != "remove":
-            steps.insert(max(0, at - 1) if found[1] == "up" else at + 1, step)
+        if move[1] != "remove":
+            steps.insert(max(0, at - 1) if move[1] == "up" else at + 1, step)
     return steps, []
 
 
@@ -509,8 +509,8 @@ def working(image: Image.Image) -> np.ndarray:
     """A picture as the lab works on it: uint8 [height, width, 3], at most `SIDE` pixels a side."""
     scale = SIDE / max(image.size)
     if scale < 1:
-        size = tuple(max(1, round(side * scale)) for side in image.size)
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return np.array(image.convert("RGB"))
 
 
@@ -529,22 +529,17 @@ def data_url(picture: np.ndarray, most: int) -> str:
 
     The file has at most `most` bytes if a low JPEG quality achieves that.
     """
-    kind, data = "png", png(picture) if _is_flat(picture) else None
+    kind, data = "png", png(picture) if _is_flat(picture) else b""
     for quality in QUALITIES:
         if data and len(data) <= most:
             break
-        kind, data = (
-            "jpeg",
-            _encoded(
-                ".jpg",
-                picture,
-                cv2.IMWRITE_JPEG_QUALITY,
-                quality,
-                cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-                cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-            ),
-        )
+        kind, data = "jpeg", _jpeg(picture, quality)
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _jpeg(picture: np.ndarray, quality: int) -> bytes:
+    sampling = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    return _encoded(".jpg", picture, cv2.IMWRITE_JPEG_QUALITY, quality, *sampling)
 
 
 def _is_flat(picture: np.ndarray) -> bool:
