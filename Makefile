@@ -25,7 +25,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
-	@$(BIN)/gunicorn app:app
+	@$(BIN)/inkling serve
 
 check: .venv/dev.done
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""gunicorn's settings: `gunicorn app:app` reads this file by itself."""
+"""gunicorn's settings, for `inkling serve` and `python -m gunicorn app:app`."""
 
 import ctypes
 import gc
@@ -8,17 +8,14 @@ import os
 import resource
 import shutil
 import socket
-import sys
 import tempfile
 from contextlib import suppress
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # gunicorn adds it later
+from gunicorn import glogging
 
-from gunicorn import glogging  # noqa: E402
-
-from inkling.config import BadSetting, Settings  # noqa: E402
-from inkling.recognition.runtimes import openvino  # noqa: E402
-from inkling.web.edge import logs  # noqa: E402
+from inkling.config import BadSetting, Settings
+from inkling.recognition.runtimes import openvino
+from inkling.web.edge import logs
 
 try:
     # Here, before workers would try again and again.

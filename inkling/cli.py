@@ -15,7 +15,7 @@ import click
 from tqdm import tqdm
 
 from inkling import corrections as exports
-from inkling.config import BadSetting, Settings
+from inkling.config import BadSetting, Settings, resources
 from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
@@ -48,6 +48,22 @@ def _service() -> Service:
     """The service that the INKLING_ variables describe, or the one that the caller passed as click's `obj`."""
     context = click.get_current_context()
     return context.obj or Service.from_settings(Settings.from_env())
+
+
+# ---- inkling serve ----
+
+
+@main.command()
+def serve() -> None:
+    """Serve the pages and the API until SIGTERM.
+
+    PORT, INKLING_HOST and WEB_CONCURRENCY set the address and the number of worker processes; GUNICORN_CMD_ARGS can
+    change everything else.
+    """
+    Settings.from_env()  # a bad setting is reported here, in one sentence
+    gunicorn = [sys.executable, "-m", "gunicorn", "--config", str(resources() / "gunicorn.conf.py")]
+    sys.stdout.flush()
+    os.execv(sys.executable, [*gunicorn, "inkling.web.app:create_app()"])  # gunicorn itself receives the signals
 
 
 # ---- inkling classify, inkling models ----

@@ -1,0 +1,139 @@
+"""The wheel, installed into an empty environment, serves and classifies in an empty folder."""
+
+import http.client
+import json
+import os
+import site
+import subprocess
+import sys
+import venv
+import zipfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from benchmarks.pictures import form
+from benchmarks.servers import free_port
+from inkling.config import ROOT
+from tests.support.server import request, wait_until
+
+MOST_BYTES = 70 * 10**6
+START_SECONDS = 120  # on a busy machine; every model is compiled
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True, timeout=300)
+    (path,) = folder.glob("inkling-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def inkling(wheel, tmp_path_factory):
+    """The installed command, in an environment that sees the packages of this one but nothing of the checkout."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    python = str(folder / "bin" / "python")
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, wheel], check=True, timeout=300)
+    # A plain path, without site.addsitedir: an editable installation of the checkout there is not followed.
+    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    return folder / "bin" / "inkling"
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """An empty folder to run in, and the environment variables to run with."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    names = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
+    return folder, {name: os.environ[name] for name in names if name in os.environ}
+
+
+def run(inkling, empty, *arguments):
+    """Runs the command; returns what it prints."""
+    folder, env = empty
+    done = subprocess.run(
+        [inkling, *map(str, arguments)], cwd=folder, env=env, capture_output=True, text=True, timeout=START_SECONDS
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def serving(inkling, empty):
+    """Starts `inkling serve`, waits for its first answer, and ends it; yields a function that sends a request."""
+    folder, env = empty
+    port = free_port()
+    env = env | {"PORT": str(port), "INKLING_HOST": "127.0.0.1", "WEB_CONCURRENCY": "1"}
+    log = folder.with_name("log")
+
+    def send(*arguments):
+        return request(http.client.HTTPConnection("127.0.0.1", port, timeout=60), *arguments)
+
+    def answers():
+        assert process.poll() is None, log.read_text()
+        with suppress(OSError):
+            return send("GET", "/healthz")
+
+    with log.open("w") as output:
+        process = subprocess.Popen([inkling, "serve"], cwd=folder, env=env, stdout=output, stderr=output)
+        try:
+            wait_until(answers, START_SECONDS, log.read_text)
+            yield send
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def test_the_wheel_is_small_and_complete(wheel):
+    assert wheel.stat().st_size < MOST_BYTES
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("templates", "static"):
+        files = {f"inkling/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert files <= names
+    assert {f"inkling/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/model.onnx")} <= names
+    assert not any(name.endswith("model.keras") for name in names)
+    assert {name.split("/")[0] for name in names} == {"inkling", f"inkling-{wheel.name.split('-')[1]}.dist-info"}
+
+
+def test_the_wheel_serves_in_an_empty_folder(inkling, empty, png, ink_model):
+    folder, _ = empty
+    with serving(inkling, empty) as send:
+        assert send("GET", "/healthz")[0] == 200
+        status, _, page = send("GET", "/")
+        assert status == 200
+        stylesheet = page.decode().partition('rel="stylesheet" href="')[2].partition('"')[0]
+        assert send("GET", stylesheet)[0] == 200
+        body, content_type = form(png)
+        headers = {"Content-Type": content_type}
+        status, _, answer = send("POST", f"/api/predict?model={ink_model}", body, headers)
+        assert (status, json.loads(answer)["label"]) == (200, "1")
+    assert [path.name for path in folder.iterdir()] == ["saveimages"]
+
+
+def test_the_wheel_lists_its_models_and_classifies(inkling, empty, png, ink_model):
+    folder, _ = empty
+    assert ink_model in run(inkling, empty, "models")
+    (folder / "one.png").write_bytes(png)
+    answer = json.loads(run(inkling, empty, "classify", "one.png", "--model", ink_model, "--json"))
+    assert (answer["file"], answer["label"]) == ("one.png", "1")
+
+
+def test_the_wheel_reports_its_version(inkling, empty, wheel):
+    assert wheel.name.split("-")[1] in run(inkling, empty, "--version")
+
+
+def test_the_command_needs_no_checkout(inkling, empty):
+    """Nothing of this checkout is on the command's path."""
+    folder, env = empty
+    code = "import inkling, sys; print(inkling.__file__); print(*sys.path, sep='\\n')"
+    output = subprocess.run(
+        [Path(inkling).with_name("python"), "-c", code], cwd=folder, env=env, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert Path(output[0]).is_relative_to(Path(inkling).parents[1])
+    assert str(ROOT) not in output
