@@ -2,13 +2,14 @@
 
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from inkling.config import Settings
 from inkling.recognition.predictor import classify_one
+from inkling.service import Service
+from inkling.storage.store import Store
 from inkling.web.app import create_app
 from tests.support.storage import stored
 
@@ -30,18 +31,15 @@ def quickly():
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory, models_folder, classifier):
-    app = create_app(
-        Settings.from_env(
-            {
-                "INKLING_MODELS": str(models_folder),
-                "INKLING_PICTURES": str(tmp_path_factory.mktemp("hostile") / "pictures"),
-                "INKLING_RATE_LIMIT": "0",
-                "INKLING_REQUEST_SECONDS": "60",
-            }
-        )
+    settings = Settings.from_env(
+        {
+            "INKLING_MODELS": str(models_folder),
+            "INKLING_PICTURES": str(tmp_path_factory.mktemp("hostile") / "pictures"),
+            "INKLING_RATE_LIMIT": "0",
+            "INKLING_REQUEST_SECONDS": "60",
+        }
     )
-    app.extensions["inkling"] = replace(app.extensions["inkling"], classifier=classifier)
-    return app
+    return create_app(settings, Service(settings, classifier, Store(settings)))
 
 
 @pytest.fixture(scope="module")
