@@ -37,7 +37,7 @@ threads = settings.concurrent + settings.queue + 6
 # Models are opened after the fork, by each worker: their threads would not survive one.
 preload_app = False
 # These are loaded before, with OpenVINO: 35 MB that a worker shares with the others, and starts the sooner.
-LIBRARIES = ("cv2", "flask", "flask_babel", "limits", "pillow_heif", "pydantic", "sqlalchemy.orm")
+LIBRARIES = ("cv2", "flask", "flask_babel", "limits", "pydantic", "sqlalchemy.orm")
 timeout = 30
 # At its end an upload under way may arrive, and is answered.
 graceful_timeout = settings.body_seconds + settings.request_seconds + 6

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from PIL import AvifImagePlugin
-from pillow_heif import options, register_heif_opener
+from pi_heif import options, register_heif_opener
 
 from inkling.pictures import sandbox
 from inkling.pictures.decode import Job, decode
