@@ -1,4 +1,4 @@
-"""The app with the limits that it is shipped with, but for the clock: the machine may be busy."""
+"""Fixtures for hostile requests: the app with its usual limits, and checks of what a request costs and leaves."""
 
 import time
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from inkling.storage.store import Store
 from inkling.web.app import create_app
 from tests.support.storage import stored
 
-SECONDS = 2  # of this process's time: with the three that a helper may take, no request costs more than five
+SECONDS = 2  # processor time of the app; a decoder process may take three more
 
 
 @pytest.fixture
 def quickly():
-    """Around one request, which may not take long."""
+    """A context in which one request may take little processor time."""
 
     @contextmanager
     def quickly():
@@ -31,6 +31,7 @@ def quickly():
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory, models_folder, classifier):
+    """The app with the limits that it ships with, except those of the clock: the machine may be busy."""
     settings = Settings.from_env(
         {
             "INKLING_MODELS": str(models_folder),
@@ -44,7 +45,7 @@ def app(tmp_path_factory, models_folder, classifier):
 
 @pytest.fixture(scope="module")
 def client(app, photo_model):
-    """With a model that is open, so that no test measures how long that takes."""
+    """A client of the app, whose model is loaded, so that no test measures loading it."""
     classifier = app.extensions["inkling"].classifier
     classify_one(classifier, Image.new("RGB", (8, 8)), classifier.catalog.model(photo_model))
     return app.test_client()
@@ -52,7 +53,7 @@ def client(app, photo_model):
 
 @pytest.fixture
 def left(app):
-    """Tells what is left behind: files and rows. What a test that fails leaves is no other test's."""
+    """A function that lists the files and rows left behind. They are deleted afterwards, so that tests stay apart."""
     inkling = app.extensions["inkling"]
     yield lambda: stored(inkling.settings.pictures)
     inkling.store.delete(*{name.partition(".")[0] for name in stored(inkling.settings.pictures)})
