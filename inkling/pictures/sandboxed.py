@@ -10,8 +10,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from PIL import AvifImagePlugin
 from pi_heif import options, register_heif_opener
+from PIL import AvifImagePlugin
 
 from inkling.pictures import sandbox
 from inkling.pictures.decode import Job, decode
