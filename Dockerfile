@@ -1,12 +1,22 @@
-# Inkling as a container: docker build -t inkling . && docker run --rm -p 8000:8000 inkling
-# No TensorFlow and no compiler: only what serves. deploy/compose.yaml runs it with nothing that it does not need.
+# docker build -t inkling . && docker run --rm -p 8000:8000 inkling
+# The image holds only what serves: no TensorFlow, no compiler, no pip. deploy/compose.yaml runs it with few privileges.
 FROM python:3.11.13-slim-bookworm AS build
 WORKDIR /build
-COPY requirements-serve.txt ./
+COPY requirements-serve.txt requirements-build.txt ./
 RUN python -m venv /opt/venv \
- && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile -r requirements-serve.txt \
+ && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-serve.txt \
+ && python -m venv /build/venv \
+ && /build/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-build.txt
+COPY pyproject.toml README.md LICENSE gunicorn.conf.py ./
+COPY inkling inkling
+COPY templates templates
+COPY static static
+COPY models models
+RUN /build/venv/bin/python -m pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /build . \
+ && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --no-index --no-deps /build/inkling-*.whl \
+ && mv /opt/venv/lib/python3.11/site-packages/inkling/models /build/starters \
  && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
-# What a server without a graphics card, for two languages, never opens: 100 MB.
+# Removes 100 MB: plugins for graphics cards, readers of other model formats, other languages, tests and headers.
 RUN cd /opt/venv/lib/python3.11/site-packages \
  && find openvino/libs -name 'libopenvino_intel_[gn]pu_plugin.so' -delete \
  && find openvino/libs -name 'libopenvino_*_frontend.so*' ! -name '*_onnx_*' ! -name '*_ir_*' -delete \
@@ -14,22 +24,19 @@ RUN cd /opt/venv/lib/python3.11/site-packages \
  && find babel/locale-data -name '*.dat' ! -name root.dat ! -name 'en*.dat' ! -name 'ru*.dat' -delete \
  && find . -type d '(' -name tests -o -name include ')' -prune -exec rm -r {} + \
  && find . -name '*.py[ix]' -delete -o -name '*.pxd' -delete
+# Compiled now: the server's user may write only to the pictures.
+RUN /opt/venv/bin/python -m compileall -q /opt/venv
 
 FROM python:3.11.13-slim-bookworm
 LABEL org.opencontainers.image.title="Inkling" \
-      org.opencontainers.image.description="Says what is in a photo or a drawing, and how sure it is"
+      org.opencontainers.image.description="Says what is in a photo or a drawing, and how sure it is" \
+      org.opencontainers.image.licenses="MIT"
 RUN groupadd --gid 10001 inkling \
  && useradd --uid 10001 --gid inkling --no-create-home --home-dir /nonexistent inkling \
  && install --directory --owner inkling --group inkling /srv/inkling/pictures
-WORKDIR /app
+WORKDIR /srv/inkling
 COPY --from=build /opt/venv /opt/venv
-COPY app.py gunicorn.conf.py ./
-COPY inkling inkling
-COPY templates templates
-COPY static static
-COPY models /srv/inkling/models
-# Compiled now, for its user may write nowhere but to the pictures.
-RUN /opt/venv/bin/python -m compileall -q /app /opt/venv
+COPY --from=build /build/starters /srv/inkling/models
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -41,4 +48,4 @@ VOLUME ["/srv/inkling/pictures", "/srv/inkling/models"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=4); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
-CMD ["gunicorn", "app:app"]
+CMD ["inkling", "serve"]

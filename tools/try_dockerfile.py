@@ -1,10 +1,11 @@
-"""Carries out the Dockerfile's steps in a Debian tree, where there is no Docker, and asks what it starts.
+"""Builds and tries the Dockerfile on a machine without Docker: `python -m tools.try_dockerfile /var/tmp/tree`.
 
-python -m tools.try_dockerfile /var/tmp/tree     as root; takes debootstrap, 2 GB and some minutes
+It runs the Dockerfile's steps in a Debian tree, starts the server there and sends it two pictures. It needs root,
+debootstrap, 2 GB of disk and some minutes.
 
-Debian's own Python stands in for the base image's, so it must be of the same minor version. RUN, COPY, ENV, WORKDIR,
-USER, CMD and HEALTHCHECK are taken from the Dockerfile; each stage is a copy of the tree. What it starts runs as the
-Dockerfile's user, in a root that is mounted read-only but for the volumes, /tmp and /dev/shm, as compose.yaml has it.
+Debian's own Python replaces that of the base image, so its minor version must be the same. RUN, COPY, ENV, WORKDIR,
+USER, CMD and HEALTHCHECK come from the Dockerfile; each stage is a copy of the tree. The server runs on a read-only
+root as the Dockerfile's user. Only the volumes, /tmp and /dev/shm are writable, as in deploy/compose.yaml.
 """
 
 import argparse
@@ -24,18 +25,18 @@ from inkling.config import ROOT
 RELEASES = {"bookworm": "3.11", "trixie": "3.13"}  # Debian -> its Python
 PACKAGES = "python3,python3-venv,ca-certificates"
 MOST_MB = 600
-SECONDS = 60  # until it must have answered
+SECONDS = 60  # that the server may take to start
 
 
 @dataclass
 class Stage:
-    """A tree, and what its steps have set."""
+    """A build stage: its tree, and what its steps have set."""
 
     root: Path
     env: dict[str, str] = field(default_factory=lambda: {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"})
     folder: str = "/"
     user: str = "0:0"
-    last: dict[str, str] = field(default_factory=dict)  # instruction -> its arguments, as they were given last
+    last: dict[str, str] = field(default_factory=dict)  # instruction -> its latest arguments
 
     def run(self, command: list[str], user: str = "0:0") -> None:
         print("  ", shlex.join(command)[:160], flush=True)
@@ -48,7 +49,7 @@ class Stage:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tree", type=Path, help="a folder to make everything in")
+    parser.add_argument("tree", type=Path, help="folder for the Debian tree and the stages")
     tree = parser.parse_args().tree
     stages, stage = {}, None
     for instruction, rest in steps():
@@ -64,13 +65,13 @@ def main() -> None:
 
 
 def steps() -> list[tuple[str, str]]:
-    """(instruction, arguments) of the Dockerfile."""
+    """The Dockerfile as (instruction, arguments)."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     return [tuple(line.split(None, 1)) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 def debian(tree: Path, base: str) -> Path:
-    """The base's Debian with its Python, made once."""
+    """The tree of the base image's Debian release with its Python; built on first use."""
     python, release = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-([a-z]+)", base).groups()
     if RELEASES.get(release) != python:
         raise SystemExit(f"Debian {release} has Python {RELEASES.get(release)}, and the base {python}.")
@@ -80,8 +81,8 @@ def debian(tree: Path, base: str) -> Path:
         shutil.rmtree(part, ignore_errors=True)
         subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(part)], check=True)
         (part / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-        for left_out in ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/man", "usr/share/locale"):
-            shutil.rmtree(part / left_out)  # as the slim images do
+        for unused in ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+            shutil.rmtree(part / unused)  # as the slim images do
         part.rename(made)
     return made
 
@@ -89,7 +90,7 @@ def debian(tree: Path, base: str) -> Path:
 def fresh(source: Path, to: Path) -> Path:
     shutil.rmtree(to, ignore_errors=True)
     subprocess.run(["cp", "-a", str(source), str(to)], check=True)
-    # What reaches the package index from here: this machine's own configuration, which the image does not keep.
+    # This machine's access to the package index; the final stage does not contain it.
     for path in ("/etc/resolv.conf", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"):
         if Path(path).exists():
             (to / path[1:]).parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +117,7 @@ def carry_out(stage: Stage, instruction: str, rest: str, stages: dict[str, Stage
 
 
 def copy(stage: Stage, words: list[str], stages: dict[str, Stage]) -> None:
-    """As Docker does it: a folder's contents go into the target, which ends in / where there are several sources."""
+    """Copies like Docker: the contents of a folder go into the target; a target for several sources ends in a slash."""
     origin = words.pop(0).removeprefix("--from=") if words[0].startswith("--from=") else None
     *sources, target = words
     to = stage.root / os.path.join(stage.folder, target)[1:]
@@ -131,7 +132,7 @@ def copy(stage: Stage, words: list[str], stages: dict[str, Stage]) -> None:
 
 
 def ignored(folder: str, names: list[str]) -> set[str]:
-    """What .dockerignore leaves out below what it lets in."""
+    """The names in a folder that .dockerignore excludes."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] not in "#!"]
     paths = {name: os.path.relpath(os.path.join(folder, name), ROOT) for name in names}
     return {
@@ -147,7 +148,7 @@ def megabytes(folder: Path) -> int:
 
 
 def serve(stage: Stage) -> None:
-    """Starts CMD and waits for HEALTHCHECK to agree, in a mount namespace of its own with a read-only root."""
+    """Runs CMD with a read-only root in a separate mount namespace, and waits until HEALTHCHECK succeeds."""
     volumes = json.loads(stage.last["VOLUME"])
     root = shlex.quote(str(stage.root))
     mounts = [f"mount --bind {root} {root}"]
@@ -162,7 +163,7 @@ def serve(stage: Stage) -> None:
     command, health = json.loads(stage.last["CMD"]), json.loads(check[check.index("[") :])
     script = f"""
       {" && ".join(mounts)} || exit 3
-      if chroot {root} touch /app/written 2>/dev/null; then exit 4; fi
+      if chroot {root} touch /written 2>/dev/null; then exit 4; fi
       {shlex.join(stage.inside(command, stage.user))} & server=$!
       for second in $(seq {SECONDS}); do
         sleep 1

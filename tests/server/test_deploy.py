@@ -1,4 +1,4 @@
-"""What is shipped to run Inkling for others: each file held to rules, and to the app, by whatever can check it here."""
+"""The Dockerfile and the files in deploy/ follow good practice and agree with the app."""
 
 import http.client
 import json
@@ -35,11 +35,11 @@ def needs(program):
     return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
 
 
-# ---- Dockerfile, by rules as hadolint has them ----
+# ---- Dockerfile: rules like hadolint's ----
 
 
 def instructions():
-    """(instruction, arguments) in order, comments out and continued lines joined."""
+    """The Dockerfile as (instruction, arguments), without comments and with continued lines joined."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     return [tuple(line.split(None, 1)) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
@@ -57,7 +57,7 @@ def test_the_base_is_slim_and_pinned_to_a_release(base):
 
 
 def test_all_stages_have_one_base():
-    """A package compiled for one Python does not run in another."""
+    """A package compiled for one version of Python does not run in another."""
     assert len({base.split()[0] for base in arguments("FROM")}) == 1
 
 
@@ -65,22 +65,22 @@ def test_nothing_is_fetched_but_the_pinned_packages():
     assert arguments("ADD") == []
     for run in arguments("RUN"):
         assert not re.search(r"\b(curl|wget|git|apt|apt-get|sudo|npm)\b", run)
-        for install in re.findall(r"pip install ([^&]*)", run):
+        for install in re.findall(r"pip (?:install|wheel) ([^&]*)", run):
             assert "--no-cache-dir" in install
-            assert install.split()[-2:] == ["-r", "requirements-serve.txt"]
+            assert "--no-index" in install or re.search(r"--require-hashes -r requirements-\w+\.txt\s*$", install)
 
 
 def needed(names):
-    """These packages and all that they need here, by their canonical names."""
-    found, left = set(), list(names)
-    while left:
-        name = canonicalize_name(left.pop())
+    """Canonical names of these packages and of all that they need on this platform."""
+    found, open_names = set(), list(names)
+    while open_names:
+        name = canonicalize_name(open_names.pop())
         if name not in found:
             found.add(name)
-            left += (
-                needs.name
-                for needs in map(Requirement, metadata.requires(name) or ())
-                if not needs.marker or needs.marker.evaluate({"extra": ""})
+            open_names += (
+                requirement.name
+                for requirement in map(Requirement, metadata.requires(name) or ())
+                if not requirement.marker or requirement.marker.evaluate({"extra": ""})
             )
     return found
 
@@ -111,12 +111,12 @@ def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
 
 def test_it_does_not_run_as_root():
     user = arguments("USER")[-1]
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # numbers, so that a cluster can tell it is not root
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # a number, from which a cluster can tell that it is not root
     last = max(i for i, (instruction, _) in enumerate(STEPS) if instruction == "USER")
     assert not {"RUN", "COPY"} & {instruction for instruction, _ in STEPS[last:]}
 
 
-def test_no_file_of_the_app_belongs_to_who_runs_it():
+def test_no_file_of_the_app_belongs_to_its_user():
     assert not any("--chown" in copied for copied in arguments("COPY"))
     assert [run for run in arguments("RUN") if "chmod" in run or "chown " in run] == []
 
@@ -125,7 +125,7 @@ def test_no_file_of_the_app_belongs_to_who_runs_it():
 def test_programs_are_started_without_a_shell(name):
     (given,) = arguments(name)
     command = json.loads(given[given.index("[") :])
-    assert command[0] in ("gunicorn", "python")
+    assert command[0] in ("inkling", "python")
     assert "curl" not in given
     if name == "HEALTHCHECK":
         assert "/healthz" in command[-1]
@@ -190,16 +190,16 @@ def test_the_containers_settings_are_settings(service, environment):
     assert service["ports"] == [f"127.0.0.1:8000:{environment['PORT']}"]
 
 
-def test_it_is_given_the_time_that_gunicorn_takes_to_end(service):
+def test_gunicorn_has_time_to_stop(service):
     graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
-    assert graceful > DEFAULTS.body_seconds + DEFAULTS.request_seconds, "an upload under way is answered"
+    assert graceful > DEFAULTS.body_seconds + DEFAULTS.request_seconds, "an upload in progress is answered"
     assert int(service["stop_grace_period"].rstrip("s")) > graceful
     stop = re.search(r"^TimeoutStopSec=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
     assert int(stop) > graceful
 
 
 def test_all_threads_of_many_workers_fit(service):
-    """gunicorn's, and as many that libraries start; a helper for each picture at work has a few."""
+    """gunicorn's threads, as many of the libraries, and a few in the decoder of each picture."""
     threads = 2 * runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] + 4 * DEFAULTS.concurrent
     assert int(service["pids_limit"]) >= 32 * threads
     most = re.search(r"^TasksMax=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
@@ -211,7 +211,7 @@ def test_all_threads_of_many_workers_fit(service):
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit, with a program that is there: systemd looks for it."""
+    """The unit with an installed program, because systemd checks that the program exists."""
     path = tmp_path / "inkling.service"
     text = (DEPLOY / "inkling.service").read_text()
     path.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", text, flags=re.MULTILINE))
@@ -219,19 +219,19 @@ def unit(tmp_path):
 
 
 @needs("systemd-analyze")
-def test_systemd_takes_the_unit(unit):
+def test_systemd_accepts_the_unit(unit):
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
     assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
 
 
-def test_under_systemd_a_helper_that_takes_the_memory_ends_alone():
-    """By itself systemd stops the whole unit, of which the kernel ended one process."""
+def test_systemd_keeps_the_server_when_a_decoder_runs_out_of_memory():
+    """By default systemd stops the whole unit after the kernel has killed one of its processes."""
     assert "\nOOMPolicy=continue\n" in (DEPLOY / "inkling.service").read_text()
 
 
 @needs("systemd-analyze")
-def test_systemd_finds_the_unit_little_exposed(unit):
-    """On its scale from 0 to 10, in tenths."""
+def test_systemd_rates_the_unit_as_well_protected(unit):
+    """Its exposure is at most 1.5 on systemd's scale from 0 to 10; the threshold is given in tenths."""
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit],
         capture_output=True,
@@ -253,8 +253,7 @@ def test_the_units_settings_are_settings():
 SITE = (DEPLOY / "nginx.conf").read_text()
 
 
-def test_nginx_lets_through_what_the_app_takes():
-    """Bodies: no more, and no less, lest nginx refuses what the app would take."""
+def test_nginx_and_the_app_have_the_same_body_limits():
     one, *several = (int(size) for size in re.findall(r"client_max_body_size (\d+);", SITE))
     assert one == DEFAULTS.max_bytes * 4 // 3 + 65536
     assert set(several) == {DEFAULTS.max_batch * DEFAULTS.max_bytes + 65536}
@@ -263,7 +262,7 @@ def test_nginx_lets_through_what_the_app_takes():
 
 
 def test_nginx_lets_a_page_load_all_its_pictures_at_once():
-    """Over HTTP/2 it counts each request under way as a connection."""
+    """Over HTTP/2 nginx counts each request in progress as a connection."""
     limits = dict(re.findall(r"limit_conn (\w+) (\d+);", SITE))
     assert int(limits["inkling_connections"]) > 2 * session.MOST
     assert SITE.count("limit_conn inkling_uploads ") == SITE.count("client_max_body_size 335609856;") == 2
@@ -277,7 +276,7 @@ def test_the_parts_agree_on_a_port(environment):
 
 @pytest.fixture
 def nginx(tmp_path):
-    """Writes a whole configuration around the site, on free ports and with a certificate made for it."""
+    """Returns a function that writes a complete configuration around the site and returns nginx's command."""
     names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     subprocess.run(
         [
@@ -318,7 +317,7 @@ def nginx(tmp_path):
 
 @needs("nginx")
 @needs("openssl")
-def test_nginx_takes_the_site(nginx):
+def test_nginx_accepts_the_site(nginx):
     done = subprocess.run([*nginx(1, 2, 3), "-t"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "[warn]" not in done.stderr
@@ -362,7 +361,7 @@ def ask(nginx, make_app, settings):
 @needs("nginx")
 @needs("openssl")
 def test_through_nginx(ask, png, ink_model):
-    """One start for all: TLS only, no figures, its own request id, and our errors for what it refuses."""
+    """TLS only, no metrics, nginx's own request id, and the app's errors for bodies that nginx refuses."""
     status, headers, _ = ask("GET", "/models", over_tls=False)
     assert (status, headers["Location"]) == (301, "https://127.0.0.1/models")
 
