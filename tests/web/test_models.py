@@ -378,7 +378,7 @@ def test_every_dot_and_name_stands_within_the_chart(models):
     assert within(chart)
     assert len(chart.dots) == len(models)
     heights = sorted(dot.name_y for dot in chart.dots)
-    assert all(below - above >= charts.APART - 0.2 for above, below in zip(heights, heights[1:], strict=False))
+    assert all(below - above >= charts.LINE_HEIGHT - 0.2 for above, below in zip(heights, heights[1:], strict=False))
     assert 2 <= len(chart.up) <= charts.MOST_STEPS + 1
     assert len(chart.across) >= 2
 
