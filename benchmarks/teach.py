@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from inkling.config import Settings
-from inkling.corrections import folder_of
 from inkling.recognition.card import read_card
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import classify
+from inkling.storage.corrections import folder_of
 from training import __main__ as training
 
 MODEL = "digits-cnn"

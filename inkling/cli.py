@@ -14,14 +14,13 @@ from typing import TextIO
 import click
 from tqdm import tqdm
 
-from inkling import corrections as exports
 from inkling.config import BadSetting, Settings, resources
 from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import File, Outcome, Service
-from inkling.storage import retention
-from inkling.storage.store import StoreError
+from inkling.storage import StoreError, retention
+from inkling.storage import corrections as exports
 
 
 class Commands(click.Group):
@@ -216,14 +215,15 @@ def prune() -> None:
     if done is None:
         raise click.ClickException("another process is pruning just now.")
     for count, what in (
-        (done.old, f"results older than {service.settings.retention_days} days"),
-        (done.crowded, f"oldest results beyond {service.settings.quota_mb} MiB"),
-        (done.lost, "results whose picture was gone"),
-        (done.strays, "files without a result"),
-        (done.empty, "pages of several without a picture left"),
+        (done.expired, f"results older than {service.settings.retention_days} days"),
+        (done.over_quota, f"oldest results beyond {service.settings.quota_mb} MiB"),
+        (done.without_picture, "results whose picture was gone"),
+        (done.empty_batches, "pages of several without a picture left"),
     ):
         if count:
             click.echo(f"removed: {count} {what}")
+    if done.quarantined:
+        click.echo(f"moved to quarantine: {done.quarantined} files without a result")
     click.echo(f"kept: {done.results} results, {done.bytes / 2**20:.1f} MiB")
 
 

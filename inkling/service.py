@@ -17,17 +17,16 @@ from typing import BinaryIO, Protocol, Self, TypeVar
 from PIL import Image
 
 from inkling import config
-from inkling.batches import Batches
 from inkling.config import Settings
 from inkling.pictures import reading
 from inkling.pictures.budget import Budget
-from inkling.pictures.encode import LARGEST, at_most
+from inkling.pictures.encode import LARGEST, at_most, decode, encode, format_of, thumbnail
 from inkling.problems import Problem
 from inkling.recognition import catalog, inputs
 from inkling.recognition.catalog import Model
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prediction, Predictor, Prepared, answer_each, prepare
-from inkling.storage.store import Store, StoreError
+from inkling.storage import Entry, NewResult, Result, Storage, StoreError
 
 BATCH = 16  # pictures of a stream that the predictor answers in one call; larger calls are no faster
 READ_AHEAD = 2 * BATCH  # pictures of a stream that may wait for the predictor
@@ -191,18 +190,17 @@ class Saved:
 class Service:
     """Reads pictures, asks a model about them, and saves the outcomes."""
 
-    def __init__(self, settings: Settings, predictor: Predictor, storage: Store):
+    def __init__(self, settings: Settings, predictor: Predictor, storage: Storage):
         self.settings = settings
         self.predictor = predictor
         self.storage = storage
-        self.batches = Batches(storage)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The service on the settings' models and storage, which are opened when they are first used."""
         folders = catalog.roots(settings)
         predictor = LocalPredictor(catalog.read_catalog(*folders), settings, folders)
-        return cls(settings, predictor, Store(settings))
+        return cls(settings, predictor, Storage(settings))
 
     def look(self, sources: Sequence[Source], model: str, budget: Budget, for_saving: bool = False) -> list[Outcome]:
         """Asks a model about pictures, all in one call.
@@ -267,11 +265,29 @@ class Service:
         try:
             if len(outcomes) == 1:
                 (outcome,) = outcomes
-                id = self.storage.add(outcome.picture, outcome.prediction, outcome.kind, outcome.milliseconds)
-                return Saved((id,))
-            batch = self.batches.keep(outcomes, model)
+                return Saved((self.storage.add(new_result(outcome)),))
+            pictures = [(entry(each), new_result(each) if each.picture else None) for each in outcomes]
+            batch = self.storage.add_batch(model, pictures)
             return Saved(tuple(batch.results), batch.id)
         except StoreError:
+            return None
+
+    def picture(self, result: Result) -> Image.Image | None:
+        """A saved result's picture in RGB; None if it was deleted or is damaged."""
+        return self._from_file(result, decode)
+
+    def thumbnail(self, result: Result) -> bytes | None:
+        """A small version of a saved result's picture, as a file; None if it was deleted or is damaged.
+
+        It is made each time, which takes a few milliseconds, so that there is no file of it to delete.
+        """
+        return self._from_file(result, thumbnail)
+
+    def _from_file(self, result: Result, function: Callable[[bytes], Value]) -> Value | None:
+        file = self.storage.picture(result)
+        try:
+            return function(file) if file else None
+        except OSError:
             return None
 
     def _prepare(self, source: Source, model: Model, budget: Budget, at_least: int, for_saving: bool = False) -> _Read:
@@ -292,6 +308,29 @@ def _at_least(model: Model, for_saving: bool = False) -> int:
     """Pixels that a picture's longer side must keep when it is read."""
     enough = inputs.enough(model.card.input)
     return max(LARGEST, enough) if for_saving else enough
+
+
+def new_result(outcome: Outcome) -> NewResult:
+    """An outcome with a prediction and a picture, in the form that storage takes.
+
+    Raises:
+        Problem: it has no prediction.
+    """
+    prediction = outcome.prediction
+    return NewResult(
+        prediction,
+        outcome.kind,
+        encode(outcome.picture, format_of(outcome.kind)),
+        encode(Image.fromarray(prediction.seen.squeeze()), "PNG"),
+        outcome.milliseconds,
+    )
+
+
+def entry(outcome: Outcome) -> Entry:
+    """An outcome's entry in a batch, before its result is saved."""
+    if isinstance(outcome.answer, Problem):
+        return Entry(outcome.name, None, outcome.answer.reason, outcome.answer.received)
+    return Entry(outcome.name)
 
 
 def _outcome(picture: _Read, answer: Prediction | Problem) -> Outcome:

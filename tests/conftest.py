@@ -15,7 +15,7 @@ from inkling.config import Settings
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.service import Service
-from inkling.storage.store import Store
+from inkling.storage import Storage
 from inkling.web.app import create_app
 from tests.support.command import Runner
 from tests.support.storage import stored
@@ -127,7 +127,7 @@ def make_app(settings, classifier):
 
     def make(settings=settings, classifier=classifier):
         # A copy shares the opened models, but a model that a test switches off is off in this app alone.
-        return create_app(settings, Service(settings, copy.copy(classifier), Store(settings)))
+        return create_app(settings, Service(settings, copy.copy(classifier), Storage(settings)))
 
     return make
 

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 from PIL import Image
 
-from inkling.corrections import label_of
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard, read_card
 from inkling.recognition.catalog import Model, check_file
+from inkling.storage.corrections import label_of
 from training import familiar, mirror
 from training.data import Dataset, Split, stratified
 from training.fit import Fitted, balanced

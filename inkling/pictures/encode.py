@@ -36,6 +36,16 @@ def encode(image: Image.Image, format: Format, side: int = LARGEST) -> bytes:
     return file.getvalue()
 
 
+def decode(file: bytes) -> Image.Image:
+    """The picture in a stored JPEG or PNG file, in RGB.
+
+    Raises:
+        OSError: the file is damaged.
+    """
+    with Image.open(io.BytesIO(file), formats=["JPEG", "PNG"]) as image:
+        return image.convert("RGB")
+
+
 def data_url(image: Image.Image, kind: str, side: int = LARGEST) -> str:
     """The file of a "photo" or "drawing" as a data URL, to show a picture that is not stored."""
     format = format_of(kind)

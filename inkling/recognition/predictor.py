@@ -81,6 +81,11 @@ class Prediction:
         """How sure the answer is: "sure", "probably" or "not sure"."""
         return wording(self.confidence, self.sure, self.known)
 
+    @property
+    def strange(self) -> bool:
+        """Whether the answer would be strong, but the picture is unlike those that the model learned from."""
+        return not self.known and self.confidence >= PROBABLY
+
     def ranked(self, top: int | None = None) -> list[tuple[str, float]]:
         """(label, probability), most likely first; at most `top` of them."""
         order = np.argsort(-self.probabilities, kind="stable")[:top]

@@ -1,4 +1,7 @@
-"""Doing without what failed, for a while: a second after the first failure, twice as long after each further one."""
+"""A circuit breaker: stops calls to something that fails, and probes for its recovery.
+
+See Michael Nygard, "Release It!" (2007), and https://martinfowler.com/bliki/CircuitBreaker.html.
+"""
 
 import logging
 import threading
@@ -6,54 +9,63 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-log = logging.getLogger("inkling.pause")
+log = logging.getLogger("inkling.breaker")
 
-FIRST, LONGEST = 1.0, 8.0  # seconds
+FIRST_DELAY, LONGEST_DELAY = 1.0, 8.0  # seconds that the circuit stays open; doubled after each failed probe
 
 
-class Pause:
-    """Who tries what may fail, fails at once while it pauses; then one at a time finds out whether it works again."""
+class CircuitBreaker:
+    """Guards calls that may fail.
 
-    def __init__(self, what: str, failure: type[Exception]):
-        self._what, self._failure = what, failure
-        self.why: str | None = None  # it pauses
+    The circuit opens at the first failure. While it is open, calls fail at once. After a delay, one caller at a time
+    may probe: its success closes the circuit, its failure doubles the delay.
+
+    Args:
+        name: what is guarded, for the log.
+        failure: the exception that counts as a failure.
+    """
+
+    def __init__(self, name: str, failure: type[Exception]):
+        self._name, self._failure = name, failure
+        self.last_failure: str | None = None  # message of the last failure while the circuit is open, else None
         self._lock = threading.Lock()
-        self._count, self._seconds, self._until = 0, 0.0, 0.0
+        self._failures, self._delay, self._probe_at = 0, 0.0, 0.0
 
     @contextmanager
-    def trial(self) -> Iterator[None]:
-        """Around a try; a `failure` in it begins a pause or makes it longer.
+    def guard(self) -> Iterator[None]:
+        """Wraps one call; a `failure` raised inside opens the circuit or keeps it open.
 
         Raises:
-            failure: as the last one, while it pauses.
+            failure: with the last failure's message, while the circuit is open.
         """
-        count = self._begin()
+        failures = self._admit()
         try:
             yield
         except self._failure as error:
-            self._failed(str(error), count)
+            self._open(str(error), failures)
             raise
-        self._worked()
+        self._close()
 
-    def _begin(self) -> int:
+    def _admit(self) -> int:
+        """Lets a call pass; returns the number of failures so far."""
         with self._lock:
-            if self.why:
-                if time.monotonic() < self._until:
-                    raise self._failure(self.why)
-                self._until = time.monotonic() + self._seconds  # the others wait for this one
-            return self._count
+            if self.last_failure:
+                if time.monotonic() < self._probe_at:
+                    raise self._failure(self.last_failure)
+                self._probe_at = time.monotonic() + self._delay  # this call is the probe; others keep failing
+            return self._failures
 
-    def _failed(self, why: str, count: int) -> None:
+    def _open(self, message: str, failures: int) -> None:
         with self._lock:
-            if not self.why:
-                log.warning("%s is off: %s", self._what, why)
-            if count == self._count:  # of those that failed together, only the first makes it longer
-                self._seconds = min(2 * self._seconds or FIRST, LONGEST)
-                self._count += 1
-            self.why, self._until = why, time.monotonic() + self._seconds
+            if not self.last_failure:
+                log.warning("%s is off: %s", self._name, message)
+            if failures == self._failures:  # calls that fail together double the delay only once
+                self._delay = min(2 * self._delay or FIRST_DELAY, LONGEST_DELAY)
+                self._failures += 1
+            self.last_failure, self._probe_at = message, time.monotonic() + self._delay
 
-    def _worked(self) -> None:
+    def _close(self) -> None:
         with self._lock:
-            if self.why:
-                log.warning("%s is on again", self._what)
-            self.why, self._seconds = None, 0.0
+            if self.last_failure:
+                log.warning("%s is on again", self._name)
+            self.last_failure, self._delay = None, 0.0

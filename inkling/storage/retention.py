@@ -1,218 +1,310 @@
-"""What is kept stays within its age and its room: by `flask prune`, and by a thread of each worker.
+"""Retention: deletes what is too old or too much, and cleans up after crashes.
 
-Results older than the retention go, but for those of which a visitor said what is right: that says, keep it. Beyond
-the quota the oldest results go, whatever was said of them: else whoever corrects enough would leave no room for others.
-What a crash left behind goes too: files without a row, and rows whose picture is gone.
+Results older than the retention period are deleted unless they have a correction: a visitor who corrects a result wants
+to keep it. Beyond the quota, the oldest results are deleted, corrected or not; otherwise one visitor could fill the
+disk with corrections.
+
+A sweep may take minutes or be stopped in the middle, while other processes go on saving. So it never acts on what it
+saw earlier:
+
+- The cut-off date is taken before anything is read. Files and rows younger than that, less a generous grace period,
+  are never candidates for cleaning up.
+- Each candidate is looked up again in the database, in the transaction that deletes it or just before its file moves.
+- A file without a row is moved to a quarantine and deleted a day later. If its row appears meanwhile, it is moved back.
+- A clock that was set back makes files and rows look young, which keeps them. A sweep that finds the clock far from
+  the last sweep's date enforces the quota only; the next one, ten minutes later, trusts the clock again.
 """
 
 import fcntl
-import json
 import logging
 import os
-import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from inkling.batches import BatchRow
 from inkling.config import Settings
-from inkling.storage.store import PICTURE, Row, Store, StoreError, now
+from inkling.storage.blobs import KEY, QUARANTINE, Blob
+from inkling.storage.errors import StoreError, store_errors
+from inkling.storage.records import ResultRow, UsageRow, now
+from inkling.storage.store import AT_ONCE, Storage, disk_space, picture_key, portions
 
-log = logging.getLogger("inkling.prune")
+log = logging.getLogger("inkling.retention")
 
-ROOMY = 0.9  # of the quota, what is left once it was exceeded: else each save would have to clear up
-WRITTEN = 60.0  # seconds after which a file without a row is not one that is being written
-EMPTY = timedelta(hours=1)  # from its beginning, that a page of several stays without a picture left: it says why
-SKEW = timedelta(minutes=1)  # that clocks may differ
-AT_ONCE = 500  # results removed in one transaction
-PIECEMEAL = {"yield_per": 500}  # rows that are held at once, of those with much in them
-LOOK = 2.0  # seconds between two looks of a worker at what it has written
-EVERY = 600.0  # seconds between two prunings of a worker
-SETTLED = 600.0  # seconds that a machine has been up: some start with a clock that is far off
-SHARE = 50  # of the quota, a fiftieth: what a worker may write before it prunes earlier
+GRACE = timedelta(hours=1)  # a result may be half written for this long
+QUARANTINE_PERIOD = timedelta(days=1)
+LOW_WATER = 0.9  # share of the quota that is left once it was exceeded, so that not every upload exceeds it again
+CLOCK_JUMP = timedelta(days=1)  # between two sweeps; the server was off, or the clock is wrong
 
-DRAFT = re.compile(rf"\.(?:{PICTURE.pattern}\.[0-9a-f]{{8}}\.part|secret-key\.[0-9a-f]{{16}})", re.ASCII)
+POLL_SECONDS = 2.0  # between two checks of a worker
+SWEEP_SECONDS = 600.0  # between two sweeps
+QUOTA_SHARE = 50  # a worker enforces the quota earlier once it has written this fraction of it
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, and what is left."""
+    """What one sweep did, and what is left."""
 
-    old: int  # results beyond the retention
-    crowded: int  # results beyond the quota
-    lost: int  # results whose picture was gone
-    strays: int  # files without a result
-    empty: int  # pages of several that have no picture left
+    expired: int  # results deleted for their age
+    over_quota: int  # results deleted for the quota
+    without_picture: int  # results deleted because their picture was gone
+    quarantined: int  # files without a result, moved to the quarantine
+    empty_batches: int  # batches deleted because they had no result left
     results: int  # left
     bytes: int  # left, database included
 
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file of ours in the pictures' folder; `id` is None for one that was never finished."""
-
-    path: str
-    id: str | None
-    picture: bool  # not what the model saw, nor a heat map
-    bytes: int
-    room: int  # bytes that it takes on the disk, which are more
-    written: float  # by the clock on the wall, as everything in a file system
+    @property
+    def changed(self) -> bool:
+        """Whether anything was deleted or moved."""
+        return any((self.expired, self.over_quota, self.without_picture, self.quarantined, self.empty_batches))
 
 
-def prune(store: Store, settings: Settings, careful: bool = False, ages: bool = True) -> Pruned | None:
-    """Removes what is too old, too much, or left behind by a crash; None where another process is just doing that.
+def prune(storage: Storage, settings: Settings, careful: bool = False) -> Pruned | None:
+    """Sweeps once; returns None if another process is sweeping.
 
     Args:
-        careful: lost results and stray files stay where no file has a row and no row a file: then it is more likely
-            that the folder, or the database, is not the right one.
-        ages: whether the clock is to be trusted; else nothing is too old.
+        careful: for sweeps in the background. Does nothing if another worker swept a few minutes ago. Distrusts the
+            clock after a jump. Leaves everything that does not fit together where most files have no row, or most rows
+            no file: then the folder or the database is probably the wrong one.
 
     Raises:
         StoreError: the database or the folder cannot be used.
     """
-    store.database_bytes()  # opens the database, and makes the folder
-    with _alone(settings.pictures) as alone:
-        return _prune(store, settings, careful, ages) if alone else None
+    storage.database.used_bytes()  # opens the database and creates the folder
+    with _only_one(settings.pictures) as alone:
+        return _Sweep(storage, settings, careful).run() if alone else None
 
 
-def _prune(store: Store, settings: Settings, careful: bool, ages: bool) -> Pruned:
-    today = now()
-    if ages:
-        _mend_dates(store, today)
-    with store.session() as session:  # before the folder: a row's files are there before it is
-        rows = session.execute(
-            sa.select(Row.id, Row.created, Row.correction.is_not(None).label("said")).order_by(Row.created, Row.id)
-        ).all()
-    # A quota's worth of small results are hundreds of thousands: of each file no more is held than is needed.
-    sizes, strays = dict.fromkeys((row.id for row in rows), 0), []
-    bare = set(sizes)
-    for file in _files(settings.pictures):
-        if file.id in sizes:
-            sizes[file.id] += file.room
-            if file.picture and file.bytes:  # none after a power cut
-                bare.discard(file.id)
-        elif abs(time.time() - file.written) > WRITTEN:
-            strays.append(file.path)
-    tidy = len(bare) < len(rows) or not careful
-    lost = [row.id for row in rows if row.id in bare] if tidy else []
-    strays = strays if tidy else []
-    oldest = today - timedelta(days=settings.retention_days) if settings.retention_days and ages else datetime.min
-    old = [row.id for row in rows if row.created < oldest and not row.said and row.id not in bare]
+def enforce_quota(storage: Storage, settings: Settings) -> int:
+    """Deletes the oldest results if the quota is exceeded and no other process is sweeping; returns how many.
 
-    _remove(store, [*lost, *old])
-    for path in strays:
-        Path(path).unlink(missing_ok=True)
-    for id in (*lost, *old):
-        del sizes[id]
-    empty = _empty(store, today)
-    pages = _pages(store, sizes)
-    crowded = _beyond(
-        {id: size + pages[id] for id, size in sizes.items()},
-        store.database_bytes() - pages.total(),
-        settings.quota_mb * 2**20,
-    )
-    _remove(store, crowded)
-    if crowded:  # pages from before what stays have no picture any more
-        stay = sizes.keys() - set(crowded)
-        empty += _empty(store, EMPTY + next((row.created for row in rows if row.id in stay), today))
-    with suppress(StoreError):  # it takes a moment without writers, and room
-        store.shrink()
-    left = store.database_bytes() + sum(sizes.values()) - sum(sizes[id] for id in crowded)
-    return Pruned(len(old), len(crowded), len(lost), len(strays), empty, len(sizes) - len(crowded), left)
-
-
-def _mend_dates(store: Store, today: datetime) -> None:
-    """Where the clock was set back, what is dated after today is moved before it, by as much as the newest is off: its
-    order and its ages stay."""
-    with store.session() as session:
-        for table in (Row, BatchRow):
-            ahead = session.scalars(sa.select(table).where(table.created > today + SKEW)).all()
-            if ahead:
-                shift = max(row.created for row in ahead) - today
-                for row in ahead:
-                    row.created -= shift
-
-
-def _files(folder: Path) -> Iterator[File]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            picture = PICTURE.fullmatch(entry.name)
-            if picture or DRAFT.fullmatch(entry.name):
-                try:
-                    stat = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # deleted meanwhile
-                    continue
-                yield File(
-                    entry.path,
-                    picture and picture[1],
-                    bool(picture) and entry.name.count(".") == 1,
-                    stat.st_size,
-                    max(stat.st_size, 512 * stat.st_blocks),
-                    stat.st_mtime,
-                )
-
-
-def _beyond(sizes: dict[str, int], database: int, quota: int) -> list[str]:
-    """The results to remove, of `sizes` from the oldest on, so that all that is left is `ROOMY`."""
-    total, ids = database + sum(sizes.values()), []
-    if not quota or total <= quota:
-        return ids
-    for id, size in sizes.items():
-        if total <= ROOMY * quota:
-            break
-        total -= size
-        ids.append(id)
-    return ids
-
-
-def _pages(store: Store, sizes: dict[str, int]) -> Counter[str]:
-    """Bytes that the pages of several take in the database, by the newest of their results, with which they go.
-
-    Args:
-        sizes: of the results, the oldest first.
+    Raises:
+        StoreError: the database or the folder cannot be used.
     """
-    age, bytes = {id: i for i, id in enumerate(sizes)}, Counter()
-    with store.session() as session:
-        for entries in session.scalars(sa.select(BatchRow.entries), execution_options=PIECEMEAL):
-            there = [entry["result"] for entry in entries if entry["result"] in age]
-            if there:
-                bytes[max(there, key=age.get)] += len(json.dumps(entries))
-    return bytes
+    with _only_one(settings.pictures) as alone:
+        return _Sweep(storage, settings, careful=True).delete_over_quota() if alone else 0
 
 
-def _remove(store: Store, ids: Sequence[str]) -> None:
-    for start in range(0, len(ids), AT_ONCE):
-        store.delete(*ids[start : start + AT_ONCE])
+@dataclass
+class _Inventory:
+    """The files of one pass over the blobs. It only nominates candidates; nothing is deleted by it alone."""
+
+    with_picture: set[str] = field(default_factory=set)  # ids
+    sizes: dict[str, int] = field(default_factory=dict)  # id -> bytes, of results whose size is not in the database
+    strays: list[str] = field(default_factory=list)  # keys of old files without a row
+    quarantined: list[Blob] = field(default_factory=list)
+    matched: int = 0  # files that have a row
 
 
-def _empty(store: Store, today: datetime) -> int:
-    """Removes the pages of several that have no result left; returns how many."""
-    with store.session() as session:
-        old = set(session.scalars(sa.select(BatchRow.id).where(BatchRow.created < today - EMPTY)))
-        kept = set(session.scalars(sa.select(Row.id)))  # after the pages, whose results are there before them
-        pages = session.execute(sa.select(BatchRow.id, BatchRow.entries), execution_options=PIECEMEAL)
-        empty = [
-            page.id for page in pages if page.id in old and not any(entry["result"] in kept for entry in page.entries)
-        ]
-        for start in range(0, len(empty), AT_ONCE):
-            session.execute(sa.delete(BatchRow).where(BatchRow.id.in_(empty[start : start + AT_ONCE])))
-    return len(empty)
+class _Sweep:
+    def __init__(self, storage: Storage, settings: Settings, careful: bool):
+        self._storage, self._settings, self._careful = storage, settings, careful
+        self._blobs, self._database = storage.blobs, storage.database
+        self._began = now()  # before anything is read
+        self._cutoff = self._began - GRACE
+        self._batches = 0  # deleted with their last result
+
+    def run(self) -> Pruned | None:
+        """The whole sweep; None if it is too early for one."""
+        since = self._time_since_last_sweep()
+        if self._careful and since and abs(since) < timedelta(seconds=SWEEP_SECONDS) / 2:
+            return None
+        expired = without_picture = quarantined = empty_batches = 0
+        if self._careful and since and abs(since) > CLOCK_JUMP:
+            log.warning("the last sweep was %s ago: only the quota is enforced now", since)
+            over_quota = self.delete_over_quota()
+        else:
+            with store_errors():
+                inventory = self._take_inventory()
+                lost = self._rows_without_picture(inventory.with_picture)
+                self._fill_sizes(inventory.sizes)
+                if trusted := self._is_trusted(inventory, len(lost)):
+                    self._restore(inventory.quarantined)
+                    without_picture = self._delete_lost(lost)
+                expired = self._delete_expired()
+                empty_batches = self._storage.delete_empty_batches(self._cutoff)
+                over_quota = self.delete_over_quota()
+                if trusted:
+                    quarantined = self._quarantine(inventory.strays)
+                    self._empty_quarantine(inventory.quarantined)
+        with suppress(StoreError):  # it needs a moment without writers, and free space
+            self._database.shrink()
+        results, size = self._note_usage()
+        empty_batches += self._batches
+        return Pruned(expired, over_quota, without_picture, quarantined, empty_batches, results, size)
+
+    def delete_over_quota(self) -> int:
+        """Deletes the oldest results, some at a time; the size is measured again after each portion."""
+        quota, total = self._settings.quota_mb * 2**20, 0
+        if not quota or self._size() <= quota:
+            return 0
+        while (excess := self._size() - LOW_WATER * quota) > 0:
+            deleted = self._delete(self._oldest(excess))
+            if not deleted:
+                break
+            total += deleted
+        return total
+
+    def _time_since_last_sweep(self) -> timedelta | None:
+        with self._database.reading() as session:
+            before = session.scalar(sa.select(UsageRow.swept))
+        return before and self._began - before
+
+    # ---- Candidates ----
+
+    def _take_inventory(self) -> _Inventory:
+        inventory = _Inventory()
+        for blobs in portions(self._blobs.iterate(), AT_ONCE):
+            parsed = [(blob, KEY.fullmatch(blob.key)) for blob in blobs]
+            ids = {match[1] for _, match in parsed if match}
+            with self._database.reading() as session:
+                query = sa.select(ResultRow.id, ResultRow.bytes).where(ResultRow.id.in_(ids))
+                known = {row.id: row.bytes for row in session.execute(query)}
+            for blob, match in parsed:
+                if blob.key.startswith(QUARANTINE):
+                    inventory.quarantined.append(blob)
+                elif match and match[1] in known:
+                    inventory.matched += 1
+                    if match[2] in ("jpg", "png") and blob.size:  # an empty file is what a power cut left
+                        inventory.with_picture.add(match[1])
+                    if known[match[1]] is None:
+                        inventory.sizes[match[1]] = inventory.sizes.get(match[1], 0) + disk_space(blob.size)
+                elif blob.modified < self._cutoff:
+                    inventory.strays.append(blob.key)
+        return inventory
+
+    def _rows_without_picture(self, with_picture: set[str]) -> list[str]:
+        with self._database.reading() as session:
+            query = sa.select(ResultRow.id).where(ResultRow.created < self._cutoff)
+            ids = session.scalars(query.execution_options(yield_per=AT_ONCE))
+            return [id for id in ids if id not in with_picture]
+
+    def _is_trusted(self, inventory: _Inventory, lost: int) -> bool:
+        strays = len(inventory.strays)
+        if not self._careful or inventory.matched > max(strays, lost):
+            return True
+        if strays or lost:
+            log.warning(
+                "not cleaning up: %d files have no row, %d rows have no picture, and only %d files have a row; "
+                "is this the right folder and the right database?",
+                strays,
+                lost,
+                inventory.matched,
+            )
+        return False
+
+    def _fill_sizes(self, sizes: dict[str, int]) -> None:
+        """Writes the sizes of results from before they were noted."""
+        for some in portions(sizes.items(), AT_ONCE):
+            with self._database.writing() as session:
+                for id, size in some:
+                    old = (ResultRow.id == id, ResultRow.bytes.is_(None))
+                    session.execute(sa.update(ResultRow).where(*old).values(bytes=size))
+
+    # ---- Deletions ----
+
+    def _delete(self, ids: list[str], *conditions: sa.ColumnElement[bool]) -> int:
+        deleted = self._storage.delete_where(ids, *conditions)
+        self._batches += deleted.batches
+        return deleted.results
+
+    def _delete_lost(self, candidates: list[str]) -> int:
+        """Deletes results whose picture is still gone."""
+        with self._database.reading() as session:
+            kinds = [
+                row
+                for some in portions(candidates, AT_ONCE)
+                for row in session.execute(sa.select(ResultRow.id, ResultRow.kind).where(ResultRow.id.in_(some)))
+            ]
+        lost = [row.id for row in kinds if not self._blobs.size(picture_key(row.id, row.kind))]
+        return self._delete(lost, ResultRow.created < self._cutoff)
+
+    def _delete_expired(self) -> int:
+        if not self._settings.retention_days:
+            return 0
+        expired = (
+            ResultRow.created < self._began - timedelta(days=self._settings.retention_days),
+            ResultRow.correction.is_(None),
+        )
+        total = 0
+        while ids := self._ids(*expired):
+            deleted = self._delete(ids, *expired)  # asks again: a visitor may have corrected one
+            if not deleted:
+                break
+            total += deleted
+        return total
+
+    def _oldest(self, excess: float) -> list[str]:
+        """The oldest results that together take as much as `excess` bytes, their share of the database included."""
+        database = self._database.used_bytes()
+        with self._database.reading() as session:
+            share = database / max(1, session.scalar(sa.select(sa.func.count()).select_from(ResultRow)))
+            query = sa.select(ResultRow.id, ResultRow.bytes).order_by(ResultRow.created, ResultRow.id).limit(AT_ONCE)
+            ids = []
+            for row in session.execute(query):
+                if excess <= 0:
+                    break
+                ids.append(row.id)
+                excess -= (row.bytes or 0) + share
+            return ids
+
+    def _ids(self, *conditions: sa.ColumnElement[bool]) -> list[str]:
+        with self._database.reading() as session:
+            return list(session.scalars(sa.select(ResultRow.id).where(*conditions).limit(AT_ONCE)))
+
+    # ---- Quarantine ----
+
+    def _quarantine(self, keys: list[str]) -> int:
+        """Moves files aside that still have no row; returns how many."""
+        count = 0
+        for key in keys:
+            if not self._has_row(key):
+                self._blobs.move(key, QUARANTINE + key)
+                count += 1
+        return count
+
+    def _restore(self, blobs: list[Blob]) -> None:
+        """Moves files back whose row has appeared."""
+        for blob in blobs:
+            key = blob.key.removeprefix(QUARANTINE)
+            if self._has_row(key) and not self._blobs.size(key):
+                self._blobs.move(blob.key, key)
+                log.warning("a file was moved back from the quarantine")
+
+    def _empty_quarantine(self, blobs: list[Blob]) -> None:
+        old = self._began - QUARANTINE_PERIOD
+        self._blobs.delete(blob.key for blob in blobs if blob.modified < old)
+
+    def _has_row(self, key: str) -> bool:
+        match = KEY.fullmatch(key)
+        return bool(match and self._ids(ResultRow.id == match[1]))
+
+    # ---- Size ----
+
+    def _size(self) -> int:
+        with self._database.reading() as session:
+            files = session.scalar(sa.select(sa.func.coalesce(sa.func.sum(ResultRow.bytes), 0)))
+        return files + self._database.used_bytes()
+
+    def _note_usage(self) -> tuple[int, int]:
+        """Corrects the size that `Storage.saved_bytes` returns; returns the number of results and the size."""
+        files = sa.select(sa.func.coalesce(sa.func.sum(ResultRow.bytes), 0)).scalar_subquery()
+        with self._database.writing() as session:
+            session.execute(sa.update(UsageRow).values(bytes=files, swept=self._began))
+            results = session.scalar(sa.select(sa.func.count()).select_from(ResultRow))
+        return results, self._storage.saved_bytes()
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Whether no other process prunes this folder meanwhile. The folder itself is locked, which a full disk allows."""
-    try:
+def _only_one(folder: Path) -> Iterator[bool]:
+    """Yields whether no other process sweeps. The folder itself is locked: a full disk takes no lock file."""
+    with store_errors():
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise StoreError(f"the pictures' folder cannot be used: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield True
@@ -222,59 +314,48 @@ def _alone(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def settled() -> bool:
-    """Whether the machine has been up for long enough to have asked others for the time."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) > SETTLED
-
-
 class Housekeeper:
-    """Prunes in the background, never in a request's way: every ten minutes, and when this worker has written much."""
+    """A background thread that sweeps every ten minutes, and earlier if this worker has written much."""
 
-    def __init__(self, store: Store, settings: Settings):
-        self._store, self._settings = store, settings
-        self.watches = False  # in this process
-        self._pruned_at = 0.0
-        self._pruned_when_written = 0
+    def __init__(self, storage: Storage, settings: Settings):
+        self._storage, self._settings = storage, settings
+        self.running = False  # in this process
+        self._swept_at = 0.0
+        self._written_before = 0  # bytes, at the last sweep
 
     def start(self, after: Callable[[], None]) -> None:
-        """Looks every `LOOK` seconds from now on, and calls `after` each time."""
-        self.watches = True
+        """Starts the thread, which calls `look` and then `after` every two seconds."""
+        self.running = True
         threading.Thread(target=self._run, args=(after,), name="housekeeper", daemon=True).start()
-
-    def saved_bytes(self) -> int:
-        """Size of the pictures' folder, database included."""
-        total = 0
-        for path in self._settings.pictures.glob("*"):
-            with suppress(FileNotFoundError):  # deleted meanwhile
-                total += path.stat().st_size
-        return total
 
     def _run(self, after: Callable[[], None]) -> None:
         while True:
             try:
                 self.look()
                 after()
-            except Exception:  # it must go on: nobody would start it again
+            except Exception:  # nobody would start the thread again
                 log.exception("housekeeping failed")
-            time.sleep(LOOK)
+            time.sleep(POLL_SECONDS)
 
     def look(self) -> None:
-        """Finds out whether anything can be kept, so that no visitor waits for that; prunes if it is time."""
-        with suppress(StoreError):  # which is noted
-            self._store.check()
-        if not self._due():
-            return
-        self._pruned_at, self._pruned_when_written = time.monotonic(), self._store.written
+        """Finds out whether results can be saved, so that no visitor waits for that; sweeps if it is time."""
+        with suppress(StoreError):  # the storage notes it as its problem
+            self._storage.check()
+            if self._storage.database.checkpoint_due:
+                self._storage.database.checkpoint()
         try:
-            done = prune(self._store, self._settings, careful=True, ages=settled())
+            if not self._swept_at or time.monotonic() - self._swept_at >= SWEEP_SECONDS:
+                self._swept_at, self._written_before = time.monotonic(), self._storage.written_bytes
+                done = prune(self._storage, self._settings, careful=True)
+                if done and done.changed:
+                    log.info("pruned: %s", done)
+            elif self._has_written_much():
+                self._written_before = self._storage.written_bytes
+                if deleted := enforce_quota(self._storage, self._settings):
+                    log.info("deleted the %d oldest results beyond the quota", deleted)
         except StoreError as error:
             log.warning("not pruned: %s", error)
-            return
-        if done and done.old + done.crowded + done.lost + done.strays + done.empty:
-            log.info("pruned: %s", done)
 
-    def _due(self) -> bool:
-        if not self._pruned_at or time.monotonic() - self._pruned_at >= EVERY:
-            return True
-        written = self._store.written - self._pruned_when_written
-        return self._settings.quota_mb > 0 and written > self._settings.quota_mb * 2**20 / SHARE
+    def _has_written_much(self) -> bool:
+        quota = self._settings.quota_mb * 2**20
+        return quota > 0 and self._storage.written_bytes - self._written_before > quota / QUOTA_SHARE

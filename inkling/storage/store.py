@@ -1,433 +1,448 @@
-"""Pictures on disk and predictions in the database; a result outlives a restart."""
+"""Results and batches: records in the database, pictures as blobs."""
 
-import errno
-import os
-import re
 import secrets
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
-from PIL import Image
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session, joinedload
 
 from inkling.config import Settings
-from inkling.pictures.encode import LARGEST, encode, thumbnail
-from inkling.recognition.predictor import PROBABLY, Prediction, wording
-from inkling.storage.breaker import Pause
+from inkling.storage.blobs import SUFFIXES, Blobs, FolderBlobs
+from inkling.storage.breaker import CircuitBreaker
+from inkling.storage.database import Database
+from inkling.storage.errors import StoreError, store_errors
+from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow, now
 
-ID_BYTES = 16  # 128 bits: a result's address cannot be guessed
-ID = r"[\w-]{21}[AQgw]"  # 16 bytes as letters, of which the last two bits are all that the last letter has
-KINDS = ("jpg", "png", "seen.png", "heat.png")
-PICTURE = re.compile(rf"({ID})\.(?:{'|'.join(map(re.escape, KINDS))})", re.ASCII)  # ours: others may be kept there
+ID_BYTES = 16  # 128 bits: the address of a result cannot be guessed
 NONE_OF_THESE = ""  # the correction that says: no label fits
-PATIENCE = 3000  # milliseconds to wait for another writer of an SQLite database
-LEAST_FREE = 2**24  # bytes of the disk that are left to the database, to deleting, and to the log
-FEWEST_FREE = 1000  # files
-BLOCK = 4096  # bytes that the smallest file takes
-SAMPLE = 2**16  # bytes, about a picture
-SPARE = 2**20  # bytes, and a quarter of the database: what it may hold free before it is made smaller
+BLOCK = 4096  # bytes in which disks give out space
+PROBE_BYTES = 2**16  # about as large as a picture
+AT_ONCE = 500  # results deleted in one transaction
+
+T = TypeVar("T")
 
 
-class StoreError(Exception):
-    """The database or the pictures' folder cannot be used; the message says why, without names of visitors' files."""
+class Answer(Protocol):
+    """What a model says about a picture, as far as it is stored; `inkling.recognition`'s predictions have this form."""
 
-
-class Base(DeclarativeBase):
-    """Base of the tables."""
-
-
-class Row(Base):
-    """One answer, as it was given; the model may change or go, the answer stays."""
-
-    __tablename__ = "predictions"
-
-    id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
-    created: Mapped[datetime]  # UTC
-    kind: Mapped[str] = mapped_column(sa.String(8))  # "photo" or "drawing"
-    model: Mapped[str] = mapped_column(sa.String(64))
-    task: Mapped[str] = mapped_column(sa.String(16))
-    sure: Mapped[bool]
-    wording: Mapped[str | None] = mapped_column(sa.String(8))  # None in rows older than this column
-    correction: Mapped[str | None] = mapped_column(sa.Text)  # as `Result.correction`
-    predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
-    milliseconds: Mapped[dict] = mapped_column(sa.JSON)
-    batch: Mapped[str | None] = mapped_column(sa.String(22))  # what it was sent together with, if with anything
+    @property
+    def model(self) -> str: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def sure(self) -> bool: ...
+    @property
+    def wording(self) -> str: ...
+    @property
+    def strange(self) -> bool: ...
+    def ranked(self) -> list[tuple[str, float]]: ...
 
 
 @dataclass(frozen=True)
 class Result:
-    """An answer."""
+    """A stored answer."""
 
-    id: str  # empty where it could not be kept
+    id: str  # empty if it could not be saved
     created: datetime  # UTC
-    kind: str
+    kind: str  # "photo" or "drawing"
     model: str
     task: str
     sure: bool
-    wording: str  # as it was said then
-    predictions: list[tuple[str, float]]
-    milliseconds: dict[str, float]
-    correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None where nobody said
-    batch: str | None = None  # the id of what it was sent together with
+    wording: str  # "sure", "probably" or "not sure", as it was said then
+    strange: bool  # it would be a strong answer, but the picture is unlike those that the model learned from
+    predictions: list[tuple[str, float]]  # (label, probability), most likely first
+    milliseconds: dict[str, float]  # stage -> time
+    correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None if nobody said
+    batch: str | None = None  # id of the batch that it belongs to
 
     @property
     def label(self) -> str:
+        """The most likely label."""
         return self.predictions[0][0]
 
     @property
     def confidence(self) -> float:
+        """The probability of the most likely label."""
         return self.predictions[0][1]
 
     @property
-    def strange(self) -> bool:
-        """Whether it is not sure of a strong answer, for the picture is unlike those that the model learned from."""
-        return self.wording == "not sure" and self.confidence >= PROBABLY
+    def mimetype(self) -> str:
+        """Media type of its picture."""
+        return "image/jpeg" if self.kind == "photo" else "image/png"
 
 
-class Store:
-    """Keeps results: a row in the database and files in the pictures' folder, each named by the result's id."""
+@dataclass(frozen=True)
+class NewResult:
+    """An answer to save."""
 
-    def __init__(self, settings: Settings):
+    answer: Answer
+    kind: str  # "photo" or "drawing"
+    picture: bytes  # a JPEG file for a photo, a PNG file for a drawing
+    seen: bytes  # what the model saw of it, as a PNG file
+    milliseconds: Mapping[str, float]  # stage -> time
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of a batch. It has a result, or a reason why there is none; neither once the result was deleted."""
+
+    name: str  # of the file; empty once the result was deleted
+    result: str | None = None  # id
+    reason: str | None = None  # a code of `inkling.problems.REASONS`
+    received: str = ""  # what was wrong with the file, in short
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several pictures that were sent together."""
+
+    id: str  # empty if it could not be saved
+    created: datetime  # UTC
+    model: str
+    entries: list[Entry]  # as they were sent
+
+    @property
+    def results(self) -> list[str]:
+        """The ids of its results; deleted ones are not among them."""
+        return [entry.result for entry in self.entries if entry.result]
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """How much `Storage.delete_where` deleted."""
+
+    results: int
+    batches: int
+
+
+class Storage:
+    """Saves results and batches, and hands them out.
+
+    Args:
+        settings: names the data folder and the database.
+        blobs: where the pictures go; the data folder by default.
+    """
+
+    def __init__(self, settings: Settings, blobs: Blobs | None = None):
         self._settings = settings
-        self._pause = Pause("saving", StoreError)
-        self.written = 0  # bytes of pictures, so far
+        self.database = Database(settings.sqlalchemy_url, settings.pictures)
+        self.blobs: Blobs = blobs or FolderBlobs(settings.pictures)
+        self._breaker = CircuitBreaker("saving", StoreError)
+        self.written_bytes = 0  # of files, by this process
 
-    @cached_property
-    def _engine(self) -> sa.Engine:
-        self._settings.pictures.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(self._settings.sqlalchemy_url)
-        if engine.dialect.name == "sqlite":
-            sa.event.listen(engine, "connect", _sqlite_pragmas)
-        try:
-            with engine.begin() as connection:
-                # Workers start together: creating a table must not fail when another has just done it.
-                for table in Base.metadata.sorted_tables:
-                    connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-            _add_columns(engine)
-        except BaseException:
-            engine.dispose()
-            raise
-        return engine
+    # ---- Whether results can be saved ----
 
     @property
     def problem(self) -> str | None:
-        """Why nothing is kept now, as the last try said; None where it is."""
-        return self._pause.why
+        """Why results cannot be saved at the moment, by the last attempt; None if they can."""
+        return self._breaker.last_failure
 
     def check(self) -> None:
-        """Finds out whether something could be kept now.
+        """Finds out whether a result could be saved now, without saving one.
 
         Raises:
             StoreError: it could not; the message says why.
         """
-        with self._keeping():
-            if self.problem:  # only a file shows that it is over
-                path = self._file(secrets.token_urlsafe(ID_BYTES), "drawing")
-                with _told():
-                    _replace(path, lambda part: part.write_bytes(bytes(SAMPLE)))
-                    path.unlink()
-            with self.session() as session:  # changes nothing, but asks for all that a change takes
-                session.execute(sa.update(Row).where(Row.id == "").values(sure=Row.sure))
+        with self._saving():
+            if self.problem:  # only writing a file shows that the disk takes files again
+                key = _keys(secrets.token_urlsafe(ID_BYTES))[0]
+                self.blobs.put(key, bytes(PROBE_BYTES))
+                self.blobs.delete([key])
+            with self.database.writing() as session:  # changes no row, but needs all that a change needs
+                session.execute(sa.update(ResultRow).where(ResultRow.id == "").values(sure=ResultRow.sure))
 
     @contextmanager
-    def _keeping(self) -> Iterator[None]:
-        """Around all that keeps something: refused where there is no room, and for a while after a failure."""
-        with self._pause.trial():
+    def _saving(self) -> Iterator[None]:
+        """Wraps everything that saves: fails if there is no space, and while the circuit breaker is open."""
+        with self._breaker.guard():
             try:
-                self._look_for_room()
-                yield
+                with store_errors():
+                    self.blobs.check()
+                    yield
             except StoreError:
-                # Opened anew at the next try: the file may be another one by then.
-                if engine := self.__dict__.pop("_engine", None):
-                    engine.dispose()
+                self.database.close()
                 raise
 
-    def _look_for_room(self) -> None:
-        folder = self._settings.pictures
-        with _told():
-            folder.mkdir(parents=True, exist_ok=True)
-            disk = os.statvfs(folder)
-            if disk.f_flag & os.ST_RDONLY:
-                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-            if not os.access(folder, os.W_OK | os.X_OK):
-                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-        if disk.f_blocks and disk.f_bavail * disk.f_frsize < LEAST_FREE:  # some file systems tell nothing
-            raise StoreError(f"the disk is full: less than {LEAST_FREE >> 20} MiB are free")
-        if disk.f_files and disk.f_favail < FEWEST_FREE:
-            raise StoreError(f"the disk is full: it has room for fewer than {FEWEST_FREE} files")
+    # ---- Saving ----
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A transaction on the database, also for a room that keeps a table of its own.
+    def add(self, new: NewResult) -> str:
+        """Saves a picture with its answer; returns the result's id.
 
         Raises:
-            StoreError: the database cannot be opened, read or written.
+            StoreError: it cannot be saved; nothing is left of it.
         """
-        with _told(), Session(self._engine) as session, session.begin():
-            yield session
+        with self._saving():
+            return self._add([new])[0]
 
-    def add(
-        self,
-        image: Image.Image,
-        prediction: Prediction,
-        kind: str,
-        milliseconds: dict[str, float],
-        batch: str | None = None,
-    ) -> str:
-        """Keeps a picture and its answer; returns the result's id.
-
-        Files are written first and whole (temporary name, then rename): a row never points to half a picture.
+    def add_batch(self, model: str, pictures: Sequence[tuple[Entry, NewResult | None]]) -> Batch:
+        """Saves pictures that were sent together: all of them, or none.
 
         Args:
-            kind: "photo" (kept as JPEG) or "drawing" (kept as PNG).
-            batch: the id of the pictures that it was sent together with.
+            model: the model that was asked.
+            pictures: one entry per file, with its answer if it has one; the entries have no result yet.
 
         Raises:
-            StoreError: they cannot be kept; nothing is left of them.
+            StoreError: they cannot be saved; nothing is left of them.
         """
-        id = secrets.token_urlsafe(ID_BYTES)
-        with self._keeping(), _told():
-            try:
-                self.written += _write(self._file(id, kind), image)
-                self.written += _write(self.seen(id), Image.fromarray(prediction.seen.squeeze()))
-                with self.session() as session:
-                    session.add(_row(id, prediction, kind, milliseconds, batch))
-            except BaseException:
-                self._remove_files(id)
-                raise
-        return id
+        batch = Batch(secrets.token_urlsafe(ID_BYTES), now(), model, [])
+        with self._saving():
+            self._add([result for _, result in pictures if result], batch, pictures)
+        return batch
 
-    def get(self, id: str) -> Result | None:
-        """A kept result, or None; one whose picture is gone is gone."""
-        with self.session() as session:
-            row = session.get(Row, id)
-            found = row and _result(row)
-        return found if found and _filled(self.picture(found)) else None
+    def _add(
+        self,
+        new: Sequence[NewResult],
+        batch: Batch | None = None,
+        pictures: Sequence[tuple[Entry, NewResult | None]] = (),
+    ) -> list[str]:
+        """Saves results and, if given, the batch that they belong to; returns their ids.
 
-    def get_all(self, ids: Sequence[str]) -> list[Result]:
-        """The kept results among `ids`, in their order; those that are gone are left out."""
-        with self.session() as session:
-            found = {row.id: _result(row) for row in session.scalars(sa.select(Row).where(Row.id.in_(ids)))}
-        return [found[id] for id in ids if id in found and _filled(self.picture(found[id]))]
+        Files are written before rows, so that a row never refers to half a picture.
+        """
+        ids = [secrets.token_urlsafe(ID_BYTES) for _ in new]
+        try:
+            rows = [self._put(id, one) for id, one in zip(ids, new, strict=True)]
+            with self.database.writing() as session:
+                session.add_all(rows)
+                session.flush()
+                if batch:
+                    remaining = iter(ids)
+                    batch.entries.extend(
+                        replace(entry, result=next(remaining)) if result else entry for entry, result in pictures
+                    )
+                    session.add(_batch_row(batch))
+                _add_usage(session, sum(row.bytes or 0 for row in rows))
+        except BaseException:
+            with suppress(OSError):  # the next sweep finds what is left
+                self.blobs.delete(key for id in ids for key in _keys(id))
+            raise
+        return ids
+
+    def _put(self, id: str, new: NewResult) -> ResultRow:
+        """Writes the files of a result; returns its row."""
+        files = {
+            picture_key(id, new.kind): new.picture,
+            f"{id}.seen.png": new.seen,
+        }
+        for key, data in files.items():
+            self.blobs.put(key, data)
+        size = sum(disk_space(len(data)) for data in files.values())
+        self.written_bytes += size
+        return _row(id, new.answer, new.kind, new.milliseconds, size)
+
+    def save_heatmap(self, id: str, png: bytes) -> bool:
+        """Saves a result's heat map; returns False if the result was deleted meanwhile, and the map with it.
+
+        Raises:
+            StoreError: it cannot be saved.
+        """
+        key, size = f"{id}.heat.png", disk_space(len(png))
+        with self._saving():
+            self.blobs.put(key, png)
+            self.written_bytes += size
+            with self.database.writing() as session:
+                change = sa.update(ResultRow).where(ResultRow.id == id).values(bytes=ResultRow.bytes + size)
+                if session.execute(change).rowcount:
+                    _add_usage(session, size)
+                    return True
+            self.blobs.delete([key])
+            return False
 
     def correct(self, id: str, label: str | None) -> bool:
-        """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. False: no such result."""
-        with self.session() as session:
-            return session.execute(sa.update(Row).where(Row.id == id).values(correction=label)).rowcount > 0
+        """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. Returns whether it exists."""
+        with self.database.writing() as session:
+            return session.execute(sa.update(ResultRow).where(ResultRow.id == id).values(correction=label)).rowcount > 0
+
+    # ---- Reading ----
+
+    def get(self, id: str) -> Result | None:
+        """A result; None if it, or its picture, is gone."""
+        return next(iter(self.get_all([id])), None)
+
+    def get_all(self, ids: Sequence[str]) -> list[Result]:
+        """The results among `ids`, in their order; those that are gone are left out."""
+        with self.database.reading() as session:
+            query = sa.select(ResultRow).where(ResultRow.id.in_(ids)).options(joinedload(ResultRow.entry))
+            found = {row.id: _result(row) for row in session.scalars(query)}
+        with store_errors():
+            return [found[id] for id in ids if id in found and self.blobs.size(picture_key(id, found[id].kind))]
 
     def corrected(self) -> list[Result]:
-        """All results that a visitor said the right label of, oldest first."""
-        with self.session() as session:
-            rows = session.scalars(sa.select(Row).where(Row.correction.is_not(None)).order_by(Row.created, Row.id))
-            return [_result(row) for row in rows]
+        """All results that have a correction, oldest first."""
+        with self.database.reading() as session:
+            query = sa.select(ResultRow).where(ResultRow.correction.is_not(None)).options(joinedload(ResultRow.entry))
+            return [_result(row) for row in session.scalars(query.order_by(ResultRow.created, ResultRow.id))]
+
+    def batch(self, id: str) -> Batch | None:
+        """A batch; None if it is gone."""
+        with self.database.reading() as session:
+            row = session.get(BatchRow, id)
+            return row and Batch(
+                row.id,
+                row.created,
+                row.model,
+                [Entry(entry.name, entry.result_id, entry.reason, entry.received) for entry in row.entries],
+            )
 
     def expires(self, result: Result) -> datetime | None:
-        """When a result goes by itself at the latest; None where it does not."""
+        """When retention deletes a result at the latest; None if it does not."""
         days = self._settings.retention_days
         return result.created + timedelta(days=days) if days and result.correction is None else None
 
-    def picture(self, result: Result) -> Path:
-        """The file of a result's picture."""
-        return self._file(result.id, result.kind)
+    def picture(self, result: Result) -> bytes | None:
+        """A result's picture as a file, JPEG or PNG (`Result.mimetype`); None if it is gone."""
+        return self._get(picture_key(result.id, result.kind))
 
-    def open(self, result: Result) -> Image.Image | None:
-        """A result's picture as it was kept, or None where the file is gone."""
-        try:
-            with Image.open(self.picture(result)) as image:
-                return image.convert("RGB")
-        except OSError:
-            return None
+    def seen(self, id: str) -> bytes | None:
+        """What the model saw of a result's picture, as a PNG file; None if it is gone."""
+        return self._get(f"{id}.seen.png")
 
-    def thumbnail(self, result: Result) -> bytes | None:
-        """A result's picture as a file of at most 256 pixels a side, JPEG or PNG as the picture; None where
-        that is gone.
+    def heatmap(self, id: str) -> bytes | None:
+        """A result's heat map as a PNG file; None if it was not made yet or is gone."""
+        return self._get(f"{id}.heat.png")
 
-        It is made anew each time (a few milliseconds), so that no file of it is left behind.
-        """
-        path = self.picture(result)
-        try:
-            return thumbnail(path.read_bytes())
-        except OSError:
-            return None
+    def _get(self, key: str) -> bytes | None:
+        with store_errors():
+            return self.blobs.get(key)
 
-    def seen(self, id: str) -> Path:
-        """The file of what the model saw."""
-        return self._settings.pictures / f"{id}.seen.png"
-
-    def heatmap(self, id: str) -> Path:
-        """The file of what the answer hangs on, which is there once it was kept."""
-        return self._settings.pictures / f"{id}.heat.png"
-
-    def has_heatmap(self, id: str) -> bool:
-        """Whether it was kept, and is whole."""
-        return _filled(self.heatmap(id))
-
-    def keep_heatmap(self, id: str, png: bytes) -> bool:
-        """Keeps a result's heat map, whole; False where the result is gone meanwhile, and with it the map.
-
-        Raises:
-            StoreError: it cannot be kept.
-        """
-        with self._keeping(), _told():
-            self.written += _replace(self.heatmap(id), lambda part: part.write_bytes(png))
-        if self.get(id) is None:
-            self._remove_files(id)
-            return False
-        return True
+    # ---- Deleting ----
 
     def delete(self, *ids: str) -> int:
-        """Removes rows and files; returns how many of these results there were."""
-        with self.session() as session:
-            count = session.execute(sa.delete(Row).where(Row.id.in_(ids))).rowcount
-        with _told():
-            self._remove_files(*ids)
-        return count
+        """Deletes results with everything that belongs to them; returns how many of `ids` there were.
 
-    def database_bytes(self) -> int:
-        """What an SQLite database holds, less what is free in it; 0 for another one, whose room is its own affair."""
-        pages, free, size = self._pages()
-        return (pages - free) * size
+        These are: rows, file names in batches, batches that have no result left, pictures and heat maps. The deleted
+        rows are overwritten in the database's files.
+        """
+        return self.delete_where(ids).results
 
-    def shrink(self) -> None:
-        """Gives the disk back what an SQLite database holds free, where that is much."""
-        pages, free, size = self._pages()
-        if free * size > max(SPARE, pages * size / 4):
-            with _told(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    def delete_where(self, ids: Iterable[str], *conditions: sa.ColumnElement[bool]) -> Deleted:
+        """As `delete`, but leaves results for which the conditions on `ResultRow` do not hold at that moment."""
+        results = batches = 0
+        for some in portions(ids, AT_ONCE):
+            with self.database.writing() as session:
+                query = sa.select(ResultRow.id, ResultRow.bytes).where(ResultRow.id.in_(some), *conditions)
+                rows = session.execute(query.with_for_update()).all()
+                gone = [row.id for row in rows]
+                of_batches = sa.select(EntryRow.batch_id).where(EntryRow.result_id.in_(gone)).distinct()
+                touched = session.scalars(of_batches).all()
+                session.execute(sa.update(EntryRow).where(EntryRow.result_id.in_(gone)).values(name="", result_id=None))
+                session.execute(sa.delete(ResultRow).where(ResultRow.id.in_(gone)))
+                batches += _delete_empty(session, BatchRow.id.in_(touched))
+                _add_usage(session, -sum(row.bytes or 0 for row in rows))
+            results += len(gone)
+            with store_errors():
+                self.blobs.delete(key for id in gone for key in _keys(id))
+        if results:
+            with suppress(StoreError):  # the housekeeper tries again
+                self.database.checkpoint()
+        return Deleted(results, batches)
 
-    def _pages(self) -> list[int]:
-        """All pages of an SQLite database, free pages, and bytes of one; zeros for another one."""
-        if not self._settings.sqlalchemy_url.startswith("sqlite"):
-            return [0, 0, 0]
-        with self.session() as session:
-            return [session.scalar(sa.text(f"PRAGMA {name}")) for name in ("page_count", "freelist_count", "page_size")]
+    def delete_empty_batches(self, before: datetime) -> int:
+        """Deletes batches created before a date that have no result left; returns how many."""
+        with self.database.writing() as session:
+            return _delete_empty(session, BatchRow.created < before)
 
-    def _file(self, id: str, kind: str) -> Path:
-        return self._settings.pictures / (f"{id}.jpg" if kind == "photo" else f"{id}.png")
+    # ---- Size ----
 
-    def _remove_files(self, *ids: str) -> None:
-        """Our files of these ids."""
-        for id in ids:
-            for kind in KINDS if re.fullmatch(ID, id, re.ASCII) else ():
-                (self._settings.pictures / f"{id}.{kind}").unlink(missing_ok=True)
+    def saved_bytes(self) -> int:
+        """What pictures and database take, as the quota counts it. Nothing is counted for it.
 
-
-def now() -> datetime:
-    """By the clock on the wall, in UTC, as the database has it."""
-    return datetime.fromtimestamp(time.time(), UTC).replace(tzinfo=None)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What database and disk fail with, as `StoreError`."""
-    try:
-        yield
-    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-        # What a server says may name machines and users.
-        cause = getattr(error, "orig", None) or error
-        why = cause if isinstance(cause, sqlite3.Error) else type(cause).__name__
-        raise StoreError(f"the database cannot be used: {why}") from error
-    except OSError as error:
-        raise StoreError(f"the pictures' folder cannot be used: {error.strerror or type(error).__name__}") from error
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        with self.database.reading() as session:
+            files = session.scalar(sa.select(UsageRow.bytes))
+        return files + self.database.used_bytes()
 
 
-def unkept(prediction: Prediction, kind: str, milliseconds: dict[str, float]) -> Result:
-    """An answer that could not be kept, as a result whose id is empty."""
-    return _result(_row("", prediction, kind, milliseconds))
+def portions(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yields lists of at most `size` items."""
+    rest = iter(items)
+    while portion := list(islice(rest, size)):
+        yield portion
 
 
-def _row(id: str, prediction: Prediction, kind: str, milliseconds: dict[str, float], batch: str | None = None) -> Row:
-    return Row(
+def disk_space(size: int) -> int:
+    """What a file of so many bytes takes on a disk."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def unsaved_result(answer: Answer, kind: str, milliseconds: Mapping[str, float]) -> Result:
+    """An answer that could not be saved, as a result with an empty id."""
+    return _result(_row("", answer, kind, milliseconds, 0))
+
+
+def picture_key(id: str, kind: str) -> str:
+    """The key of a result's picture."""
+    return f"{id}.{'jpg' if kind == 'photo' else 'png'}"
+
+
+def _keys(id: str) -> list[str]:
+    """The keys of all files that a result may have."""
+    return [f"{id}.{suffix}" for suffix in SUFFIXES]
+
+
+def _row(id: str, answer: Answer, kind: str, milliseconds: Mapping[str, float], size: int) -> ResultRow:
+    return ResultRow(
         id=id,
         created=now(),
         kind=kind,
-        model=prediction.model,
-        batch=batch,
-        task=prediction.task,
-        sure=prediction.sure,
-        wording=prediction.wording,
-        milliseconds=milliseconds,
-        predictions=[[label, round(probability, 6)] for label, probability in prediction.ranked()],
+        model=answer.model,
+        task=answer.task,
+        sure=answer.sure,
+        wording=answer.wording,
+        strange=answer.strange,
+        predictions=[[label, round(probability, 6)] for label, probability in answer.ranked()],
+        milliseconds=dict(milliseconds),
+        bytes=size,
     )
 
 
-def _result(row: Row) -> Result:
-    ranked = [(label, probability) for label, probability in row.predictions]
+def _result(row: ResultRow) -> Result:
     return Result(
         id=row.id,
-        created=row.created.replace(tzinfo=UTC),
+        created=row.created,
         kind=row.kind,
         model=row.model,
         task=row.task,
         sure=row.sure,
-        wording=row.wording or wording(ranked[0][1], row.sure),
-        predictions=ranked,
+        wording=row.wording,
+        strange=row.strange,
+        predictions=[(label, probability) for label, probability in row.predictions],
         milliseconds=row.milliseconds,
         correction=row.correction,
-        batch=row.batch,
+        batch=row.entry and row.entry.batch_id,
     )
 
 
-def _add_columns(engine: sa.Engine) -> None:
-    """Gives an older table the columns that came since, all nullable; another worker may be doing the same."""
-
-    def missing() -> list[sa.Column]:
-        there = {column["name"] for column in sa.inspect(engine).get_columns(Row.__tablename__)}
-        return [column for column in Row.__table__.columns if column.nullable and column.name not in there]
-
-    for column in missing():
-        definition = f"{column.name} {column.type.compile(engine.dialect)}"
-        try:
-            with engine.begin() as connection:
-                connection.execute(sa.text(f"ALTER TABLE {Row.__tablename__} ADD COLUMN {definition}"))
-        except sa.exc.DBAPIError:
-            if column.name in {column.name for column in missing()}:
-                raise
-
-
-def _sqlite_pragmas(connection, _record) -> None:
-    """Write-ahead log: readers and a writer do not wait for each other, others wait a little for the writer."""
-    for pragma in (f"busy_timeout={PATIENCE}", "journal_mode=WAL", "synchronous=NORMAL"):
-        try:
-            connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:  # what is there can still be read
-                raise
+def _batch_row(batch: Batch) -> BatchRow:
+    return BatchRow(
+        id=batch.id,
+        created=batch.created,
+        model=batch.model,
+        entries=[
+            EntryRow(
+                position=position,
+                name=entry.name,
+                result_id=entry.result,
+                reason=entry.reason,
+                received=entry.received,
+            )
+            for position, entry in enumerate(batch.entries)
+        ],
+    )
 
 
-def _write(path: Path, image: Image.Image) -> int:
-    """Encodes anew, without metadata; returns the bytes that it takes of the disk."""
-    return _replace(path, lambda part: part.write_bytes(encode(image, _format(path), LARGEST)))
+def _delete_empty(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
+    """Deletes batches without a result; returns how many."""
+    left = sa.select(EntryRow.batch_id).where(EntryRow.batch_id == BatchRow.id, EntryRow.result_id.is_not(None))
+    return session.execute(sa.delete(BatchRow).where(*conditions, ~left.exists())).rowcount
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> int:
-    """Writes a file under a temporary name of its own, which is renamed when whole; returns the bytes
-    that it takes of the disk."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        write(part)
-        size = part.stat().st_size
-        os.replace(part, path)
-        return max(size, BLOCK)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _filled(path: Path) -> bool:
-    """Whether a file is there, and is not what a power cut left of one."""
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
-
-
-def _format(path: Path) -> str:
-    return "JPEG" if path.suffix == ".jpg" else "PNG"
+def _add_usage(session: Session, size: int) -> None:
+    session.execute(sa.update(UsageRow).values(bytes=UsageRow.bytes + size))

@@ -4,13 +4,11 @@ from dataclasses import dataclass, field
 
 from flask import Flask
 
-from inkling.batches import Batches
 from inkling.config import Settings, resources
 from inkling.recognition.explain import Explainer
 from inkling.recognition.predictor import Predictor
 from inkling.service import Service
-from inkling.storage.retention import Housekeeper
-from inkling.storage.store import Store, StoreError
+from inkling.storage import Housekeeper, Storage, StoreError
 from inkling.web import edge
 from inkling.web.edge import errors
 from inkling.web.views import (
@@ -45,12 +43,8 @@ class Inkling:
         return self.service.predictor
 
     @property
-    def store(self) -> Store:
+    def store(self) -> Storage:
         return self.service.storage
-
-    @property
-    def batches(self) -> Batches:
-        return self.service.batches
 
 
 def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:

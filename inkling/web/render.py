@@ -8,12 +8,11 @@ from flask import render_template, url_for
 from flask_babel import gettext
 
 from inkling import problems
-from inkling.batches import Batch, Entry
 from inkling.pictures.encode import THUMBNAIL, data_url
 from inkling.recognition import stages
 from inkling.recognition.card import ModelCard
-from inkling.service import Outcome
-from inkling.storage.store import Result, unkept
+from inkling.service import Outcome, entry
+from inkling.storage import Batch, Entry, Result, unsaved_result
 from inkling.web import inkling
 from inkling.web.edge import language, session
 
@@ -27,7 +26,7 @@ def unsaved_page(outcomes: Sequence[Outcome], model: str) -> str:
     results = [_unsaved(outcome) for outcome in outcomes]
     if len(outcomes) == 1:
         return result_page(results[0], data_url(outcomes[0].picture, outcomes[0].kind))
-    entries = [_unsaved_entry(outcome) for outcome in outcomes]
+    entries = [entry(outcome) for outcome in outcomes]
     return batch_page(
         Batch("", datetime.now(UTC), model, entries),
         list(zip(entries, results, strict=True)),
@@ -129,10 +128,4 @@ def _unsaved(outcome: Outcome) -> Result | None:
     """An outcome as a result without an id."""
     if isinstance(outcome.answer, problems.Problem):
         return None
-    return unkept(outcome.answer, outcome.kind, outcome.milliseconds)
-
-
-def _unsaved_entry(outcome: Outcome) -> Entry:
-    if isinstance(outcome.answer, problems.Problem):
-        return Entry(outcome.name, None, outcome.answer.reason, outcome.answer.received)
-    return Entry(outcome.name)
+    return unsaved_result(outcome.answer, outcome.kind, outcome.milliseconds)

@@ -1,12 +1,12 @@
 """Responses that several views share: saved results and their files, or 404."""
 
+import hashlib
 from io import BytesIO
-from pathlib import Path
 
 from flask import Response, abort, send_file
 from flask_babel import gettext
 
-from inkling.storage.store import Result
+from inkling.storage import Result
 from inkling.web import inkling
 
 
@@ -25,19 +25,19 @@ def picture_or_404(result: Result):
     Raises:
         NotFound: it was deleted in the meantime.
     """
-    return inkling().store.open(result) or abort(404, gettext("This picture is not here, or no longer."))
+    return inkling().service.picture(result) or abort(404, gettext("This picture is not here, or no longer."))
 
 
-def file_or_404(file: Path | BytesIO, mimetype: str | None = None) -> Response:
+def file_or_404(file: bytes | None, mimetype: str) -> Response:
     """A file of a result.
 
     Raises:
         NotFound: it was deleted in the meantime.
     """
-    try:
-        return private(send_file(file, mimetype, max_age=0))
-    except FileNotFoundError:
+    if file is None:
         abort(404, gettext("This picture is not here, or no longer."))
+    etag = hashlib.sha256(file).hexdigest()[:32]
+    return private(send_file(BytesIO(file), mimetype, max_age=0, etag=etag))
 
 
 def private(response: Response) -> Response:

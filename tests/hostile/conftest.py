@@ -9,7 +9,7 @@ from PIL import Image
 from inkling.config import Settings
 from inkling.recognition.predictor import classify_one
 from inkling.service import Service
-from inkling.storage.store import Store
+from inkling.storage import Storage
 from inkling.web.app import create_app
 from tests.support.storage import stored
 
@@ -40,7 +40,7 @@ def app(tmp_path_factory, models_folder, classifier):
             "INKLING_REQUEST_SECONDS": "60",
         }
     )
-    return create_app(settings, Service(settings, classifier, Store(settings)))
+    return create_app(settings, Service(settings, classifier, Storage(settings)))
 
 
 @pytest.fixture(scope="module")

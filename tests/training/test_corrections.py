@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inkling.corrections import folder_of
 from inkling.recognition import catalog, inputs
 from inkling.recognition.card import InputSpec, read_card
+from inkling.storage.corrections import folder_of
 from training import __main__ as cli
 from training import augment, corrections, data, fit, mirror, registry
 from training.data import Dataset, Split

@@ -1,9 +1,14 @@
-"""What is kept stays within its age and its room, and what a crash left behind goes."""
+"""Retention: results stay within their age and the quota, crashes are cleaned up, and nothing else is lost."""
 
 import fcntl
 import os
 import re
+import signal
+import subprocess
+import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,10 +17,12 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from inkling.batches import BatchRow, Entry
+from inkling.config import ROOT
 from inkling.recognition.predictor import Prediction
-from inkling.storage.retention import Housekeeper, Pruned, prune
-from inkling.storage.store import Row, Store
+from inkling.storage import Housekeeper, Pruned, Storage, prune
+from inkling.storage.blobs import FolderBlobs
+from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow
+from tests.support.storage import add
 
 PREDICTION = Prediction(
     "m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9, np.zeros((28, 28, 1), np.uint8), {}
@@ -26,7 +33,7 @@ NONE = Pruned(0, 0, 0, 0, 0, 0, 0)
 
 @pytest.fixture
 def store(settings):
-    return Store(settings)
+    return Storage(settings)
 
 
 @pytest.fixture
@@ -34,9 +41,9 @@ def keep(store):
     """Keeps a picture of so many days ago; gives its id."""
 
     def keep(days=0.0, image=Image.new("RGB", (8, 8)), said=None):  # noqa: B008  nobody changes it
-        id = store.add(image, PREDICTION, "drawing", {})
-        with store.session() as session:
-            session.execute(sa.update(Row).where(Row.id == id).values(created=ago(days)))
+        id = add(store, image, PREDICTION, "drawing", {})
+        with store.database.writing() as session:
+            session.execute(sa.update(ResultRow).where(ResultRow.id == id).values(created=ago(days)))
         if said is not None:
             store.correct(id, said)
         return id
@@ -45,7 +52,7 @@ def keep(store):
 
 
 def ago(days):
-    return datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
+    return datetime.now(UTC) - timedelta(days=days)
 
 
 def removed(done):
@@ -55,8 +62,8 @@ def removed(done):
 
 def left(store):
     """Ids of the rows, oldest first."""
-    with store.session() as session:
-        return list(session.scalars(sa.select(Row.id).order_by(Row.created, Row.id)))
+    with store.database.reading() as session:
+        return list(session.scalars(sa.select(ResultRow.id).order_by(ResultRow.created, ResultRow.id)))
 
 
 def files(settings):
@@ -73,7 +80,7 @@ def aged(path, seconds):
 def test_results_older_than_the_retention_go_with_their_files(store, settings, keep):
     old, young = keep(30.01), keep(29.99)
     done = prune(store, settings)
-    assert removed(done) == replace(NONE, old=1)
+    assert removed(done) == replace(NONE, expired=1)
     assert done.results == 1
     assert left(store) == [young]
     assert files(settings) == [f"{young}.png", f"{young}.seen.png"]
@@ -103,8 +110,8 @@ def test_beyond_the_quota_the_oldest_go_until_there_is_some_room(store, settings
     ids = [keep(days, NOISE, said="b" if days == 9 else None) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
     assert removed(prune(store, settings.replace(quota_mb=2))) == NONE
     done = prune(store, settings.replace(quota_mb=1))
-    assert left(store) == ids[done.crowded :]
-    assert done.results == len(ids) - done.crowded
+    assert left(store) == ids[done.over_quota :]
+    assert done.results == len(ids) - done.over_quota
     assert 0.5 * 2**20 < done.bytes <= 0.9 * 2**20
     assert sum(path.stat().st_size for path in settings.pictures.glob("*.png")) < done.bytes
     assert removed(prune(store, settings.replace(quota_mb=1))) == NONE
@@ -117,26 +124,27 @@ def test_no_quota_is_no_limit(store, settings, keep):
 
 def test_the_database_counts_and_gives_back_what_it_no_longer_needs(store, settings, keep):
     keep(40)
-    with store.session() as session:
+    with store.database.writing() as session:
         for i in range(40):
-            session.add(BatchRow(id=f"{i:022}", created=ago(1), model="m", entries=[{"result": "x" * 100_000}]))
-    before = store.database_bytes()
+            entry = EntryRow(position=0, name="x" * 100_000, received="")
+            session.add(BatchRow(id=f"{i:022}", created=ago(1), model="m", entries=[entry]))
+    before = store.database.used_bytes()
     assert before > 3 * 2**20
     done = prune(store, settings.replace(quota_mb=1))
-    assert removed(done) == replace(NONE, old=1, empty=40)
-    assert done.bytes == store.database_bytes() < before / 10
+    assert removed(done) == replace(NONE, expired=1, empty_batches=40)
+    assert done.bytes == store.database.used_bytes() < before / 10
     assert sum(path.stat().st_size for path in settings.pictures.glob("inkling.sqlite3*")) < before / 10
 
 
 def test_pages_go_with_the_oldest_results(store, settings, keep):
     """Else what they take would have everybody's results removed, and still be there."""
     old, young = keep(2, NOISE), keep(1, NOISE)
-    with store.session() as session:
-        for i, (days, id) in enumerate([(2, old), (1.5, old), (1, young)]):
-            entries = [{"result": id, "name": "x" * 400_000}]
-            session.add(BatchRow(id=f"{i:022}", created=ago(days), model="m", entries=entries))
+    with store.database.writing() as session:
+        for i, (days, id) in enumerate([(2, old), (1.5, None), (1, young)]):
+            entry = EntryRow(position=0, name="x" * 400_000, result_id=id, received="")
+            session.add(BatchRow(id=f"{i:022}", created=ago(days), model="m", entries=[entry]))
     done = prune(store, settings.replace(quota_mb=1))
-    assert removed(done) == replace(NONE, crowded=1, empty=2)
+    assert removed(done) == replace(NONE, over_quota=1, empty_batches=2)
     assert left(store) == [young]
 
 
@@ -165,14 +173,15 @@ STRAYS = [
 
 
 @pytest.mark.parametrize("name", STRAYS)
-@pytest.mark.parametrize("seconds, stays", [(1, True), (3600, False), (-3600, False)])
-def test_a_file_without_a_row_goes_unless_it_may_be_in_the_making(store, settings, keep, name, seconds, stays):
-    """One from the future was written before the clock was set back."""
+@pytest.mark.parametrize("seconds, stays", [(1, True), (3000, True), (3600, False), (-3600, True)])
+def test_a_file_without_a_row_goes_to_quarantine_unless_it_may_be_new(store, settings, keep, name, seconds, stays):
+    """One from the future was written before the clock was set back: it may be new."""
     keep()
     (settings.pictures / name).write_bytes(b"half")
     aged(settings.pictures / name, seconds)
-    assert removed(prune(store, settings)) == replace(NONE, strays=0 if stays else 1)
+    assert removed(prune(store, settings)) == replace(NONE, quarantined=0 if stays else 1)
     assert (settings.pictures / name).exists() == stays
+    assert (settings.pictures / "quarantine" / name).exists() != stays
 
 
 @pytest.mark.parametrize("damage", [os.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "emptied"])
@@ -181,48 +190,270 @@ def test_a_row_without_its_picture_goes(store, settings, keep, damage):
     damage(settings.pictures / f"{lost}.png")
     assert store.get(lost) is None  # nobody sees a broken page
     assert store.get_all([lost, whole]) == [store.get(whole)]
-    assert removed(prune(store, settings)) == replace(NONE, lost=1)
+    assert removed(prune(store, settings)) == replace(NONE, without_picture=1)
     assert left(store) == [whole]
     assert files(settings) == [f"{whole}.png", f"{whole}.seen.png"]
 
 
 def test_where_nothing_fits_a_careful_hand_leaves_it(store, settings, tmp_path, keep):
     """A folder that is not mounted, or another database."""
-    id = keep()
+    id = keep(1)
     for name in files(settings):
         aged(settings.pictures / name, 3600)
     for wrong in (
         settings.replace(pictures=tmp_path / "empty", database_url=settings.sqlalchemy_url),
         settings.replace(database_url=f"sqlite:///{tmp_path}/other.sqlite3"),
     ):
-        assert removed(prune(Store(wrong), wrong, careful=True)) == NONE
+        assert removed(prune(Storage(wrong), wrong, careful=True)) == NONE
     assert left(store) == [id]
     assert len(files(settings)) == 2
-    assert removed(prune(Store(wrong), wrong)) == replace(NONE, strays=2)
+    assert removed(prune(Storage(wrong), wrong)) == replace(NONE, quarantined=2)
 
 
 @pytest.mark.parametrize(
     "hours, results, stays",
-    [(2, ["gone"], False), (2, [None], False), (2, ["gone", "kept"], True), (0.5, [None], True)],
+    [(2, [None], False), (2, [None, "kept"], True), (0.5, [None], True)],
 )
 def test_a_page_of_several_goes_when_nothing_is_left_of_it(store, settings, keep, hours, results, stays):
     kept = keep()
-    entries = [vars(Entry("a.png", kept if one == "kept" else one)) for one in results]
-    with store.session() as session:
+    entries = [
+        EntryRow(position=position, name="a.png", result_id=one and kept, received="")
+        for position, one in enumerate(results)
+    ]
+    with store.database.writing() as session:
         session.add(BatchRow(id="batch", created=ago(hours / 24), model="m", entries=entries))
-    assert removed(prune(store, settings)) == replace(NONE, empty=0 if stays else 1)
+    assert removed(prune(store, settings)) == replace(NONE, empty_batches=0 if stays else 1)
+
+
+# ---- Nothing is lost ----
+
+
+class PausedBlobs(FolderBlobs):
+    """A folder whose listing calls a function when it begins, and another one before it ends."""
+
+    def __init__(self, folder, begins=lambda: None, ends=lambda: None):
+        super().__init__(folder)
+        self.begins, self.ends = begins, ends
+
+    def iterate(self):
+        self.begins()
+        yield from super().iterate()
+        self.ends()
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Sets the clock forward by hours, for dates in the database."""
+
+    def later(hours):
+        real = time.time
+        monkeypatch.setattr("inkling.storage.records.time.time", lambda: real() + 3600 * hours)
+
+    return later
+
+
+@pytest.mark.parametrize("place", ["begins", "ends"])
+@pytest.mark.parametrize("age", [0, -2 * 3600, 3 * 3600], ids=["now", "later", "older"])
+def test_what_is_saved_while_a_sweep_is_stopped_stays(store, settings, keep, place, age):
+    """The sweep lists files, is stopped for hours, and goes on; dates of files may differ from the database's."""
+    old, expired = keep(2), keep(31)
+    saved = []
+
+    def save():
+        for _ in range(40):
+            saved.append(keep(age / 86400))
+            for path in settings.pictures.glob(f"{saved[-1]}.*"):
+                aged(path, age)
+
+    store.blobs = PausedBlobs(settings.pictures, **{place: save})
+    assert removed(prune(store, settings)) == replace(NONE, expired=1)
+    assert len(saved) == 40
+    assert set(left(store)) == {old, *saved}
+    assert [result.id for result in store.get_all(saved)] == saved
+    assert all(store.seen(id) for id in saved)
+    assert store.get(expired) is None
+
+
+def test_files_whose_rows_come_while_a_sweep_is_stopped_stay(store, settings, keep):
+    """The sweep has seen the files and found no rows; then the rows come, and only then it goes on."""
+    other = keep(2)
+    saved = [keep() for _ in range(40)]
+    with store.database.writing() as session:
+        rows = [dict(row) for row in session.execute(sa.select(ResultRow.__table__)).mappings() if row["id"] != other]
+        session.execute(sa.delete(ResultRow).where(ResultRow.id.in_(saved)))
+    for path in settings.pictures.glob("*.png"):
+        aged(path, 7200)
+
+    def come():
+        with store.database.writing() as session:
+            session.execute(sa.insert(ResultRow.__table__), rows)
+
+    store.blobs = PausedBlobs(settings.pictures, ends=come)
+    assert removed(prune(store, settings)) == NONE
+    assert {result.id for result in store.get_all(saved)} == set(saved)
+
+
+def test_what_is_corrected_or_found_again_while_a_sweep_runs_stays(store, settings, keep, monkeypatch):
+    corrected, found = keep(31), keep(2)
+    data = (settings.pictures / f"{found}.png").read_bytes()
+    (settings.pictures / f"{found}.png").unlink()
+    delete_where = store.delete_where
+
+    def slow(ids, *conditions):
+        store.correct(corrected, "b")
+        return delete_where(ids, *conditions)
+
+    monkeypatch.setattr(store, "delete_where", slow)
+    store.blobs = PausedBlobs(settings.pictures, ends=lambda: store.blobs.put(f"{found}.png", data))
+    assert removed(prune(store, settings)) == NONE
+    assert {corrected, found} == set(left(store))
+
+
+def test_a_sweep_that_is_stopped_as_a_process_loses_nothing(store, settings, keep):
+    """As an operator suspends a machine: the process is stopped while it lists the files, and continued."""
+    keep(2)
+    script = f"""
+import os, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+from inkling.config import Settings
+from inkling.storage import Storage, prune
+from tests.unit.test_retention import PausedBlobs
+settings = Settings.from_env({{"INKLING_PICTURES": {str(settings.pictures)!r}}})
+blobs = PausedBlobs(settings.pictures, ends=lambda: os.kill(os.getpid(), signal.SIGSTOP))
+print(prune(Storage(settings, blobs), settings))
+"""
+    sweep = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert os.WIFSTOPPED(os.waitpid(sweep.pid, os.WUNTRACED)[1])
+        saved = [keep() for _ in range(40)]
+        for path in settings.pictures.glob("*.png"):
+            aged(path, 7200)
+        sweep.send_signal(signal.SIGCONT)
+        assert "quarantined=0" in sweep.communicate(timeout=60)[0]
+    finally:
+        sweep.kill()
+    assert {result.id for result in store.get_all(saved)} == set(saved)
+
+
+def test_uploads_during_continuous_sweeps_are_all_there(settings, keep, monkeypatch):
+    """Without any grace period, so that only looking candidates up again protects them."""
+    monkeypatch.setattr("inkling.storage.retention.GRACE", timedelta(0))
+    done = threading.Event()
+
+    def upload(_):
+        storage, image = Storage(settings), Image.new("RGB", (8, 8))
+        return [add(storage, image, PREDICTION, "drawing", {}) for _ in range(25)]
+
+    def sweep():
+        storage, count = Storage(settings), 0
+        while not done.is_set():
+            prune(storage, settings)
+            count += 1
+        prune(storage, settings)
+        prune(storage, settings)  # moves back what the one before could not know of
+        return count
+
+    keep(2)
+    with ThreadPoolExecutor(5) as threads:
+        sweeps = threads.submit(sweep)
+        saved = [id for ids in threads.map(upload, range(4)) for id in ids]
+        done.set()
+        assert sweeps.result() > 2
+    storage = Storage(settings)
+    assert [result.id for result in storage.get_all(saved)] == saved
+    assert all(storage.seen(id) for id in saved)
+
+
+# ---- Quarantine ----
+
+
+@pytest.fixture
+def quarantined(store, settings, keep):
+    """The name of a file in the quarantine."""
+    keep()
+    name = STRAYS[0]
+    (settings.pictures / name).write_bytes(b"stray")
+    aged(settings.pictures / name, 3600)
+    prune(store, settings)
+    return settings.pictures / "quarantine" / name
+
+
+def test_the_quarantine_lasts_a_day_from_the_sweep_on(store, settings, quarantined):
+    assert removed(prune(store, settings)) == NONE
+    assert quarantined.read_bytes() == b"stray"
+    aged(quarantined, 23 * 3600)
+    prune(store, settings)
+    assert quarantined.exists()
+    aged(quarantined, 25 * 3600)
+    prune(store, settings)
+    assert not quarantined.exists()
+
+
+def test_a_file_whose_row_appears_is_moved_back(store, settings, keep):
+    id = keep(2)
+    (settings.pictures / "quarantine").mkdir()
+    for name in (f"{id}.png", f"{id}.seen.png"):
+        os.rename(settings.pictures / name, settings.pictures / "quarantine" / name)
+        aged(settings.pictures / "quarantine" / name, 10**6)
+    assert store.get(id) is None
+    assert removed(prune(store, settings)) == NONE
+    assert store.get(id)
+    assert store.seen(id)
+
+
+def test_a_full_disk_has_room_for_the_quarantine(store, settings, quarantined, monkeypatch):
+    """Files are renamed, not copied."""
+    monkeypatch.setattr(FolderBlobs, "put", lambda *_: 1 / 0)
+    (settings.pictures / STRAYS[1]).write_bytes(b"stray")
+    aged(settings.pictures / STRAYS[1], 3600)
+    assert removed(prune(store, settings)) == replace(NONE, quarantined=1)
 
 
 # ---- The clock ----
 
 
-def test_a_clock_that_was_set_back_neither_removes_nor_keeps_for_ever(store, settings, keep):
-    """All was kept in a year that has not come: ages and order stay."""
-    too_old, *ids = [keep(-ahead) for ahead in (300, 340, 364, 365)]
-    assert removed(prune(store, settings)) == replace(NONE, old=1)
-    assert left(store) == ids
-    assert [(datetime.now(UTC) - store.get(id).created).days for id in ids] == [25, 1, 0]
-    assert too_old not in ids
+def test_a_clock_that_was_set_back_deletes_nothing(store, settings, keep, later):
+    """All results have dates in the future; they go when the clock has reached them."""
+    ids = [keep(-ahead) for ahead in (300, 340, 364, 365)]
+    for path in settings.pictures.glob("*.png"):
+        aged(path, -300 * 86400)
+    (settings.pictures / STRAYS[0]).write_bytes(b"stray")
+    aged(settings.pictures / STRAYS[0], -300 * 86400)
+    assert removed(prune(store, settings)) == NONE
+    assert set(left(store)) == set(ids)
+    later(24 * 331)
+    assert removed(prune(store, settings)) == replace(NONE, expired=1, quarantined=1)
+
+
+def swept(store, days):
+    """Dates the last sweep back."""
+    with store.database.writing() as session:
+        session.execute(sa.update(UsageRow).values(swept=ago(days)))
+
+
+@pytest.mark.parametrize("days", [400, -400])
+def test_a_machine_that_has_just_started_may_have_a_wrong_clock(store, settings, keep, days):
+    """A sweep in the background deletes nothing for its age while the last one seems long ago, or yet to come."""
+    old, ahead = keep(400), keep(-400)
+    (settings.pictures / STRAYS[0]).write_bytes(b"stray")
+    aged(settings.pictures / STRAYS[0], 3600)
+    swept(store, days)
+    Housekeeper(store, settings).look()
+    assert left(store) == [old, ahead]
+    assert store.get(ahead).created > datetime.now(UTC)
+    assert STRAYS[0] in files(settings)
+    Housekeeper(store, settings).look()
+    assert left(store) == [old, ahead]  # another worker is no second opinion
+    swept(store, 0.01)
+    Housekeeper(store, settings).look()
+    assert left(store) == [ahead]
+
+
+def test_the_quota_holds_whatever_the_clock_says(store, settings, keep):
+    ids = [keep(days, NOISE) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
+    swept(store, 400)
+    Housekeeper(store, settings.replace(quota_mb=1)).look()
+    assert 0 < len(left(store)) < len(ids)
 
 
 # ---- Who does it ----
@@ -236,7 +467,7 @@ def test_the_command_says_what_it_did(runner, app, settings, keep):
     done = runner.invoke(args=["results", "prune"])
     assert done.exit_code == 0
     assert re.fullmatch(
-        r"removed: 1 results older than 30 days\nremoved: 1 files without a result\n"
+        r"removed: 1 results older than 30 days\nmoved to quarantine: 1 files without a result\n"
         r"kept: 1 results, 0\.\d MiB\n",
         done.stdout,
     )
@@ -253,7 +484,7 @@ def test_only_one_prunes_at_a_time(runner, store, settings, keep):
         assert (done.exit_code, done.stderr) == (1, "Error: another process is pruning just now.\n")
     finally:
         os.close(descriptor)
-    assert removed(prune(store, settings)) == replace(NONE, old=1)
+    assert removed(prune(store, settings)) == replace(NONE, expired=1)
 
 
 def test_a_database_that_is_none_is_told_and_nothing_is_removed(runner, settings):
@@ -266,31 +497,57 @@ def test_a_database_that_is_none_is_told_and_nothing_is_removed(runner, settings
     assert STRAYS[0] in files(settings)
 
 
-def test_a_machine_that_has_just_started_may_have_a_wrong_clock(store, settings, keep, monkeypatch):
-    """Nothing is too old then, nor of the future."""
-    old, ahead = keep(400), keep(-400)
-    monkeypatch.setattr("inkling.storage.retention.settled", lambda: False)
-    Housekeeper(store, settings).look()
-    assert left(store) == [old, ahead]
-    assert store.get(ahead).created > datetime.now(UTC)
-    monkeypatch.setattr("inkling.storage.retention.settled", lambda: True)
-    Housekeeper(store, settings).look()
-    assert left(store) == [ahead]
-
-
-def test_a_worker_prunes_at_its_start_and_again_when_it_has_written_much(store, settings, keep, monkeypatch):
-    monkeypatch.setattr("inkling.storage.retention.settled", lambda: True)
+def test_a_worker_sweeps_at_its_start_and_enforces_the_quota_when_it_has_written_much(store, settings, keep):
     keeper = Housekeeper(store, settings.replace(quota_mb=1))
     keep(31)
     keeper.look()
     assert left(store) == []
-    keep(31)
+    old = keep(31)
     keeper.look()
-    assert len(left(store)) == 1  # a few bytes are no reason
-    keep(0, NOISE)
+    assert left(store) == [old]  # a few bytes are no reason
+    young = [keep(days, NOISE) for days in (6, 5, 4, 3, 2, 1)]
     keeper.look()
-    assert len(left(store)) == 1
+    assert old not in left(store)
+    assert left(store) == young[-len(left(store)) :]
     assert store.get(left(store)[0])
+
+
+def test_workers_do_not_sweep_one_after_the_other(store, settings, keep):
+    Housekeeper(store, settings).look()
+    keep(31)
+    Housekeeper(store, settings).look()
+    assert len(left(store)) == 1
+    swept(store, 0.01)
+    Housekeeper(store, settings).look()
+    assert left(store) == []
+
+
+# ---- The size ----
+
+
+def test_the_size_is_kept_by_whoever_saves_and_deletes(store, settings, keep):
+    def counted():
+        return store.database.used_bytes() + sum(
+            -(-path.stat().st_size // 4096) * 4096 for path in settings.pictures.glob("*.png")
+        )
+
+    ids = [keep(1, NOISE) for _ in range(3)]
+    assert store.saved_bytes() == counted()
+    store.delete(ids[0])
+    store.save_heatmap(ids[1], bytes(5000))
+    other = Storage(settings)  # as another worker
+    assert other.saved_bytes() == counted()
+    assert prune(store, settings).bytes == counted()
+
+
+def test_sizes_from_before_they_were_noted_are_filled_in(store, settings, keep):
+    keep(1, NOISE)
+    keep(1)
+    size = store.saved_bytes()
+    with store.database.writing() as session:
+        session.execute(sa.update(ResultRow).values(bytes=None))
+        session.execute(sa.update(UsageRow).values(bytes=0))
+    assert prune(store, settings).bytes == store.saved_bytes() == size
 
 
 # ---- What the page says ----

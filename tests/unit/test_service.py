@@ -11,7 +11,7 @@ from inkling import service as services
 from inkling.pictures.budget import Budget
 from inkling.problems import Problem
 from inkling.service import Base64, Canvas, Decoded, File, Service, Upload
-from inkling.storage.store import Store, StoreError
+from inkling.storage import Storage, StoreError
 
 REASONS = [
     "empty",
@@ -28,7 +28,7 @@ REASONS = [
 
 @pytest.fixture
 def storage(settings):
-    return Store(settings)
+    return Storage(settings)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_several_outcomes_are_a_batch_with_those_that_were_refused(service, look
     outcomes = look(source, broken("truncated"), source, for_saving=True)
     saved = service.keep(outcomes, ink_model)
     assert len(saved.results) == len(storage.get_all(saved.results)) == 2
-    batch = service.batches.get(saved.batch)
+    batch = service.storage.batch(saved.batch)
     assert [(entry.result, entry.reason) for entry in batch.entries] == [
         (saved.results[0], None),
         (None, "truncated"),
@@ -219,13 +219,13 @@ def test_nothing_is_kept_where_nothing_was_answered(service, look, broken, kept,
 @pytest.mark.parametrize("count", [1, 2])
 def test_answers_go_on_where_nothing_can_be_kept(service, look, source, kept, storage, monkeypatch, ink_model, count):
     outcomes = look(*[source] * count, for_saving=True)
-    add, turns = storage.add, iter(range(count))
+    put, turns = storage.blobs.put, iter(range(2 * count))  # two files for each
 
     def full(*args):
-        if next(turns) == count - 1:
+        if next(turns) == 2 * count - 1:
             raise StoreError("the disk is full")
-        return add(*args)
+        return put(*args)
 
-    monkeypatch.setattr(storage, "add", full)
+    monkeypatch.setattr(storage.blobs, "put", full)
     assert service.keep(outcomes, ink_model) is None
     assert kept() == []

@@ -105,12 +105,32 @@ def test_what_a_client_makes_up_makes_no_new_figure(client, grown, path, method,
     assert grown("inkling_requests_total", method=shown, route=route, status=str(status)) == 1
 
 
-def test_saved_bytes_are_those_of_the_folder(client, settings, png, ink_model):
-    assert figures(client)["inkling_saved_bytes",] == 0
-    client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
-    size = sum(path.stat().st_size for path in settings.pictures.iterdir())
-    assert size > len(png) / 2
-    assert figures(client)["inkling_saved_bytes",] == size
+def test_saved_bytes_are_those_of_pictures_and_database(app, client, settings, png, ink_model):
+    store = app.extensions["inkling"].store
+    assert figures(client)["inkling_saved_bytes",] == store.database.used_bytes()
+    answer = client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
+    client.get(f"{answer.location}/heatmap.png")
+    files = [path for path in settings.pictures.glob("*.*g")]
+    assert len(files) == 3
+    assert figures(client)["inkling_saved_bytes",] == store.database.used_bytes() + sum(
+        -(-path.stat().st_size // 4096) * 4096 for path in files
+    )
+    client.post(f"{answer.location}/delete")
+    assert figures(client)["inkling_saved_bytes",] == store.database.used_bytes()
+
+
+def test_nothing_is_counted_for_the_saved_bytes(client, monkeypatch):
+    def count(self):
+        raise AssertionError("files are counted")
+
+    monkeypatch.setattr("inkling.storage.blobs.FolderBlobs.iterate", count)
+    assert figures(client)["inkling_saved_bytes",] > 0
+
+
+def test_without_a_database_the_other_figures_are_there(client, settings):
+    settings.pictures.mkdir()
+    (settings.pictures / "inkling.sqlite3").write_bytes(b"this is no database" * 99)
+    assert ("inkling_saving",) in figures(client)
 
 
 def test_a_model_that_is_off_is_0(app_without_models, client, ink_model):

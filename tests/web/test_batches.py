@@ -7,10 +7,9 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from inkling.batches import BatchRow
 from inkling.csvreport import COLUMNS, escape
 from inkling.problems import REASONS
-from inkling.storage.store import Row
+from inkling.storage.records import BatchRow, EntryRow, ResultRow
 from inkling.web.views.batches import RANKS
 
 BAD = (
@@ -117,9 +116,9 @@ def test_they_are_sorted_by_how_sure_the_answer_is(app, send, three, cards, sort
 def test_what_is_strange_is_not_sure_however_confident(app, batch, cards, sort, place):
     store = app.extensions["inkling"].store
     strange = max((id for id, _ in cards(batch)), key=lambda id: store.get(id).confidence)
-    with store.session() as session:
-        session.execute(sa.update(Row).where(Row.id != strange).values(wording="sure", sure=True))
-        session.execute(sa.update(Row).where(Row.id == strange).values(wording="not sure", sure=False))
+    with store.database.writing() as session:
+        session.execute(sa.update(ResultRow).where(ResultRow.id != strange).values(wording="sure", sure=True))
+        session.execute(sa.update(ResultRow).where(ResultRow.id == strange).values(wording="not sure", sure=False))
     assert [id for id, _ in cards(f"{batch}?sort={sort}")][place] == strange
 
 
@@ -170,14 +169,14 @@ def test_all_bad_is_told_in_place_and_nothing_is_kept(app, send, bad_files, kept
     assert "?sort=" not in answer.text, "there is nothing to sort"
     assert "cannot keep" not in answer.text
     assert kept() == []
-    with app.extensions["inkling"].store.session() as session:
+    with app.extensions["inkling"].store.database.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(BatchRow)) == 0
 
 
 @pytest.mark.parametrize("name", ["x" * 4000 + ".png", "\U0001d4b3" * 4000 + ".png", "Ж" * 4000 + ".png"])
 def test_a_long_name_takes_little(app, send, png, name):
     id = send(("a.png", png), (name, png)).location.rpartition("/")[2]
-    entry = app.extensions["inkling"].batches.get(id).entries[1]
+    entry = app.extensions["inkling"].store.batch(id).entries[1]
     assert entry.name
     assert name.startswith(entry.name)
     assert len(entry.name.encode()) <= 255
@@ -215,8 +214,9 @@ def test_an_unknown_model_is_told(send, three, kept):
 
 
 def test_what_cannot_be_kept_leaves_nothing_behind(app, send, three, kept, monkeypatch):
-    store, add, turns = app.extensions["inkling"].store, app.extensions["inkling"].store.add, iter(range(9))
-    monkeypatch.setattr(store, "add", lambda *args: add(*args) if next(turns) < 2 else 1 / 0)
+    blobs, turns = app.extensions["inkling"].store.blobs, iter(range(9))
+    put = blobs.put
+    monkeypatch.setattr(blobs, "put", lambda *args: put(*args) if next(turns) < 5 else 1 / 0)
     assert send(*three).status_code == 500
     assert kept() == []
 
@@ -275,8 +275,9 @@ def test_deleting_one_after_the_other_leaves_no_name_and_no_page(app, client, ba
     where = [client.post(f"/results/{id}/delete").location for id in ids]
     assert where == [batch, batch, "/?deleted="]
     assert client.get(batch).status_code == 404
-    with app.extensions["inkling"].store.session() as session:
-        assert session.scalars(sa.select(BatchRow.entries)).all() == []
+    with app.extensions["inkling"].store.database.reading() as session:
+        assert session.scalars(sa.select(BatchRow.id)).all() == []
+        assert session.scalars(sa.select(EntryRow.name)).all() == []
 
 
 def test_deleting_all_of_the_history_leaves_no_name_of_them(app, client, batch):

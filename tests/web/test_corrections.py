@@ -3,13 +3,13 @@
 import io
 import os
 import re
-import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from inkling.corrections import folder_of, label_of
-from inkling.storage.store import StoreError
+from inkling.storage import StoreError
+from inkling.storage.corrections import folder_of, label_of
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_they_are_written_as_they_were_kept(app, runner, client, send, kept_resu
     )
     store = app.extensions["inkling"].store
     written = tmp_path / "out" / "told" / "cats-dogs" / "dog" / f"{ids['photo']}.jpg"
-    assert written.read_bytes() == store.picture(kept_result(photo)).read_bytes()
+    assert written.read_bytes() == store.picture(kept_result(photo))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["told"]
 
 
@@ -222,15 +222,15 @@ def test_nothing_is_overwritten(runner, client, send, tmp_path, there, allowed):
 def test_when_one_cannot_be_written_nothing_is(runner, client, send, tmp_path, monkeypatch):
     for _ in range(2):
         correct(client, send(), "7")
-    copies = []
+    write, written = Path.write_bytes, []
 
-    def full(source, target):
-        copies.append(target)
-        if len(copies) > 1:
+    def full(path, data):
+        written.append(path)
+        if len(written) > 1:
             raise OSError(28, os.strerror(28))
-        return target.write_bytes(source.read_bytes())
+        return write(path, data)
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     done = runner.invoke(args=["corrections", "export", str(tmp_path / "out")])
     assert done.exit_code == 1
     assert done.stderr == f"Error: {tmp_path / 'out'} cannot be written: No space left on device.\n"

@@ -13,7 +13,9 @@ from PIL import Image
 from inkling import access
 from inkling.config import ROOT, Settings
 from inkling.recognition.predictor import classify_one
+from inkling.storage.blobs import SIGNING_KEY
 from inkling.web.edge.session import MOST
+from tests.support.storage import add
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def fill(app, classifier, drawing, ink_model):
     def fill(client, count):
         store = app.extensions["inkling"].store
         ids = [
-            store.add(drawing, prediction, "drawing", {"decode": 1.0} | prediction.milliseconds) for _ in range(count)
+            add(store, drawing, prediction, "drawing", {"decode": 1.0} | prediction.milliseconds) for _ in range(count)
         ]
         with client.session_transaction() as session:
             session["results"] = ids[::-1]
@@ -137,7 +139,7 @@ def test_another_sites_post_deletes_nothing(client, send, headers):
 @pytest.mark.parametrize("path", ["/", "/help", "/models", "/history", "/api/models", "/no-such-page"])
 def test_no_cookie_is_set_before_there_is_something_to_remember(client, settings, path):
     assert cookies(client.get(path)) == []
-    assert not settings.pictures.exists() or not (settings.pictures / access.NAME).exists()
+    assert not settings.pictures.exists() or not (settings.pictures / SIGNING_KEY).exists()
 
 
 def test_it_is_set_once_and_not_with_every_page(client, send):
@@ -192,10 +194,10 @@ def test_restarts_and_other_workers_agree_on_the_key(make_app, client, send):
 
 def test_the_key_is_for_its_owner_alone(client, send, settings):
     send(client)
-    path = settings.pictures / access.NAME
+    path = settings.pictures / SIGNING_KEY
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert len(path.read_text()) == 64
-    assert [name.name for name in settings.pictures.glob(".*")] == [access.NAME]
+    assert [name.name for name in settings.pictures.glob(".*")] == [SIGNING_KEY]
 
 
 def test_blanks_in_a_cookie_are_as_one(client, send):
@@ -221,7 +223,7 @@ def test_many_cookies_are_not_read(client, send):
 
 def test_an_empty_key_that_a_power_cut_left_is_made_anew(make_app, settings, send):
     settings.pictures.mkdir(parents=True, exist_ok=True)
-    (settings.pictures / access.NAME).touch()
+    (settings.pictures / SIGNING_KEY).touch()
     assert len(access.signing_key(settings)) == 2 * access.KEY_BYTES
     assert access.signing_key(settings) == access.signing_key(settings)
 
@@ -229,7 +231,7 @@ def test_an_empty_key_that_a_power_cut_left_is_made_anew(make_app, settings, sen
 def test_a_key_from_the_settings_is_not_written_down(make_app, settings, send):
     client = make_app(settings.replace(secret_key="a key of the operator's")).test_client()
     send(client)
-    assert not (settings.pictures / access.NAME).exists()
+    assert not (settings.pictures / SIGNING_KEY).exists()
     assert "a key of" not in repr(settings.replace(secret_key="a key of the operator's"))
 
 
@@ -266,7 +268,7 @@ def test_workers_that_start_together_get_one_key(tmp_path):
         timeout=60,
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == [access.NAME]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [SIGNING_KEY]
     assert access.signing_key(Settings.from_env({"INKLING_PICTURES": str(tmp_path / "new")}))
 
 

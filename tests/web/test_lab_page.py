@@ -342,7 +342,12 @@ def test_classify_this_keeps_the_result_as_any_upload(client, app, drawing, enco
     store = app.extensions["inkling"].store
     found = store.get(answer.location.rpartition("/")[2])
     assert (found.kind, found.model) == (kind, ink_model)
-    assert np.abs(np.asarray(store.open(found)).astype(int) - np.asarray(drawing)[:, ::-1]).mean() < 2
+    assert (
+        np.abs(
+            np.asarray(app.extensions["inkling"].service.picture(found)).astype(int) - np.asarray(drawing)[:, ::-1]
+        ).mean()
+        < 2
+    )
     assert client.get(answer.location).status_code == 200
     assert answer.location in client.get("/history").text
     assert kept() != []

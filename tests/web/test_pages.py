@@ -15,6 +15,7 @@ from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import classify_one
 from inkling.web.edge.headers import HEADERS
+from tests.support.storage import add
 
 PAGES = (
     "/",
@@ -277,7 +278,7 @@ def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
     answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     assert answer.sure
     answer = replace(answer, familiarity=familiarity)
-    id = app.extensions["inkling"].store.add(drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
+    id = add(app.extensions["inkling"].store, drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
     wording = re.search(r'<p class="wording">(.*?)</p>', client.get(f"/results/{id}").text)[1]
     assert wording.startswith(says)
 

@@ -10,9 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from inkling.storage import store as stores
-from inkling.storage.breaker import Pause
-from inkling.storage.store import StoreError
+from inkling.storage import Storage, StoreError, blobs, database
+from inkling.storage.breaker import CircuitBreaker
 from inkling.web.edge import bodies
 
 NOT_KEPT = "Inkling cannot keep pictures at the moment"
@@ -52,7 +51,7 @@ class Full(Fault):
     says = "the disk is full: less than 1099511627776 MiB are free"
 
     def begin(self):
-        self.monkeypatch.setattr(stores, "LEAST_FREE", 2**60)
+        self.monkeypatch.setattr(blobs, "MIN_FREE_BYTES", 2**60)
         return self.settings
 
 
@@ -87,7 +86,7 @@ class ReadOnlyDatabase(Fault):
     says = "the database cannot be used: attempt to write a readonly database"
 
     def begin(self):
-        stores.Store(self.settings).database_bytes()
+        Storage(self.settings).check()
         path = self.settings.pictures / "inkling.sqlite3"
         return self.settings.replace(database_url=f"sqlite:///file:{path}?mode=ro&uri=true")
 
@@ -98,8 +97,8 @@ class Locked(Fault):
     says = "the database cannot be used: database is locked"
 
     def begin(self):
-        self.monkeypatch.setattr(stores, "PATIENCE", 50)
-        stores.Store(self.settings).database_bytes()
+        self.monkeypatch.setattr(database, "LOCK_TIMEOUT", 50)
+        Storage(self.settings).check()
         self.holder = sqlite3.connect(self.settings.pictures / "inkling.sqlite3", isolation_level=None)
         self.holder.execute("BEGIN IMMEDIATE")
         return self.settings
@@ -119,7 +118,7 @@ def fault(request, settings, tmp_path, monkeypatch):
 @pytest.fixture
 def at_once(monkeypatch):
     """Saving is tried again at once."""
-    monkeypatch.setattr("inkling.storage.breaker.FIRST", 0)
+    monkeypatch.setattr("inkling.storage.breaker.FIRST_DELAY", 0)
 
 
 def send(client, model, *pictures):
@@ -199,7 +198,7 @@ def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model
     id = send(client, ink_model, png).location.rpartition("/")[2]
     for file in settings.pictures.glob("inkling.sqlite3*"):
         file.write_bytes(b"this is no database" * 99)
-    client.application.extensions["inkling"].store.__dict__.pop("_engine").dispose()
+    client.application.extensions["inkling"].store.database.close()
     page = client.open(path.format(id=id), method=method, data={"label": "1"} if method == "POST" else None)
     assert (page.status_code, page.headers["Retry-After"]) == (503, "60")
     assert "<h1>Not now</h1>" in page.text
@@ -267,10 +266,10 @@ def clock(monkeypatch):
     return wait
 
 
-def tries(pause, works=False):
+def tries(breaker, works=False):
     """Whether it was tried at all."""
     tried = []
-    with suppress(StoreError), pause.trial():
+    with suppress(StoreError), breaker.guard():
         tried.append(True)
         if not works:
             raise StoreError("full")
@@ -278,36 +277,36 @@ def tries(pause, works=False):
 
 
 def test_it_waits_twice_as_long_after_each_failure_and_forgets_all_after_a_success(clock):
-    pause = Pause("saving", StoreError)
+    breaker = CircuitBreaker("saving", StoreError)
     for seconds in (1, 2, 4, 8, 8, 8):
-        assert tries(pause)
+        assert tries(breaker)
         clock(seconds - 0.1)
-        assert not tries(pause)
+        assert not tries(breaker)
         clock(0.2)
-    assert pause.why == "full"
-    assert tries(pause, works=True)
-    assert pause.why is None
-    assert tries(pause)
+    assert breaker.last_failure == "full"
+    assert tries(breaker, works=True)
+    assert breaker.last_failure is None
+    assert tries(breaker)
     clock(1.1)
-    assert tries(pause)
+    assert tries(breaker)
 
 
 def test_one_finds_out_and_the_others_do_without_meanwhile(clock):
-    pause = Pause("saving", StoreError)
-    assert tries(pause)
+    breaker = CircuitBreaker("saving", StoreError)
+    assert tries(breaker)
     clock(1.1)
-    with pause.trial():
-        assert not tries(pause)
-    assert tries(pause, works=True)
+    with breaker.guard():
+        assert not tries(breaker)
+    assert tries(breaker, works=True)
 
 
 def test_those_that_fail_together_count_once(clock):
-    pause = Pause("saving", StoreError)
-    trials = [pause.trial() for _ in range(8)]
+    breaker = CircuitBreaker("saving", StoreError)
+    trials = [breaker.guard() for _ in range(8)]
     for trial in trials:
         trial.__enter__()
     for trial in trials:
         error = StoreError("full")
         assert not trial.__exit__(StoreError, error, None)
     clock(1.1)
-    assert tries(pause, works=True)
+    assert tries(breaker, works=True)

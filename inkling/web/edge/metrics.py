@@ -47,7 +47,12 @@ SAVING = Gauge(
     multiprocess_mode="livemin",
     registry=REGISTRY,
 )
-SAVED = Gauge("inkling_saved_bytes", "Size of the pictures' folder", multiprocess_mode="mostrecent", registry=REGISTRY)
+SAVED = Gauge(
+    "inkling_saved_bytes",
+    "Size of pictures and database",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 QUOTA = Gauge(
     "inkling_quota_bytes", "What it may grow to; 0 is no limit", multiprocess_mode="mostrecent", registry=REGISTRY
 )

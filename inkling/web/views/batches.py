@@ -6,9 +6,8 @@ from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask_babel import gettext
 
 from inkling import problems
-from inkling.batches import Batch, Entry
 from inkling.csvreport import Report
-from inkling.storage.store import Result
+from inkling.storage import Batch, Entry, Result
 from inkling.web import inkling, render
 from inkling.web.edge import language, session
 from inkling.web.responses import private
@@ -57,13 +56,13 @@ def table(id: str):
 def delete(id: str):
     """Deletes a batch with all its pictures and answers."""
     found = _batch(id)
-    inkling().batches.delete(found)
+    inkling().store.delete(*found.results)
     session.forget(*found.results)
     return redirect(url_for("recognize.index", deleted=""), 303)
 
 
 def _batch(id: str) -> Batch:
-    return inkling().batches.get(id) or abort(404, gettext("These pictures are not here, or no longer."))
+    return inkling().store.batch(id) or abort(404, gettext("These pictures are not here, or no longer."))
 
 
 def _entries(batch: Batch) -> list[tuple[Entry, Result | None]]:

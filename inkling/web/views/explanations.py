@@ -1,7 +1,7 @@
 """Why an answer is what it is, and what the model saw on its way there: pages and pictures, made when asked for."""
 
+from contextlib import suppress
 from io import BytesIO
-from pathlib import Path
 
 from flask import Blueprint, Response, abort, render_template
 from flask_babel import gettext
@@ -9,7 +9,7 @@ from flask_babel import gettext
 from inkling import problems
 from inkling.recognition import explain, inputs, stages
 from inkling.recognition.catalog import Model
-from inkling.storage.store import Result, StoreError
+from inkling.storage import Result, StoreError
 from inkling.web import inkling, turns
 from inkling.web.edge import admission
 from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
@@ -21,12 +21,7 @@ blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
 def page(id: str):
     """Where the model looked, in words and as an overlay on the picture."""
     found = result_or_404(id)
-    try:
-        heatmap = _heatmap(found)
-        with heatmap if isinstance(heatmap, BytesIO) else heatmap.open("rb") as file:
-            why = explain.read(file)
-    except FileNotFoundError:  # deleted meanwhile
-        abort(404, gettext("This result is not here, or no longer."))
+    why = explain.read(BytesIO(_heatmap(found)))
     return render_template("why.html", result=found, why=why)
 
 
@@ -78,25 +73,23 @@ def _model(found: Result) -> Model:
         _abort(error)
 
 
-def _heatmap(found: Result) -> Path | BytesIO:
-    """The file of a result's heat map, computed where there is none yet, and kept if that can be done."""
-    path = inkling().store.heatmap(found.id)
-    if not inkling().store.has_heatmap(found.id):
-        # A turn for decoding alone: answers do not wait for explanations, which take turns of their own.
-        with turns.turn() as budget:
-            picture = picture_or_404(found)
-        model = _model(found)
-        try:
-            with admission.turn(budget.left, admission.EXPLANATIONS):
-                why = inkling().explainer.explain(inkling().classifier, picture, model, found.label)
-        except problems.Problem as error:
-            _abort(error)
-        png = why.png(*picture.size)
-        try:
-            inkling().store.keep_heatmap(found.id, png) or abort(404)
-        except StoreError:
-            return BytesIO(png)
-    return path
+def _heatmap(found: Result) -> bytes:
+    """A result's heat map as a PNG file; computed if there is none yet, and saved if possible."""
+    if saved := inkling().store.heatmap(found.id):
+        return saved
+    # A turn for decoding alone: answers do not wait for explanations, which take turns of their own.
+    with turns.turn() as budget:
+        picture = picture_or_404(found)
+    model = _model(found)
+    try:
+        with admission.turn(budget.left, admission.EXPLANATIONS):
+            why = inkling().explainer.explain(inkling().classifier, picture, model, found.label)
+    except problems.Problem as error:
+        _abort(error)
+    png = why.png(*picture.size)
+    with suppress(StoreError):
+        inkling().store.save_heatmap(found.id, png) or abort(404)
+    return png
 
 
 def _abort(error: problems.Problem):

@@ -1,9 +1,11 @@
 """For those who run it: is the process alive, which models serve, and figures of its work."""
 
+from contextlib import suppress
+
 from flask import Blueprint, Response, abort, request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from inkling.storage.store import StoreError
+from inkling.storage import StoreError
 from inkling.web import inkling
 from inkling.web.edge import metrics, proxies
 
@@ -41,12 +43,13 @@ def figures():
         abort(403, "INKLING_METRICS_FROM names who may read this.")
     metrics.models(inkling().classifier.catalog.serving)
     metrics.saving(inkling().store.problem is None)
-    metrics.saved(inkling().housekeeper.saved_bytes(), settings.quota_mb * 2**20)
+    with suppress(StoreError):  # the last known size stays
+        metrics.saved(inkling().store.saved_bytes(), settings.quota_mb * 2**20)
     return Response(metrics.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _saving() -> str:
-    if inkling().housekeeper.watches:  # it tries every two seconds, which takes the database's lock
+    if inkling().housekeeper.running:  # it tries every two seconds, which takes the database's lock
         return f"off: {problem}" if (problem := inkling().store.problem) else "on"
     try:
         inkling().store.check()

@@ -18,6 +18,6 @@ def page():
 @blueprint.post("/history/delete")
 def delete():
     """Deletes all results in this browser's history."""
-    inkling().batches.remove(*session.remembered())
+    inkling().store.delete(*session.remembered())
     session.forget(*session.remembered())
     return redirect(url_for("history.page", deleted=""), 303)

@@ -110,7 +110,7 @@ def _of_result(id: str | None) -> Original:
     if not id:
         return sample()
     found = inkling().store.get(id)
-    image = found and inkling().store.open(found)
+    image = found and inkling().service.picture(found)
     if not image:
         abort(404, "This result is not here, or no longer.")
     return Original(operations.working(image), found.kind, result=id)

@@ -6,7 +6,7 @@ from flask_babel import gettext
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import Decoded
-from inkling.storage.store import NONE_OF_THESE
+from inkling.storage import NONE_OF_THESE
 from inkling.web import inkling, render, turns
 from inkling.web.edge import session
 from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
@@ -37,24 +37,25 @@ def others(id: str):
 @blueprint.get("/picture")
 def picture(id: str):
     """The picture as it was saved."""
-    return file_or_404(inkling().store.picture(result_or_404(id)))
+    result = result_or_404(id)
+    return file_or_404(inkling().store.picture(result), result.mimetype)
 
 
 @blueprint.get("/thumbnail")
 def thumbnail(id: str):
     """The picture at no more than 256 pixels a side, for lists."""
     result = result_or_404(id)
-    response = private(Response(mimetype="image/jpeg" if result.kind == "photo" else "image/png"))
+    response = private(Response(mimetype=result.mimetype))
     response.set_etag(result.id)  # a result's picture never changes
     if not request.if_none_match.contains(result.id):
-        response.data = inkling().store.thumbnail(result) or abort(404, "This picture is not here, or no longer.")
+        response.data = inkling().service.thumbnail(result) or abort(404, "This picture is not here, or no longer.")
     return response.make_conditional(request)
 
 
 @blueprint.get("/seen.png")
 def seen(id: str):
     """The model's input."""
-    return file_or_404(inkling().store.seen(result_or_404(id).id))
+    return file_or_404(inkling().store.seen(result_or_404(id).id), "image/png")
 
 
 @blueprint.post("/correction")
@@ -80,12 +81,12 @@ def delete(id: str):
     """Deletes the picture and its answer, and redirects to the page that listed them."""
     result = inkling().store.get(id)
     batch = result and render.visible_batch(result)
-    if not inkling().batches.remove(id):
+    if not inkling().store.delete(id):
         abort(404, "This result is not here, or no longer.")
     session.forget(id)
     if "from-history" in request.form:
         return redirect(url_for("history.page", deleted=""), 303)
-    if batch and inkling().batches.get(batch):  # deleted with its last result
+    if batch and inkling().store.batch(batch):  # deleted with its last result
         return redirect(url_for("batches.batch", id=batch), 303)
     return redirect(url_for("recognize.index", deleted=""), 303)
 

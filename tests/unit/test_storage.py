@@ -1,4 +1,4 @@
-"""What is kept: small, without metadata, whole or not at all, until it is deleted."""
+"""Storage: results are small, without metadata, saved whole or not at all, and stay until they are deleted."""
 
 import io
 import os
@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from PIL import Image
 
 from inkling.config import ROOT
+from inkling.pictures.encode import thumbnail
 from inkling.recognition.predictor import Prediction
-from inkling.storage.store import NONE_OF_THESE, Row, Store, StoreError
+from inkling.storage import NONE_OF_THESE, Storage, StoreError
+from tests.support.storage import add
 
 TIMES = {"decode": 1.0, "prepare": 2.0, "infer": 3.0}
 PREDICTION = Prediction(
@@ -25,7 +27,7 @@ PREDICTION = Prediction(
 
 @pytest.fixture
 def store(settings):
-    return Store(settings)
+    return Storage(settings)
 
 
 def files(settings):
@@ -33,18 +35,22 @@ def files(settings):
     return sorted(path.name for path in settings.pictures.iterdir() if "sqlite3" not in path.name)
 
 
+def image_of(data):
+    return Image.open(io.BytesIO(data))
+
+
 def rows(store):
-    with store._engine.connect() as connection:
-        return connection.execute(sa.text("SELECT count(*) FROM predictions")).scalar()
+    with store.database.reading() as session:
+        return session.scalar(sa.text("SELECT count(*) FROM predictions"))
 
 
 # ---- Kept ----
 
 
 def test_a_result_survives_a_restart(store, settings, photo):
-    id = store.add(photo, PREDICTION, "photo", TIMES)
+    id = add(store, photo, PREDICTION, "photo", TIMES)
     before = store.get(id)
-    after = Store(settings).get(id)
+    after = Storage(settings).get(id)
     assert after == before
     assert (after.model, after.task, after.kind, after.sure) == ("m", "digits", "photo", False)
     assert (after.label, after.confidence, after.predictions) == ("b", 0.75, [("b", 0.75), ("a", 0.25)])
@@ -58,8 +64,8 @@ def test_an_unknown_id_is_none(store):
 
 @pytest.mark.parametrize("kind, format", [("photo", "JPEG"), ("drawing", "PNG")])
 def test_photos_are_jpeg_and_drawings_png(store, settings, photo, kind, format):
-    id = store.add(photo, PREDICTION, kind, TIMES)
-    with Image.open(store.picture(store.get(id))) as kept, Image.open(store.seen(id)) as seen:
+    id = add(store, photo, PREDICTION, kind, TIMES)
+    with image_of(store.picture(store.get(id))) as kept, image_of(store.seen(id)) as seen:
         assert (kept.format, kept.size) == (format, photo.size)
         assert (seen.format, seen.size) == ("PNG", (28, 28))
     assert len(files(settings)) == 2
@@ -67,15 +73,15 @@ def test_photos_are_jpeg_and_drawings_png(store, settings, photo, kind, format):
 
 
 def test_a_drawing_is_kept_to_the_pixel(store, drawing):
-    id = store.add(drawing, PREDICTION, "drawing", TIMES)
-    with Image.open(store.picture(store.get(id))) as kept:
+    id = add(store, drawing, PREDICTION, "drawing", TIMES)
+    with image_of(store.picture(store.get(id))) as kept:
         assert (np.asarray(kept) == np.asarray(drawing)).all()
 
 
 def test_what_the_model_saw_is_kept_to_the_pixel(store, photo):
     seen = np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8)
-    id = store.add(photo, replace(PREDICTION, seen=seen), "photo", TIMES)
-    with Image.open(store.seen(id)) as kept:
+    id = add(store, photo, replace(PREDICTION, seen=seen), "photo", TIMES)
+    with image_of(store.seen(id)) as kept:
         assert (np.asarray(kept) == seen).all()
 
 
@@ -92,14 +98,14 @@ def test_what_the_model_saw_is_kept_to_the_pixel(store, photo):
 )
 @pytest.mark.parametrize("kind", ["photo", "drawing"])
 def test_a_picture_has_at_most_1024_pixels_a_side(store, kind, size, kept):
-    id = store.add(Image.new("RGB", size), PREDICTION, kind, TIMES)
-    with Image.open(store.picture(store.get(id))) as image:
+    id = add(store, Image.new("RGB", size), PREDICTION, kind, TIMES)
+    with image_of(store.picture(store.get(id))) as image:
         assert image.size == kept
 
 
 def test_making_a_picture_small_leaves_the_callers_as_it_was(store):
     image = Image.new("RGB", (3000, 1500))
-    store.add(image, PREDICTION, "photo", TIMES)
+    add(store, image, PREDICTION, "photo", TIMES)
     assert image.size == (3000, 1500)
 
 
@@ -122,16 +128,16 @@ def test_metadata_is_not_kept(store, encode, kind):
     assert marked.count(b"SECRET") == 4
     image = Image.open(io.BytesIO(marked))
     image.load()
-    id = store.add(image, PREDICTION, kind, TIMES)
-    path = store.picture(store.get(id))
-    assert b"SECRET" not in path.read_bytes()
-    with Image.open(path) as kept:
+    id = add(store, image, PREDICTION, kind, TIMES)
+    data = store.picture(store.get(id))
+    assert b"SECRET" not in data
+    with image_of(data) as kept:
         assert not kept.getexif()
         assert kept.info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 def test_ids_cannot_be_guessed(store, paper):
-    ids = [store.add(paper, PREDICTION, "drawing", TIMES) for _ in range(50)]
+    ids = [add(store, paper, PREDICTION, "drawing", TIMES) for _ in range(50)]
     assert len(set(ids)) == 50
     assert all(re.fullmatch(r"[\w-]{22}", id, re.ASCII) for id in ids)  # 22 letters of 6 bits: 128 bits
     for place in range(21):
@@ -142,8 +148,8 @@ def test_ids_cannot_be_guessed(store, paper):
 
 
 def drop_the_table(store, monkeypatch):
-    with store._engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE predictions"))
+    with store.database.writing() as session:
+        session.execute(sa.text("DROP TABLE predictions"))
     return PREDICTION
 
 
@@ -156,21 +162,29 @@ def fill_the_disk(store, monkeypatch):
 
 
 def break_the_second_picture(store, monkeypatch):
-    return replace(PREDICTION, seen=np.zeros((28, 28, 5)))
+    put = store.blobs.put
+
+    def fails_later(key, data):
+        if key.endswith(".seen.png"):
+            raise OSError(5, "Input/output error")
+        put(key, data)
+
+    monkeypatch.setattr(store.blobs, "put", fails_later)
+    return PREDICTION
 
 
 @pytest.mark.parametrize("fail", [drop_the_table, fill_the_disk, break_the_second_picture])
 def test_when_one_write_fails_nothing_is_kept(store, settings, photo, monkeypatch, fail):
     unwritable = fail(store, monkeypatch)
-    with pytest.raises((StoreError, TypeError)):
-        store.add(photo, unwritable, "photo", TIMES)
+    with pytest.raises(StoreError):
+        add(store, photo, unwritable, "photo", TIMES)
     assert files(settings) == []
     if fail is not drop_the_table:
         assert rows(store) == 0
 
 
 def test_delete_removes_row_and_files(store, settings, photo):
-    gone, stays = (store.add(photo, PREDICTION, "photo", TIMES) for _ in range(2))
+    gone, stays = (add(store, photo, PREDICTION, "photo", TIMES) for _ in range(2))
     (settings.pictures / f"{gone}.heat.png").write_bytes(b"made later")
     assert store.delete(gone) == 1
     assert store.get(gone) is None
@@ -180,14 +194,14 @@ def test_delete_removes_row_and_files(store, settings, photo):
 
 
 def test_several_are_deleted_at_once(store, settings, photo):
-    first, second, stays = (store.add(photo, PREDICTION, "photo", TIMES) for _ in range(3))
+    first, second, stays = (add(store, photo, PREDICTION, "photo", TIMES) for _ in range(3))
     assert store.delete(first, second, "none") == 2
     assert files(settings) == [f"{stays}.jpg", f"{stays}.seen.png"]
     assert store.delete() == 0
 
 
 def test_delete_bears_files_that_are_gone(store, settings, photo):
-    id = store.add(photo, PREDICTION, "photo", TIMES)
+    id = add(store, photo, PREDICTION, "photo", TIMES)
     for name in files(settings):
         (settings.pictures / name).unlink()
     assert store.delete(id) == 1
@@ -198,7 +212,7 @@ def test_delete_bears_files_that_are_gone(store, settings, photo):
 
 
 def test_several_results_come_in_the_order_asked_and_those_gone_are_left_out(store, paper):
-    ids = [store.add(paper, PREDICTION, "drawing", TIMES) for _ in range(3)]
+    ids = [add(store, paper, PREDICTION, "drawing", TIMES) for _ in range(3)]
     store.delete(ids[1])
     asked = [ids[2], "none", ids[1], ids[0]]
     assert store.get_all(asked) == [store.get(ids[2]), store.get(ids[0])]
@@ -208,9 +222,9 @@ def test_several_results_come_in_the_order_asked_and_those_gone_are_left_out(sto
 @pytest.mark.parametrize("size, small", [((3000, 1500), (256, 128)), ((300, 900), (85, 256)), ((40, 60), (40, 60))])
 @pytest.mark.parametrize("kind, format", [("photo", "JPEG"), ("drawing", "PNG")])
 def test_a_thumbnail_is_the_picture_made_small(store, settings, kind, format, size, small):
-    id = store.add(Image.linear_gradient("L").convert("RGB").resize(size), PREDICTION, kind, TIMES)
+    id = add(store, Image.linear_gradient("L").convert("RGB").resize(size), PREDICTION, kind, TIMES)
     before = files(settings)
-    data = store.thumbnail(store.get(id))
+    data = thumbnail(store.picture(store.get(id)))
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size) == (format, small)
         assert image.getpixel((0, 0))[0] < 20
@@ -219,22 +233,24 @@ def test_a_thumbnail_is_the_picture_made_small(store, settings, kind, format, si
     assert files(settings) == before
 
 
-def test_a_thumbnail_of_a_picture_that_is_gone_is_none(store, photo):
-    result = store.get(store.add(photo, PREDICTION, "photo", TIMES))
+def test_a_picture_that_is_gone_is_none(store, photo):
+    result = store.get(add(store, photo, PREDICTION, "photo", TIMES))
     store.delete(result.id)
-    assert store.thumbnail(result) is None
+    assert store.picture(result) is None
+    assert store.seen(result.id) is None
+    assert store.heatmap(result.id) is None
 
 
 # ---- What visitors say ----
 
 
 def test_a_correction_is_noted_changed_and_taken_back(store, settings, paper):
-    first, second = (store.add(paper, PREDICTION, "drawing", TIMES) for _ in range(2))
+    first, second = (add(store, paper, PREDICTION, "drawing", TIMES) for _ in range(2))
     assert store.get(first).correction is None
     assert store.corrected() == []
     for label in ("a", "b", NONE_OF_THESE):
         assert store.correct(first, label) is True
-        assert Store(settings).get(first).correction == label
+        assert Storage(settings).get(first).correction == label
         assert store.corrected() == [store.get(first)]
     store.correct(second, "a")
     assert [result.id for result in store.corrected()] == [first, second]
@@ -252,81 +268,55 @@ def test_nothing_is_noted_of_a_result_that_is_gone(store):
 
 
 def test_the_folder_is_made_when_first_needed(settings, photo):
-    store = Store(settings)
+    store = Storage(settings)
     assert not settings.pictures.exists()
-    assert store.get(store.add(photo, PREDICTION, "photo", TIMES))
+    assert store.get(add(store, photo, PREDICTION, "photo", TIMES))
 
 
 def test_the_database_url_is_honoured(settings, tmp_path, photo):
     url = f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"
-    elsewhere = Store(settings.replace(database_url=url))
-    id = elsewhere.add(photo, PREDICTION, "photo", TIMES)
+    elsewhere = Storage(settings.replace(database_url=url))
+    id = add(elsewhere, photo, PREDICTION, "photo", TIMES)
     assert (tmp_path / "elsewhere.sqlite3").exists()
     assert not (settings.pictures / "inkling.sqlite3").exists()
-    assert Store(settings.replace(database_url=url)).get(id)
-    assert Store(settings).get(id) is None
+    assert Storage(settings.replace(database_url=url)).get(id)
+    assert Storage(settings).get(id) is None
 
 
 @pytest.mark.parametrize("name", ["my pictures", "100% mine #1", "bilder-ä"])
 def test_the_folder_may_have_any_name(settings, tmp_path, photo, name):
-    store = Store(settings.replace(pictures=tmp_path / name))
-    assert store.get(store.add(photo, PREDICTION, "photo", TIMES))
+    store = Storage(settings.replace(pictures=tmp_path / name))
+    assert store.get(add(store, photo, PREDICTION, "photo", TIMES))
     assert (tmp_path / name / "inkling.sqlite3").exists()
 
 
-NULLABLE = [column.name for column in Row.__table__.columns if column.nullable]
-
-
-@pytest.mark.parametrize("gone", [*([name] for name in NULLABLE), NULLABLE], ids=",".join)
-def test_a_database_of_before_a_column_was_kept_goes_on(store, settings, photo, gone):
-    """Workers start together, and all find the column missing."""
-    old = store.add(photo, PREDICTION, "photo", TIMES)
-    before = store.get(old)
-    with store._engine.begin() as connection:
-        for name in gone:
-            connection.execute(sa.text(f"ALTER TABLE predictions DROP COLUMN {name}"))
-    with ThreadPoolExecutor(4) as threads:
-        restarted = list(threads.map(lambda _: Store(settings).get(old), range(4)))
-    assert restarted == [before] * 4
-    assert rows(Store(settings)) == 1
-
-
-def test_a_new_row_says_what_was_said_and_an_old_one_what_its_confidence_says(store, settings, photo):
-    strange = replace(PREDICTION, familiarity=0.1, familiar=0.5)
-    id = store.add(photo, strange, "photo", TIMES)
-    assert store.get(id).wording == "not sure"
-    with store._engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE predictions DROP COLUMN wording"))
-    assert Store(settings).get(id).wording == "probably"
-
-
 def test_readers_and_a_writer_do_not_wait_for_each_other(store):
-    with store._engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    with store.database.reading() as session:
+        assert session.scalar(sa.text("PRAGMA journal_mode")) == "wal"
 
 
 def test_many_threads_may_keep_at_once(store, settings, paper):
     with ThreadPoolExecutor(8) as threads:
-        ids = list(threads.map(lambda _: store.add(paper, PREDICTION, "drawing", TIMES), range(40)))
+        ids = list(threads.map(lambda _: add(store, paper, PREDICTION, "drawing", TIMES), range(40)))
     assert all(store.get(id) for id in ids)
     assert len(files(settings)) == 80
 
 
 def test_many_stores_may_start_at_once_in_threads(settings, paper):
     with ThreadPoolExecutor(8) as threads:
-        ids = list(threads.map(lambda _: Store(settings).add(paper, PREDICTION, "drawing", TIMES), range(16)))
-    assert all(Store(settings).get(id) for id in ids)
+        ids = list(threads.map(lambda _: add(Storage(settings), paper, PREDICTION, "drawing", TIMES), range(16)))
+    assert all(Storage(settings).get(id) for id in ids)
 
 
 START_TOGETHER = """
 import multiprocessing, sys, time
 from pathlib import Path
 from inkling.config import Settings
-from inkling.storage.store import Store
+from inkling.storage import Storage
 
 def start(folder, at):
     time.sleep(max(0, at - time.time()))
-    Store(Settings.from_env({"INKLING_PICTURES": folder})).get("none")
+    Storage(Settings.from_env({"INKLING_PICTURES": folder})).get("none")
 
 fork = multiprocessing.get_context("fork")
 failed = 0

@@ -1,0 +1,148 @@
+"""Blobs: named files of bytes, behind an interface that a folder or an object store can implement."""
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from inkling.storage.errors import StoreError
+
+ID = r"[\w-]{21}[AQgw]"  # 16 bytes in URL-safe base64: the last letter carries two bits
+SUFFIXES = ("jpg", "png", "seen.png", "heat.png")
+KEY = re.compile(rf"({ID})\.({'|'.join(map(re.escape, SUFFIXES))})", re.ASCII)
+# Temporary files of a crashed `put`, and of a crashed attempt to make the signing key.
+TEMPORARY = re.compile(rf"\.(?:{KEY.pattern}\.[0-9a-f]{{8}}\.part|secret-key\.[0-9a-f]{{16}})", re.ASCII)
+QUARANTINE = "quarantine/"  # prefix of the keys of files that are kept for a while before they are deleted
+SIGNING_KEY = ".secret-key"  # file in the data folder; not a blob, but part of a backup
+
+MIN_FREE_BYTES = 2**24  # of the disk; reserved for the database, for deletions and for the log
+MIN_FREE_FILES = 1000
+
+
+class Blob(NamedTuple):
+    """An entry of `Blobs.iterate`."""
+
+    key: str
+    size: int  # bytes
+    modified: datetime  # UTC
+
+
+class Blobs(Protocol):
+    """Whole files of bytes by key. All methods may raise OSError or StoreError."""
+
+    def check(self) -> None:
+        """Raises an error if nothing can be written now."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Writes a blob; readers see all of it or nothing."""
+
+    def get(self, key: str) -> bytes | None:
+        """A blob's bytes; None if it is missing or empty."""
+
+    def size(self, key: str) -> int | None:
+        """A blob's size in bytes; None if it is missing."""
+
+    def move(self, key: str, to: str) -> None:
+        """Renames a blob and sets its modification date to now; does nothing if it is missing."""
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Deletes blobs; ignores missing ones."""
+
+    def iterate(self) -> Iterator[Blob]:
+        """Yields all blobs in any order. Blobs written or deleted meanwhile may or may not be among them."""
+
+
+class FolderBlobs:
+    """Blobs as files in one folder.
+
+    The folder may hold other files: `iterate` yields only names that match `KEY` or `TEMPORARY`, in the folder itself
+    and in its subfolder `quarantine`. Files are readable by their owner only.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def check(self) -> None:
+        """Raises an error if nothing can be written now.
+
+        Raises:
+            OSError: the folder cannot be created or written.
+            StoreError: the disk is full.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk = os.statvfs(self._folder)
+        if disk.f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES:  # some filesystems report zero blocks
+            raise StoreError(f"the disk is full: less than {MIN_FREE_BYTES >> 20} MiB are free")
+        if disk.f_files and disk.f_favail < MIN_FREE_FILES:
+            raise StoreError(f"the disk is full: it has room for fewer than {MIN_FREE_FILES} files")
+
+    def put(self, key: str, data: bytes) -> None:
+        """Writes a blob under a temporary name, then renames it.
+
+        There is no fsync: like the database's last commits, a file may be lost in a power cut. An empty file left
+        behind counts as missing.
+        """
+        path = self._path(key)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def get(self, key: str) -> bytes | None:
+        """A blob's bytes; None if it is missing or empty."""
+        try:
+            return self._path(key).read_bytes() or None
+        except FileNotFoundError:
+            return None
+
+    def size(self, key: str) -> int | None:
+        """A blob's size in bytes; None if it is missing."""
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def move(self, key: str, to: str) -> None:
+        """Renames a blob and sets its modification date to now; does nothing if it is missing."""
+        source, target = self._path(key), self._path(to)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileNotFoundError):
+            os.utime(source)  # first: after a crash in between, the file only looks newer than it is
+            os.replace(source, target)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Deletes blobs; ignores missing ones."""
+        for key in keys:
+            self._path(key).unlink(missing_ok=True)
+
+    def iterate(self) -> Iterator[Blob]:
+        """Yields all blobs in any order."""
+        yield from self._scan("")
+        with suppress(FileNotFoundError):
+            yield from self._scan(QUARANTINE)
+
+    def _scan(self, prefix: str) -> Iterator[Blob]:
+        with os.scandir(self._folder / prefix) as entries:
+            for entry in entries:
+                if KEY.fullmatch(entry.name) or TEMPORARY.fullmatch(entry.name):
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        stat = entry.stat(follow_symlinks=False)
+                        yield Blob(prefix + entry.name, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
+
+    def _path(self, key: str) -> Path:
+        name = key.removeprefix(QUARANTINE)
+        if not (KEY.fullmatch(name) or TEMPORARY.fullmatch(name)):
+            raise ValueError(f"not the key of a blob: {key!r}")
+        return self._folder / key

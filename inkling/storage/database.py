@@ -1,0 +1,166 @@
+"""The database: opened and upgraded at its first use."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from inkling.storage import migrations
+from inkling.storage.errors import store_errors
+
+LOCK_TIMEOUT = 3000  # milliseconds to wait for another writer of an SQLite database
+CHECKPOINT_TIMEOUT = 100  # milliseconds to wait for readers before the write-ahead log is emptied
+SPARE_BYTES = 2**20  # an SQLite database may hold this much free space, and a quarter of itself, before it is shrunk
+
+
+class Database:
+    """Sessions on the database that a URL names.
+
+    Args:
+        url: SQLAlchemy URL.
+        folder: is created before the database is opened.
+    """
+
+    def __init__(self, url: str, folder: Path):
+        self._url, self._folder = url, folder
+        self._engine: sa.Engine | None = None
+        self._lock = threading.Lock()
+        self.checkpoint_due = False  # the write-ahead log still holds deleted rows
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is an SQLite file."""
+        return self._url.startswith("sqlite")
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads.
+
+        Raises:
+            StoreError: the database cannot be opened or read.
+        """
+        with store_errors(), Session(self._opened()) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction. SQLite's write lock is taken at its start, so that what it reads stays true until its end.
+
+        Raises:
+            StoreError: the database cannot be opened, read or written.
+        """
+        with store_errors(), Session(self._opened().execution_options(write=True)) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Closes all connections; the next session opens the database anew, even if the file is another one by then."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine:
+            engine.dispose()
+
+    def used_bytes(self) -> int:
+        """Size of an SQLite database without its free pages; 0 for a database server.
+
+        Raises:
+            StoreError: the database cannot be opened or read.
+        """
+        pages, free, size = self._pages()
+        return (pages - free) * size
+
+    def shrink(self) -> None:
+        """Gives the free space of an SQLite database back to the disk if there is much of it.
+
+        Raises:
+            StoreError: the database is in use, or the disk is full.
+        """
+        pages, free, size = self._pages()
+        if free * size > max(SPARE_BYTES, pages * size / 4):
+            with self._raw() as connection:
+                connection.execute("VACUUM")
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Empties SQLite's write-ahead log, which still holds rows that were deleted.
+
+        Where a reader holds it back, `checkpoint_due` stays set.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        if not self.is_sqlite:
+            return
+        self.checkpoint_due = True
+        with self._raw() as connection:
+            try:
+                connection.execute(f"PRAGMA busy_timeout={CHECKPOINT_TIMEOUT}")
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT}")
+        self.checkpoint_due = bool(busy)
+
+    @contextmanager
+    def _raw(self) -> Iterator[sqlite3.Connection]:
+        """A connection without a transaction."""
+        with store_errors():
+            connection = self._opened().raw_connection()
+            try:
+                yield connection.driver_connection
+            except sqlite3.Error as error:
+                raise sa.exc.DBAPIError(None, None, error) from error
+            finally:
+                connection.close()
+
+    def _pages(self) -> list[int]:
+        """Number of pages, of free pages, and bytes per page; zeros for a database server."""
+        if not self.is_sqlite:
+            return [0, 0, 0]
+        with self.reading() as session:
+            return [session.scalar(sa.text(f"PRAGMA {name}")) for name in ("page_count", "freelist_count", "page_size")]
+
+    def _opened(self) -> sa.Engine:
+        with self._lock:
+            if not self._engine:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                engine = sa.create_engine(self._url)
+                if engine.dialect.name == "sqlite":
+                    sa.event.listen(engine, "connect", _set_pragmas)
+                    sa.event.listen(engine, "begin", _begin)
+                try:
+                    migrations.upgrade(engine)
+                except BaseException:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record) -> None:
+    """Sets up a new SQLite connection.
+
+    With the write-ahead log, readers and a writer do not wait for each other. Deleted rows are overwritten. The
+    driver's own transactions are off, for they would leave out changes of the schema: `_begin` starts them.
+    """
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout={LOCK_TIMEOUT}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+    ):
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:  # a read-only database can still be read
+                raise
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Starts a transaction; one that will write takes the write lock at once and not after it has read."""
+    write = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

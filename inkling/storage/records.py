@@ -1,0 +1,98 @@
+"""The tables of the database. Change them together with a new revision in `migrations/versions`."""
+
+import time
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+def now() -> datetime:
+    """The current date and time, UTC."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+class UtcDateTime(sa.TypeDecorator):
+    """Time-zone-aware dates in UTC. SQLite stores them without a zone; PostgreSQL as `timestamptz`."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: sa.Dialect) -> datetime | None:
+        """Converts to UTC.
+
+        Raises:
+            ValueError: the date has no time zone.
+        """
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"a date needs a time zone. Received: {value!r}")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: sa.Dialect) -> datetime | None:
+        """Adds the zone that SQLite does not store."""
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+class Base(DeclarativeBase):
+    """Base of the tables."""
+
+
+class ResultRow(Base):
+    """One answer, as it was given. It stays the same when the model changes or is removed."""
+
+    __tablename__ = "predictions"
+
+    id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(sa.String(8))  # "photo" or "drawing"
+    model: Mapped[str] = mapped_column(sa.String(64))
+    task: Mapped[str] = mapped_column(sa.String(64))
+    sure: Mapped[bool]
+    wording: Mapped[str] = mapped_column(sa.String(8))  # "sure", "probably" or "not sure"
+    strange: Mapped[bool] = mapped_column(server_default=sa.false())  # a strong answer on an unfamiliar picture
+    correction: Mapped[str | None] = mapped_column(sa.Text)  # as `Result.correction`
+    predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
+    milliseconds: Mapped[dict] = mapped_column(sa.JSON)
+    bytes: Mapped[int | None]  # space that its files take; None until the first sweep after an upgrade
+
+    entry: Mapped["EntryRow | None"] = relationship(back_populates="result", passive_deletes=True)
+
+    # Order of age, and a covering index for the sum of bytes.
+    __table_args__ = (sa.Index("ix_predictions_created", "created", "id", "bytes"),)
+
+
+class BatchRow(Base):
+    """Several pictures that were sent together."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    model: Mapped[str] = mapped_column(sa.String(64))
+
+    entries: Mapped[list["EntryRow"]] = relationship(order_by="EntryRow.position", passive_deletes=True)
+
+
+class EntryRow(Base):
+    """One picture of a batch. It has a result, or a reason why there is none; neither once the result was deleted."""
+
+    __tablename__ = "batch_entries"
+
+    batch_id: Mapped[str] = mapped_column(sa.ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)  # from 0, as they were sent
+    name: Mapped[str] = mapped_column(sa.Text)  # of the file; empty once the result was deleted
+    result_id: Mapped[str | None] = mapped_column(sa.ForeignKey("predictions.id", ondelete="SET NULL"), unique=True)
+    reason: Mapped[str | None] = mapped_column(sa.String(32))  # a code of `inkling.problems.REASONS`
+    received: Mapped[str] = mapped_column(sa.Text)  # what was wrong with the file, in short
+
+    result: Mapped[ResultRow | None] = relationship(back_populates="entry")
+
+
+class UsageRow(Base):
+    """One row with the space that all results' files take, so that nobody has to count them."""
+
+    __tablename__ = "usage"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # always 1
+    bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    swept: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when the last retention sweep began
