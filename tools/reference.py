@@ -17,6 +17,7 @@ import io
 import re
 import statistics
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
@@ -31,6 +32,7 @@ from inkling.config import ROOT, Settings
 from inkling.lab.operations import OPERATIONS, Number
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import read_catalog
+from inkling.web import edge as edge_room
 from inkling.web.app import create_app
 from inkling.web.edge import metrics
 from tools.licenses import packages
@@ -259,6 +261,31 @@ def licenses() -> str:
     return table(("package", "version", "license"), packages())
 
 
+# ---- Architecture ----
+
+
+def walls() -> str:
+    """Every contract that import-linter checks."""
+    rows = []
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]:
+        match contract["type"]:
+            case "layers":
+                layers = (re.findall(r"[\w.]+", layer) for layer in contract["layers"])
+                terms = "from top to bottom: " + "; ".join(_codes(layer) for layer in layers)
+            case "independence":
+                terms = f"modules of {_codes(contract['modules'])}"
+            case _:
+                terms = f"{_codes(contract['source_modules'])} never import {_codes(contract['forbidden_modules'])}"
+        rows.append((contract["name"], terms))
+    return table(("contract", "modules"), rows)
+
+
+def edge() -> str:
+    """What each request passes, as the edge's docstring numbers it."""
+    parts = re.findall(r"^\d+\. .+$", edge_room.__doc__ or "", re.MULTILINE)
+    return "\n" + "\n".join(parts) + "\n\n"
+
+
 # ---- Operations ----
 
 
@@ -267,10 +294,6 @@ def figures() -> str:
     own = [one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase)]
     rows = [(f"`{one._name}{'_total' if one._type == 'counter' else ''}`", one._type, _labels(one), one) for one in own]
     rows = [(name, kind, labels, f"{one._documentation}.") for name, kind, labels, one in rows]
-    rows += [
-        (f"`{family.name}`", family.type, "none", f"{family.documentation}.")
-        for family in metrics.Saved(Settings.from_env({})).collect()
-    ]
     return table(("metric", "type", "labels", "what it counts or measures"), sorted(rows))
 
 
@@ -342,6 +365,10 @@ def _first_paragraph(view: object) -> str:
 
 def _sentences(text: str | None) -> str:
     return " ".join((text or "").split())
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _code(text: str) -> str:
