@@ -10,6 +10,7 @@ from PIL import Image
 from inkling import service as services
 from inkling.pictures.budget import Budget
 from inkling.problems import Problem
+from inkling.recognition.predictor import classify_one
 from inkling.service import Base64, Canvas, Decoded, File, Service, Upload
 from inkling.storage import Storage, StoreError
 
@@ -79,13 +80,13 @@ def same(outcome, answer):
 
 def test_every_kind_of_source_gets_the_same_answer(look, source, classifier, drawing, ink_model):
     (outcome,) = look(source)
-    assert same(outcome, classifier.classify_one(drawing, ink_model))
+    assert same(outcome, classify_one(classifier, drawing, classifier.catalog.model(ink_model)))
     assert outcome.kind == source.kind
     assert outcome.milliseconds.keys() == {"decode", "prepare", "infer"}
 
 
 def test_many_are_answered_as_each_alone(look, source, service, ink_model, classifier, drawing):
-    answer = classifier.classify_one(drawing, ink_model)
+    answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     turned = Decoded(drawing.rotate(90, fillcolor="white"))
     assert [same(outcome, answer) for outcome in look(turned, source, turned)] == [False, True, False]
     ahead = service.look_ahead([turned, source, turned], ink_model)
