@@ -1,8 +1,10 @@
-"""A model is a folder: broken cards and files switch off that one model; the shipped cards tell the truth."""
+"""A model is a folder: a broken card or file switches off that model alone, and the shipped cards are true."""
 
 import errno
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -55,7 +57,8 @@ def test_good_cards_are_read(models):
         (["input", "colour"], "blue", "input.colour: Extra inputs"),
         (["name"], "other", "name must be the folder's, 'first'. Received: 'other'"),
         (["name"], "../first", "name: String should match"),
-        (["task"], "birds", "task: Input should be"),
+        (["task"], "Song birds", "task: String should match"),
+        (["output"], {"kind": "multi"}, "output.kind: Input should be 'single'"),
         (["labels"], ["7"], "labels: Tuple should have at least 2 items"),
         (["input", "kind"], "sound", "input.kind: Input should be"),
         (["input", "kind"], "photo", "a photo takes layout 'squeeze'"),
@@ -70,6 +73,9 @@ def test_good_cards_are_read(models):
         (["input", "scaling"], "none", "input.scaling: Input should be"),
         (["files", "model.onnx"], "0" * 63, "files.model.onnx: String should match"),
         (["files", "model.onnx"], "G" * 64, "files.model.onnx: String should match"),
+        (["files"], {"../second/model.onnx": "0" * 64}, "files.../second/model.onnx.[key]: String should match"),
+        (["files"], {"weights/model.onnx": "0" * 64}, "files.weights/model.onnx.[key]: String should match"),
+        (["files"], {"..": "0" * 64}, "files....[key]: String should match"),
         (["temperature"], 0, "temperature: Input should be greater than 0"),
         (["threshold"], 1.5, "threshold: Input should be less than or equal to 1"),
         (["metrics", "accuracy"], 99.5, "metrics.accuracy: Input should be less than or equal to 1"),
@@ -153,8 +159,53 @@ def test_models_are_grouped_by_task_best_first(models):
     assert title == TASKS["digits"]
     assert [card.name for card in cards] == ["second", "first"]
     assert read_catalog(models).by_task("photo") == []
-    ((_, cards),) = read_catalog(models).by_task("ink", without={"second": "why"})
+    ((_, cards),) = read_catalog(models).without("second", "a reason").by_task("ink")
     assert [card.name for card in cards] == ["first"]
+
+
+def test_a_task_is_an_open_word_and_stands_after_the_known_ones(models):
+    change(models / "first", ["task"], "my-things")
+    (known, _), (own, cards) = read_catalog(models).by_task()
+    assert (known, own) == (TASKS["digits"], "My things")
+    assert [card.name for card in cards] == ["first"]
+
+
+# ---- What may be compared ----
+
+
+def relabel(folder, labels, task="things"):
+    change(folder, ["task"], task)
+    change(folder, ["labels"], labels)
+    change(folder, ["metrics"], None)
+
+
+def names(groups):
+    return [[card.name for card in group] for group in groups]
+
+
+@pytest.mark.parametrize(
+    "labels, task, groups",
+    [
+        (["cup", "spoon"], "things", [["first", "second"]]),
+        (["fork", "cup"], "things", [["first", "second"]]),
+        (["fork", "knife"], "things", [["first"], ["second"]]),
+        (["cup", "spoon"], "other-things", [["first"]]),
+    ],
+)
+def test_only_models_of_one_task_with_a_label_in_common_are_compared(models, labels, task, groups):
+    relabel(models / "first", ["cup", "spoon"])
+    relabel(models / "second", labels, task)
+    catalog = read_catalog(models)
+    assert names(catalog.comparable("things")) == groups
+    others = catalog.others("first", "things", ["cup", "spoon"])
+    assert [card.name for card in others] == groups[0][1:]
+    assert catalog.without("second", "a reason").others("first", "things", ["cup", "spoon"]) == []
+
+
+def test_a_result_of_a_removed_model_is_compared_by_its_labels(models):
+    catalog = read_catalog(models)
+    assert names([catalog.others("gone", "digits", ["7"])]) == [["first", "second"]]
+    assert catalog.others("gone", "digits", ["seven"]) == []
 
 
 # ---- Broken files ----
@@ -171,11 +222,29 @@ def test_models_are_grouped_by_task_best_first(models):
     ids=["truncated", "changed", "emptied", "missing"],
 )
 def test_a_model_file_that_is_not_the_cards_is_refused(models, breakage, reason):
+    """Both when the catalog is read and when the file is opened."""
     model = read_catalog(models).models["first"]
     check_file(model, "model.onnx")
     breakage(model.folder / "model.onnx")
     with pytest.raises(ValueError, match=f"^model.onnx {reason}"):
         check_file(model, "model.onnx")
+    (models / "first" / "model.keras").unlink()
+    catalog = read_catalog(models)
+    assert catalog.broken["first"].startswith(f"model.onnx {reason}")
+    assert [card.name for card in catalog] == ["second"]
+    assert catalog.models["first"].card.name == "first", "its page is still there, and says why it is off"
+
+
+@pytest.mark.parametrize("name", ["curves.svg", "model.keras"])
+def test_every_listed_file_is_compared_and_one_network_suffices(models, name):
+    path = models / "first" / name
+    path.write_bytes(path.read_bytes() + b"?")
+    assert read_catalog(models).broken["first"].startswith(f"{name} is not the file")
+    path.unlink()
+    assert read_catalog(models).broken == {}
+    (models / "first" / "model.keras").unlink(missing_ok=True)
+    (models / "first" / "model.onnx").unlink()
+    assert read_catalog(models).broken == {"first": "model.onnx is missing"}
 
 
 def test_a_model_file_that_cannot_be_read_is_refused(models, monkeypatch):
@@ -183,8 +252,137 @@ def test_a_model_file_that_cannot_be_read_is_refused(models, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(catalog, "sha256", fail)
+    found = read_catalog(models)
+    assert found.broken["first"].endswith(" cannot be read: Permission denied")
     with pytest.raises(ValueError, match=r"^model.onnx cannot be read: Permission denied$"):
-        check_file(read_catalog(models).models["first"], "model.onnx")
+        check_file(found.models["first"], "model.onnx")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "card.json", "curves.svg"])
+def test_no_link_inside_a_model_folder_is_followed(models, tmp_path_factory, name):
+    outside, path = tmp_path_factory.mktemp("outside") / name, models / "first" / name
+    path.rename(outside)
+    path.symlink_to(outside)
+    expected = f"{name} cannot be read: it is a symbolic link, which is never followed"
+    assert read_catalog(models).broken == {"first": expected}
+
+
+def test_a_pipe_is_no_file(models):
+    (models / "first" / "curves.svg").unlink()
+    os.mkfifo(models / "first" / "curves.svg")
+    assert read_catalog(models).broken == {"first": "curves.svg cannot be read: it is not a regular file"}
+
+
+def test_a_model_folder_itself_may_be_a_link(models, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "second"
+    (models / "second").rename(elsewhere)
+    (models / "second").symlink_to(elsewhere)
+    catalog = read_catalog(models)
+    assert (list(catalog.models), catalog.broken) == (["first", "second"], {})
+
+
+# ---- Reading again ----
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """No folder counts as being copied."""
+    monkeypatch.setattr(catalog, "SETTLE_SECONDS", 0)
+
+
+def test_where_nothing_changed_the_catalog_is_the_same(models, monkeypatch):
+    before = read_catalog(models)
+    monkeypatch.setattr(catalog, "read_card", None)  # would fail if called
+    assert read_catalog(models, previous=before) is before
+
+
+def test_only_the_model_whose_folder_changed_is_read_again(models, settled):
+    before = read_catalog(models)
+    change(models / "first", ["title"], "Another title")
+    after = read_catalog(models, previous=before)
+    assert after.models["first"].card.title == "Another title"
+    assert after.models["second"] is before.models["second"]
+    assert before.models["first"].card.title != "Another title"
+
+
+def test_a_model_is_the_same_where_only_other_files_changed(models, settled):
+    before = read_catalog(models)
+    (models / "first" / "README").write_text("hello")
+    after = read_catalog(models, previous=before)
+    assert after is not before
+    assert after.models == before.models
+
+
+def test_models_come_go_and_are_repaired(models, settled):
+    catalog = read_catalog(models)
+    (models / "first").rename(models.parent / "away")
+    catalog = read_catalog(models, previous=catalog)
+    assert (list(catalog.models), catalog.broken) == (["second"], {})
+    (models.parent / "away").rename(models / "first")
+    catalog = read_catalog(models, previous=catalog)
+    assert (list(catalog.models), catalog.broken) == (["first", "second"], {})
+    network = models / "first" / "model.onnx"
+    good = network.read_bytes()
+    network.write_bytes(b"garbage")
+    catalog = read_catalog(models, previous=catalog)
+    assert list(catalog.broken) == ["first"]
+    network.write_bytes(good)
+    assert read_catalog(models, previous=catalog).broken == {}
+
+
+def test_a_model_that_was_switched_off_comes_back_when_its_folder_changes(models, settled):
+    off = read_catalog(models).without("first", "its network failed")
+    assert read_catalog(models, previous=off) is off
+    os.utime(models / "first" / "card.json")
+    after = read_catalog(models, previous=off)
+    assert after.broken == {}
+    assert after.models["first"] is not off.models["first"]
+
+
+@pytest.mark.parametrize("last", ["card.json", "model.onnx", "curves.svg"])
+def test_a_folder_that_is_being_copied_is_ignored_until_it_is_complete(models, tmp_path_factory, last):
+    source = tmp_path_factory.mktemp("source") / "first"
+    (models / "first").rename(source)
+    before = read_catalog(models)
+    (models / "first").mkdir()
+    for path in source.iterdir():
+        if path.name not in (last, "model.keras"):
+            shutil.copy(path, models / "first")
+    (models / "first" / last).write_bytes((source / last).read_bytes()[:-1])
+    assert read_catalog(models, previous=before) is before
+    (models / "first" / last).write_bytes((source / last).read_bytes())
+    after = read_catalog(models, previous=before)
+    assert (list(after.models), after.broken) == (["first", "second"], {})
+
+
+def test_a_model_stays_as_it_is_while_its_folder_is_replaced(models):
+    before = read_catalog(models)
+    (models / "first" / "model.onnx").write_bytes(b"half")
+    assert read_catalog(models, previous=before) is before
+    (models / "first" / "card.json").unlink()
+    assert read_catalog(models, previous=before) is before
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}"], ids=["no card", "half a card", "another card"])
+def test_a_folder_that_stays_wrong_is_broken(models, monkeypatch, content):
+    before = read_catalog(models)
+    (models / "third").mkdir()
+    if content:
+        (models / "third" / "card.json").write_text(content)
+    assert read_catalog(models, previous=before) is before
+    now = time.time() + catalog.SETTLE_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert read_catalog(models, previous=before).broken["third"].startswith("card.json")
+
+
+def test_of_two_models_of_a_name_the_one_in_the_earlier_folder_counts(models, tmp_path_factory):
+    taught = tmp_path_factory.mktemp("taught")
+    for name in ("first", "third"):
+        shutil.copytree(models / "second", taught / name)
+        change(taught / name, ["name"], name)
+        change(taught / name, ["title"], "Taught")
+    catalog = read_catalog(models, taught, taught / "absent")
+    assert {card.name: card.title == "Taught" for card in catalog} == {"first": False, "second": False, "third": True}
 
 
 def test_a_file_that_the_card_does_not_list_is_refused(models):

@@ -85,22 +85,22 @@ def test_whose_answers_bfloat16_would_change_is_called_exact(shipped, network):
     assert apart < 0.3 or shipped.card.exact
 
 
-def test_a_twin_answers_nearly_the_same(shipped, network):
-    twin = network.twin()
-    assert twin is not network
+def test_reduced_precision_answers_nearly_the_same(shipped, network):
+    fast = network.reduced_precision()
+    assert fast is not network
     batch = pictures(shipped.card, 6)
-    assert twin(batch).shape == network(batch).shape
+    assert fast(batch).shape == network(batch).shape
     if not shipped.card.exact:
-        assert twin(batch) == pytest.approx(network(batch), abs=0.3)
+        assert fast(batch) == pytest.approx(network(batch), abs=0.3)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError])
-def test_where_no_twin_can_be_made_a_model_is_its_own(network, monkeypatch, error):
+def test_a_model_without_reduced_precision_stays_as_it_is(network, monkeypatch, error):
     def refuse(compiled, precision):
         raise error("not that one")
 
-    monkeypatch.setattr(openvino.Compiled, "twin", refuse)
-    assert network.twin() is network
+    monkeypatch.setattr(openvino.Compiled, "in_precision", refuse)
+    assert network.reduced_precision() is network
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

@@ -1,7 +1,8 @@
-"""A folder copied into models/ is there after a restart: on the pages, in the API, on the command line."""
+"""A folder copied into models/ is there without a restart: on the pages, in the API, on the command line."""
 
 import json
 import shutil
+import time
 
 import pytest
 
@@ -33,21 +34,34 @@ def minimal(name, file, model):
 
 
 @pytest.fixture(params=[("openvino", "model.onnx"), ("keras", "model.keras")], ids=["openvino", "keras"])
-def restarted(request, settings, tmp_path, models_folder, ink_model):
-    """The app after one folder with a card and one file was copied into models/; each runtime needs its own file."""
+def running(request, settings, tmp_path, models_folder, ink_model):
+    """An app that runs while a folder with a card and one file is copied; each runtime needs its own file."""
     kind, file = request.param
     if kind == "keras":
         pytest.importorskip("tensorflow")
     folder = tmp_path / "models" / "my-own"
-    folder.mkdir(parents=True)
+    folder.parent.mkdir()
+    app = create_app(settings.replace(models=folder.parent, runtime=kind))
+    client = app.test_client()
+    assert client.get("/api/models").json == {"models": []}
+    folder.mkdir()
     model = catalog.read_catalog(models_folder).models[ink_model]
-    shutil.copy(model.folder / file, folder)
     (folder / "card.json").write_text(json.dumps(minimal("my-own", file, model)))
-    return create_app(settings.replace(models=folder.parent, runtime=kind))
+    shutil.copy(model.folder / file, folder)
+    until(lambda: client.get("/api/models").json["models"])
+    return app
 
 
-def test_it_is_everywhere(restarted, data_url, png, tmp_path):
-    client = restarted.test_client()
+def until(condition, seconds=60):
+    """Waits for what a background thread does; the first model that Keras opens takes long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_it_is_everywhere(running, data_url, png, tmp_path):
+    client = running.test_client()
     assert client.get("/readyz").status_code == 200
     for page in ("/", "/models"):
         assert "My own" in client.get(page).text
@@ -58,14 +72,14 @@ def test_it_is_everywhere(restarted, data_url, png, tmp_path):
     sent = client.post("/predict", data={"model": "my-own", "drawing": data_url(png)})
     assert "My own" in client.get(sent.location).text
     (tmp_path / "a.png").write_bytes(png)
-    runner = Runner(restarted.extensions["inkling"].service)
+    runner = Runner(running.extensions["inkling"].service)
     assert "my-own" in runner.invoke(args=["models"]).stdout
     assert ": 1 (" in runner.invoke(args=["classify", "--model", "my-own", str(tmp_path / "a.png")]).stdout
 
 
-def test_the_other_runtimes_file_is_asked_for(restarted, data_url, png):
+def test_the_other_runtimes_file_is_asked_for(running, data_url, png):
     """A file of the one is none for the other."""
-    there = restarted.extensions["inkling"].settings
+    there = running.extensions["inkling"].settings
     other = {"openvino": "keras", "keras": "openvino"}[there.runtime]
     if other == "keras":
         pytest.importorskip("tensorflow")
@@ -75,6 +89,38 @@ def test_the_other_runtimes_file_is_asked_for(restarted, data_url, png):
     file = {"keras": "model.keras", "openvino": "model.onnx"}[other]
     for text in (answer.json["detail"], client.get("/readyz").text, client.get("/models").text):
         assert f"card.json lists no {file}" in text
+
+
+def test_half_a_folder_is_no_fault_and_a_removed_one_is_gone(running):
+    """`/readyz` and the page of models know of no model that is still being copied."""
+    client, root = running.test_client(), running.extensions["inkling"].settings.models
+    (root / "half").mkdir()
+    (root / "half" / "card.json").write_text("{")
+    shutil.copytree(root / "my-own", root / "other")
+    card = json.loads((root / "other" / "card.json").read_text())
+    (root / "other" / "card.json").write_text(json.dumps(card | {"name": "other"}))
+    until(lambda: "other" in client.get("/readyz").json["models"])
+    assert "half" not in client.get("/readyz").json["models"]
+    assert "half" not in client.get("/models").text
+    shutil.rmtree(root / "other")
+    until(lambda: "other" not in client.get("/readyz").json["models"])
+    assert client.get("/models/other").status_code == 404
+
+
+def test_a_model_that_breaks_is_off_and_comes_back_with_its_file(running, data_url, png):
+    client, root = running.test_client(), running.extensions["inkling"].settings.models
+
+    def status():
+        return client.post("/api/predict?model=my-own", json={"image": data_url(png)}).status_code
+
+    (file,) = (root / "my-own").glob("model.*")
+    good = file.read_bytes()
+    file.write_bytes(b"garbage")
+    until(lambda: status() == 503)
+    reason = f"off: {file.name} is not the file that the card describes"
+    assert client.get("/readyz").json["models"]["my-own"].startswith(reason)
+    file.write_bytes(good)
+    until(lambda: status() == 200)
 
 
 def test_the_documented_card_is_a_card(tmp_path):

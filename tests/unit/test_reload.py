@@ -1,0 +1,199 @@
+"""A predictor follows its model folders: models come, go, are replaced, break and are repaired, without a restart."""
+
+import gc
+import json
+import shutil
+import threading
+import time
+import weakref
+
+import pytest
+
+from inkling.config import Settings
+from inkling.problems import Problem
+from inkling.recognition import catalog, local
+from inkling.recognition.catalog import read_catalog
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import classify_one, prepare
+from inkling.recognition.runtimes import openvino
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """An empty folder for models, none of which counts as being copied."""
+    monkeypatch.setattr(catalog, "SETTLE_SECONDS", 0)
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def install(root, models_folder, ink_model):
+    """Copies the shipped digits model into the folder, under a name and a title."""
+
+    def install(name, title="Digits"):
+        draft = root.parent / name
+        shutil.copytree(models_folder / ink_model, draft)
+        card = json.loads((draft / "card.json").read_text())
+        (draft / "card.json").write_text(json.dumps(card | {"name": name, "title": title}))
+        shutil.rmtree(root / name, ignore_errors=True)
+        draft.rename(root / name)
+
+    return install
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of the models that were compiled."""
+    names, open_model = [], openvino.open_model
+
+    def note(model, *arguments):
+        names.append(model.card.name)
+        return open_model(model, *arguments)
+
+    monkeypatch.setattr(openvino, "open_model", note)
+    return names
+
+
+@pytest.fixture
+def predictor(root):
+    """A predictor that reads the folder again when the test says so."""
+    return LocalPredictor(read_catalog(root), Settings.from_env({"INKLING_THREADS": "1"}), [root])
+
+
+@pytest.fixture(autouse=True)
+def no_thread(request, monkeypatch):
+    """The background thread looks at the folders in the tests that are about it."""
+    if "thread" not in request.node.name:
+        monkeypatch.setattr(local, "POLL_SECONDS", 3600)
+
+
+def test_a_new_model_is_opened_and_measured_before_anyone_asks(predictor, install, opened, drawing):
+    install("first")
+    predictor.reload()
+    assert opened == ["first"]
+    model = predictor.catalog.model("first")
+    assert predictor.milliseconds[model] > 0
+    assert classify_one(predictor, drawing, model).label == "1"
+    install("second")
+    predictor.reload()
+    predictor.reload()
+    assert opened == ["first", "second"], "what is open already stays open"
+    assert predictor.catalog.model("first") is model
+
+
+def test_a_removed_model_is_unknown(predictor, install, root):
+    install("first")
+    predictor.reload()
+    shutil.rmtree(root / "first")
+    predictor.reload()
+    with pytest.raises(Problem) as caught:
+        predictor.catalog.model("first")
+    assert caught.value.reason == "unknown-model"
+
+
+def test_a_request_is_answered_by_the_version_that_it_began_with(predictor, install, drawing, root):
+    install("first", "Before")
+    predictor.reload()
+    model = predictor.catalog.model("first")
+    prepared = prepare(drawing, model.card)
+    install("first", "After")
+    predictor.reload()
+    assert predictor.catalog.model("first").card.title == "After"
+    shutil.rmtree(root / "first")
+    assert predictor.answer([prepared], model)[0].label == "1"
+
+
+def test_an_old_version_is_freed_with_its_last_request(predictor, install):
+    install("first", "Before")
+    predictor.reload()
+    model = predictor.catalog.model("first")
+    runtime = weakref.ref(predictor._runtimes[model])
+    install("first", "After")
+    predictor.reload()
+    gc.collect()
+    assert runtime()
+    del model
+    gc.collect()
+    assert runtime() is None
+
+
+def test_a_model_whose_file_turns_to_garbage_is_off_until_it_is_repaired(predictor, install, drawing, root):
+    install("first")
+    predictor.reload()
+    network = root / "first" / "model.onnx"
+    good = network.read_bytes()
+    network.write_bytes(b"garbage")
+    predictor.reload()
+    with pytest.raises(Problem, match="'first' is switched off: model.onnx is not the file that the card describes"):
+        predictor.catalog.model("first")
+    network.write_bytes(good)
+    predictor.reload()
+    assert classify_one(predictor, drawing, predictor.catalog.model("first")).label == "1"
+
+
+def test_a_model_that_cannot_be_compiled_is_never_offered(predictor, install, root):
+    install("first")
+    card = json.loads((root / "first" / "card.json").read_text())
+    change = {"labels": [*card["labels"], "one more"], "metrics": None}
+    (root / "first" / "card.json").write_text(json.dumps(card | change))
+    predictor.reload()
+    assert predictor.catalog.broken == {"first": "the network must answer 11 labels. Received: 10"}
+
+
+def test_a_model_that_fails_while_the_catalog_is_read_stays_off(predictor, install, monkeypatch):
+    install("first")
+    predictor.reload()
+    model = predictor.catalog.model("first")
+    install("second")
+    compile_model = predictor._compile
+
+    def fail_meanwhile(new):
+        predictor._switch_off(model, "its network failed")
+        return compile_model(new)
+
+    monkeypatch.setattr(predictor, "_compile", fail_meanwhile)
+    predictor.reload()
+    assert predictor.catalog.broken == {"first": "its network failed"}
+    assert predictor.catalog.model("second")
+
+
+# ---- The thread ----
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def watchers():
+    return [thread for thread in threading.enumerate() if thread.name == "model-folders"]
+
+
+def test_a_thread_notices_a_change(predictor, install, monkeypatch):
+    monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
+    before = len(watchers())
+    assert predictor.catalog.models == {}
+    assert len(watchers()) == before + 1
+    install("first")
+    until(lambda: "first" in predictor.catalog.models)
+    assert len(watchers()) == before + 1
+
+
+def test_the_thread_ends_with_its_predictor(root, monkeypatch):
+    monkeypatch.setattr(local, "POLL_SECONDS", 3600)
+    before = len(watchers())
+    predictor = LocalPredictor(read_catalog(root), Settings.from_env({}), [root])
+    assert len(watchers()) == before, "a process that only forks workers has none"
+    predictor.warm()
+    assert len(watchers()) == before + 1
+    del predictor
+    gc.collect()
+    until(lambda: len(watchers()) == before)
+
+
+def test_a_catalog_without_folders_has_no_thread():
+    before = len(watchers())
+    assert LocalPredictor(catalog.Catalog({}), Settings.from_env({})).catalog.models == {}
+    assert len(watchers()) == before
