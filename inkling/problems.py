@@ -60,9 +60,7 @@ class Reason:
 
 REASONS = {
     "missing": Reason(400, "No picture arrived", "Choose a photo or draw something first, then send it."),
-    "empty": Reason(
-        400, "The file is empty", "Its size is 0 bytes, so the copy may have failed. Choose the original file."
-    ),
+    "empty": Reason(400, "The file is empty", "It has 0 bytes: copying it may have failed. Choose the original file."),
     "extension": Reason(
         415,
         "This kind of file is not accepted",
@@ -71,50 +69,49 @@ REASONS = {
     "not-an-image": Reason(
         415,
         "This is not a picture",
-        "Open the file in an image viewer. If it shows, save it as JPEG or PNG and send that.",
+        "Open the file in an image viewer. If you can see it there, save it as JPEG or PNG and send that.",
     ),
     "mismatch": Reason(
         415,
-        "The name and the contents differ",
-        "The file was renamed without being converted. Give it back its own ending, or save it again as JPEG or PNG.",
+        "The file name does not match the contents",
+        "The file was renamed without being converted. Restore its original extension, or save it again as JPEG or "
+        "PNG.",
     ),
     "too-large": Reason(
         413,
         "The picture is too large",
-        "The limit is {max_megabytes} MB, and opening it may take only so much time and memory. "
-        "Save the picture smaller, or as a plain JPEG.",
+        "The limit is {max_megabytes} MB, and decoding the picture must not take too much time or memory. "
+        "Save a smaller version, or a plain JPEG.",
     ),
     "too-many": Reason(
-        413, "Too many pictures at once", "At most {max_batch} pictures go together. Send the others after them."
+        413, "Too many pictures at once", "You can send up to {max_batch} pictures at once. Send the rest afterwards."
     ),
     "too-many-pixels": Reason(
         413,
         "The picture has too many pixels",
-        "The limit is {max_megapixels} megapixels, width times height. Scale it down first.",
+        "The limit is {max_megapixels} megapixels (width times height). Scale the picture down first.",
     ),
     "truncated": Reason(
         422,
-        "The picture is cut off or damaged",
-        "Part of the file is missing, often after a broken download. Copy it again and resend it.",
+        "The picture is incomplete or damaged",
+        "Part of the file is missing, often because a download broke off. Download or copy it again, then resend it.",
     ),
     "animated-too-long": Reason(
         422,
         "The animation is too long",
-        "Only the first frame is looked at, and {max_frames} frames are the limit. Send a still picture.",
+        "Inkling looks at the first frame only, and accepts up to {max_frames} frames. Send a still picture instead.",
     ),
-    "blank": Reason(
-        422, "Nothing is drawn", "Draw something first; a single dot in the colour of the paper cannot be seen."
-    ),
+    "blank": Reason(422, "Nothing is drawn", "Draw something first. Strokes in the color of the paper are invisible."),
     "unknown-model": Reason(404, "There is no such model", "Choose one of the models on the models page."),
     "model-unavailable": Reason(
         503, "This model is not available", "It could not be loaded. Choose another model, or try again later."
     ),
-    "busy": Reason(503, "Too much to do at the moment", "Wait a few seconds and send it again."),
+    "busy": Reason(503, "Inkling is busy right now", "Wait a few seconds, then try again."),
     "late": Reason(
         503,
         "There was no time left for this picture",
-        "Waiting, or the pictures before it, took most of the time that one request has. Send it again in "
-        "a few seconds, by itself.",
+        "Waiting in the queue and reading other pictures used up the time of this request. "
+        "Send this picture again on its own in a few seconds.",
     ),
     "rate-limited": Reason(429, "Too many requests", "Wait a minute and try again."),
 }

@@ -77,16 +77,16 @@ def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
 def _data() -> Iterator[tuple[str, str, str | None]]:
     """(where, text, context) of what pages say of data: tasks, reasons, errors, and the shipped models' cards."""
     for title in TASKS.values():
-        yield "inkling/catalog.py", title, None
+        yield "inkling/recognition/catalog.py", title, None
     for wording in ("sure", "probably", "not sure"):
-        yield "inkling/classifier.py", wording, None
+        yield "inkling/recognition/predictor.py", wording, None
     for unit in UNITS:
         yield "inkling/web/edge/language.py", unit, None
     for reason in problems.REASONS.values():
         yield "inkling/problems.py", reason.title, None
         yield "inkling/problems.py", reason.advice, None
     for text in of_lab():
-        yield "inkling/lab.py", text, None
+        yield "inkling/lab/operations.py", text, None
     for code in SHOWN:
         yield "HTTP errors", default_exceptions[code]().name, None
         yield "HTTP errors", default_exceptions[code].description, None

@@ -243,7 +243,7 @@ def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_mode
             *(client.get(f"{result}/{part}") for part in PARTS),
         ]
         for answer in answers:
-            assert is_help(answer, 503, "Too much to do at the moment")
+            assert is_help(answer, 503, "Inkling is busy right now")
         answers.append(api(client, png, ink_model))
         assert is_problem(answers[-1], 503, "busy")
         assert {answer.headers["Retry-After"] for answer in answers} == {"5"}
