@@ -36,6 +36,7 @@ from inkling.web import edge as edge_room
 from inkling.web.app import create_app
 from inkling.web.edge import metrics
 from tools.licenses import packages
+from tools.supported import SUPPORTED
 
 PROLOGUE = "import cog\nfrom tools import reference"
 STRANGERS = {"objects": "photos of other things (CIFAR-10)"}
@@ -259,6 +260,11 @@ def make_targets() -> str:
 def licenses() -> str:
     """Every package that serves."""
     return table(("package", "version", "license"), packages())
+
+
+def platforms() -> str:
+    """The platforms that Inkling can be installed on."""
+    return f"\n{SUPPORTED}\n\n"
 
 
 # ---- Architecture ----
