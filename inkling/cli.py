@@ -14,7 +14,7 @@ from typing import TextIO
 import click
 from tqdm import tqdm
 
-from inkling.config import BadSetting, Settings, resources
+from inkling.config import BadSetting, Settings
 from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
@@ -59,10 +59,9 @@ def serve() -> None:
     PORT, INKLING_HOST and WEB_CONCURRENCY set the address and the number of worker processes; GUNICORN_CMD_ARGS can
     change everything else.
     """
-    Settings.from_env()  # a bad setting is reported here, in one sentence
-    gunicorn = [sys.executable, "-m", "gunicorn", "--config", str(resources() / "gunicorn.conf.py")]
-    sys.stdout.flush()
-    os.execv(sys.executable, [*gunicorn, "inkling.web.app:create_app()"])  # gunicorn itself receives the signals
+    from inkling.web import server  # loads libraries that no other command needs
+
+    server.run(Settings.from_env())
 
 
 # ---- inkling classify, inkling models ----

@@ -37,7 +37,7 @@ def installed() -> bool:
 
 
 def resources() -> Path:
-    """Folder that holds `templates`, `static`, `models` and `gunicorn.conf.py`: the package, or a checkout's root."""
+    """Folder that holds `templates`, `static` and `models`: the package, or a checkout's root."""
     return PACKAGE if installed() else ROOT
 
 

@@ -52,6 +52,11 @@ class BlankDrawing(ValueError):
     """There is no ink in the picture."""
 
 
+def use_one_thread() -> None:
+    """Makes OpenCV compute in the calling thread alone, for a server whose requests keep all cores busy."""
+    cv2.setNumThreads(1)
+
+
 def prepare(image: Image.Image, spec: InputLike) -> np.ndarray:
     """The picture as the model sees it.
 

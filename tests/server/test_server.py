@@ -22,6 +22,7 @@ from benchmarks.pictures import form
 from benchmarks.servers import free_port
 from inkling import config
 from inkling.config import ROOT
+from inkling.web import server as web_server
 from tests.support.server import (
     PLUGIN,
     START,
@@ -150,6 +151,15 @@ def test_without_a_number_there_is_a_worker_a_core(monkeypatch, asked, workers):
     settings = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     assert settings["workers"] == workers
     assert settings["raw_env"] == [f"WEB_CONCURRENCY={workers}"]  # by which the app divides the cores
+
+
+def test_inkling_serve_starts_gunicorn_with_the_same_settings(monkeypatch):
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--max-requests 77")
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    found, ours = web_server.Server(config.Settings()).cfg, runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    for name in ("workers", "threads", "graceful_timeout", "worker_tmp_dir", "logger_class", "post_worker_init"):
+        assert found.settings[name].get() == ours[name]
+    assert found.max_requests == 77
 
 
 def test_of_a_body_no_more_is_read_ahead_than_the_app_asks_for():

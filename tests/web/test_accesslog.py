@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inkling.config import ROOT
 from inkling.problems import REASONS
-from inkling.web.edge import logs, metrics
+from inkling.web import logs
+from inkling.web.edge import metrics
 
 ID = re.compile(r"[0-9a-f]{32}")
 

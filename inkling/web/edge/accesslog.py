@@ -7,7 +7,8 @@ import time
 
 from flask import Flask, Response, g, request
 
-from inkling.web.edge import logs, metrics
+from inkling.web import logs
+from inkling.web.edge import metrics
 
 log = logging.getLogger("inkling.requests")
 

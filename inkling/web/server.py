@@ -1,0 +1,170 @@
+"""The server: gunicorn's settings and hooks, for `inkling serve` and, through gunicorn.conf.py, for `gunicorn app:app`.
+
+The master process runs this module but must not import `inkling.web.edge`: metrics that exist before the fork would not
+be counted in each worker's own files.
+"""
+
+import ctypes
+import gc
+import importlib
+import logging
+import os
+import resource
+import shutil
+import socket
+import tempfile
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from gunicorn import glogging
+from gunicorn.app.base import BaseApplication
+from prometheus_client import multiprocess, values
+
+from inkling.config import Settings
+from inkling.recognition import inputs
+from inkling.recognition.runtimes import openvino
+from inkling.web import logs
+
+SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a folder in memory; None is the temporary folder
+# Loaded before the fork, like OpenVINO: workers share 35 MB and start sooner.
+PRELOADED = ("cv2", "flask", "flask_babel", "limits", "pydantic", "sqlalchemy.orm")
+READ_AHEAD = 2**16  # bytes of a body, as many as the app reads: gunicorn copies what it reads beyond at every read
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # parameters of mallopt(3)
+LARGE_BLOCK = 8 * 2**20  # bytes
+
+
+class Server(BaseApplication):
+    """gunicorn with the app. GUNICORN_CMD_ARGS may change its settings."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        from_environment = vars(self.cfg.parser().parse_args(self.cfg.get_cmd_args_from_env()))
+        changes = {name: value for name, value in from_environment.items() if value is not None and name != "args"}
+        for name, value in (options(self._settings) | changes).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        from inkling.web.app import create_app  # in the worker: see above
+
+        return create_app(self._settings)
+
+
+class Log(glogging.Logger):
+    """Disables gunicorn's access log: the app logs requests itself."""
+
+    def access(self, *_: Any) -> None:
+        pass
+
+
+def run(settings: Settings) -> None:
+    """Serves the app until SIGTERM."""
+    Server(settings).run()
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """gunicorn's settings and hooks by name."""
+    return {
+        "bind": settings.bind,
+        "workers": settings.workers,
+        "raw_env": [f"WEB_CONCURRENCY={settings.workers}"],  # the app divides the cores among the workers
+        "worker_class": "gthread",
+        # Answers and explanations that run or wait (edge/admission.py), and two for pages, health checks and refusals.
+        "threads": settings.concurrent + settings.queue + 4 + 2,
+        "preload_app": False,  # each worker opens the models itself: their threads would not survive the fork
+        "timeout": 30,
+        # After SIGTERM, an upload in progress may still arrive and be answered.
+        "graceful_timeout": settings.body_seconds + settings.request_seconds + 6,
+        # Replaces workers, one after the other, before small memory leaks add up.
+        "max_requests": 50_000,
+        "max_requests_jitter": 5_000,
+        "worker_tmp_dir": SHARED_MEMORY,  # a heartbeat file on a slow disk would make gunicorn kill healthy workers
+        "forwarded_allow_ips": "",  # edge/proxies.py decides which proxies to trust
+        "control_socket_disable": True,  # nobody controls a running server through a socket in the home folder
+        "logconfig_dict": logs.CONFIG,
+        "logger_class": Log,
+        "on_starting": partial(on_starting, settings.runtime),
+        "on_exit": on_exit,
+        "pre_fork": pre_fork,
+        "post_fork": post_fork,
+        "post_worker_init": post_worker_init,
+        "pre_request": partial(pre_request, settings.body_seconds),
+        "child_exit": child_exit,
+    }
+
+
+# ---- Hooks of the master process ----
+
+
+def on_starting(runtime: str, _server: Any) -> None:
+    """Creates the folder for the workers' metrics, and loads the libraries that workers share."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each file of an upload may hold a descriptor
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=SHARED_MEMORY)
+    for library in PRELOADED:
+        importlib.import_module(library)
+    if runtime == "openvino":
+        openvino.library()
+    gc.freeze()  # a garbage collection in a worker would write to every object, and so unshare its memory
+
+
+def on_exit(_server: Any) -> None:
+    """Removes the folder of the workers' metrics."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Numbers a worker with the lowest free number, so that it continues a dead worker's metrics files."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Deletes the metrics that only a living worker has."""
+    multiprocess.mark_process_dead(worker.number)
+
+
+# ---- Hooks of a worker ----
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Makes the worker count in files of its number, and return large blocks of memory as soon as they are free.
+
+    By default glibc keeps free blocks of up to 32 MB in each thread. After 20 clients sent 22 MB of text each, a worker
+    had 835 MB with that default, and 305 MB with this threshold. One heap for all threads saves another 15 MB.
+    """
+    _glibc("mallopt", M_MMAP_THRESHOLD, LARGE_BLOCK)
+    _glibc("mallopt", M_ARENA_MAX, 1)
+    inputs.use_one_thread()
+    values.ValueClass = values.MultiProcessValue(lambda: worker.number)
+    logging.captureWarnings(True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Opens the models before the first request, and starts the housekeeper."""
+    from inkling.web.edge import metrics
+
+    inkling = worker.app.wsgi().extensions["inkling"]
+    inkling.classifier.warm()
+    _glibc("malloc_trim", 0)  # returns the memory that compiling the models took
+    metrics.models(inkling.classifier.catalog.serving)
+    inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store.problem is None))
+
+
+def pre_request(seconds: int, _worker: Any, request: Any) -> None:
+    """Lets the kernel drop a client that does not read its response for so many seconds, and so frees the thread.
+
+    A socket timeout would be worse: gunicorn then waits two more seconds for such a client, and accepts no other.
+    """
+    with suppress(AttributeError, OSError):  # only Linux has this option, and only TCP sockets
+        request.unreader.max_body_chunk = READ_AHEAD
+        request.unreader.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
+
+
+def _glibc(function: str, *arguments: int) -> None:
+    """Calls a function of the GNU C library; does nothing where another C library lacks it."""
+    with suppress(AttributeError):
+        getattr(ctypes.CDLL(None), function)(*arguments)
