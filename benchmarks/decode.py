@@ -50,7 +50,7 @@ def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool
 
 def ways(settings: Settings) -> dict[str, Callable[[bytes, Job], object]]:
     """Both ways to decode."""
-    return {"worker": decode, "helper": lambda data, job: sandbox.decode(data, job, settings)}
+    return {"worker": decode, "helper": lambda data, job: sandbox.decode(data, job, settings.decode_memory)}
 
 
 def peak(way: str, path: Path, kind: str) -> float:

@@ -51,7 +51,7 @@ def decode(data: bytes | memoryview, job: Job) -> Image.Image:
     file = _WholeFile(data) if job.format == "GIF" else io.BytesIO(data)
     with decoder_errors(job.format, job.max_pixels), Image.open(file, formats=[job.format]) as image:
         _check_pixels(image.size, job)
-        _check_frames(job.frames or getattr(image, "n_frames", 1), job)
+        _check_frames(getattr(image, "n_frames", 1) if job.frames is None else job.frames, job)
         if job.format == "JPEG":
             image.draft(None, _draft_size(image.size, job.at_least))
         image.load()

@@ -1,4 +1,4 @@
-"""Pictures to files without metadata: JPEG for photos, PNG for drawings."""
+"""Pictures to files without metadata, and back: JPEG for photos, PNG for drawings."""
 
 import base64
 import io

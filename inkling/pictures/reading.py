@@ -134,7 +134,9 @@ def _read(
             max_pixels=settings.max_pixels,
             max_frames=settings.max_frames,
         )
-        return decode(still.data, job) if still.plain else sandbox.decode(still.data, job, settings)
+        if still.plain:
+            return decode(still.data, job)
+        return sandbox.decode(still.data, job, settings.decode_memory, hurried=left < settings.decode_seconds)
 
 
 def _check_bytes(count: int, settings: Settings) -> None:

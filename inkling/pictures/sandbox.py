@@ -14,7 +14,6 @@ import threading
 from functools import cache
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -22,37 +21,38 @@ from inkling.pictures.budget import late
 from inkling.pictures.decode import Job, too_costly
 from inkling.problems import REASONS, Problem
 
-if TYPE_CHECKING:  # a decoder process has no settings: it starts sooner and smaller without them
-    from inkling.config import Settings
-
 IMPORT_FOLDER = Path(__file__).resolve().parents[2]  # where `inkling` lies
 OVERRUN = (-signal.SIGPROF, -signal.SIGKILL)  # by the kernel: for processor time, or because memory is short
 HEADER_BYTES = 2**16  # most that a message holds beside its pixels
 LOG = logging.getLogger(__name__)
 
 
-def decode(data: bytes, job: Job, settings: "Settings") -> Image.Image:
+def decode(data: bytes, job: Job, megabytes: int, hurried: bool = False) -> Image.Image:
     """Decodes a file in a decoder process.
+
+    Args:
+        megabytes: memory that the process may use.
+        hurried: whether the job has less processor time than a picture usually gets.
 
     Returns:
         An upright RGB picture without metadata.
 
     Raises:
-        Problem: what the decoder process refused; "too-large" if it took too much time or memory; "late" if it had
-            less time than a picture usually gets; "busy" if no process could be started.
+        Problem: what the decoder process refused; "too-large" if it took too much time or memory; "late" if it was
+            hurried, or did not answer in time; "busy" if no process could be started.
         DecoderEnded: the process crashed, as it does on a damaged file.
     """
     if not job.cpu_seconds:
         raise late()
     try:
-        answer, pixels = pool(settings.decode_memory).ask(job._asdict(), data)
+        answer, pixels = pool(megabytes).ask(job._asdict(), data)
     except DecoderEnded as error:
         if error.timed_out:
             raise Problem(
                 "late", "The server was too busy to decode this picture in time. Try again in a few seconds."
             ) from error
         if error.overran:
-            raise (late() if job.cpu_seconds < settings.decode_seconds else too_costly(job.format)) from error
+            raise (late() if hurried else too_costly(job.format)) from error
         raise
     except OSError as error:
         raise Problem(
@@ -151,7 +151,12 @@ class Decoder:
             DecoderEnded: it took too much time or memory, or crashed.
         """
         timed_out = threading.Event()
-        timer = threading.Timer(job["wall_seconds"], lambda: (timed_out.set(), self.process.kill()))
+
+        def kill() -> None:
+            timed_out.set()
+            self.process.kill()
+
+        timer = threading.Timer(job["wall_seconds"], kill)
         timer.daemon = True
         timer.start()
         try:

@@ -1,4 +1,4 @@
-"""Files written byte by byte, as no encoder would write them."""
+"""Builders of files that no encoder would write."""
 
 import io
 import struct
@@ -7,7 +7,7 @@ import zlib
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-register_heif_opener()  # to write them; Inkling reads them in a process of their own
+register_heif_opener()  # for writing: Inkling reads them with pi-heif, in a decoder process
 
 GIF_FRAME = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0"
 
@@ -25,19 +25,19 @@ def chunk(name, data=b""):
 
 
 def png(width, height, *chunks, bits=8, colour=0):
-    """A PNG of a header, these chunks and the end; grey if `colour` is 0."""
+    """A PNG of a header, the given chunks and the end; gray if `colour` is 0."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND")
 
 
 def gif(*blocks, width=1, height=1):
-    """A GIF of two colours and these blocks."""
+    """A GIF with two colors and the given blocks."""
     header = b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0" + b"\0\0\0\xff\xff\xff"
     return header + b"".join(blocks) + b";"
 
 
 def bmp(width, height, compression=0, data=b""):
-    """A BMP of 256 grey levels."""
+    """A BMP with 256 gray levels."""
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, compression, len(data), 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", 1078 + len(data), 0, 0, 1078) + header + bytes(1024) + data
 
@@ -53,7 +53,7 @@ def box(name, data):
 
 
 def tiff(*entries, following=0):
-    """EXIF's contents: one directory of (tag, type, count, value), and where the next one begins."""
+    """The contents of EXIF: one directory of (tag, type, count, value) entries, and the offset of the next."""
     rows = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + struct.pack("<I", following)
 
@@ -71,7 +71,7 @@ def heif_of(data, width, height):
 
 
 def scene(width=120, height=80):
-    """Colours that differ at each edge."""
+    """A picture whose edges differ in color."""
     return Image.merge(
         "RGB", [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.linear_gradient("L").rotate(90)]
     ).resize((width, height))

@@ -1,4 +1,4 @@
-"""The bad files: name, how each is made, and what comes back: the reason, or None where it is read all the same."""
+"""The corpus of bad files. Each has a name, a function that builds it, and the expected outcome."""
 
 import io
 import struct
@@ -33,7 +33,7 @@ SAVERS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP
 
 
 class File(NamedTuple):
-    """One bad file; `reason` is None where it is read all the same."""
+    """One bad file; `reason` is the code of its refusal, or None if it is read."""
 
     name: str
     make: Callable[[], bytes]
@@ -42,7 +42,7 @@ class File(NamedTuple):
 
 @cache
 def good(extension, **options):
-    """A good picture in each format, to be spoilt."""
+    """A good picture in each format, to be damaged."""
     return encode(scene(), SAVERS[extension], **options)
 
 
@@ -59,12 +59,12 @@ def zipped(name, data):
 
 
 def grey(width, height):
-    """The data of a PNG, zeros."""
+    """The pixel data of a black gray-scale PNG."""
     return chunk(b"IDAT", zlib.compress(bytes((width + 1) * height), 1))
 
 
 def one_bit(width, height):
-    """The data of a PNG of one bit a pixel."""
+    """The pixel data of a black PNG with one bit per pixel."""
     return chunk(b"IDAT", zlib.compress(bytes((-(-width // 8) + 1) * height), 1))
 
 
@@ -83,7 +83,7 @@ def scans(count):
 
 
 def after_start(data, *segments):
-    """A JPEG with more segments at its start."""
+    """A JPEG with additional segments at its start."""
     return data[:2] + b"".join(segments) + data[2:]
 
 

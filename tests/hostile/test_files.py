@@ -1,4 +1,4 @@
-"""Each bad file gets its reason from the API and from the page, and leaves nothing behind."""
+"""The API and the page refuse each bad file with its reason, and nothing of it is stored."""
 
 import io
 import re
@@ -10,12 +10,12 @@ from tests.hostile.files import FILES
 
 REFUSED = [title for title, file in FILES.items() if file.reason]
 READ = [title for title, file in FILES.items() if not file.reason]
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # about the EXIF that it cannot read
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow warns of EXIF that it cannot read
 
 
 @pytest.fixture(autouse=True)
 def costly_files_get_one_second(app, title, monkeypatch):
-    """Even the fastest processor needs longer to decode them; others could be done within the usual three."""
+    """Limits costly files to one second, which no processor can meet; three seconds might do on a fast one."""
     if FILES[title].reason == "too-large":
         service = app.extensions["inkling"].service
         monkeypatch.setattr(service, "settings", service.settings.replace(decode_seconds=1))

@@ -1,4 +1,4 @@
-"""Requests that are not what a form or a program sends: bad names, bad bodies, bad JSON."""
+"""Requests that no browser and no sane program sends: bad file names, bad bodies, bad JSON."""
 
 import base64
 import json
@@ -60,11 +60,12 @@ def test_a_name_is_never_a_path(client, photo_model, left, title):
     assert left() == []
     where = client.post("/predict", data=body, content_type=MULTIPART).location
     assert where.startswith(WHERE[status])
-    assert len(left()) == (3 if status == 200 else 0)  # picture, what the model saw, row
+    assert len(left()) == (3 if status == 200 else 0)  # picture, model input, row
     client.post(f"{where}/delete")
     assert left() == []
 
 
+# title -> body, content type, status and reason of the API's answer
 BODIES = {
     "no boundary": (image() + END, "multipart/form-data", 400, "missing"),
     "an empty boundary": (image() + END, "multipart/form-data; boundary=", 400, "missing"),
@@ -131,7 +132,6 @@ BODIES = {
         "missing",
     ),
 }
-"""What is sent, as what, and the status and reason that the API answers."""
 
 
 @pytest.mark.parametrize("title", BODIES)
@@ -175,7 +175,7 @@ def test_few_large_texts_are_read_at_once(app, content_type, size, headers, refu
                     app.preprocess_request()
             else:
                 app.preprocess_request()
-    for _ in range(places + 1):  # each request frees its place at its end
+    for _ in range(places + 1):  # each request frees its place when it ends
         with sent():
             app.preprocess_request()
 
@@ -202,7 +202,7 @@ def test_the_page_too_takes_no_bad_data_url(client, ink_model, left, title):
 
 
 def test_two_files_in_one_field(client, photo_model, left):
-    """Each has its answer, or none where one picture is asked about; of both a page is kept."""
+    """The API answers both pictures, explains only one at a time, and the page stores both as a batch."""
     body = image() + image(b"no picture", b"b.png") + part(photo_model.encode(), b'name="model"') + END
     answer = client.post(f"/api/predict?model={photo_model}", data=body, content_type=MULTIPART)
     first, second = answer.json["results"]

@@ -1,4 +1,4 @@
-"""What a real server makes of bodies that lie about themselves, and what a worker's memory is after all of it."""
+"""A real server under malformed bodies and slow clients, and the memory of its worker afterwards."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.hostile.files import FILES, good
 from tests.support.server import running
 from tests.support.storage import stored
 
-MEGABYTES = 600  # what a worker's memory stays below
+MEGABYTES = 600  # limit for the memory of a worker
 PHOTO = "/api/predict?model=cats-dogs-cnn"
 
 
@@ -39,7 +39,7 @@ def left(folder):
 
 
 def head(path, *lines, method="POST"):
-    """A request's first lines."""
+    """The request line and the headers."""
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
@@ -57,7 +57,7 @@ def length(number):
     return f"Content-Length: {number}"
 
 
-# What is sent, and the statuses that the API and the page answer.
+# title -> request, status of the API, status of the page
 SENT = {
     "a body cut in the middle": (head("{path}", FORM, length(len(BODY))) + HALF, 400, 400),
     "a body longer than announced": (head("{path}", FORM, length(len(HALF))) + BODY, 400, 303),
@@ -79,7 +79,11 @@ SENT = {
 
 
 def exchange(server, data, end=True):
-    """The status that comes back when `data` is sent, and nothing after it if `end`."""
+    """Sends bytes and returns the status of the answer.
+
+    Args:
+        end: whether to close the sending side after them.
+    """
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(data)
         if end:
@@ -96,12 +100,12 @@ def test_a_body_that_lies_about_itself(server, left, title):
 
 
 def test_a_body_may_come_in_pieces(server):
-    """Or the above would prove nothing."""
+    """Without this, the refusals above would prove nothing."""
     assert exchange(server, head(PHOTO, FORM, CHUNKED) + chunked(HALF, BODY[len(HALF) :], b"")) == 200
 
 
 def drip(server):
-    """The status that one gets who sends ten bytes a second."""
+    """The status of the answer to a client that sends ten bytes a second."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(head(PHOTO, FORM, length(len(BODY))))
         connection.settimeout(0.1)
@@ -112,7 +116,7 @@ def drip(server):
 
 
 def test_nobody_waits_for_ever_for_a_body(server, left):
-    """Of more clients than a worker has threads, some send nothing more, some slowly; pages are answered after it."""
+    """More clients than a worker has threads stop sending or send slowly; afterwards the server still answers."""
     silent = {
         ("POST", PHOTO): 408,
         ("POST", "/predict"): 408,
@@ -135,7 +139,7 @@ def test_nobody_waits_for_ever_for_a_body(server, left):
 
 
 def test_nobody_waits_for_ever_for_a_reader(server):
-    """More clients than a worker has threads ask for more than the kernel holds for them, and read nothing of it."""
+    """More clients than a worker has threads request more than the kernel buffers, and read nothing of it."""
     large = head("/models/doodles-cnn/mistakes.png", method="GET")
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.socket()) for _ in range(17)]
@@ -144,7 +148,7 @@ def test_nobody_waits_for_ever_for_a_reader(server):
             client.connect(("127.0.0.1", server.port))
         for _ in range(40):
             for client in clients:
-                with suppress(OSError):  # it was given up
+                with suppress(OSError):  # the server has closed the connection
                     client.sendall(large)
             time.sleep(0.05)
         assert exchange(server, head("/healthz", method="GET"), end=False) == 200
@@ -152,7 +156,7 @@ def test_nobody_waits_for_ever_for_a_reader(server):
 
 @pytest.mark.parametrize("operation", ["GET /api/models", "POST /api/predict", "POST /api/explain"])
 def test_the_document_promises_every_answer(server, left, operation):
-    """Schemathesis makes requests of the live document, right and wrong ones, and holds every answer to it."""
+    """Schemathesis generates valid and invalid requests from the OpenAPI document, and checks the answers by it."""
     import schemathesis
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -164,8 +168,8 @@ def test_the_document_promises_every_answer(server, left, operation):
     @given(case=found[operation].as_strategy(), model=st.sampled_from([None, "digits-logistic", "cats-dogs-cnn"]))
     def holds(case, model):
         if model and "model" in (case.query or {}):
-            case.query["model"] = model  # or nothing but 404 would be answered
-        # A file may be a picture by its schema and not by its bytes: then it is refused.
+            case.query["model"] = model  # with a generated name, every answer would be 404
+        # Generated files fit the schema but are no pictures, so a refusal of valid data is right.
         case.call_and_validate(timeout=60, excluded_checks=[positive_data_acceptance])
 
     holds()
@@ -174,7 +178,7 @@ def test_the_document_promises_every_answer(server, left, operation):
 
 LETTERS = b"A" * 22_000_000
 FORM_TYPE = "application/x-www-form-urlencoded"
-# Path, type and body of what takes much memory as objects.
+# title -> path, content type and body of a request that would take much memory as Python objects
 LARGE = {
     "a drawing of 16 MB": ("/predict", FORM_TYPE, b"model=digits-cnn&drawing=data:image/png;base64," + LETTERS),
     "escapes": ("/predict", FORM_TYPE, b"model=digits-cnn&drawing=" + b"%41" * 7_000_000),
@@ -187,7 +191,7 @@ LARGE = {
 
 
 def busiest(models):
-    """Path, type and body: as many photos as go together for each model, and an explanation of each."""
+    """Path, content type and body of the largest batches for each model, and of explanations."""
     one, end = form(photo(640, 480), "photo.jpg")[0], f"--{EDGE}--\r\n".encode()
     batch = one.removesuffix(end) * Settings.from_env({}).max_batch + end
     return [(f"/api/predict?model={name}", KIND, batch) for name in models for _ in range(3)] + [
@@ -196,7 +200,7 @@ def busiest(models):
 
 
 def looked_at(server, models):
-    """The status of a look at what the first layers of each model find; nothing is left."""
+    """The status of the page of first layers for each model; the results are deleted."""
     for name in models:
         place = server.upload(photo(640, 480), "photo.jpg", name)[1]["Location"]
         yield server.request("GET", f"{place}/layers.png")[0]
@@ -204,14 +208,16 @@ def looked_at(server, models):
 
 
 def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
-    """Large texts two by two, as many as are read at once, and more together than a worker has threads; the files
-    that unpack to most; and, before them, what makes networks take most."""
+    """A worker stays below its memory limit under the largest batches, texts and decoded files.
+
+    Large texts are sent two at a time, as many as are read at once, and twenty at a time, more than there are threads.
+    """
 
     def send(what):
         path, kind, body = what
         try:
             return server.request("POST", path, body, {"Content-Type": kind})[0]
-        except OSError:  # a busy machine: it did not arrive in time
+        except OSError:  # the machine is busy and the request did not arrive in time
             return 408
 
     workers = server.workers
@@ -231,7 +237,7 @@ def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
             told = set(threads.map(send, bodies))
             assert told <= {303, 400, 408, 413, 415, 503}
             assert told - {408}
-    assert server.workers == workers, "or what is looked at is another one"
+    assert server.workers == workers, "the worker was replaced, so that another one would be measured"
     (pid,) = workers
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
     print(f"\na worker's memory was at most {peak} MB")

@@ -1,4 +1,4 @@
-"""Every rule of the trust boundary, on real files that the tests make."""
+"""The rules of the trust boundary, checked with real files that the tests create."""
 
 import base64
 import os
@@ -22,7 +22,7 @@ from tests.hostile.build import GIF_FRAME, chunk, encode, gif, png
 pytestmark = pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 
 SETTINGS = Settings.from_env({})
-SECONDS = 60  # for each picture: the machine may be busy
+SECONDS = 60  # for each picture; generous, because the machine may be busy
 SMALL = SETTINGS.replace(max_bytes=200_000, max_pixels=40_000, max_frames=5)
 SAVERS = {
     "jpg": "JPEG",
@@ -40,7 +40,7 @@ CANVAS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 def scene(width=120, height=80):
-    """Red left of blue, with a bright upper edge, so that no turn or flip looks the same."""
+    """A picture that looks different after every turn or flip: red left of blue, brighter at the top."""
     x, y = np.arange(width) < width // 2, np.arange(height)[:, None] * 90 // height
     channels = [(220 - y) * x, 90 - y + 0 * x, (220 - y) * ~x]
     return Image.fromarray(np.stack(channels, axis=-1).astype("uint8"))
@@ -64,7 +64,7 @@ def rejected(call, *arguments, **options):
 
 
 def safe(refusal):
-    """A known reason, and nothing to show that is long or not printable."""
+    """Asserts that the reason is known and that everything to be shown is short and printable."""
     assert refusal.reason in problems.REASONS
     assert len(refusal.received) <= 40
     assert len(refusal.message) < 400
@@ -84,7 +84,7 @@ def url(data, media_type="image/png"):
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-# What is accepted
+# ---- Accepted files ----
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
@@ -162,7 +162,7 @@ def test_sixteen_bits_keep_their_order():
     assert np.array_equal(np.asarray(read(encode(ramp, "PNG")))[0, :, 0], np.arange(256))
 
 
-# Metadata
+# ---- Metadata ----
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
@@ -223,7 +223,7 @@ def test_tail_after_a_jpeg_is_no_harm(files):
     assert close(read(files["jpg"] + b"phone's trailer \xff\xd8\xff" * 9, "a.jpg"), scene())
 
 
-# Name and bytes
+# ---- Name and contents ----
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
@@ -258,7 +258,7 @@ def test_nothing_sent(data, name, expected):
     assert reason(read, data, name) == expected
 
 
-# Limits
+# ---- Limits ----
 
 
 def test_size_limit_from_both_sides(files):
@@ -279,7 +279,7 @@ def test_pixel_limit_from_both_sides(files, extension):
 
 
 def test_pixels_are_counted_before_decoding():
-    """Without Pillow's warning; a decoder would call this picture cut off."""
+    """The refusal comes from our own count, not from Pillow's warning. Decoding would call this file incomplete."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert reason(read, png(7072, 7072, chunk(b"IDAT"))) == "too-many-pixels"
@@ -313,7 +313,7 @@ def test_frame_limit_from_both_sides(extension):
     assert "5 frames" in refusal.message
 
 
-# Cut and damaged files
+# ---- Incomplete and damaged files ----
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
@@ -332,7 +332,7 @@ def test_cut_large_jpegs_are_refused(options):
         assert reason(read, data[: len(data) * tenth // 10], "a.jpg", at_least=300) == "truncated"
 
 
-# Large JPEGs
+# ---- Large JPEGs ----
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_large_jpegs_are_read_smaller(size, at_least, expected):
         assert close(image, scene(*expected))
 
 
-# Data URLs and base64
+# ---- Data URLs and base64 ----
 
 
 @pytest.mark.parametrize("media_type", CANVAS)
@@ -433,7 +433,7 @@ def test_a_huge_text_is_refused_before_it_is_decoded():
     assert reason(reading.read_base64, text, SETTINGS, Budget(SECONDS)) == "too-large"
 
 
-# Reasons
+# ---- Reasons ----
 
 
 def test_reasons_have_the_promised_codes():
@@ -481,11 +481,11 @@ def test_received_is_short_and_printable(text):
     assert received == text or len(text) > 40 or not text.isprintable()
 
 
-# Properties
+# ---- Properties ----
 
 
 def holds(call, *arguments):
-    """Either an RGB picture or a known reason, never anything else."""
+    """Asserts that a call returns an RGB picture or raises a known reason, and nothing else."""
     image = refusal = None
     try:
         image = call(*arguments, SMALL, Budget(SECONDS))
@@ -538,7 +538,7 @@ def test_any_text(text):
 @given(data=st.data())
 def test_mutated_files(files, extension, data):
     content = bytearray(files[extension])
-    # Half of the flips fall in the head, where the structure is.
+    # Half of the changed bytes are in the head, where the structure is.
     places = st.one_of(st.integers(0, min(200, len(content)) - 1), st.integers(0, len(content) - 1))
     for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
         content[place] = value

@@ -1,4 +1,4 @@
-"""Pictures that are not plain are decoded in a process that can be killed, and that can do nothing else."""
+"""Costly pictures are decoded in a separate process, which can be killed and can do nothing else."""
 
 import os
 import re
@@ -22,13 +22,13 @@ from tests.hostile.build import bmp, chunk, encode, png, scene, segment
 from tests.hostile.files import one_bit
 
 SETTINGS = Settings.from_env({})
-SECONDS = 60  # for each picture: the machine may be busy
+SECONDS = 60  # for each picture; generous, because the machine may be busy
 GIF = encode(scene(), "GIF")
 
 
 @pytest.fixture
 def pool(monkeypatch):
-    """A pool of the test's own."""
+    """A pool that only this test uses."""
     pool = sandbox.Pool(SETTINGS.decode_memory)
     monkeypatch.setattr(sandbox, "pool", lambda *limits: pool)
     return pool
@@ -45,12 +45,12 @@ def reason(data, name, settings=SETTINGS, seconds=SECONDS):
 
 
 def slow():
-    """A PNG that takes a second or more of any processor: fifty million lines."""
+    """A PNG of fifty million rows, which takes any processor at least a second."""
     return png(1, 50_000_000, one_bit(1, 50_000_000), bits=1)
 
 
 def wide():
-    """A PNG of 25 million bytes."""
+    """A PNG that decodes to 25 million bytes."""
     return png(5000, 5000, chunk(b"IDAT", zlib.compress(bytes(5001 * 5000), 1)))
 
 
@@ -107,7 +107,7 @@ def test_a_jpeg_that_may_take_room_for_the_whole_is_not_plain(change):
 @pytest.mark.parametrize("code", [0xE0, 0xDB, 0xC4, 0xC0])
 @pytest.mark.parametrize("length", [0, 1])
 def test_a_length_that_is_none_could_hide_another_picture(pool, code, length):
-    """The decoder reads the two bytes as they are, and goes on elsewhere than whoever skips them."""
+    """Decoders ignore a length below 2, so they would go on at another place than a parser that trusts it."""
     data = encode(scene(), "JPEG")
     assert reason(data[:2] + bytes([0xFF, code, 0, length]) + data[2:], "a.jpg") == "truncated"
     assert not pool._idle, "nobody tried to decode it"
