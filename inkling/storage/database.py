@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -102,6 +102,17 @@ class Database:
             finally:
                 connection.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT}")
         self.checkpoint_due = bool(busy)
+
+    def copy_to(self, file: Path) -> None:
+        """Copies an SQLite database to a file, as it is at one moment, while others read and write.
+
+        See https://www.sqlite.org/backup.html.
+
+        Raises:
+            StoreError: the database cannot be read, or the file cannot be written.
+        """
+        with self._raw() as source, closing(sqlite3.connect(file)) as target:
+            source.backup(target)
 
     @contextmanager
     def _raw(self) -> Iterator[sqlite3.Connection]:

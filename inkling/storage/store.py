@@ -150,7 +150,7 @@ class Storage:
         """
         with self._saving():
             if self.problem:  # only writing a file shows that the disk takes files again
-                key = _keys(secrets.token_urlsafe(ID_BYTES))[0]
+                key = file_keys(secrets.token_urlsafe(ID_BYTES))[0]
                 self.blobs.put(key, bytes(PROBE_BYTES))
                 self.blobs.delete([key])
             with self.database.writing() as session:  # changes no row, but needs all that a change needs
@@ -219,7 +219,7 @@ class Storage:
                 _add_usage(session, sum(row.bytes or 0 for row in rows))
         except BaseException:
             with suppress(OSError):  # the next sweep finds what is left
-                self.blobs.delete(key for id in ids for key in _keys(id))
+                self.blobs.delete(key for id in ids for key in file_keys(id))
             raise
         return ids
 
@@ -336,7 +336,7 @@ class Storage:
                 _add_usage(session, -sum(row.bytes or 0 for row in rows))
             results += len(gone)
             with store_errors():
-                self.blobs.delete(key for id in gone for key in _keys(id))
+                self.blobs.delete(key for id in gone for key in file_keys(id))
         if results:
             with suppress(StoreError):  # the housekeeper tries again
                 self.database.checkpoint()
@@ -382,7 +382,7 @@ def picture_key(id: str, kind: str) -> str:
     return f"{id}.{'jpg' if kind == 'photo' else 'png'}"
 
 
-def _keys(id: str) -> list[str]:
+def file_keys(id: str) -> list[str]:
     """The keys of all files that a result may have."""
     return [f"{id}.{suffix}" for suffix in SUFFIXES]
 

@@ -7,13 +7,18 @@ from PIL import Image
 
 from inkling.recognition.predictor import Prediction
 from inkling.service import Outcome, new_result
-from inkling.storage import Storage
+from inkling.storage import NewResult, Storage
 from inkling.storage.blobs import SIGNING_KEY
+
+
+def new(image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict) -> NewResult:
+    """A picture with an answer in the form that storage takes."""
+    return new_result(Outcome("", kind, prediction, image, milliseconds))
 
 
 def add(storage: Storage, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict) -> str:
     """Saves a picture with an answer as the service does; returns the result's id."""
-    return storage.add(new_result(Outcome("", kind, prediction, image, milliseconds)))
+    return storage.add(new(image, prediction, kind, milliseconds))
 
 
 def stored(pictures: Path) -> list[str]:

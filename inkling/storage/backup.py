@@ -1,0 +1,178 @@
+"""Backups: one archive of database, pictures and signing key, made while the server runs.
+
+An archive is an uncompressed tar file (pictures hardly compress) with the layout of the data folder.
+"""
+
+import os
+import secrets
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from inkling.config import Settings
+from inkling.storage.blobs import KEY, SIGNING_KEY, FolderBlobs
+from inkling.storage.errors import store_errors
+from inkling.storage.records import ResultRow
+from inkling.storage.store import Storage, file_keys
+
+DATABASE = "inkling.sqlite3"  # in an archive, and in the data folder
+PLACEHOLDERS = {".gitkeep", ".gitignore", "lost+found"}  # may be in a data folder that counts as empty
+
+
+def backup(settings: Settings, file: Path) -> int:
+    """Writes an archive of everything that is stored; returns how many results it holds.
+
+    The database is copied first, then the files of its results. A result that is deleted meanwhile is left out, one
+    that is saved meanwhile may be, so that every result in the archive has its picture.
+
+    Args:
+        file: is replaced if it exists. Only its owner can read it.
+
+    Raises:
+        ValueError: the database is not an SQLite file.
+        StoreError: the database cannot be read.
+        OSError: a picture cannot be read, or the archive cannot be written; an older one stays as it was.
+    """
+    storage = Storage(settings)
+    if not storage.database.is_sqlite:
+        raise ValueError("INKLING_DATABASE_URL names a database server; back that up with its own tools")
+    with (
+        tempfile.TemporaryDirectory(prefix=".inkling-backup-", dir=file.parent) as folder,
+        _replacing(file) as draft,
+        tarfile.open(draft, "w") as archive,
+    ):
+        storage.database.copy_to(Path(folder, DATABASE))
+        copy = Storage(settings.replace(pictures=Path(folder), database_url=""))
+        with copy.database.reading() as session:
+            ids = list(session.scalars(sa.select(ResultRow.id).order_by(ResultRow.created)))
+        missing = [id for id in ids if not _add_files(archive, storage, id)]
+        copy.delete(*missing)
+        copy.database.checkpoint()
+        copy.database.close()
+        key = settings.pictures / SIGNING_KEY
+        if key.exists():
+            _add(archive, SIGNING_KEY, key.read_bytes())
+        archive.add(Path(folder, DATABASE), DATABASE, filter=_private)
+    return len(ids) - len(missing)
+
+
+def restore(file: Path, settings: Settings) -> int:
+    """Fills an empty data folder from an archive; returns how many results there are. The server must not run.
+
+    Everything is extracted and checked in a temporary folder first, then moved into place, the database last.
+
+    Raises:
+        ValueError: the data folder is not empty, or the file is not a complete backup.
+        StoreError: the backup was made by a newer version of Inkling.
+        OSError: the file cannot be read, or the data folder cannot be written. Nothing is left of the attempt.
+    """
+    folder, database = settings.pictures, _database_file(settings)
+    if database.exists() or (folder.exists() and {path.name for path in folder.iterdir()} - PLACEHOLDERS):
+        raise ValueError(f"{folder} holds something already; restore into an empty folder")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".restore-", dir=folder))
+    moved: list[Path] = []
+    try:
+        _extract(file, draft)
+        count = _count_results(settings.replace(pictures=draft, database_url=""))
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == DATABASE):
+            target = database if path.name == DATABASE else folder / path.name
+            moved.append(target)
+            _move(path, target)
+        return count
+    except BaseException:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(draft)
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[Path]:
+    """Yields the path of a new file that replaces `file` once it is complete and on the disk."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _add_files(archive: tarfile.TarFile, storage: Storage, id: str) -> bool:
+    """Adds the files of a result; returns whether its picture is among them."""
+    with store_errors():
+        files = {key: data for key in file_keys(id) if (data := storage.blobs.get(key))}
+    if not files.keys() & {f"{id}.jpg", f"{id}.png"}:
+        return False
+    for key, data in files.items():
+        _add(archive, key, data)
+    return True
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(_private(member), BytesIO(data))
+
+
+def _private(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leaves out whose files they are; only their owner may read them again."""
+    member.mode, member.uid, member.gid, member.uname, member.gname = 0o600, 0, 0, "", ""
+    return member
+
+
+def _extract(file: Path, folder: Path) -> None:
+    """Extracts a backup; anything in it that is not a file of Inkling's is an error."""
+    try:
+        with tarfile.open(file) as archive:
+            for member in archive:
+                name = member.name
+                if not member.isreg() or not (name in (DATABASE, SIGNING_KEY) or KEY.fullmatch(name)):
+                    raise ValueError(f"{file} is not a backup of Inkling: it contains {name!r}")
+                archive.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"{file} is not a complete backup: {error}") from error
+    if not (folder / DATABASE).exists():
+        raise ValueError(f"{file} is not a complete backup: it has no database")
+
+
+def _count_results(settings: Settings) -> int:
+    """Opens a restored database, which upgrades it, and closes it; returns its number of results."""
+    database = Storage(settings, FolderBlobs(settings.pictures)).database
+    with database.reading() as session:
+        count = session.scalar(sa.select(sa.func.count()).select_from(ResultRow))
+    database.checkpoint()
+    database.close()
+    return count
+
+
+def _database_file(settings: Settings) -> Path:
+    url = sa.make_url(settings.sqlalchemy_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        raise ValueError("INKLING_DATABASE_URL names a database server; restore that with its own tools")
+    return Path(url.database)
+
+
+def _move(path: Path, target: Path) -> None:
+    """Renames a file, or copies it to another disk and renames it there."""
+    try:
+        os.rename(path, target)
+    except OSError:
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            shutil.copyfile(path, draft)
+            draft.chmod(0o600)
+            os.rename(draft, target)
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
