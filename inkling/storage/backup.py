@@ -150,7 +150,7 @@ def _count_results(settings: Settings) -> int:
     """Opens a restored database, which upgrades it, and closes it; returns its number of results."""
     database = Storage(settings, FolderBlobs(settings.pictures)).database
     with database.reading() as session:
-        count = session.scalar(sa.select(sa.func.count()).select_from(ResultRow))
+        count = session.scalars(sa.select(sa.func.count(ResultRow.id))).one()
     database.checkpoint()
     database.close()
     return count

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,6 +16,11 @@ from inkling.storage.errors import store_errors
 LOCK_TIMEOUT = 3000  # milliseconds to wait for another writer of an SQLite database
 CHECKPOINT_TIMEOUT = 100  # milliseconds to wait for readers before the write-ahead log is emptied
 SPARE_BYTES = 2**20  # an SQLite database may hold this much free space, and a quarter of itself, before it is shrunk
+
+
+def count_changed(session: Session, statement: sa.UpdateBase) -> int:
+    """Executes an UPDATE or DELETE; returns the number of rows that it changed."""
+    return cast(sa.CursorResult, session.execute(statement)).rowcount
 
 
 class Database:
@@ -120,7 +126,7 @@ class Database:
         with store_errors():
             connection = self._opened().raw_connection()
             try:
-                yield connection.driver_connection
+                yield cast(sqlite3.Connection, connection.driver_connection)
             except sqlite3.Error as error:
                 raise sa.exc.DBAPIError(None, None, error) from error
             finally:

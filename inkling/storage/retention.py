@@ -243,7 +243,7 @@ class _Sweep:
         """The oldest results that together take as much as `excess` bytes, their share of the database included."""
         database = self._database.used_bytes()
         with self._database.reading() as session:
-            share = database / max(1, session.scalar(sa.select(sa.func.count()).select_from(ResultRow)))
+            share = database / max(1, session.scalars(sa.select(sa.func.count(ResultRow.id))).one())
             query = sa.select(ResultRow.id, ResultRow.bytes).order_by(ResultRow.created, ResultRow.id).limit(AT_ONCE)
             ids = []
             for row in session.execute(query):
@@ -288,7 +288,7 @@ class _Sweep:
 
     def _size(self) -> int:
         with self._database.reading() as session:
-            files = session.scalar(sa.select(sa.func.coalesce(sa.func.sum(ResultRow.bytes), 0)))
+            files = session.scalar(sa.select(sa.func.sum(ResultRow.bytes))) or 0
         return files + self._database.used_bytes()
 
     def _note_usage(self) -> tuple[int, int]:
@@ -296,7 +296,7 @@ class _Sweep:
         files = sa.select(sa.func.coalesce(sa.func.sum(ResultRow.bytes), 0)).scalar_subquery()
         with self._database.writing() as session:
             session.execute(sa.update(UsageRow).values(bytes=files, swept=self._began))
-            results = session.scalar(sa.select(sa.func.count()).select_from(ResultRow))
+            results = session.scalars(sa.select(sa.func.count(ResultRow.id))).one()
         return results, self._storage.saved_bytes()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 from inkling.config import Settings
 from inkling.storage.blobs import SUFFIXES, Blobs, FolderBlobs
 from inkling.storage.breaker import CircuitBreaker
-from inkling.storage.database import Database
+from inkling.storage.database import Database, count_changed
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow, now
 
@@ -247,7 +247,7 @@ class Storage:
             self.written_bytes += size
             with self.database.writing() as session:
                 change = sa.update(ResultRow).where(ResultRow.id == id).values(bytes=ResultRow.bytes + size)
-                if session.execute(change).rowcount:
+                if count_changed(session, change):
                     _add_usage(session, size)
                     return True
             self.blobs.delete([key])
@@ -256,7 +256,8 @@ class Storage:
     def correct(self, id: str, label: str | None) -> bool:
         """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. Returns whether it exists."""
         with self.database.writing() as session:
-            return session.execute(sa.update(ResultRow).where(ResultRow.id == id).values(correction=label)).rowcount > 0
+            change = sa.update(ResultRow).where(ResultRow.id == id).values(correction=label)
+            return count_changed(session, change) > 0
 
     # ---- Reading ----
 
@@ -282,12 +283,10 @@ class Storage:
         """A batch; None if it is gone."""
         with self.database.reading() as session:
             row = session.get(BatchRow, id)
-            return row and Batch(
-                row.id,
-                row.created,
-                row.model,
-                [Entry(entry.name, entry.result_id, entry.reason, entry.received) for entry in row.entries],
-            )
+            if row is None:
+                return None
+            entries = [Entry(entry.name, entry.result_id, entry.reason, entry.received) for entry in row.entries]
+            return Batch(row.id, row.created, row.model, entries)
 
     def expires(self, result: Result) -> datetime | None:
         """When retention deletes a result at the latest; None if it does not."""
@@ -356,7 +355,7 @@ class Storage:
             StoreError: the database cannot be read.
         """
         with self.database.reading() as session:
-            files = session.scalar(sa.select(UsageRow.bytes))
+            files = session.scalars(sa.select(UsageRow.bytes)).one()
         return files + self.database.used_bytes()
 
 
@@ -416,7 +415,7 @@ def _result(row: ResultRow) -> Result:
         predictions=[(label, probability) for label, probability in row.predictions],
         milliseconds=row.milliseconds,
         correction=row.correction,
-        batch=row.entry and row.entry.batch_id,
+        batch=row.entry.batch_id if row.entry else None,
     )
 
 
@@ -441,7 +440,7 @@ def _batch_row(batch: Batch) -> BatchRow:
 def _delete_empty(session: Session, *conditions: sa.ColumnElement[bool]) -> int:
     """Deletes batches without a result; returns how many."""
     left = sa.select(EntryRow.batch_id).where(EntryRow.batch_id == BatchRow.id, EntryRow.result_id.is_not(None))
-    return session.execute(sa.delete(BatchRow).where(*conditions, ~left.exists())).rowcount
+    return count_changed(session, sa.delete(BatchRow).where(*conditions, ~left.exists()))
 
 
 def _add_usage(session: Session, size: int) -> None:

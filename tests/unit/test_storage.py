@@ -16,8 +16,8 @@ from PIL import Image
 from inkling.config import ROOT
 from inkling.pictures.encode import thumbnail
 from inkling.recognition.predictor import Prediction
-from inkling.storage import NONE_OF_THESE, Storage, StoreError
-from tests.support.storage import add
+from inkling.storage import NONE_OF_THESE, Entry, Housekeeper, Storage, StoreError
+from tests.support.storage import add, new
 
 TIMES = {"decode": 1.0, "prepare": 2.0, "infer": 3.0}
 PREDICTION = Prediction(
@@ -206,6 +206,87 @@ def test_delete_bears_files_that_are_gone(store, settings, photo):
         (settings.pictures / name).unlink()
     assert store.delete(id) == 1
     assert store.get(id) is None
+
+
+def batch_of(store, image, *names):
+    """Saves pictures as a batch."""
+    return store.add_batch("m", [(Entry(name), new(image, PREDICTION, "photo", TIMES)) for name in names])
+
+
+def test_a_deleted_results_name_is_gone_from_its_batch_and_the_batch_with_its_last_result(store, paper):
+    batch = batch_of(store, paper, "first.png", "second.png")
+    first, second = batch.results
+    assert store.get(first).batch == batch.id
+    store.delete(first)
+    assert store.batch(batch.id).entries == [Entry(""), Entry("second.png", second)]
+    store.delete(second)
+    assert store.batch(batch.id) is None
+
+
+def test_a_batch_is_saved_whole_or_not_at_all(store, settings, paper, monkeypatch):
+    put, turns = store.blobs.put, iter(range(9))
+
+    def fail(*args):
+        if next(turns) == 3:
+            raise OSError(28, "No space left on device")
+        put(*args)
+
+    monkeypatch.setattr(store.blobs, "put", fail)
+    with pytest.raises(StoreError, match="No space left"):
+        batch_of(store, paper, "first.png", "second.png")
+    assert files(settings) == []
+    assert rows(store) == 0
+    with store.database.reading() as session:
+        assert session.scalar(sa.text("SELECT count(*) FROM batches")) == 0
+
+
+def found(settings, text):
+    """The files of the database that contain a text."""
+    return [path.name for path in settings.pictures.glob("inkling.sqlite3*") if text.encode() in path.read_bytes()]
+
+
+def test_what_is_deleted_is_not_in_the_bytes_of_the_database(store, settings, paper):
+    """Neither in its pages nor in the write-ahead log."""
+    batch = batch_of(store, paper, "private-name.png", "other-name.png", *["more.png"] * 20)
+    alone = add(store, paper, replace(PREDICTION, labels=("private-label", "b")), "photo", TIMES)
+    deleted = [batch.results[0], alone]
+    for text in ("private-name", "private-label", *deleted):
+        assert found(settings, text)
+    assert store.delete(*deleted) == 2
+    for text in ("private-name", "private-label", *deleted):
+        assert found(settings, text) == []
+    assert found(settings, "other-name")
+
+
+def test_a_reader_delays_that_and_the_housekeeper_makes_up_for_it(store, settings, paper):
+    batch = batch_of(store, paper, "private-name.png", "other-name.png")
+    with Storage(settings).database.reading() as session:
+        session.scalar(sa.text("SELECT count(*) FROM predictions"))
+        store.delete(batch.results[0])
+        assert found(settings, "private-name")
+        assert store.database.checkpoint_due
+    Housekeeper(store, settings).look()
+    assert not store.database.checkpoint_due
+    assert found(settings, "private-name") == []
+
+
+def test_files_are_for_their_owner_alone(store, settings, paper):
+    add(store, paper, PREDICTION, "photo", TIMES)
+    assert settings.pictures.stat().st_mode & 0o777 == 0o700
+    for name in files(settings):
+        assert (settings.pictures / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("key", ["../a.jpg", "inkling.sqlite3", ".secret-key", "a/b.jpg", "film.mp4", ""])
+def test_only_names_of_results_are_keys(store, key):
+    for call in (
+        store.blobs.get,
+        store.blobs.size,
+        lambda key: store.blobs.put(key, b""),
+        lambda key: store.blobs.delete([key]),
+    ):
+        with pytest.raises(ValueError, match="not the key of a blob"):
+            call(key)
 
 
 # ---- Several, and small ----

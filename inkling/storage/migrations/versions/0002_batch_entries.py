@@ -1,6 +1,6 @@
 """Entries of batches as rows, a wording for every result, sizes, and time-zone-aware dates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from alembic import op
@@ -64,7 +64,9 @@ def upgrade() -> None:
     op.bulk_insert(usage, [{"id": 1, "bytes": 0}])
 
 
-def _pages(id: sa.ColumnClause, *columns: sa.ColumnClause, where: sa.ColumnElement | None = None) -> Iterator[list]:
+def _portions(
+    id: sa.ColumnClause, *columns: sa.ColumnClause, where: sa.ColumnElement | None = None
+) -> Iterator[Sequence[sa.Row]]:
     """Yields rows in portions, by their ids: the table may be changed meanwhile."""
     query, last = sa.select(id, *columns).where(sa.true() if where is None else where).order_by(id).limit(AT_ONCE), ""
     while rows := op.get_bind().execute(query.where(id > last)).all():
@@ -73,7 +75,7 @@ def _pages(id: sa.ColumnClause, *columns: sa.ColumnClause, where: sa.ColumnEleme
 
 
 def _fill_wordings() -> None:
-    for rows in _pages(results.c.id, results.c.sure, results.c.predictions, where=results.c.wording.is_(None)):
+    for rows in _portions(results.c.id, results.c.sure, results.c.predictions, where=results.c.wording.is_(None)):
         for row in rows:
             confidence = row.predictions[0][1]
             wording = "sure" if row.sure else "probably" if confidence >= PROBABLY else "not sure"
@@ -82,7 +84,7 @@ def _fill_wordings() -> None:
 
 def _mark_strange() -> None:
     """An answer this strong can only have been "not sure" because the picture was unlike what the model learned."""
-    for rows in _pages(results.c.id, results.c.predictions, where=results.c.wording == "not sure"):
+    for rows in _portions(results.c.id, results.c.predictions, where=results.c.wording == "not sure"):
         strange = [row.id for row in rows if row.predictions[0][1] >= PROBABLY]
         op.execute(results.update().where(results.c.id.in_(strange)).values(strange=True))
 
@@ -90,7 +92,7 @@ def _mark_strange() -> None:
 def _move_entries(entries: sa.Table) -> None:
     """Turns the JSON entries into rows; batches without a result that is still there are deleted."""
     connection = op.get_bind()
-    for rows in _pages(batches.c.id, batches.c.entries):
+    for rows in _portions(batches.c.id, batches.c.entries):
         sent = {entry["result"] for row in rows for entry in row.entries if entry.get("result")}
         present = set(connection.scalars(sa.select(results.c.id).where(results.c.id.in_(sent))))
         for row in rows:
