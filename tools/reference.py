@@ -277,11 +277,13 @@ def walls() -> str:
         match contract["type"]:
             case "layers":
                 layers = (re.findall(r"[\w.]+", layer) for layer in contract["layers"])
-                terms = "from top to bottom: " + "; ".join(_codes(layer) for layer in layers)
+                terms = " → ".join(_codes(layer) for layer in layers)
             case "independence":
-                terms = f"modules of {_codes(contract['modules'])}"
+                terms = f"{_codes(contract['modules'])} must not import each other"
             case _:
-                terms = f"{_codes(contract['source_modules'])} never import {_codes(contract['forbidden_modules'])}"
+                terms = f"{_codes(contract['source_modules'])} must not import {_codes(contract['forbidden_modules'])}"
+        if exceptions := contract.get("ignore_imports"):
+            terms += "; excepted: " + ", ".join(f"`{one}`" for one in exceptions)
         rows.append((contract["name"], terms))
     return table(("contract", "modules"), rows)
 
