@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self, TypeVar
+from typing import IO, Protocol, Self, TypeVar
 
 from PIL import Image
 
@@ -20,13 +20,14 @@ from inkling import config
 from inkling.config import Settings
 from inkling.pictures import reading
 from inkling.pictures.budget import Budget
-from inkling.pictures.encode import LARGEST, at_most, decode, encode, format_of, thumbnail
+from inkling.pictures.encode import LARGEST, at_most, data_url, decode, encode, format_of, thumbnail
 from inkling.problems import Problem
 from inkling.recognition import catalog, inputs
 from inkling.recognition.catalog import Model
+from inkling.recognition.explain import Explainer, Explanation
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prediction, Predictor, Prepared, answer_each, prepare
-from inkling.storage import Entry, NewResult, Result, Storage, StoreError
+from inkling.storage import Entry, NewResult, Result, Storage, StoreError, unsaved_result
 
 BATCH = 16  # pictures of a stream that the predictor answers in one call; larger calls are no faster
 READ_AHEAD = 2 * BATCH  # pictures of a stream that may wait for the predictor
@@ -65,7 +66,7 @@ class Source(Protocol):
 class Upload:
     """A file that a browser or a program sent; `stream` is None where a form came without one."""
 
-    stream: BinaryIO | None
+    stream: IO[bytes] | None
     filename: str | None
     kind: str = "photo"
 
@@ -159,6 +160,33 @@ class Outcome:
             raise self.answer
         return self.answer
 
+    @property
+    def entry(self) -> Entry:
+        """This picture's entry in a batch, before a result is saved."""
+        if isinstance(self.answer, Problem):
+            return Entry(self.name, None, self.answer.reason, self.answer.received)
+        return Entry(self.name)
+
+    @property
+    def new_result(self) -> NewResult | None:
+        """The answer and its pictures in the form that storage takes; None where there is nothing to save."""
+        if isinstance(self.answer, Problem) or self.picture is None:
+            return None
+        seen = Image.fromarray(self.answer.seen.squeeze())
+        picture = encode(self.picture, format_of(self.kind))
+        return NewResult(self.answer, self.kind, picture, encode(seen, "PNG"), self.milliseconds)
+
+    @property
+    def unsaved_result(self) -> Result | None:
+        """The answer as a result without an id, for a page that shows it although it is not saved."""
+        if isinstance(self.answer, Problem):
+            return None
+        return unsaved_result(self.answer, self.kind, self.milliseconds)
+
+    def data_url(self, side: int = LARGEST) -> str | None:
+        """The picture, at most `side` pixels a side, for a page that shows it although it is not saved."""
+        return data_url(self.picture, self.kind, side) if self.picture else None
+
 
 @dataclass(frozen=True)
 class _Read:
@@ -194,6 +222,7 @@ class Service:
         self.settings = settings
         self.predictor = predictor
         self.storage = storage
+        self.explainer = Explainer()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -260,17 +289,49 @@ class Service:
         Returns:
             where the outcomes are found, or None where storage cannot save at the moment or nothing was answered.
         """
-        if not any(outcome.picture for outcome in outcomes):
+        new = [outcome.new_result for outcome in outcomes]
+        answered = [result for result in new if result]
+        if not answered:
             return None
         try:
             if len(outcomes) == 1:
-                (outcome,) = outcomes
-                return Saved((self.storage.add(new_result(outcome)),))
-            pictures = [(entry(each), new_result(each) if each.picture else None) for each in outcomes]
-            batch = self.storage.add_batch(model, pictures)
+                return Saved((self.storage.add(answered[0]),))
+            entries = [outcome.entry for outcome in outcomes]
+            batch = self.storage.add_batch(model, list(zip(entries, new, strict=True)))
             return Saved(tuple(batch.results), batch.id)
         except StoreError:
             return None
+
+    def explain(self, image: Image.Image, model: str, label: str | None = None) -> Explanation:
+        """How much each part of a picture supports an answer.
+
+        Args:
+            image: upright, in RGB.
+            label: the answer to explain; by default the model's own.
+
+        Raises:
+            Problem: "unknown-model", "model-unavailable" or "blank".
+        """
+        return self.explainer.explain(self.predictor, image, self.predictor.catalog.model(model), label)
+
+    def make_heatmap(self, result: Result, image: Image.Image) -> bytes | None:
+        """Explains a saved result, and saves the overlay if possible.
+
+        Args:
+            image: the result's picture.
+
+        Returns:
+            the overlay as a PNG file, which `inkling.recognition.explain.read` reads; None if the result was deleted
+            in the meantime.
+
+        Raises:
+            Problem: "unknown-model", "model-unavailable" or "blank".
+        """
+        png = self.explain(image, result.model, result.label).png(*image.size)
+        try:
+            return png if self.storage.save_heatmap(result.id, png) else None
+        except StoreError:
+            return png
 
     def picture(self, result: Result) -> Image.Image | None:
         """A saved result's picture in RGB; None if it was deleted or is damaged."""
@@ -308,29 +369,6 @@ def _at_least(model: Model, for_saving: bool = False) -> int:
     """Pixels that a picture's longer side must keep when it is read."""
     enough = inputs.enough(model.card.input)
     return max(LARGEST, enough) if for_saving else enough
-
-
-def new_result(outcome: Outcome) -> NewResult:
-    """An outcome with a prediction and a picture, in the form that storage takes.
-
-    Raises:
-        Problem: it has no prediction.
-    """
-    prediction = outcome.prediction
-    return NewResult(
-        prediction,
-        outcome.kind,
-        encode(outcome.picture, format_of(outcome.kind)),
-        encode(Image.fromarray(prediction.seen.squeeze()), "PNG"),
-        outcome.milliseconds,
-    )
-
-
-def entry(outcome: Outcome) -> Entry:
-    """An outcome's entry in a batch, before its result is saved."""
-    if isinstance(outcome.answer, Problem):
-        return Entry(outcome.name, None, outcome.answer.reason, outcome.answer.received)
-    return Entry(outcome.name)
 
 
 def _outcome(picture: _Read, answer: Prediction | Problem) -> Outcome:

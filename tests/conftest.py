@@ -145,7 +145,7 @@ def client(app):
 @pytest.fixture
 def runner(app):
     """Runs `inkling` on the app's models and storage."""
-    return Runner(app.extensions["inkling"].service)
+    return Runner(app.extensions["inkling"])
 
 
 @pytest.fixture

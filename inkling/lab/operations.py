@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -435,7 +436,7 @@ def read(names: Sequence[str], settings: Mapping[str, str]) -> tuple[list[Step],
     return steps, problems
 
 
-def written(steps: Sequence[Step]) -> dict[str, str | list[str]]:
+def written(steps: Sequence[Step]) -> dict[str, Any]:
     """Query parameters from which `read` makes the same steps; no steps are written as one empty name."""
     settings = {
         f"{number}.{name}": str(value) for number, step in enumerate(steps, 1) for name, value in step.values.items()

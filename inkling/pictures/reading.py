@@ -7,7 +7,7 @@ with its longer side at least `at_least` pixels.
 import base64
 import io
 import re
-from typing import BinaryIO
+from typing import IO
 
 from PIL import Image
 
@@ -38,7 +38,7 @@ def read_file(
 
 
 def read_stream(
-    file: BinaryIO | None, filename: str | None, settings: Settings, budget: Budget, at_least: int = 1024
+    file: IO[bytes] | None, filename: str | None, settings: Settings, budget: Budget, at_least: int = 1024
 ) -> Image.Image:
     """`read_file` for an open file, which is loaded only if its extension and its size are accepted."""
     extension_of(None if file is None else filename)

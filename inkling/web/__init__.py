@@ -1,13 +1,10 @@
-"""Blueprints: they parse the request, call a room of `inkling`, and render. No pixel is touched here."""
-
-from typing import TYPE_CHECKING
+"""The web app: pages and the JSON API on top of the service."""
 
 from flask import current_app
 
-if TYPE_CHECKING:
-    from inkling.web.app import Inkling
+from inkling.service import Service
 
 
-def inkling() -> "Inkling":
-    """Settings, classifier and store of the app that serves this request."""
+def service() -> Service:
+    """The service of the app that handles this request."""
     return current_app.extensions["inkling"]

@@ -1,14 +1,10 @@
 """The application factory."""
 
-from dataclasses import dataclass, field
-
 from flask import Flask
 
 from inkling.config import Settings, resources
-from inkling.recognition.explain import Explainer
-from inkling.recognition.predictor import Predictor
 from inkling.service import Service
-from inkling.storage import Housekeeper, Storage, StoreError
+from inkling.storage import Housekeeper, StoreError
 from inkling.web import edge
 from inkling.web.edge import errors
 from inkling.web.views import (
@@ -29,26 +25,8 @@ from inkling.web.views import (
 VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, language)
 
 
-@dataclass(frozen=True)
-class Inkling:
-    """What every request may use: `current_app.extensions["inkling"]`."""
-
-    settings: Settings
-    service: Service
-    housekeeper: Housekeeper
-    explainer: Explainer = field(default_factory=Explainer)
-
-    @property
-    def classifier(self) -> Predictor:
-        return self.service.predictor
-
-    @property
-    def store(self) -> Storage:
-        return self.service.storage
-
-
 def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
-    """The web app. It reads the cards now, and opens models and database when they are first used.
+    """The web app. Its models and its database are opened when they are first used.
 
     Args:
         settings: read from the environment by default.
@@ -59,13 +37,10 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     """
     settings = settings or Settings.from_env()
     app = Flask("inkling", root_path=str(resources()))
-    app.json.sort_keys = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     service = service or Service.from_settings(settings)
-    app.extensions["inkling"] = Inkling(
-        settings,
-        service,
-        Housekeeper(service.storage, settings),
-    )
+    app.extensions["inkling"] = service
+    app.extensions["housekeeper"] = Housekeeper(service.storage, settings)
     edge.install(app, settings)
     app.register_error_handler(StoreError, errors.unavailable)
     for view in VIEWS:

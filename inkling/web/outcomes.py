@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from flask import Response, redirect, url_for
+from flask import redirect, url_for
+from werkzeug.wrappers import Response
 
 from inkling.problems import Problem
 from inkling.service import Outcome
-from inkling.web import inkling, render
+from inkling.web import render, service
 from inkling.web.edge import metrics, session
 
 
@@ -25,11 +26,11 @@ def respond(outcomes: Sequence[Outcome], model: str) -> Response | str:
     Raises:
         Problem: the only picture was not accepted.
     """
-    if len(outcomes) == 1:
-        outcomes[0].prediction  # noqa: B018  a problem is raised, and counted where it is handled
+    if len(outcomes) == 1 and isinstance(outcomes[0].answer, Problem):
+        raise outcomes[0].answer  # the error handler counts it
     count(outcomes)
-    saved = inkling().service.keep(outcomes, model)
-    metrics.saving(inkling().store.problem is None)
+    saved = service().keep(outcomes, model)
+    metrics.saving(service().storage.problem is None)
     if saved is None:
         return render.unsaved_page(outcomes, model)
     session.remember(*saved.results)

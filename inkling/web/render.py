@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 from flask import render_template, url_for
 from flask_babel import gettext
 
 from inkling import problems
-from inkling.pictures.encode import THUMBNAIL, data_url
+from inkling.pictures.encode import THUMBNAIL
 from inkling.recognition import stages
 from inkling.recognition.card import ModelCard
-from inkling.service import Outcome, entry
-from inkling.storage import Batch, Entry, Result, unsaved_result
-from inkling.web import inkling
+from inkling.service import Outcome
+from inkling.storage import Batch, Entry, Result
+from inkling.web import service
 from inkling.web.edge import language, session
 
 TOP = 5  # answers shown before the fold
@@ -22,19 +23,19 @@ LIKELIEST = 6  # of more labels, those listed before the alphabetical rest
 
 
 def unsaved_page(outcomes: Sequence[Outcome], model: str) -> str:
-    """The page of outcomes that could not be saved; their pictures are part of the page."""
-    results = [_unsaved(outcome) for outcome in outcomes]
-    if len(outcomes) == 1:
-        return result_page(results[0], data_url(outcomes[0].picture, outcomes[0].kind))
-    entries = [entry(outcome) for outcome in outcomes]
+    """The page of outcomes that were not saved; their pictures are part of the page."""
+    results = [outcome.unsaved_result for outcome in outcomes]
+    if len(outcomes) == 1 and results[0]:
+        return result_page(results[0], outcomes[0].data_url())
+    entries = [outcome.entry for outcome in outcomes]
     return batch_page(
         Batch("", datetime.now(UTC), model, entries),
         list(zip(entries, results, strict=True)),
-        thumbnails=[outcome.picture and data_url(outcome.picture, outcome.kind, THUMBNAIL) for outcome in outcomes],
+        thumbnails=[outcome.data_url(THUMBNAIL) for outcome in outcomes],
     )
 
 
-def result_page(result: Result, picture_url: str) -> str:
+def result_page(result: Result, picture_url: str | None) -> str:
     """The page of one result.
 
     Args:
@@ -55,14 +56,14 @@ def result_page(result: Result, picture_url: str) -> str:
         milliseconds=result.milliseconds,
         model=result.model,
         correction=result.correction,
-        expires=inkling().store.expires(result),
+        expires=service().storage.expires(result),
         picture_url=picture_url,
         batch=visible_batch(result),
     )
-    catalog = inkling().classifier.catalog
+    catalog = service().predictor.catalog
     model = catalog.models.get(result.model)
     card = model and model.card
-    field = "photo" if result.kind == "photo" else "draw"
+    again: dict[str, Any] = {"photo" if result.kind == "photo" else "draw": result.model}
     return render_template(
         "result.html",
         result=shown,
@@ -71,7 +72,7 @@ def result_page(result: Result, picture_url: str) -> str:
         others=[other.title for other in other_models(result)],
         saw=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
         offered=_offered([label for label, _ in ranked[1:]]),
-        again_url=url_for("recognize.index", **{field: result.model}),
+        again_url=url_for("recognize.index", **again),
     )
 
 
@@ -87,11 +88,11 @@ def batch_page(
         entries: each picture with its result, if it has one.
         thumbnails: data URLs of pictures that were not saved.
     """
-    model = inkling().classifier.catalog.models.get(batch.model)
+    model = service().predictor.catalog.models.get(batch.model)
     reasons = {
         entry.reason: (
             gettext(problems.REASONS[entry.reason].title),
-            problems.advice(entry.reason, inkling().settings, gettext),
+            problems.advice(entry.reason, service().settings, gettext),
         )
         for entry, _ in entries
         if entry.reason
@@ -115,17 +116,10 @@ def visible_batch(result: Result) -> str | None:
 def other_models(result: Result) -> list[ModelCard]:
     """The models whose answers can be compared with a result's, most accurate first."""
     labels = [label for label, _ in result.predictions]
-    return inkling().classifier.catalog.others(result.model, result.task, labels)
+    return service().predictor.catalog.others(result.model, result.task, labels)
 
 
 def _offered(labels: list[str]) -> list[str]:
     """Labels to choose the right one from: the likeliest first, and of many labels the rest by the alphabet."""
     first = LIKELIEST if len(labels) > FEW_LABELS else len(labels)
     return labels[:first] + sorted(labels[first:], key=lambda name: language.label(name).casefold())
-
-
-def _unsaved(outcome: Outcome) -> Result | None:
-    """An outcome as a result without an id."""
-    if isinstance(outcome.answer, problems.Problem):
-        return None
-    return unsaved_result(outcome.answer, outcome.kind, outcome.milliseconds)

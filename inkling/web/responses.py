@@ -7,7 +7,7 @@ from flask import Response, abort, send_file
 from flask_babel import gettext
 
 from inkling.storage import Result
-from inkling.web import inkling
+from inkling.web import service
 
 
 def result_or_404(id: str) -> Result:
@@ -16,7 +16,7 @@ def result_or_404(id: str) -> Result:
     Raises:
         NotFound: there is none with this id.
     """
-    return inkling().store.get(id) or abort(404, gettext("This result is not here, or no longer."))
+    return service().storage.get(id) or abort(404, gettext("This result is not here, or no longer."))
 
 
 def picture_or_404(result: Result):
@@ -25,7 +25,7 @@ def picture_or_404(result: Result):
     Raises:
         NotFound: it was deleted in the meantime.
     """
-    return inkling().service.picture(result) or abort(404, gettext("This picture is not here, or no longer."))
+    return service().picture(result) or abort(404, gettext("This picture is not here, or no longer."))
 
 
 def file_or_404(file: bytes | None, mimetype: str) -> Response:

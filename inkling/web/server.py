@@ -147,11 +147,12 @@ def post_worker_init(worker: Any) -> None:
     """Opens the models before the first request, and starts the housekeeper."""
     from inkling.web.edge import metrics
 
-    inkling = worker.app.wsgi().extensions["inkling"]
-    inkling.classifier.warm()
+    app = worker.app.wsgi()
+    service = app.extensions["inkling"]
+    service.predictor.warm()
     _glibc("malloc_trim", 0)  # returns the memory that compiling the models took
-    metrics.models(inkling.classifier.catalog.serving)
-    inkling.housekeeper.start(after=lambda: metrics.saving(inkling.store.problem is None))
+    metrics.models(service.predictor.catalog.serving)
+    app.extensions["housekeeper"].start(after=lambda: metrics.saving(service.storage.problem is None))
 
 
 def pre_request(seconds: int, _worker: Any, request: Any) -> None:

@@ -7,7 +7,7 @@ from functools import wraps
 from flask import g, request
 
 from inkling.pictures.budget import Budget
-from inkling.web import inkling
+from inkling.web import service
 from inkling.web.edge import admission
 
 
@@ -20,7 +20,7 @@ def turn() -> Iterator[Budget]:
     Raises:
         Problem: "busy", when too many wait already or no turn comes in time.
     """
-    g.budget = Budget(inkling().settings.request_seconds)
+    g.budget = Budget(service().settings.request_seconds)
     with admission.turn(g.budget.left):
         yield g.budget
 

@@ -7,13 +7,14 @@ from flask import request
 from inkling.pictures.formats import EXTENSIONS
 from inkling.problems import Problem
 from inkling.service import Source, Upload
-from inkling.web import inkling
+from inkling.web import service
 
 
 def allow_batch() -> None:
     """Raises this request's size limit to that of a full batch; the form parser keeps large files on disk."""
-    settings = inkling().settings
-    request.max_content_length = max(request.max_content_length, settings.max_batch * settings.max_bytes + 65536)
+    settings = service().settings
+    allowed = request.max_content_length or 0
+    request.max_content_length = max(allowed, settings.max_batch * settings.max_bytes + 65536)
 
 
 def uploads() -> list[Source]:
@@ -22,7 +23,7 @@ def uploads() -> list[Source]:
     Raises:
         Problem: "too-many".
     """
-    files, most = request.files.getlist("image"), inkling().settings.max_batch
+    files, most = request.files.getlist("image"), service().settings.max_batch
     if len(files) > most:
         raise Problem(
             "too-many", f"At most {most} pictures go in one request. Received: {len(files)}.", f"{len(files)} pictures"
@@ -32,7 +33,7 @@ def uploads() -> list[Source]:
 
 def limits() -> SimpleNamespace:
     """What an upload may be, for the pages that say so."""
-    settings = inkling().settings
+    settings = service().settings
     return SimpleNamespace(
         max_bytes=settings.max_bytes,
         max_megapixels=settings.max_pixels / 1e6,

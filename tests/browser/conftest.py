@@ -77,7 +77,7 @@ def base_url(tmp_path_factory, models):
         }
     )
     app = create_app(settings)
-    app.extensions["inkling"].classifier.warm()
+    app.extensions["inkling"].predictor.warm()
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

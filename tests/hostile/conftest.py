@@ -46,7 +46,7 @@ def app(tmp_path_factory, models_folder, classifier):
 @pytest.fixture(scope="module")
 def client(app, photo_model):
     """A client of the app, whose model is loaded, so that no test measures loading it."""
-    classifier = app.extensions["inkling"].classifier
+    classifier = app.extensions["inkling"].predictor
     classify_one(classifier, Image.new("RGB", (8, 8)), classifier.catalog.model(photo_model))
     return app.test_client()
 

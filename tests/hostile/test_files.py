@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow war
 def costly_files_get_one_second(app, title, monkeypatch):
     """Limits costly files to one second, which no processor can meet; three seconds might do on a fast one."""
     if FILES[title].reason == "too-large":
-        service = app.extensions["inkling"].service
+        service = app.extensions["inkling"]
         monkeypatch.setattr(service, "settings", service.settings.replace(decode_seconds=1))
 
 

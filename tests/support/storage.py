@@ -6,14 +6,16 @@ from pathlib import Path
 from PIL import Image
 
 from inkling.recognition.predictor import Prediction
-from inkling.service import Outcome, new_result
+from inkling.service import Outcome
 from inkling.storage import NewResult, Storage
 from inkling.storage.blobs import SIGNING_KEY
 
 
 def new(image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict) -> NewResult:
     """A picture with an answer in the form that storage takes."""
-    return new_result(Outcome("", kind, prediction, image, milliseconds))
+    result = Outcome("", kind, prediction, image, milliseconds).new_result
+    assert result
+    return result
 
 
 def add(storage: Storage, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict) -> str:

@@ -107,7 +107,7 @@ def test_what_a_client_makes_up_makes_no_new_figure(client, grown, path, method,
 
 
 def test_saved_bytes_are_those_of_pictures_and_database(app, client, settings, png, ink_model):
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     assert figures(client)["inkling_saved_bytes",] == store.database.used_bytes()
     answer = client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
     client.get(f"{answer.location}/heatmap.png")

@@ -409,7 +409,7 @@ def test_a_fault_of_ours_is_a_problem_that_tells_no_secret(app, predict, png, mo
     def fail(*_):
         raise RuntimeError("SECRET")
 
-    monkeypatch.setattr(app.extensions["inkling"].classifier, "answer", fail)
+    monkeypatch.setattr(app.extensions["inkling"].predictor, "answer", fail)
     answer = predict(("a.png", png))
     assert is_problem(answer, 500, "internal-server-error")
     assert "SECRET" not in answer.text

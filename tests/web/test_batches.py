@@ -79,7 +79,7 @@ def table(client, address):
 
 
 def test_each_picture_gets_the_answer_it_would_get_alone(client, app, three, batch, cards, send):
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     shown = cards(batch)
     assert [text.rpartition(" ")[2] for _, text in shown] == ["1.png", "1.png", "blot.png"]
     for (id, text), file in zip(shown, three, strict=True):
@@ -94,7 +94,7 @@ def test_each_picture_gets_the_answer_it_would_get_alone(client, app, three, bat
 
 def test_they_are_answered_in_one_run(app, send, three, monkeypatch):
     runs = []
-    classifier = app.extensions["inkling"].classifier
+    classifier = app.extensions["inkling"].predictor
     answer = classifier.answer
     monkeypatch.setattr(classifier, "answer", lambda seen, model: runs.append(len(seen)) or answer(seen, model))
     send(*three)
@@ -103,7 +103,7 @@ def test_they_are_answered_in_one_run(app, send, three, monkeypatch):
 
 @pytest.mark.parametrize("sort, ascending", [("sure", False), ("unsure", True)])
 def test_they_are_sorted_by_how_sure_the_answer_is(app, send, three, cards, sort, ascending):
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     address = send(("notes.txt", b"hello"), *three[:2]).location
     ids = [id for id, _ in cards(f"{address}?sort={sort}")]
     assert ids[-1] is None, "what has no answer comes last"
@@ -114,7 +114,7 @@ def test_they_are_sorted_by_how_sure_the_answer_is(app, send, three, cards, sort
 
 @pytest.mark.parametrize("sort, place", [("sure", -1), ("unsure", 0)])
 def test_what_is_strange_is_not_sure_however_confident(app, batch, cards, sort, place):
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     strange = max((id for id, _ in cards(batch)), key=lambda id: store.get(id).confidence)
     with store.database.writing() as session:
         session.execute(sa.update(ResultRow).where(ResultRow.id != strange).values(wording="sure", sure=True))
@@ -169,14 +169,14 @@ def test_all_bad_is_told_in_place_and_nothing_is_kept(app, send, bad_files, kept
     assert "?sort=" not in answer.text, "there is nothing to sort"
     assert "cannot keep" not in answer.text
     assert kept() == []
-    with app.extensions["inkling"].store.database.reading() as session:
+    with app.extensions["inkling"].storage.database.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(BatchRow)) == 0
 
 
 @pytest.mark.parametrize("name", ["x" * 4000 + ".png", "\U0001d4b3" * 4000 + ".png", "Ж" * 4000 + ".png"])
 def test_a_long_name_takes_little(app, send, png, name):
     id = send(("a.png", png), (name, png)).location.rpartition("/")[2]
-    entry = app.extensions["inkling"].store.batch(id).entries[1]
+    entry = app.extensions["inkling"].storage.batch(id).entries[1]
     assert entry.name
     assert name.startswith(entry.name)
     assert len(entry.name.encode()) <= 255
@@ -214,7 +214,7 @@ def test_an_unknown_model_is_told(send, three, kept):
 
 
 def test_what_cannot_be_kept_leaves_nothing_behind(app, send, three, kept, monkeypatch):
-    blobs, turns = app.extensions["inkling"].store.blobs, iter(range(9))
+    blobs, turns = app.extensions["inkling"].storage.blobs, iter(range(9))
     put = blobs.put
     monkeypatch.setattr(blobs, "put", lambda *args: put(*args) if next(turns) < 5 else 1 / 0)
     assert send(*three).status_code == 500
@@ -224,7 +224,7 @@ def test_what_cannot_be_kept_leaves_nothing_behind(app, send, three, kept, monke
 def test_it_survives_a_restart_and_its_model(make_app, batch, cards, app_without_models, settings):
     text = make_app().test_client().get(batch).text
     assert text.count('href="/results/') == 3
-    other = make_app(classifier=app_without_models.extensions["inkling"].classifier).test_client()
+    other = make_app(classifier=app_without_models.extensions["inkling"].predictor).test_client()
     assert "digits-cnn" in other.get(batch).text
 
 
@@ -275,7 +275,7 @@ def test_deleting_one_after_the_other_leaves_no_name_and_no_page(app, client, ba
     where = [client.post(f"/results/{id}/delete").location for id in ids]
     assert where == [batch, batch, "/?deleted="]
     assert client.get(batch).status_code == 404
-    with app.extensions["inkling"].store.database.reading() as session:
+    with app.extensions["inkling"].storage.database.reading() as session:
         assert session.scalars(sa.select(BatchRow.id)).all() == []
         assert session.scalars(sa.select(EntryRow.name)).all() == []
 
@@ -314,7 +314,7 @@ def test_the_table_holds_the_answers_as_they_were_sent(client, app, batch, cards
     assert tuple(rows[0]) == COLUMNS
     assert [row["file"] for row in rows] == ["1.png", "1.png", "blot.png"]
     for row, (id, _) in zip(rows, cards(batch), strict=True):
-        result = app.extensions["inkling"].store.get(id)
+        result = app.extensions["inkling"].storage.get(id)
         assert (row["label"], row["second_label"], row["third_label"]) == tuple(
             label for label, _ in result.predictions[:3]
         )

@@ -125,14 +125,14 @@ def test_models_are_listed_with_their_figures(runner, classifier):
 
 
 def test_a_model_that_is_off_is_named_with_the_reason(app_without_models):
-    done = Runner(app_without_models.extensions["inkling"].service).invoke(args=["models"])
+    done = Runner(app_without_models.extensions["inkling"]).invoke(args=["models"])
     assert done.exit_code == 0
     assert done.stdout == ""
     assert done.stderr.startswith("off: broken-one: card.json: name: Field required")
 
 
 def test_without_models_the_command_says_so(app_without_models, files):
-    done = Runner(app_without_models.extensions["inkling"].service).invoke(args=["classify", *files])
+    done = Runner(app_without_models.extensions["inkling"]).invoke(args=["classify", *files])
     assert done.exit_code == 1
     assert done.stderr == "Error: no model for photos is installed; name one with --model.\n"
 
@@ -235,7 +235,7 @@ def test_a_table_appears_whole_or_not_at_all(runner, app, files, tmp_path, ink_m
     table = tmp_path / "tables" / "out.csv"
     table.parent.mkdir()
     table.write_text("of before")
-    monkeypatch.setattr(app.extensions["inkling"].classifier, "answer", lambda *_: 1 / 0)
+    monkeypatch.setattr(app.extensions["inkling"].predictor, "answer", lambda *_: 1 / 0)
     done = runner.invoke(args=["classify", *files, "--model", ink_model, "--csv", str(table)])
     assert isinstance(done.exception, ZeroDivisionError)
     assert [path.name for path in table.parent.iterdir()] == ["out.csv"]

@@ -27,7 +27,7 @@ def send(client, png, jpeg, ink_model, photo_model):
 @pytest.fixture
 def kept_result(app):
     """The kept result behind an address."""
-    return lambda address: app.extensions["inkling"].store.get(address.rpartition("/")[2])
+    return lambda address: app.extensions["inkling"].storage.get(address.rpartition("/")[2])
 
 
 def correct(client, address, label):
@@ -114,7 +114,7 @@ def test_deleting_the_result_deletes_what_was_said(app, client, send, kept):
     correct(client, result, "1")
     client.post(f"{result}/delete")
     assert kept() == []
-    assert app.extensions["inkling"].store.corrected() == []
+    assert app.extensions["inkling"].storage.corrected() == []
 
 
 # ---- Nowhere else ----
@@ -165,7 +165,7 @@ def test_a_store_that_cannot_be_read_is_told_in_a_line(app, runner, monkeypatch,
     def locked(self):
         raise StoreError("the database is locked")
 
-    monkeypatch.setattr(type(app.extensions["inkling"].store), "corrected", locked)
+    monkeypatch.setattr(type(app.extensions["inkling"].storage), "corrected", locked)
     done = runner.invoke(args=["corrections", *command])
     assert (done.exit_code, done.stderr) == (1, "Error: the database is locked.\n")
 
@@ -188,7 +188,7 @@ def test_they_are_written_as_they_were_kept(app, runner, client, send, kept_resu
             f"doodles/The Eiffel Tower/{ids['doodle']}.jpg",
         ]
     )
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     written = tmp_path / "out" / "told" / "cats-dogs" / "dog" / f"{ids['photo']}.jpg"
     assert written.read_bytes() == store.picture(kept_result(photo))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["told"]

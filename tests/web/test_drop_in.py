@@ -72,7 +72,7 @@ def test_it_is_everywhere(running, data_url, png, tmp_path):
     sent = client.post("/predict", data={"model": "my-own", "drawing": data_url(png)})
     assert "My own" in client.get(sent.location).text
     (tmp_path / "a.png").write_bytes(png)
-    runner = Runner(running.extensions["inkling"].service)
+    runner = Runner(running.extensions["inkling"])
     assert "my-own" in runner.invoke(args=["models"]).stdout
     assert ": 1 (" in runner.invoke(args=["classify", "--model", "my-own", str(tmp_path / "a.png")]).stdout
 

@@ -72,7 +72,7 @@ def test_the_overlay_has_the_pictures_shape(client, request, which, size):
 
 def test_the_page_says_where_in_words(client, app, result):
     page = client.get(f"{result}/why").text
-    why = explain.read(io.BytesIO(app.extensions["inkling"].store.heatmap(result.rpartition("/")[2])))
+    why = explain.read(io.BytesIO(app.extensions["inkling"].storage.heatmap(result.rpartition("/")[2])))
     assert why.label in page
     assert re.search(r"It looked (mostly at the [a-z ]+|at several places)\.", page)
     assert f'src="{result}/heatmap.png"' in page
@@ -81,7 +81,7 @@ def test_the_page_says_where_in_words(client, app, result):
 
 def test_it_explains_what_was_answered_then(client, app, result, monkeypatch):
     """Though the model would say something else today."""
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     id = result.rpartition("/")[2]
     said = replace(store.get(id), predictions=[("8", 0.9), ("1", 0.1)])
     monkeypatch.setattr(store, "get", lambda _: said)
@@ -91,7 +91,7 @@ def test_it_explains_what_was_answered_then(client, app, result, monkeypatch):
 
 @pytest.mark.parametrize("path", ["heatmap.png", "why"])
 def test_an_empty_file_that_a_power_cut_left_is_made_anew(app, client, result, counted, path):
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     client.get(f"{result}/{path}")
     store.blobs.put(f"{result.rpartition('/')[2]}.heat.png", b"")
     assert client.get(f"{result}/{path}").status_code == 200
@@ -177,8 +177,8 @@ def test_a_model_without_layers_has_no_section(client, drawing, encode, data_url
 
 
 def test_with_keras_the_page_says_that_it_shows_no_layers(app, client, result):
-    ours = app.extensions["inkling"]
-    app.extensions["inkling"] = replace(ours, settings=ours.settings.replace(runtime="keras"))
+    service = app.extensions["inkling"]
+    service.settings = service.settings.replace(runtime="keras")
     page = client.get(f"{result}/layers").text
     assert "Keras, which does not show its layers" in page
     assert "layers.png" not in page

@@ -35,7 +35,7 @@ def fill(app, classifier, drawing, ink_model):
     prediction = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
 
     def fill(client, count):
-        store = app.extensions["inkling"].store
+        store = app.extensions["inkling"].storage
         ids = [
             add(store, drawing, prediction, "drawing", {"decode": 1.0} | prediction.milliseconds) for _ in range(count)
         ]
@@ -85,7 +85,7 @@ def test_the_last_fifty_are_kept_in_a_small_cookie(client, fill, send):
 
 def test_results_that_are_gone_disappear_quietly(app, client, fill):
     sent = fill(client, 3)
-    app.extensions["inkling"].store.delete(sent[1].rpartition("/")[2])
+    app.extensions["inkling"].storage.delete(sent[1].rpartition("/")[2])
     assert listed(client) == [sent[2], sent[0]]
 
 

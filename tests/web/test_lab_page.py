@@ -339,13 +339,11 @@ def test_classify_this_keeps_the_result_as_any_upload(client, app, drawing, enco
     copy = data_url(encode(drawing))
     answer = post(client, step="flip", picture=copy, kind=kind, model=ink_model, do="classify")
     assert answer.status_code == 303
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     found = store.get(answer.location.rpartition("/")[2])
     assert (found.kind, found.model) == (kind, ink_model)
     assert (
-        np.abs(
-            np.asarray(app.extensions["inkling"].service.picture(found)).astype(int) - np.asarray(drawing)[:, ::-1]
-        ).mean()
+        np.abs(np.asarray(app.extensions["inkling"].picture(found)).astype(int) - np.asarray(drawing)[:, ::-1]).mean()
         < 2
     )
     assert client.get(answer.location).status_code == 200

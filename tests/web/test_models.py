@@ -66,7 +66,7 @@ def restart(settings, root):
 
     def restart():
         app = create_app(settings.replace(models=root))
-        app.extensions["inkling"].classifier.warm()
+        app.extensions["inkling"].predictor.warm()
         return app
 
     return restart
@@ -108,7 +108,7 @@ def test_a_folder_that_is_dropped_in_appears_everywhere(restart, ink_model):
     assert "was not measured" in client.get("/models/own-digits").text
     own = next(model for model in client.get("/api/models").json["models"] if model["name"] == "own-digits")
     assert own["accuracy"] is None
-    listed = Runner(app.extensions["inkling"].service).invoke(args=["models"])
+    listed = Runner(app.extensions["inkling"]).invoke(args=["models"])
     assert re.search(r"own-digits +not measured", listed.stdout)
 
 
@@ -184,7 +184,7 @@ def test_the_task_compares_its_models(client, classifier):
 
 def test_the_pages_show_the_times_that_were_measured(restart, ink_model, monkeypatch):
     app = restart()
-    classifier, client = app.extensions["inkling"].classifier, app.test_client()
+    classifier, client = app.extensions["inkling"].predictor, app.test_client()
     models = classifier.catalog.models
     times = {models[ink_model]: 0.064, models["own-digits"]: 12.3}
     monkeypatch.setattr(classifier, "_milliseconds", times)
@@ -336,7 +336,7 @@ def test_the_others_are_asked_when_opened(result, kept):
 
 def test_a_result_is_not_slowed_by_the_others(result, monkeypatch):
     client, address = result
-    monkeypatch.setattr(client.application.extensions["inkling"].classifier, "answer", lambda *_: 1 / 0)
+    monkeypatch.setattr(client.application.extensions["inkling"].predictor, "answer", lambda *_: 1 / 0)
     assert client.get(address).status_code == 200
 
 

@@ -254,7 +254,7 @@ def test_a_fault_of_ours_is_a_page_that_tells_no_secret(app, monkeypatch, result
     def fail(_):
         raise RuntimeError("SECRET")
 
-    monkeypatch.setattr(app.extensions["inkling"].store, "get", fail)
+    monkeypatch.setattr(app.extensions["inkling"].storage, "get", fail)
     answer = app.test_client().get(result)
     assert answer.status_code == 500
     assert "<h1>" in answer.text
@@ -278,14 +278,14 @@ def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
     answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     assert answer.sure
     answer = replace(answer, familiarity=familiarity)
-    id = add(app.extensions["inkling"].store, drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
+    id = add(app.extensions["inkling"].storage, drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
     wording = re.search(r'<p class="wording">(.*?)</p>', client.get(f"/results/{id}").text)[1]
     assert wording.startswith(says)
 
 
 def test_a_result_shows_the_answer(client, app, result, classifier, drawing, ink_model):
     answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
-    kept = app.extensions["inkling"].store.get(result.rpartition("/")[2])
+    kept = app.extensions["inkling"].storage.get(result.rpartition("/")[2])
     assert kept.label == answer.label
     page = client.get(result)
     headline = re.search(r"<h1[^>]*>(.*?)</h1>", page.text)[1]
@@ -306,7 +306,7 @@ def test_another_try_asks_the_same_model(client, result, jpeg, ink_model, photo_
 
 
 def test_a_sure_answer_is_one_word(client, app, result, monkeypatch):
-    store = app.extensions["inkling"].store
+    store = app.extensions["inkling"].storage
     kept = replace(store.get(result.rpartition("/")[2]), sure=True, predictions=[["cat", 0.999], ["dog", 0.001]])
     monkeypatch.setattr(store, "get", lambda id: kept)
     page = client.get(result).text

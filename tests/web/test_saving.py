@@ -198,7 +198,7 @@ def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model
     id = send(client, ink_model, png).location.rpartition("/")[2]
     for file in settings.pictures.glob("inkling.sqlite3*"):
         file.write_bytes(b"this is no database" * 99)
-    client.application.extensions["inkling"].store.database.close()
+    client.application.extensions["inkling"].storage.database.close()
     page = client.open(path.format(id=id), method=method, data={"label": "1"} if method == "POST" else None)
     assert (page.status_code, page.headers["Retry-After"]) == (503, "60")
     assert "<h1>Not now</h1>" in page.text

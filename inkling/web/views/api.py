@@ -10,7 +10,7 @@ from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
 from inkling.service import Base64, Outcome, Source
-from inkling.web import inkling, openapi, outcomes, turns, uploads
+from inkling.web import openapi, outcomes, service, turns, uploads
 from inkling.web.edge import admission, errors
 from inkling.web.edge.bodies import LARGE
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 @blueprint.get("/models")
 def models():
     """The models that can be asked."""
-    groups = inkling().classifier.catalog.by_task()
+    groups = service().predictor.catalog.by_task()
     return {"models": [_short(card) for _, cards in groups for card in cards]}
 
 
@@ -32,11 +32,11 @@ def predict():
     """The answer for one picture, or `{"results": [...]}` for several."""
     if not request.is_json:  # JSON holds one picture
         uploads.allow_batch()
-    card = inkling().classifier.catalog.model(request.args.get("model", "")).card
+    card = service().predictor.catalog.model(request.args.get("model", "")).card
     top = _top(card)
     sources = _sources()
     with turns.turn() as budget:
-        found = inkling().service.look(sources, card.name, budget)
+        found = service().look(sources, card.name, budget)
     if len(found) == 1:
         (outcome,) = found
         answer = _result(outcome.prediction, outcome.milliseconds, top)
@@ -49,8 +49,7 @@ def predict():
 @blueprint.post("/explain")
 def explain():
     """How much each part of one picture supports its answer."""
-    model = inkling().classifier.catalog.model(request.args.get("model", ""))
-    card = model.card
+    card = service().predictor.catalog.model(request.args.get("model", "")).card
     sources = _sources()
     if len(sources) > 1:
         raise Problem(
@@ -58,9 +57,9 @@ def explain():
         )
     # The turn covers reading only: explanations are admitted separately, and answers do not wait for them.
     with turns.turn() as budget:
-        image, decode = inkling().service.read(sources[0], budget, inputs.enough(card.input))
+        image, decode = service().read(sources[0], budget, inputs.enough(card.input))
     with admission.turn(budget.left, admission.EXPLANATIONS):
-        explanation = inkling().explainer.explain(inkling().classifier, image, model)
+        explanation = service().explain(image, card.name)
     return {
         "model": explanation.model,
         "task": card.task,
@@ -76,13 +75,13 @@ def explain():
 @blueprint.get("/openapi.json")
 def document():
     """The OpenAPI 3.1 document."""
-    return openapi.document(inkling().settings)
+    return openapi.document(service().settings)
 
 
 @blueprint.get("/docs")
 def docs():
     """The documentation page made from the OpenAPI document."""
-    return render_template("docs.html", openapi=openapi.document(inkling().settings), base_url=request.host_url)
+    return render_template("docs.html", openapi=openapi.document(service().settings), base_url=request.host_url)
 
 
 def _sources() -> list[Source]:

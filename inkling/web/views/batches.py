@@ -8,7 +8,7 @@ from flask_babel import gettext
 from inkling import problems
 from inkling.csvreport import Report
 from inkling.storage import Batch, Entry, Result
-from inkling.web import inkling, render
+from inkling.web import render, service
 from inkling.web.edge import language, session
 from inkling.web.responses import private
 
@@ -43,7 +43,7 @@ def table(id: str):
             ranked = [(language.label(name), probability) for name, probability in result.predictions]
             report.answer(entry.name, ranked, language.translated(result.wording))
         elif entry.reason:
-            report.problem(entry.name, entry.reason, problems.advice(entry.reason, inkling().settings, gettext))
+            report.problem(entry.name, entry.reason, problems.advice(entry.reason, service().settings, gettext))
         else:
             report.problem(entry.name, "deleted", gettext("This picture was deleted."))
     # Spreadsheets need a byte order mark to recognize UTF-8.
@@ -56,19 +56,19 @@ def table(id: str):
 def delete(id: str):
     """Deletes a batch with all its pictures and answers."""
     found = _batch(id)
-    inkling().store.delete(*found.results)
+    service().storage.delete(*found.results)
     session.forget(*found.results)
     return redirect(url_for("recognize.index", deleted=""), 303)
 
 
 def _batch(id: str) -> Batch:
-    return inkling().store.batch(id) or abort(404, gettext("These pictures are not here, or no longer."))
+    return service().storage.batch(id) or abort(404, gettext("These pictures are not here, or no longer."))
 
 
 def _entries(batch: Batch) -> list[tuple[Entry, Result | None]]:
     """Each picture of a batch with its result, or None where it has none or the result was deleted."""
-    results = {result.id: result for result in inkling().store.get_all(batch.results)}
-    return [(entry, results.get(entry.result)) for entry in batch.entries]
+    results = {result.id: result for result in service().storage.get_all(batch.results)}
+    return [(entry, results.get(entry.result or "")) for entry in batch.entries]
 
 
 def _sorted(entries: list[tuple[Entry, Result | None]], sort: str) -> list[tuple[Entry, Result | None]]:

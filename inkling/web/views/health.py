@@ -2,11 +2,11 @@
 
 from contextlib import suppress
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, current_app, request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from inkling.storage import StoreError
-from inkling.web import inkling
+from inkling.web import service
 from inkling.web.edge import metrics, proxies
 
 blueprint = Blueprint("health", __name__)
@@ -21,7 +21,7 @@ def healthz():
 @blueprint.get("/readyz")
 def readyz():
     """Each model's state, and whether anything can be kept; 503 when no model serves."""
-    classifier = inkling().classifier
+    classifier = service().predictor
     classifier.warm()
     catalog = classifier.catalog
     states = {name: "ready" for name in catalog.models} | {
@@ -38,23 +38,23 @@ def readyz():
 @blueprint.get("/metrics")
 def figures():
     """Prometheus' text format, of all workers; for those that the settings name."""
-    settings = inkling().settings
+    settings = service().settings
     if not proxies.among(request.remote_addr, settings.metrics_from):
         abort(403, "INKLING_METRICS_FROM names who may read this.")
-    metrics.models(inkling().classifier.catalog.serving)
-    metrics.saving(inkling().store.problem is None)
+    metrics.models(service().predictor.catalog.serving)
+    metrics.saving(service().storage.problem is None)
     with suppress(StoreError):  # the last known size stays
-        metrics.saved(inkling().store.saved_bytes(), settings.quota_mb * 2**20)
+        metrics.saved(service().storage.saved_bytes(), settings.quota_mb * 2**20)
     return Response(metrics.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _saving() -> str:
-    if inkling().housekeeper.running:  # it tries every two seconds, which takes the database's lock
-        return f"off: {problem}" if (problem := inkling().store.problem) else "on"
+    if current_app.extensions["housekeeper"].running:  # it tries every two seconds, which takes the database's lock
+        return f"off: {problem}" if (problem := service().storage.problem) else "on"
     try:
-        inkling().store.check()
+        service().storage.check()
         return "on"
     except StoreError as error:
         return f"off: {error}"
     finally:
-        metrics.saving(inkling().store.problem is None)
+        metrics.saving(service().storage.problem is None)

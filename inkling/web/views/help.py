@@ -3,11 +3,12 @@
 import re
 from types import SimpleNamespace
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext
+from werkzeug.wrappers import Response
 
 from inkling import problems
-from inkling.web import inkling, uploads
+from inkling.web import service, uploads
 from inkling.web.edge import language
 
 blueprint = Blueprint("help", __name__)
@@ -24,7 +25,7 @@ def page(reason: str | None = None, back: str | None = None):
         reason: the code of the refusal; by default the address says it.
         back: where "Try again" leads; by default to the front page.
     """
-    settings, reason = inkling().settings, reason or request.args.get("reason")
+    settings, reason = service().settings, reason or request.args.get("reason")
     reasons = [
         SimpleNamespace(code=code, title=gettext(about.title), detail=problems.advice(code, settings, gettext))
         for code, about in problems.REASONS.items()

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, redirect, render_template, url_for
 
-from inkling.web import inkling
+from inkling.web import service
 from inkling.web.edge import session
 
 blueprint = Blueprint("history", __name__)
@@ -11,13 +11,13 @@ blueprint = Blueprint("history", __name__)
 @blueprint.get("/history")
 def page():
     """This browser's last results, newest first."""
-    results = inkling().store.get_all(session.remembered())
+    results = service().storage.get_all(session.remembered())
     return render_template("history.html", results=results, most=session.MOST)
 
 
 @blueprint.post("/history/delete")
 def delete():
     """Deletes all results in this browser's history."""
-    inkling().store.delete(*session.remembered())
+    service().storage.delete(*session.remembered())
     session.forget(*session.remembered())
     return redirect(url_for("history.page", deleted=""), 303)

@@ -6,8 +6,9 @@ The address holds the steps, and the id of a saved result to apply them to. A vi
 
 from types import SimpleNamespace
 
-from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask_babel import gettext
+from werkzeug.wrappers import Response
 
 from inkling import problems
 from inkling.lab import operations
@@ -17,9 +18,10 @@ from inkling.problems import Problem
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
 from inkling.service import Canvas, Decoded, Upload
-from inkling.web import charts, inkling, outcomes, turns
+from inkling.web import charts, outcomes, service, turns
 from inkling.web.edge import errors
 from inkling.web.edge.language import translated
+from inkling.web.responses import picture_or_404, result_or_404
 
 blueprint = Blueprint("lab", __name__)
 
@@ -78,9 +80,9 @@ def _chosen_now() -> Original | None:
     """
     file = request.files.get("image")
     if file and file.filename:
-        return of_source(Upload(file.stream, file.filename), inkling().service, g.budget)
+        return of_source(Upload(file.stream, file.filename), service(), g.budget)
     if request.form.get("drawing"):
-        return of_source(Canvas(request.form["drawing"]), inkling().service, g.budget)
+        return of_source(Canvas(request.form["drawing"]), service(), g.budget)
     return None
 
 
@@ -94,7 +96,7 @@ def _chosen_before() -> Original:
     if not copy:
         return _of_result(request.form.get("result"))
     kind = "drawing" if request.form.get("kind") == "drawing" else "photo"
-    return of_copy(copy, kind, inkling().service, g.budget)
+    return of_copy(copy, kind, service(), g.budget)
 
 
 def _fallback() -> Original:
@@ -109,11 +111,8 @@ def _of_result(id: str | None) -> Original:
     """A result's picture, or the sample where no id is given."""
     if not id:
         return sample()
-    found = inkling().store.get(id)
-    image = found and inkling().service.picture(found)
-    if not image:
-        abort(404, "This result is not here, or no longer.")
-    return Original(operations.working(image), found.kind, result=id)
+    result = result_or_404(id)
+    return Original(operations.working(picture_or_404(result)), result.kind, result=id)
 
 
 # ---- The answer ----
@@ -127,7 +126,7 @@ def _classify(original: Original, steps: list[operations.Step]) -> Response | st
     """
     source = Decoded(operations.image(operations.apply(original.picture, steps)), original.kind)
     model = request.form.get("model", "")
-    found = inkling().service.look([source], model, g.budget, for_saving=True)
+    found = service().look([source], model, g.budget, for_saving=True)
     return outcomes.respond(found, model)
 
 
@@ -137,7 +136,7 @@ def _answers(pictures: list, model: str | None) -> list[Prediction | Problem | N
         return [None] * len(pictures)
     sources = [Decoded(operations.image(picture)) for picture in pictures]
     try:
-        return [outcome.answer for outcome in inkling().service.look(sources, model, g.budget)]
+        return [outcome.answer for outcome in service().look(sources, model, g.budget)]
     except Problem as problem:
         return [problem] * len(pictures)
 
@@ -163,7 +162,7 @@ def _model(groups: list[tuple[str, list[ModelCard]]], original: Original) -> str
 
 def _page(original: Original, steps: list[operations.Step], sentences: list[str], status: int = 200):
     """The page, with status 400 where it says that something was not accepted, unless `status` says otherwise."""
-    groups = inkling().classifier.catalog.by_task()
+    groups = service().predictor.catalog.by_task()
     chosen = _model(groups, original)
     after = operations.apply(original.picture, steps)
     pictures = [after] if _live() == "after" else [after, original.picture]
@@ -182,7 +181,7 @@ def _page(original: Original, steps: list[operations.Step], sentences: list[str]
         live=_live(),
         address=None if original.copy else _address(original, steps),
         extensions=EXTENSIONS,
-        max_bytes=inkling().settings.max_bytes,
+        max_bytes=service().settings.max_bytes,
         too_large=_advice("too-large"),
         after=shown[0],
         after_url=operations.data_url(after, LARGEST_COPY),
@@ -211,7 +210,7 @@ def _live() -> str:
 def _address(original: Original, steps: list[operations.Step]) -> str:
     """The address of these steps."""
     asked = request.values.get("model")
-    model = asked if asked in inkling().classifier.catalog.models else None
+    model = asked if asked in service().predictor.catalog.models else None
     return url_for("lab.show", result=original.result, model=model, **operations.written(steps))
 
 
@@ -228,4 +227,4 @@ def _refusal(problem: Problem) -> str:
 
 def _advice(reason: str) -> str:
     """Title and advice of a reason, as on the help page."""
-    return f"{translated(problems.REASONS[reason].title)}. {problems.advice(reason, inkling().settings, gettext)}"
+    return f"{translated(problems.REASONS[reason].title)}. {problems.advice(reason, service().settings, gettext)}"

@@ -6,7 +6,7 @@ from flask_babel import gettext
 from inkling.recognition import figures
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Model, task_title
-from inkling.web import charts, evaluation, inkling
+from inkling.web import charts, evaluation, service
 from inkling.web.edge import language
 
 blueprint = Blueprint("models", __name__)
@@ -17,7 +17,7 @@ YEAR = 365 * 24 * 3600  # seconds
 @blueprint.get("/models")
 def overview():
     """All models by task, with the key figures of each."""
-    catalog = inkling().classifier.catalog
+    catalog = service().predictor.catalog
     groups = [
         (cards[0].task, title, [_row(catalog.models[card.name]) for card in cards])
         for title, cards in catalog.by_task()
@@ -28,7 +28,7 @@ def overview():
 @blueprint.get("/models/<name>")
 def model(name: str):
     """One model: its network, training and evaluation."""
-    catalog = inkling().classifier.catalog
+    catalog = service().predictor.catalog
     found, off_reason = catalog.models.get(name), catalog.broken.get(name)
     if found is None:
         if off_reason is None:
@@ -56,7 +56,7 @@ def model(name: str):
 @blueprint.get("/models/<name>/<file>")
 def figure(name: str, file: str):
     """A figure that the model's card lists; no other file of the folder is served."""
-    found = inkling().classifier.catalog.models.get(name)
+    found = service().predictor.catalog.models.get(name)
     shown = found and figures.read_figure(found, file)
     if not (found and shown):
         abort(404, "This model has no such picture.")
@@ -72,7 +72,7 @@ def figure(name: str, file: str):
 @blueprint.get("/compare/<task>")
 def compare(task: str):
     """The task's models side by side, in a table for each group that has labels in common."""
-    catalog = inkling().classifier.catalog
+    catalog = service().predictor.catalog
     groups = [[_row(catalog.models[card.name]) for card in cards] for cards in catalog.comparable(task)]
     if not groups:
         abort(404, "There are no models to compare for this task.")
@@ -81,7 +81,7 @@ def compare(task: str):
 
 
 def _row(model: Model) -> evaluation.Row:
-    return evaluation.Row(model.card, figures.network_size(model), inkling().classifier.milliseconds.get(model))
+    return evaluation.Row(model.card, figures.network_size(model), service().predictor.milliseconds.get(model))
 
 
 def _speed_chart(rows: list[evaluation.Row]) -> charts.Chart | None:

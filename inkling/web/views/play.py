@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template, request
 
 from inkling.recognition.card import ModelCard
-from inkling.web import inkling
+from inkling.web import service
 
 blueprint = Blueprint("play", __name__)
 
@@ -13,7 +13,7 @@ ROUNDS, SECONDS = 6, 20
 @blueprint.get("/play")
 def play():
     """Six things to draw against the clock, or without one; `?model=` chooses who guesses."""
-    groups = inkling().classifier.catalog.by_task("ink")
+    groups = service().predictor.catalog.by_task("ink")
     cards = {card.name: card for _, cards in groups for card in cards}
     asked = request.args.get("model")
     return render_template(

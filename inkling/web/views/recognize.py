@@ -1,9 +1,10 @@
 """The front page, and the form that it sends."""
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response
 
-from inkling.service import Canvas, Upload
-from inkling.web import inkling, outcomes, turns, uploads
+from inkling.service import Canvas, Source, Upload
+from inkling.web import outcomes, service, turns, uploads
 
 blueprint = Blueprint("recognize", __name__)
 
@@ -11,7 +12,7 @@ blueprint = Blueprint("recognize", __name__)
 @blueprint.get("/")
 def index():
     """The photo form and the drawing canvas; the address may name a model for each."""
-    catalog = inkling().classifier.catalog
+    catalog = service().predictor.catalog
     photo_groups, ink_groups = catalog.by_task(), catalog.by_task("ink")
     return render_template(
         "index.html",
@@ -28,13 +29,17 @@ def predict() -> Response | str:
     """Recognizes the photos or the drawing of a form, and answers 303 to their page."""
     uploads.allow_batch()
     model = request.form.get("model", "")
-    inkling().classifier.catalog.model(model)  # an unknown model is refused before any picture is read
-    if "drawing" in request.form:
-        sources = [Canvas(request.form["drawing"])]
-    else:
-        sources = uploads.uploads() or [Upload(None, None)]
+    service().predictor.catalog.model(model)  # an unknown model is refused before any picture is read
+    sources = _sources()
     with turns.turn() as budget:
-        return outcomes.respond(inkling().service.look(sources, model, budget, for_saving=True), model)
+        return outcomes.respond(service().look(sources, model, budget, for_saving=True), model)
+
+
+def _sources() -> list[Source]:
+    """The drawing or the photos of the form. A form without any counts as an upload that is missing."""
+    if "drawing" in request.form:
+        return [Canvas(request.form["drawing"])]
+    return uploads.uploads() or [Upload(None, None)]
 
 
 def _chosen(field: str, groups: list) -> str | None:

@@ -7,7 +7,7 @@ from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import Decoded
 from inkling.storage import NONE_OF_THESE
-from inkling.web import inkling, render, turns
+from inkling.web import render, service, turns
 from inkling.web.edge import session
 from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
 
@@ -38,7 +38,7 @@ def others(id: str):
 def picture(id: str):
     """The picture as it was saved."""
     result = result_or_404(id)
-    return file_or_404(inkling().store.picture(result), result.mimetype)
+    return file_or_404(service().storage.picture(result), result.mimetype)
 
 
 @blueprint.get("/thumbnail")
@@ -48,14 +48,14 @@ def thumbnail(id: str):
     response = private(Response(mimetype=result.mimetype))
     response.set_etag(result.id)  # a result's picture never changes
     if not request.if_none_match.contains(result.id):
-        response.data = inkling().service.thumbnail(result) or abort(404, "This picture is not here, or no longer.")
+        response.data = service().thumbnail(result) or abort(404, "This picture is not here, or no longer.")
     return response.make_conditional(request)
 
 
 @blueprint.get("/seen.png")
 def seen(id: str):
     """The model's input."""
-    return file_or_404(inkling().store.seen(result_or_404(id).id), "image/png")
+    return file_or_404(service().storage.seen(result_or_404(id).id), "image/png")
 
 
 @blueprint.post("/correction")
@@ -65,28 +65,28 @@ def correct(id: str):
     label = request.form.get("label")
     if label not in (NONE_OF_THESE, *dict(result.predictions)):
         abort(400, gettext("Choose one of the labels of this answer."))
-    inkling().store.correct(id, label)
+    service().storage.correct(id, label)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
 @blueprint.post("/correction/undo")
 def undo_correction(id: str):
     """Deletes the correction."""
-    inkling().store.correct(result_or_404(id).id, None)
+    service().storage.correct(result_or_404(id).id, None)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
 @blueprint.post("/delete")
 def delete(id: str):
     """Deletes the picture and its answer, and redirects to the page that listed them."""
-    result = inkling().store.get(id)
+    result = service().storage.get(id)
     batch = result and render.visible_batch(result)
-    if not inkling().store.delete(id):
+    if not service().storage.delete(id):
         abort(404, "This result is not here, or no longer.")
     session.forget(id)
     if "from-history" in request.form:
         return redirect(url_for("history.page", deleted=""), 303)
-    if batch and inkling().store.batch(batch):  # deleted with its last result
+    if batch and service().storage.batch(batch):  # deleted with its last result
         return redirect(url_for("batches.batch", id=batch), 303)
     return redirect(url_for("recognize.index", deleted=""), 303)
 
@@ -94,7 +94,7 @@ def delete(id: str):
 def _answer(picture: Decoded, model: str) -> Prediction | str:
     """A model's answer, or the code of the reason why there is none."""
     try:
-        (outcome,) = inkling().service.look([picture], model, g.budget)
+        (outcome,) = service().look([picture], model, g.budget)
         return outcome.prediction
     except Problem as problem:
         return problem.reason
