@@ -122,7 +122,7 @@ class Explanation:
         move = np.array([[across, 0, left + (across - 1) / 2], [0, down, top + (down - 1) / 2]])
         heat = cv2.warpAffine(heat, move, (width, height), flags=cv2.INTER_LINEAR)
         heat = cv2.GaussianBlur(heat, (0, 0), SMOOTH * side * max(across, down) / len(self.drops))
-        heat /= max(float(heat.max()), 1e-9)
+        heat = heat / max(float(heat.max()), 1e-9)
         colors = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)[..., ::-1]
         alpha = np.rint(255 * (LEAST_OPAQUE + (MOST_OPAQUE - LEAST_OPAQUE) * heat)).astype(np.uint8)
         return Image.fromarray(np.dstack([colors, alpha]))
@@ -137,8 +137,8 @@ class Explanation:
 
 def read(file: BinaryIO) -> Explanation:
     """The explanation in a file that `Explanation.png` made."""
-    with Image.open(file) as image:
-        return Explanation(**json.loads(image.text[NOTE]))
+    with Image.open(file, formats=["PNG"]) as image:
+        return Explanation(**json.loads(image.info[NOTE]))
 
 
 class Explainer:

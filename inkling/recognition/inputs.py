@@ -175,8 +175,8 @@ def _field(move: np.ndarray, shape: tuple[int, int]) -> tuple[float, float, floa
     """Where the fine grid's rim lies in a picture of `shape`, given the move [2, 3] that brought it there."""
     height, width = shape
     (zoom, _, x), (_, _, y) = move
-    corners = [(at - offset) / zoom + 0.5 for at in (-0.5, SIDE - 0.5) for offset in (x, y)]
-    return tuple(float(corner / side) for corner, side in zip(corners, (width, height) * 2, strict=True))
+    left, top, right, bottom = ((at - offset) / zoom + 0.5 for at in (-0.5, SIDE - 0.5) for offset in (x, y))
+    return float(left / width), float(top / height), float(right / width), float(bottom / height)
 
 
 def find_ink(image: Image.Image) -> np.ndarray:
@@ -192,7 +192,7 @@ def find_ink(image: Image.Image) -> np.ndarray:
     paper = even_paper(pixels)
     if paper is None:
         return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
-    apart = cv2.absdiff(pixels, (*paper, 0))
+    apart = cv2.absdiff(pixels, np.array((*paper, 0.0)))
     # Yellow beside black on white is ink too, but not the soft flanks of the lines of an enlarged picture.
     return marks(apart, PLAIN if max(image.size) > SMALL and is_sharp(apart) else 255)
 
@@ -200,7 +200,9 @@ def find_ink(image: Image.Image) -> np.ndarray:
 def even_paper(pixels: np.ndarray) -> tuple[int, int, int] | None:
     """The colour of a picture's rim, uint8 [h, w, 3], if that is even."""
     rims, corner = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]), tuple(pixels[0, 0].tolist())
-    if not any(cv2.absdiff(rim, (*corner, 0)).any() for rim in rims):  # most canvases; what follows takes longer
+    if not any(
+        cv2.absdiff(rim, np.array((*corner, 0.0))).any() for rim in rims
+    ):  # most canvases; what follows takes longer
         return corner
     rim = np.concatenate([part.reshape(-1, 3) for part in rims])
     paper = np.median(rim, axis=0)
@@ -284,8 +286,8 @@ def working_size(image: Image.Image) -> np.ndarray:
         factor, method = SIDE / longest, Image.Resampling.BICUBIC
     else:
         return np.asarray(image)
-    size = tuple(max(1, round(side * factor)) for side in image.size)
-    return np.asarray(image.resize(size, method, reducing_gap=2.0 if factor < 1 else None))
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    return np.asarray(image.resize((width, height), method, reducing_gap=2.0 if factor < 1 else None))
 
 
 def line_width(mask: np.ndarray) -> float:

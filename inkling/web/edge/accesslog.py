@@ -4,8 +4,9 @@ import logging
 import re
 import secrets
 import time
+from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 
 from inkling.web import logs
 from inkling.web.edge import metrics
@@ -23,7 +24,12 @@ def init_app(app: Flask) -> None:
     app.after_request(end)
     app.teardown_request(forget)
     # Flask's own message has the path, and a path may hold the id that opens a result.
-    app.log_exception = lambda exc_info: app.logger.error("Exception in %s", _route(), exc_info=exc_info)
+    app.log_exception = log_exception  # type: ignore[assignment, method-assign]
+
+
+def log_exception(error: Any) -> None:
+    """Logs a traceback with the route."""
+    current_app.logger.error("Exception in %s", _route(), exc_info=error)
 
 
 def begin() -> None:

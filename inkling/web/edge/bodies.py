@@ -99,9 +99,7 @@ class FormParser(FormDataParser):
         if not 0 < len(boundary) <= BOUNDARY:
             return self.cls(), self.cls()
         try:
-            for part, content in parts(
-                stream, boundary.encode("ascii"), self.max_form_memory_size, self.max_form_parts
-            ):
+            for part, content in parts(stream, boundary.encode("ascii"), *self._limits()):
                 if isinstance(part, File):
                     files.append((part.name, FileStorage(content, part.filename, part.name, headers=part.headers)))
                 else:
@@ -113,12 +111,19 @@ class FormParser(FormDataParser):
     def _urlencoded(self, stream) -> IO[bytes]:
         """The form's text, of which Werkzeug would create any number of objects."""
         buffered = io.BufferedReader(stream)
-        text = buffered.read(self.max_form_memory_size + 1)
+        most_text, most_parts = self._limits()
+        text = buffered.read(most_text + 1)
         buffered.detach()  # or the stream would be closed
         fields, escapes = text.count(b"&"), text.count(b"%")
-        if len(text) > self.max_form_memory_size or fields >= self.max_form_parts or escapes > ESCAPES:
+        if len(text) > most_text or fields >= most_parts or escapes > ESCAPES:
             raise RequestEntityTooLarge
         return io.BytesIO(text)
+
+    def _limits(self) -> tuple[int, int]:
+        """The bytes of text and the number of parts that a form may have; the app sets both."""
+        assert self.max_form_memory_size is not None
+        assert self.max_form_parts is not None
+        return self.max_form_memory_size, self.max_form_parts
 
 
 def parts(stream, boundary: bytes, most_text: int, most_parts: int) -> Iterator[tuple[Field | File, IO[bytes]]]:
@@ -135,6 +140,8 @@ def parts(stream, boundary: bytes, most_text: int, most_parts: int) -> Iterator[
     decoder = MultipartDecoder(boundary, max_parts=most_parts)
     most_headers = max(HEADERS, HEADERS_OF_PART * most_parts)
     text = headers = 0  # bytes received
+    part: Field | File
+    content: IO[bytes]
     for chunk in chain(iter(partial(stream.read, CHUNK), b""), [None]):
         decoder.receive_data(chunk)
         headers += len(chunk or b"")

@@ -18,7 +18,8 @@ def previous_page() -> str:
     # A path that starts with two slashes would lead to another host.
     page = "/" + rest.lstrip("/\\") if host == request.host else "/"
     try:
-        methods = current_app.create_url_adapter(request).allowed_methods(urlsplit(page).path)
+        adapter = current_app.create_url_adapter(request)
+        methods = adapter.allowed_methods(urlsplit(page).path) if adapter else ()
     except ValueError:  # urlsplit rejects unbalanced brackets
         return "/"
     return page if "GET" in methods or not methods else "/"

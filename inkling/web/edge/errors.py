@@ -3,6 +3,7 @@
 import logging
 import re
 from functools import partial
+from typing import Any
 
 from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -38,11 +39,11 @@ def rejected(error: Problem, retry_after: int = RETRY_AFTER) -> ResponseReturnVa
         return respond(problem(error), retry_after)
     if error.reason in TEMPORARY:  # the form is not read: that may be just what there is no room for
         back = request.full_path.rstrip("?") if request.method == "GET" else clients.previous_page()
-        page = current_app.view_functions["help.page"](error.reason, back)
+        page = str(current_app.view_functions["help.page"](error.reason, back))
         return page, REASONS[error.reason].status, {"Retry-After": str(retry_after)}
     field = "draw" if "drawing" in request.form else "photo"
     model = request.form.get("model", "")
-    choice = {field: model} if 0 < len(model) <= 64 else {}
+    choice: dict[str, Any] = {field: model} if 0 < len(model) <= 64 else {}
     return redirect(url_for("help.page", reason=error.reason, got=error.received or None, **choice), 303)
 
 
@@ -51,7 +52,7 @@ def too_large(max_bytes: int, _error: RequestEntityTooLarge) -> ResponseReturnVa
     length, most = request.content_length, current_app.config["MAX_FORM_MEMORY_SIZE"]
     received = f"{length} bytes" if length and length > most else "more"
     limit = f"A picture may have {max_bytes} bytes"
-    if length and length <= request.max_content_length:
+    if length and length <= (request.max_content_length or 0):
         limit = f"A form may have {most} bytes beside its files, in no more parts and lines than a browser writes"
     error = Problem("too-large", f"{limit}. Received: {received}.", "" if received == "more" else received)
     count(error)

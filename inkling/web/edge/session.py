@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 
 from flask import Flask, Request, Response, request, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from inkling.access import signing_key
@@ -49,7 +49,7 @@ class SignedCookie(SecureCookieSessionInterface):
         except BadSignature:
             return self.session_class()
 
-    def save_session(self, app: Flask, session: SecureCookieSession, response: Response) -> None:
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if not session.modified or self.get_signing_serializer(app):
             super().save_session(app, session, response)
 
