@@ -7,7 +7,7 @@ RUN python -m venv /opt/venv \
  && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-serve.txt \
  && python -m venv /build/venv \
  && /build/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE gunicorn.conf.py ./
+COPY pyproject.toml README.md LICENSE ./
 COPY inkling inkling
 COPY templates templates
 COPY static static
