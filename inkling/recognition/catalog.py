@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -221,9 +222,10 @@ def _model_folders(folders: tuple[Path, ...]) -> list[Path]:
     """The model folders in `folders`, the first of each name, by name."""
     found: dict[str, Path] = {}
     for root in folders:
-        for path in sorted(root.glob("*")):
-            if path.is_dir() and not path.name.startswith("."):
-                found.setdefault(path.name, path)
+        with suppress(OSError), os.scandir(root) as entries:
+            for entry in entries:
+                if entry.is_dir() and not entry.name.startswith("."):
+                    found.setdefault(entry.name, Path(entry.path))
     return [found[name] for name in sorted(found)]
 
 

@@ -5,7 +5,8 @@ import statistics
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from inkling.recognition.runtimes.base import Runtime, tempered
 
 BATCH = {"ink": 16, "photo": 4}  # pictures in one call of a network; larger batches are hardly faster
 RUNS, RUN_SECONDS = 5, 0.25  # runs that measure a model, fewer for one that takes longer in all
-POLL_SECONDS = 0.5  # between two looks at the model folders
+POLL_SECONDS = 0.25  # between two looks at the model folders
 
 
 class LocalPredictor:
@@ -62,14 +63,7 @@ class LocalPredictor:
 
     def warm(self) -> None:
         """Opens and measures every model. One that cannot be opened is switched off."""
-        catalog = self.catalog
-        for name, model in catalog.models.items():
-            if name not in catalog.broken:
-                try:
-                    self._open(model)
-                    self._measure(model)
-                except Problem:  # the catalog tells
-                    continue
+        self._open_all(self.catalog.models.values())
 
     def answer(self, pictures: Sequence[Prepared], model: Model, fast: bool = False) -> list[Prediction]:
         """Answers pictures that were prepared for this model.
@@ -136,27 +130,20 @@ class LocalPredictor:
             return [maps[0] for maps in network(seen)] if network else []
 
     def reload(self) -> None:
-        """Reads the catalog again, if a model folder changed, and opens new models before they are offered."""
+        """Reads the catalog again, if a model folder changed, and then opens and measures the new models.
+
+        A new model is in the catalog at once: a request that asks it before it is open waits until it is.
+        """
         before = self._catalog
         catalog = read_catalog(*self._roots, previous=before)
         if catalog is before:
             return
-        new = [model for name, model in catalog.models.items() if model is not before.models.get(name)]
-        for model in new:
-            name = model.card.name
-            if name not in catalog.broken:
-                try:
-                    self._compile(model)
-                except ValueError as error:
-                    catalog = catalog.without(name, str(error))
         with self._swapping:
             for name, reason in self._catalog.broken.items():  # models that failed since `before`
-                if name not in before.broken and catalog.models.get(name) is self._catalog.models.get(name):
+                if name not in before.broken and catalog.models.get(name) is before.models.get(name):
                     catalog = catalog.without(name, reason)
             self._catalog = catalog
-        for model in new:
-            if model in self._runtimes:
-                self._measure(model)
+        self._open_all(model for name, model in catalog.models.items() if model is not before.models.get(name))
 
     # ---- Watching the folders ----
 
@@ -174,25 +161,30 @@ class LocalPredictor:
 
     # ---- Opening ----
 
-    def _open(self, model: Model) -> Runtime:
-        runtime = self._runtimes.get(model)
-        if runtime is not None:
-            return runtime
-        try:
-            return self._compile(model)
-        except ValueError as error:
-            raise self._switch_off(model, str(error)) from error
+    def _open_all(self, models: Iterable[Model]) -> None:
+        """Opens and measures models, except those that are switched off."""
+        for model in models:
+            if model.card.name not in self._catalog.broken:
+                with suppress(Problem):  # the model is switched off now, and the catalog says why
+                    self._open(model)
+                    self._measure(model)
 
-    def _compile(self, model: Model) -> Runtime:
+    def _open(self, model: Model) -> Runtime:
         """The model's runtime, opened unless it already is.
 
         Raises:
-            ValueError: it cannot be opened.
+            Problem: "model-unavailable": it cannot be opened. It is then switched off.
         """
+        runtime = self._runtimes.get(model)
+        if runtime is not None:
+            return runtime
         with self._opening:
-            if model not in self._runtimes:
-                self._runtimes[model] = self._new_runtime(model)
-            return self._runtimes[model]
+            try:
+                if model not in self._runtimes:
+                    self._runtimes[model] = self._new_runtime(model)
+                return self._runtimes[model]
+            except ValueError as error:
+                raise self._switch_off(model, str(error)) from error
 
     def _new_runtime(self, model: Model) -> Runtime:
         if self._settings.runtime == "keras":

@@ -152,7 +152,12 @@ def post_worker_init(worker: Any) -> None:
     service.predictor.warm()
     _glibc("malloc_trim", 0)  # returns the memory that compiling the models took
     metrics.models(service.predictor.catalog.serving)
-    app.extensions["housekeeper"].start(after=lambda: metrics.saving(service.storage.problem is None))
+
+    def record() -> None:
+        metrics.models(service.predictor.catalog.serving)
+        metrics.saving(service.storage.problem is None)
+
+    app.extensions["housekeeper"].start(after=record)
 
 
 def pre_request(seconds: int, _worker: Any, request: Any) -> None:

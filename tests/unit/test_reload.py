@@ -67,7 +67,7 @@ def no_thread(request, monkeypatch):
         monkeypatch.setattr(local, "POLL_SECONDS", 3600)
 
 
-def test_a_new_model_is_opened_and_measured_before_anyone_asks(predictor, install, opened, drawing):
+def test_a_new_model_is_opened_and_measured_though_nobody_asks(predictor, install, opened, drawing):
     install("first")
     predictor.reload()
     assert opened == ["first"]
@@ -131,7 +131,7 @@ def test_a_model_whose_file_turns_to_garbage_is_off_until_it_is_repaired(predict
     assert classify_one(predictor, drawing, predictor.catalog.model("first")).label == "1"
 
 
-def test_a_model_that_cannot_be_compiled_is_never_offered(predictor, install, root):
+def test_a_new_model_that_cannot_be_opened_is_off(predictor, install, root):
     install("first")
     card = json.loads((root / "first" / "card.json").read_text())
     change = {"labels": [*card["labels"], "one more"], "metrics": None}
@@ -145,13 +145,13 @@ def test_a_model_that_fails_while_the_catalog_is_read_stays_off(predictor, insta
     predictor.reload()
     model = predictor.catalog.model("first")
     install("second")
-    compile_model = predictor._compile
 
-    def fail_meanwhile(new):
+    def read_meanwhile(*arguments, **options):
+        found = read_catalog(*arguments, **options)
         predictor._switch_off(model, "its network failed")
-        return compile_model(new)
+        return found
 
-    monkeypatch.setattr(predictor, "_compile", fail_meanwhile)
+    monkeypatch.setattr(local, "read_catalog", read_meanwhile)
     predictor.reload()
     assert predictor.catalog.broken == {"first": "its network failed"}
     assert predictor.catalog.model("second")
