@@ -19,7 +19,8 @@ from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import File, Outcome, Service
-from inkling.storage import StoreError, retention
+from inkling.storage import Storage, StoreError, retention
+from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
 
 
@@ -45,23 +46,44 @@ def main() -> None:
 
 def _service() -> Service:
     """The service that the INKLING_ variables describe, or the one that the caller passed as click's `obj`."""
-    context = click.get_current_context()
-    return context.obj or Service.from_settings(Settings.from_env())
+    return click.get_current_context().obj or Service.from_settings(Settings.from_env())
+
+
+def _settings() -> Settings:
+    service = click.get_current_context().obj
+    return service.settings if service else Settings.from_env()
+
+
+def _storage() -> Storage:
+    """The storage of that service, without reading any model."""
+    service = click.get_current_context().obj
+    return service.storage if service else Storage(_settings())
 
 
 # ---- inkling serve ----
 
 
 @main.command()
-def serve() -> None:
+@click.option("--host", help="Address to listen on. Default: INKLING_HOST.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: PORT, or 5000.")
+@click.option("--workers", type=click.IntRange(1), help="Number of worker processes. Default: WEB_CONCURRENCY.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the pages and the API until SIGTERM.
 
-    PORT, INKLING_HOST and WEB_CONCURRENCY set the address and the number of worker processes; GUNICORN_CMD_ARGS can
-    change everything else.
+    Anything else of gunicorn can be changed with GUNICORN_CMD_ARGS.
     """
     from inkling.web import server  # loads libraries that no other command needs
 
-    server.run(Settings.from_env())
+    settings = _settings()
+    if port:  # a hosting platform sets PORT to have all addresses served; a person who names a port does not mean that
+        host = host or settings.bind.rpartition(":")[0]
+    server.run(
+        settings.replace(
+            host=host or settings.host,
+            port=port or settings.port,
+            web_concurrency=workers or settings.web_concurrency,
+        )
+    )
 
 
 # ---- inkling classify, inkling models ----
@@ -209,15 +231,15 @@ def results() -> None:
 @results.command()
 def prune() -> None:
     """Delete results beyond INKLING_RETENTION_DAYS and INKLING_QUOTA_MB, and clean up after crashes."""
-    service = _service()
-    done = retention.prune(service.storage, service.settings)
+    settings = _settings()
+    done = retention.prune(_storage(), settings)
     if done is None:
         raise click.ClickException("another process is pruning just now.")
     for count, what in (
-        (done.expired, f"results older than {service.settings.retention_days} days"),
-        (done.over_quota, f"oldest results beyond {service.settings.quota_mb} MiB"),
+        (done.expired, f"results older than {settings.retention_days} days"),
+        (done.over_quota, f"oldest results beyond {settings.quota_mb} MiB"),
         (done.without_picture, "results whose picture was gone"),
-        (done.empty_batches, "pages of several without a picture left"),
+        (done.empty_batches, "batches without a result left"),
     ):
         if count:
             click.echo(f"removed: {count} {what}")
@@ -230,8 +252,8 @@ def prune() -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 def delete(ids: tuple[str, ...]) -> None:
     """Delete results with their pictures. ID is the last part of a result's address."""
-    service = _service()
-    missing = [id for id in ids if not service.storage.delete(id)]
+    storage = _storage()
+    missing = [id for id in ids if not storage.delete(id)]
     if missing:
         raise click.ClickException(f"there is no result {', '.join(missing)}.")
 
@@ -244,7 +266,7 @@ def corrections() -> None:
 @corrections.command("list")
 def list_corrections() -> None:
     """List corrections, oldest first: time, result, model, its answer and the right label."""
-    for result in _service().storage.corrected():
+    for result in _storage().corrected():
         right = result.correction or "none of its labels"
         click.echo(f"{result.created:%Y-%m-%d %H:%M}  {result.id}  {result.model}: {result.label} -> {right}")
 
@@ -253,12 +275,46 @@ def list_corrections() -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def export(folder: Path) -> None:
     """Write the pictures to DIR/TASK/LABEL/, for `python -m training train NAME --corrections DIR`."""
-    try:
-        count, left = exports.export(_service().storage, folder)
-    except ValueError as error:
-        raise click.ClickException(f"{error}.") from error
-    except OSError as error:
-        raise click.ClickException(f"{folder} cannot be written: {error.strerror}.") from error
+    storage = _storage()
+    with _reporting(f"{folder} cannot be written"):
+        count, left = exports.export(storage, folder)
     click.echo(f"{folder}: {count} pictures")
     if left:
         click.echo(f"{left} left out, where none of the labels fits or the picture is gone", err=True)
+
+
+# ---- inkling backup, inkling restore ----
+
+
+@main.command()
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Write everything that is saved to an archive: results, pictures and the key that signs cookies.
+
+    The server may run meanwhile.
+    """
+    settings = _settings()
+    with _reporting(f"{file} cannot be written"):
+        count = archives.backup(settings, file)
+    click.echo(f"{file}: {count} results")
+
+
+@main.command()
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Fill an empty data folder from an archive that `inkling backup` wrote. The server must not run."""
+    settings = _settings()
+    with _reporting(f"{file} cannot be restored to {settings.pictures}"):
+        count = archives.restore(file, settings)
+    click.echo(f"{settings.pictures}: {count} results")
+
+
+@contextmanager
+def _reporting(failure: str) -> Iterator[None]:
+    """Reports a refused request as it is, and an error of the file system as the cause of a failure."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.ClickException(f"{error}.") from error
+    except OSError as error:
+        raise click.ClickException(f"{failure}: {error.strerror or error}.") from error

@@ -7,9 +7,9 @@ from inkling.service import Service
 
 
 class Runner(CliRunner):
-    """Invokes `inkling ARGS` on a given service."""
+    """Invokes `inkling ARGS` on a given service, or on one that the environment describes."""
 
-    def __init__(self, service: Service):
+    def __init__(self, service: Service | None):
         super().__init__()
         self._service = service
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -14,6 +15,7 @@ import pytest
 from inkling import service
 from inkling.config import ROOT
 from inkling.recognition.predictor import classify_one, wording
+from inkling.web import server
 from tests.support.command import Runner
 
 
@@ -274,3 +276,101 @@ def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_mo
     assert done.returncode == 0
     assert "100%" in shown
     assert "2/2" in shown
+
+
+# ---- Results and archives ----
+
+
+@pytest.fixture
+def saved(client, png, data_url, ink_model):
+    """Saves a result; returns its id."""
+
+    def saved():
+        answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)})
+        return answer.location.rpartition("/")[2]
+
+    return saved
+
+
+def test_results_are_deleted_by_their_ids(runner, client, saved, kept):
+    first, second, third = saved(), saved(), saved()
+    done = runner.invoke(["results", "delete", first, third])
+    assert (done.exit_code, done.output) == (0, "")
+    assert [client.get(f"/results/{id}").status_code for id in (first, second, third)] == [404, 200, 404]
+    assert len(kept()) == 3
+
+
+def test_a_result_that_is_not_there_is_named_and_the_others_go(runner, client, saved):
+    id = saved()
+    done = runner.invoke(["results", "delete", "none", id])
+    assert (done.exit_code, done.stderr) == (1, "Error: there is no result none.\n")
+    assert client.get(f"/results/{id}").status_code == 404
+
+
+def test_a_backup_is_restored_into_an_empty_folder(runner, client, saved, settings, make_app, tmp_path):
+    id, file = saved(), str(tmp_path / "backup.tar")
+    done = runner.invoke(["backup", file])
+    assert (done.exit_code, done.output) == (0, f"{file}: 1 results\n")
+    elsewhere = settings.replace(pictures=tmp_path / "elsewhere")
+    app = make_app(elsewhere)
+    done = Runner(app.extensions["inkling"]).invoke(["restore", file])
+    assert (done.exit_code, done.output) == (0, f"{elsewhere.pictures}: 1 results\n")
+    assert app.test_client().get(f"/results/{id}/picture").data == client.get(f"/results/{id}/picture").data
+
+
+def test_nothing_is_restored_over_what_is_there(runner, saved, kept, tmp_path):
+    saved()
+    runner.invoke(["backup", str(tmp_path / "backup.tar")])
+    before = kept()
+    done = runner.invoke(["restore", str(tmp_path / "backup.tar")])
+    assert done.exit_code == 1
+    assert re.fullmatch("Error: .* holds something already; restore into an empty folder[.]\n", done.stderr)
+    assert kept() == before
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["backup", "absent/backup.tar"], "Error: absent/backup.tar cannot be written: No such file or directory.\n"),
+        (["restore", "absent.tar"], "File 'absent.tar' does not exist."),
+        (["restore", "notes.txt"], "notes.txt"),
+    ],
+)
+def test_an_archive_that_cannot_be_used_is_told(runner, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("hello")
+    done = runner.invoke(arguments)
+    assert done.exit_code in (1, 2)
+    assert says in done.stderr
+    assert isinstance(done.exception, SystemExit), "no traceback"
+
+
+# ---- Settings ----
+
+
+@pytest.mark.parametrize("command", [["models"], ["classify", "a.png"], ["results", "prune"], ["serve"]])
+def test_a_bad_setting_is_told_in_a_line(monkeypatch, command):
+    monkeypatch.setenv("INKLING_THREADS", "many")
+    done = Runner(None).invoke(command)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: INKLING_THREADS must be")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "options, environment, bind, workers",
+    [
+        ([], {}, "127.0.0.1:5000", 3),
+        (["--port", "8000"], {}, "127.0.0.1:8000", 3),
+        (["--port", "8000"], {"PORT": "80"}, "0.0.0.0:8000", 3),
+        (["--host", "10.0.0.1", "--workers", "1"], {"PORT": "80"}, "10.0.0.1:80", 1),
+    ],
+)
+def test_serving_takes_address_and_workers_from_options(monkeypatch, options, environment, bind, workers):
+    served = []
+    monkeypatch.setattr(server, "run", served.append)
+    monkeypatch.delenv("PORT", raising=False)
+    for name, value in ({"WEB_CONCURRENCY": "3"} | environment).items():
+        monkeypatch.setenv(name, value)
+    assert Runner(None).invoke(["serve", *options]).exit_code == 0
+    assert [(settings.bind, settings.workers) for settings in served] == [(bind, workers)]
