@@ -1,13 +1,13 @@
-"""How fast is `POST /api/predict` beside what one would use instead? One run, all in turns, so that ratios count.
+"""Compares the speed of `POST /api/predict` with other ways to serve the same model, in turns within one run.
 
     python -m benchmarks.bench [--rounds 5] [--seconds 10] [--connections 8] [--beside litserve,keras]
 
-Everybody answers the same drawing of 280 x 280, a 3 in a PNG, with the same network, digits-cnn. The floor is a Flask
-route that reads the upload and does nothing; it and Flask with Keras run under Inkling's own gunicorn settings,
-LitServe with as many workers. All servers run all the time, and one after the other is kept busy by one client process
-(benchmarks/client.py). Requests a second are medians of the rounds, in brackets the slowest and the fastest round; the
-share of the floor is the median of the rounds' shares. The peers are in benchmarks/peers, Gradio and LitServe in an
-environment of their own, `.venv-bench`, which `make bench` makes.
+All servers answer the same 280 x 280 drawing of a 3, a PNG, with the same network, digits-cnn. The floor is a Flask
+route that reads the upload and does nothing else. The floor and Flask with Keras run under Inkling's gunicorn settings,
+and LitServe with as many workers. All servers stay up during the run, and one client process (benchmarks/client.py)
+loads one of them at a time. Requests per second are medians of the rounds, with the slowest and fastest round in
+brackets. The share of the floor is the median of the shares of the rounds. benchmarks/peers holds the other servers;
+Gradio and LitServe have an environment of their own, `.venv-bench`, which `make bench` creates.
 """
 
 import argparse
@@ -45,14 +45,14 @@ GRADIO = servers.post(
     "application/json",
 )
 PHOTO_MODEL = "cats-dogs-mobilenet"
-NOT_LOADED = "cats-dogs-vgg16"  # the memory of a worker is measured without it
-EACH = 60  # drawings, and photos, that a worker has answered when its memory is measured
-TIMED = 15  # photos of a phone, in turns with the bare decoding
-STARTS = 5  # of one worker
+NOT_LOADED = "cats-dogs-vgg16"  # left out when the memory of a worker is measured
+EACH = 60  # drawings and as many photos that a worker answers before its memory is measured
+TIMED = 15  # phone photos that are timed, in turns with decoding and network alone
+STARTS = 5  # starts of a worker that are timed
 
 
 class Contender(NamedTuple):
-    """A server, and what it is asked."""
+    """A server and the request that it answers."""
 
     title: str
     command: list[str]
@@ -67,28 +67,28 @@ CONTENDERS = {
     "keras": Contender("Flask, `model.predict`", [*PEERS, "benchmarks.peers.keras_loaded:app"], UPLOAD),
     "keras-each": Contender("the same, loaded by each request", [*PEERS, "benchmarks.peers.keras_each:app"], UPLOAD),
 }
-AIMS = {"floor": 0.45, "keras": 30, "litserve": 2}  # times as many requests a second
+AIMS = {"floor": 0.45, "keras": 30, "litserve": 2}  # requests per second, as a multiple of the contender's
 
 
 class Round(NamedTuple):
-    """What one contender did in its turn."""
+    """The figures of one contender in one round."""
 
-    speed: float  # requests a second
+    speed: float  # requests per second
     median: float  # milliseconds
     slow: float  # milliseconds, the 99th percentile
-    client: float  # share of a core that the client took
+    client: float  # share of a core that the client used
 
 
 def drive(port: int, request: bytes, connections: int, seconds: float) -> Round:
-    """One turn.
+    """Loads one server for one round.
 
     Raises:
-        RuntimeError: an answer was not 200.
+        RuntimeError: the status of an answer was not 200.
     """
     command = [sys.executable, "-m", "benchmarks.client", str(port), str(connections), str(seconds)]
     done = json.loads(subprocess.run(command, input=request, capture_output=True, check=True, cwd=ROOT).stdout)
     if done["statuses"].keys() - {"200"}:
-        raise RuntimeError(f"not all were answered: {done['statuses']}")
+        raise RuntimeError(f"all answers must have status 200. Received: {done['statuses']}")
     took = done["milliseconds"]
     return Round(
         len(took) / done["seconds"],
@@ -99,7 +99,7 @@ def drive(port: int, request: bytes, connections: int, seconds: float) -> Round:
 
 
 def side_by_side(names: list[str], rounds: int, connections: int, seconds: float) -> dict[str, list[Round]]:
-    """The rounds of each contender, in turns."""
+    """The rounds of each contender; the contenders take turns."""
     found = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         ports = {}
@@ -108,7 +108,7 @@ def side_by_side(names: list[str], rounds: int, connections: int, seconds: float
             ports[name] = stack.enter_context(
                 servers.running(contender.command, Path(scratch, name), contender.request)
             ).port
-            drive(ports[name], contender.request, connections, min(seconds, 3))  # every worker has answered
+            drive(ports[name], contender.request, connections, min(seconds, 3))  # until every worker has answered
         for _ in tqdm(range(rounds), "rounds", leave=False):
             for name in names:
                 found[name].append(drive(ports[name], CONTENDERS[name].request, connections, seconds))
@@ -125,11 +125,11 @@ def print_speeds(found: dict[str, list[Round]]) -> None:
             f"{statistics.median(turn.slow for turn in turns):.1f} | {ratio(found, name, 'floor'):.1%} |"
         )
     busiest = max(turn.client for turns in found.values() for turn in turns)
-    print(f"\nThe client took {busiest:.0%} of a core at most.\n")
+    print(f"\nThe client used at most {busiest:.0%} of a core.\n")
 
 
 def ratio(found: dict[str, list[Round]], one: str, other: str) -> float:
-    """How many times as fast one is as the other: the median of the rounds' ratios."""
+    """Speed of one contender as a multiple of the other's: the median of the ratios of the rounds."""
     return statistics.median(a.speed / b.speed for a, b in zip(found[one], found[other], strict=True))
 
 
@@ -143,7 +143,7 @@ def first_answer(scratch: Path) -> float:
 
 
 def worker_memory(scratch: Path) -> tuple[float, float]:
-    """MB that one worker holds of its own, and with its share of what is shared (PSS), after it has worked."""
+    """(private MB, proportional set size in MB) of one worker after it has answered `EACH` drawings and photos."""
     models = scratch / "models"
     for folder in Settings.from_env().models.glob("*/"):
         if folder.name != NOT_LOADED:
@@ -161,7 +161,7 @@ def worker_memory(scratch: Path) -> tuple[float, float]:
 
 
 def phone_photo(scratch: Path) -> tuple[float, float]:
-    """Median milliseconds of a 12 megapixel JPEG from upload to answer, and of its bare decoding and answering."""
+    """Median milliseconds of a 12-megapixel JPEG: from upload to answer, and for decoding and network alone."""
     data, model = pictures.photo(), read_catalog(Settings.from_env().models).models[PHOTO_MODEL]
     network, spec = openvino.open_model(model, os.cpu_count()), model.card.input
     ready = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
@@ -182,7 +182,7 @@ def phone_photo(scratch: Path) -> tuple[float, float]:
 
 
 def timed(work) -> float:
-    """Milliseconds that it takes."""
+    """Milliseconds that a call takes."""
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) * 1e3
@@ -213,16 +213,16 @@ def print_aims(found: dict[str, list[Round]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (default 5)")
-    parser.add_argument("--seconds", type=float, default=10, help="of a turn (default 10)")
-    parser.add_argument("--connections", type=int, default=8, help="that the client keeps busy (default 8)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of one turn (default 10)")
+    parser.add_argument("--connections", type=int, default=8, help="connections that the client keeps busy (default 8)")
     parser.add_argument(
-        "--beside", default="litserve,gradio,keras,keras-each", help="peers, separated by commas (default all)"
+        "--beside", default="litserve,gradio,keras,keras-each", help="other servers, separated by commas (default all)"
     )
     arguments = parser.parse_args()
     names = ["floor", "inkling", *filter(None, arguments.beside.split(","))]
     if unknown := set(names) - CONTENDERS.keys():
-        parser.error(f"peers are {', '.join(CONTENDERS)}. Received: {', '.join(sorted(unknown))}")
+        parser.error(f"--beside must name some of {', '.join(CONTENDERS)}. Received: {', '.join(sorted(unknown))}")
     found = side_by_side(names, arguments.rounds, arguments.connections, arguments.seconds)
     print(
         f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {arguments.connections} connections kept "

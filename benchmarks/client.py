@@ -1,10 +1,9 @@
-"""A client that keeps a server busy: so many connections, each asking again as soon as it is answered.
+"""A load generator: each connection sends its next request as soon as the last one is answered.
 
     python -m benchmarks.client PORT CONNECTIONS SECONDS < REQUEST
 
-It runs in a process of its own, one thread on raw sockets that stay open, so that it takes little of the processor.
-Prints JSON: seconds, the processor's seconds it took itself, the number of answers by status, and the milliseconds of
-each answer.
+It is one process with one thread and keeps its raw sockets open, so that it uses little processor time. It prints
+JSON: elapsed seconds, its own processor seconds, the number of answers by status, and the milliseconds of each answer.
 """
 
 import json
@@ -16,7 +15,7 @@ from collections import Counter
 
 
 class Connection:
-    """Asks one request after the other."""
+    """One connection, which sends the same request again and again."""
 
     def __init__(self, port: int, request: bytes):
         self._port, self._request = port, request
@@ -33,10 +32,10 @@ class Connection:
         self.socket.sendall(self._request)
 
     def read(self) -> tuple[int, float] | None:
-        """Reads what has come; (status, milliseconds) once the answer is complete.
+        """Reads the bytes that have arrived, and returns (status, milliseconds) when the answer is complete.
 
         Raises:
-            ConnectionError: the server ended the connection within an answer.
+            ConnectionError: the server closed the connection in the middle of an answer.
         """
         chunk = self.socket.recv(2**16)
         if not chunk:
@@ -51,11 +50,11 @@ class Connection:
 
     @property
     def closing(self) -> bool:
-        """Whether the server said that this was the last answer."""
+        """Whether the server announced that it closes the connection after this answer."""
         return b"\r\nconnection: close" in self._head
 
-    def again(self, selector: selectors.BaseSelector) -> None:
-        """Asks again, over a new socket where the server closes this one."""
+    def ask_again(self, selector: selectors.BaseSelector) -> None:
+        """Sends the request again, over a new socket if the server closes this one."""
         if self.closing:
             selector.unregister(self.socket)
             self.socket.close()
@@ -65,7 +64,7 @@ class Connection:
 
 
 def drive(port: int, connections: int, seconds: float, request: bytes) -> dict:
-    """Asks for so many seconds; what `__doc__` says is printed."""
+    """Loads a server for some seconds and returns the figures that the module prints."""
     selector, milliseconds, statuses = selectors.DefaultSelector(), [], Counter()
     start, used = time.perf_counter(), time.process_time()
     for _ in range(connections):
@@ -77,7 +76,7 @@ def drive(port: int, connections: int, seconds: float, request: bytes) -> dict:
             if answer := key.data.read():
                 statuses[answer[0]] += 1
                 milliseconds.append(round(answer[1], 3))
-                key.data.again(selector)
+                key.data.ask_again(selector)
     return {
         "seconds": time.perf_counter() - start,
         "own": time.process_time() - used,

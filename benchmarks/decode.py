@@ -1,11 +1,11 @@
-"""Is a picture decoded in the worker, or in a helper process that can be killed? Both ways in turns, in one run.
+"""Compares decoding in the worker with decoding in a separate process that can be killed, in turns within one run.
 
     python -m benchmarks.decode [--rounds 15] [--megapixels 12]
 
-The pictures are made here: a drawing as the canvas sends it, and a photo of 12 megapixels in each format. "Worker" is
-`decode.decode` in this process, "helper" the same in a process of `sandbox`, which is running; both get the file
-as `reading` hands it on and return a picture of at least 1024 pixels. Memory is the most that a process of its own held
-while it decoded that one picture in this way, less what it held before: the worker's, which all requests share.
+The pictures are generated: a drawing as the canvas sends it, and a photo of 12 megapixels in each format. "Worker" is
+`decode.decode` in this process, and "decoder" is the same function in a decoder process that already runs. Both get the
+file as `reading` strips it, and return a picture whose longer side has at least 1024 pixels. Memory is the peak of the
+worker while it decodes the picture in this way, less its memory before; each figure comes from a fresh process.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from inkling.pictures.decode import Job, decode
 
 register_heif_opener()
 AT_LEAST = 1024
-ROWS = {  # what it is -> Pillow's format, how it is saved, and whether it is a drawing
+ROWS = {  # title -> Pillow's format, options for saving, whether it is a drawing
     "drawing, PNG": ("PNG", {}, True),
     "photo, JPEG": ("JPEG", {"quality": 90}, False),
     "photo, progressive JPEG": ("JPEG", {"quality": 90, "progressive": True}, False),
@@ -41,20 +41,20 @@ ROWS = {  # what it is -> Pillow's format, how it is saved, and whether it is a 
 
 
 def job_of(data: bytes, kind: str, settings: Settings) -> tuple[Job, bytes, bool]:
-    """What `reading` makes of a file: the job, the bytes that go with it, and whether it is plain."""
+    """The job, the stripped file, and whether it is plain, as `reading` would decide."""
     still = strip(kind, data)
-    seconds = settings.decode_seconds * 10  # on a busy machine, too
+    seconds = settings.decode_seconds * 10  # generous, because the machine may be busy
     job = Job(kind, still.frames, AT_LEAST, seconds, seconds, settings.max_pixels, settings.max_frames)
     return job, still.data, still.plain
 
 
 def ways(settings: Settings) -> dict[str, Callable[[bytes, Job], object]]:
-    """Both ways to decode."""
-    return {"worker": decode, "helper": lambda data, job: sandbox.decode(data, job, settings.decode_memory)}
+    """The functions that decode in each way."""
+    return {"worker": decode, "decoder": lambda data, job: sandbox.decode(data, job, settings.decode_memory)}
 
 
 def peak(way: str, path: Path, kind: str) -> float:
-    """Megabytes by which decoding a file in this way makes a process grow."""
+    """Megabytes by which a fresh process grows while it decodes a file in this way."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.decode", "--one", way, kind, str(path)],
         cwd=ROOT,
@@ -66,25 +66,26 @@ def peak(way: str, path: Path, kind: str) -> float:
 
 
 def one(way: str, kind: str, path: str) -> None:
-    """Prints by how many megabytes this process grows while it decodes a file."""
+    """Prints the megabytes by which this process grows while it decodes a file."""
     settings = Settings.from_env({})
     job, data, _ = job_of(Path(path).read_bytes(), kind, settings)
     warm, small, _ = job_of(encoded(three(), kind), kind, settings)
     decode = ways(settings)[way]
-    decode(small, warm)  # loads what the format needs
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = held()
+    decode(small, warm)  # loads the libraries of the format
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = peak_memory()
     decode(data, job)
-    print(held() - before)
+    print(peak_memory() - before)
 
 
-def held() -> float:
-    """Megabytes that this process held at most."""
+def peak_memory() -> float:
+    """The highest memory use of this process so far, in megabytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def milliseconds(decode: Callable[[bytes, Job], object], data: bytes, job: Job) -> float:
+    """Milliseconds that decoding takes."""
     start = time.perf_counter()
     decode(data, job)
     return (time.perf_counter() - start) * 1e3
@@ -92,8 +93,8 @@ def milliseconds(decode: Callable[[bytes, Job], object], data: bytes, job: Job) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each way (default 15)")
-    parser.add_argument("--megapixels", type=float, default=12, help="of the photo (default 12)")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds (default 15)")
+    parser.add_argument("--megapixels", type=float, default=12, help="size of the photo (default 12)")
     parser.add_argument("--one", nargs=3, metavar=("WAY", "KIND", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -102,27 +103,31 @@ def main() -> None:
     settings = Settings.from_env({})
     height = round((arguments.megapixels * 1e6 * 3 / 4) ** 0.5)
     pictures = {True: three(), False: scene(height * 4 // 3, height)}
-    print(f"{arguments.megapixels:g} megapixels a photo, {os.cpu_count()} cores, medians of {arguments.rounds} turns\n")
     print(
-        "| picture | bytes | worker, ms | helper, ms | more | worker grows, MB | with a helper, MB | decoded in |\n"
+        f"photos of {arguments.megapixels:g} megapixels, {os.cpu_count()} cores, medians of {arguments.rounds} rounds\n"
+    )
+    print(
+        "| picture | bytes | worker, ms | decoder, ms | difference | worker grows, MB | with a decoder, MB "
+        "| decoded in |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         flush=True,
     )
     both = ways(settings)
     with tempfile.TemporaryDirectory() as scratch:
-        for what, (kind, options, is_drawing) in ROWS.items():
+        for title, (kind, options, is_drawing) in ROWS.items():
             path = Path(scratch, "picture")
             path.write_bytes(encoded(pictures[is_drawing], kind, **options))
             job, data, plain = job_of(path.read_bytes(), kind, settings)
             times = {way: [] for way in both}
-            for _ in tqdm(range(arguments.rounds + 1), what, leave=False):
+            for _ in tqdm(range(arguments.rounds + 1), title, leave=False):
                 for way, decode in both.items():
                     times[way].append(milliseconds(decode, data, job))
-            worker, other = (statistics.median(times[way][1:]) for way in both)  # the first one starts the helper
+            # Without the first round, which starts the decoder process.
+            worker, other = (statistics.median(times[way][1:]) for way in both)
             grown = [peak(way, path, kind) for way in both]
             print(
-                f"| {what} | {path.stat().st_size:,} | {worker:.2f} | {other:.2f} | {other / worker - 1:+.0%} | "
-                f"{grown[0]:.0f} | {grown[1]:.0f} | {'worker' if plain else 'helper'} |",
+                f"| {title} | {path.stat().st_size:,} | {worker:.2f} | {other:.2f} | {other / worker - 1:+.0%} | "
+                f"{grown[0]:.0f} | {grown[1]:.0f} | {'worker' if plain else 'decoder process'} |",
                 flush=True,
             )
 

@@ -1,12 +1,12 @@
-"""Does "Why?" point at what the answer hangs on? Measured by hiding it, on test pictures that are answered right.
+"""Measures whether "Why?" marks the parts that matter, by hiding them in test pictures that are answered correctly.
 
     python -m benchmarks.explain [--limit 200] [--model NAME] [--models models]
 
-The hottest tenth of what the model sees is hidden, and for comparison a random tenth: the same shape, moved to a
-random place. Deletion hides ever more, hottest first, and insertion shows ever more of a picture that is hidden whole;
-both give the mean confidence on the way (area under the curve, Petsiuk et al. 2018), lower and higher is better. In
-brackets: the same in the order of the map moved to a random place. Confidence is the calibrated probability of the
-right label. Milliseconds are the median of a whole explanation.
+The benchmark hides the hottest tenth of the model's input and, for comparison, a random tenth: the same shape in a
+random place. Deletion hides more and more, hottest first; insertion reveals more and more of a picture that starts
+hidden. Both give the mean confidence along the way (area under the curve, https://arxiv.org/abs/1806.07421): lower is
+better for deletion, higher for insertion. Figures in brackets use the map moved to a random place. Confidence is the
+calibrated probability of the correct label. Milliseconds are the median time of a whole explanation.
 """
 
 import argparse
@@ -26,32 +26,32 @@ from inkling.recognition.predictor import Predictor, Prepared, prepare
 from training import data
 
 TENTH = 0.1
-STEPS = np.linspace(0, 1, 11)  # shares of the picture hidden or shown
-RANDOM = 3  # random tenths of each picture
+STEPS = np.linspace(0, 1, 11)  # shares of the picture that are hidden or revealed
+RANDOM = 3  # random tenths that are hidden in each picture
 
 
 def as_input(image: Image.Image, card: ModelCard) -> Prepared:
-    """A test picture as the model's input: a drawing already is one, and a photo is prepared as usual."""
+    """The model input for a test picture: a drawing is one already, and a photo is prepared as usual."""
     if card.input.kind == "photo":
         return prepare(image, card)
     return Prepared(np.asarray(image.convert("L"))[..., None], 0.0)
 
 
 def confidence(predictor: Predictor, pictures: list[np.ndarray], model: Model, label: int) -> np.ndarray:
-    """The probability of a label in each of some inputs."""
+    """The probability of a label for each input."""
     answers = predictor.answer([Prepared(seen, 0.0) for seen in pictures], model)
     return np.array([answer.probabilities[label] for answer in answers])
 
 
 def moved(heat: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A map moved to a random place; what leaves on one side comes in on the other."""
+    """A map shifted to a random place; it wraps around at the edges."""
     return np.roll(heat, rng.integers(0, heat.shape), axis=(0, 1))
 
 
 def measure(
     predictor: Predictor, explainer: Explainer, image: Image.Image, model: Model, rng: np.random.Generator
 ) -> dict[str, float]:
-    """The figures of one picture."""
+    """The figures for one picture."""
     prepared = as_input(image, model.card)
     why, seen = explainer.explain_input(predictor, prepared, model), prepared.seen
     hiding = np.rint(cover(seen, model.card.input.kind)).astype(np.uint8)
@@ -76,8 +76,8 @@ def measure(
     }
 
 
-def right(predictor: Predictor, model: Model, limit: int) -> list[Image.Image]:
-    """At most `limit` test pictures that a model answers right."""
+def answered_correctly(predictor: Predictor, model: Model, limit: int) -> list[Image.Image]:
+    """At most `limit` test pictures that the model answers correctly."""
     test = data.load(model.card.training.dataset, limit=2 * limit).test
     found = []
     for picture, label in zip(test.x, test.y, strict=True):
@@ -90,7 +90,7 @@ def right(predictor: Predictor, model: Model, limit: int) -> list[Image.Image]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--limit", type=int, default=200, help="pictures of each model (default 200)")
+    parser.add_argument("--limit", type=int, default=200, help="pictures for each model (default 200)")
     parser.add_argument("--model", help="one model only (default: all that were trained here)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
     arguments = parser.parse_args()
@@ -100,13 +100,13 @@ def main() -> None:
         if model.card.training and arguments.model in (None, name)
     }
     if not found:
-        parser.error(f"there is no trained model of that name in {arguments.models}. Received: {arguments.model}")
+        parser.error(f"--model must be a trained model in {arguments.models}. Received: {arguments.model}")
     predictor = LocalPredictor(Catalog(found), Settings.from_env())
     print("| model | pictures | hottest tenth | random tenth | times | deletion | insertion | grid | milliseconds |")
     print("| --- " * 9 + "|")
     for name, model in found.items():
         explainer, rng, rows = Explainer(), np.random.default_rng(0), []
-        for image in tqdm(right(predictor, model, arguments.limit), name, leave=False):
+        for image in tqdm(answered_correctly(predictor, model, arguments.limit), name, leave=False):
             rows.append(measure(predictor, explainer, image, model, rng))
         mean = {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
         took = statistics.median(row["milliseconds"] for row in rows)

@@ -1,12 +1,12 @@
-"""How much of a model's own batched speed is left when it reads a folder of files? Both sides in turns, in one run.
+"""Compares reading a folder of files with the speed of the network alone, in turns within one run.
 
     python -m benchmarks.folder [--files 500] [--rounds 5] [--models cats-dogs-mobilenet,digits-cnn]
 
-The folder is made here: JPEG files of 640 x 480, grainy photos for a model that reads photos, drawings for one that
-reads ink. "Alone" is the network on arrays that lie ready, in batches of the size that is fastest for it; "folder" is
-`inkling classify DIR --csv` from the first file to the whole table, with the models opened before. The share is the
-median of the rounds' shares, so that what else the machine does hits both sides. Processor time, of all threads
-together, depends less on that: where the network keeps all cores busy, the share cannot exceed what its part is there.
+The folder is generated: JPEG files of 640 x 480, with grainy photos for photo models and drawings for ink models.
+"Alone" is the network on prepared arrays, in batches of the size that is fastest for it. "Folder" is `inkling classify
+DIR --csv` from the first file to the complete table, with the models already loaded. The share is the median of the
+shares of the rounds, so that other work on the machine affects both sides. The processor time of all threads depends
+less on it. If the network keeps all cores busy, the share cannot exceed the network's part of the processor time.
 """
 
 import argparse
@@ -30,18 +30,18 @@ from inkling.recognition.runtimes import openvino
 from inkling.service import BATCH, Service
 
 SIZE = (640, 480)
-QUALITY, GRAIN = 80, 7  # 45 KB a photo, as real ones of this size and quality have
+QUALITY, GRAIN = 80, 7  # 45 KB per photo, like real photos of this size and quality
 BATCHES = (8, 16, 32, 64, 128)
 
 
 def photo(rng: np.random.Generator) -> Image.Image:
-    """Soft colours with a camera's grain."""
+    """Soft colors with the grain of a camera."""
     soft = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
     return Image.fromarray(np.clip(np.asarray(soft) + rng.normal(0, GRAIN, (*SIZE[::-1], 3)), 0, 255).astype(np.uint8))
 
 
 def drawing(rng: np.random.Generator) -> Image.Image:
-    """A few strokes of a pen on white paper."""
+    """Three pen strokes on white paper."""
     paper = Image.new("RGB", SIZE, "white")
     for _ in range(3):
         points = (rng.uniform(0.2, 0.8, (4, 2)) * SIZE).tolist()
@@ -50,7 +50,7 @@ def drawing(rng: np.random.Generator) -> Image.Image:
 
 
 def make(root: Path, count: int, picture: Callable[[np.random.Generator], Image.Image]) -> Path:
-    """Writes a folder of pictures."""
+    """Writes a folder of JPEG files and returns it."""
     root.mkdir()
     rng = np.random.default_rng(0)
     for i in range(count):
@@ -59,21 +59,21 @@ def make(root: Path, count: int, picture: Callable[[np.random.Generator], Image.
 
 
 class Pace(NamedTuple):
-    """How fast pictures are answered."""
+    """Speed and cost of answering pictures."""
 
-    speed: float  # pictures a second
-    cost: float  # milliseconds of processor time for one, all threads together
+    speed: float  # pictures per second
+    cost: float  # milliseconds of processor time per picture, in all threads together
 
 
 def pace(count: int, work: Callable[[], object]) -> Pace:
-    """The pace of work that answers `count` pictures."""
+    """Runs work that answers `count` pictures, and returns its pace."""
     start, used = time.perf_counter(), time.process_time()
     work()
     return Pace(count / (time.perf_counter() - start), (time.process_time() - used) / count * 1e3)
 
 
 class Contest:
-    """One model: alone on arrays, and reading a folder."""
+    """One model, alone on arrays and reading a folder."""
 
     def __init__(self, service: Service, name: str, root: Path):
         self._service, self._name, self._root = service, name, root
@@ -87,19 +87,19 @@ class Contest:
         speeds = {}
         for size in BATCHES:
             self._array = np.repeat(one, size, axis=0)
-            self._network(self._array)  # the first one of a size is compiled for it
+            self._network(self._array)  # OpenVINO compiles the network for each new batch size
             speeds[size] = statistics.median(self.alone(max(BATCHES)).speed for _ in range(3))
         self.batch = max(BATCHES, key=speeds.get)
         self._array = np.repeat(one, self.batch, axis=0)
         self.folder()
 
     def alone(self, count: int = 0) -> Pace:
-        """The network on at least `count` pictures that lie ready, as many as files if 0."""
+        """The pace of the network on at least `count` prepared pictures; 0 means as many as there are files."""
         turns = -(-(count or self._count) // len(self._array))
         return pace(turns * len(self._array), lambda: [self._network(self._array) for _ in range(turns)])
 
     def folder(self) -> Pace:
-        """`inkling classify DIR --csv`."""
+        """The pace of `inkling classify DIR --csv`."""
         with tempfile.TemporaryDirectory() as out:
             arguments = ["classify", str(self._root), "--model", self._name, "--csv", f"{out}/out.csv"]
             return pace(self._count, lambda: self._check(CliRunner().invoke(cli.main, arguments, obj=self._service)))
@@ -110,25 +110,25 @@ class Contest:
 
 
 def report(contest: Contest, name: str, rounds: int) -> None:
-    """Prints a model's row."""
+    """Prints the row of one model."""
     alone, whole = [], []
     for _ in tqdm(range(rounds), name, leave=False):
         alone.append(contest.alone())
         whole.append(contest.folder())
     share = statistics.median(one.speed / other.speed for one, other in zip(whole, alone, strict=True))
-    own, kept = (Pace(*map(statistics.median, zip(*paces, strict=True))) for paces in (alone, whole))
+    own, reading = (Pace(*map(statistics.median, zip(*paces, strict=True))) for paces in (alone, whole))
     print(
-        f"| `{name}` | {own.speed:,.0f} (batches of {contest.batch}) | {kept.speed:,.0f} | {share:.0%} | "
-        f"{own.cost:.2f} ms | {kept.cost:.2f} ms |",
+        f"| `{name}` | {own.speed:,.0f} (batches of {contest.batch}) | {reading.speed:,.0f} | {share:.0%} | "
+        f"{own.cost:.2f} ms | {reading.cost:.2f} ms |",
         flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=500, help="files in a folder (default 500)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
-    parser.add_argument("--models", default="cats-dogs-mobilenet,digits-cnn", help="names, separated by commas")
+    parser.add_argument("--files", type=int, default=500, help="files in the folder (default 500)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
+    parser.add_argument("--models", default="cats-dogs-mobilenet,digits-cnn", help="models, separated by commas")
     arguments = parser.parse_args()
     print(
         f"{arguments.files} files of {SIZE[0]} x {SIZE[1]}, {os.cpu_count()} cores, batches of {BATCH} "

@@ -1,10 +1,10 @@
-"""Do drawings survive the canvas? Test drawings redrawn as a visitor would, and the accuracy of each condition.
+"""Measures the accuracy on test drawings that are redrawn on a canvas, with one condition changed at a time.
 
     python -m benchmarks.ink [--limit 2000] [--models models]
 
-Each condition changes one thing of a plain hand: pen 16 on a 400-pixel canvas, seven tenths of it large, in
-the middle, black on white, PNG. The first row is the data set's own bitmap, which no pipeline touched. A
-redrawn drawing has one pen width throughout, so what a digit's thick and thin strokes tell is lost.
+The plain hand draws with a pen of 16 pixels on a canvas of 400 pixels, 280 pixels large, in the middle, black on white,
+as PNG. Each condition changes one of these. The first row uses the bitmaps of the data set without the pipeline.
+Redrawn drawings have a single pen width, so the information in thick and thin strokes is lost.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from training.redraw import Hand, redraw
 
 DATASETS = {"digits-cnn": "mnist", "doodles-cnn": "doodles"}
 PLAIN = Hand()
-COLOURS = {  # (ink, paper)
+COLORS = {  # (ink, paper)
     "white on black": ((255, 255, 255), (0, 0, 0)),
     "blue on white": ((30, 60, 220), (255, 255, 255)),
     "yellow on white": ((255, 220, 40), (255, 255, 255)),
@@ -34,26 +34,26 @@ COLOURS = {  # (ink, paper)
 
 
 def conditions() -> Iterator[tuple[str, Hand]]:
-    """(name, hand): each differs from the plain hand in one thing."""
+    """(name, hand) of each condition, which differs from the plain hand in one thing."""
     yield "plain hand", PLAIN
     for pen in (6, 10, 24, 32, 40):
         yield f"pen {pen}", replace(PLAIN, pen=pen)
     for size in (0.3, 0.5, 0.85, 1.0):
         yield f"size {size:.0%}", replace(PLAIN, size=size)
     yield "off-centre", replace(PLAIN, size=0.5, shift=(0.9, -0.9))
-    for name, (ink, paper) in COLOURS.items():
+    for name, (ink, paper) in COLORS.items():
         yield name, replace(PLAIN, ink=ink, paper=paper)
     for quality in (75, 40):
         yield f"JPEG {quality}", replace(PLAIN, jpeg=quality)
 
 
 def accuracy(model: Model, batch: np.ndarray, y: np.ndarray, network: base.Runtime) -> float:
-    """Share of uint8 [n, 28, 28, 1] read right."""
+    """The share of drawings, uint8 [n, 28, 28, 1], that are recognized correctly."""
     return float(np.mean(network(inputs.scale(batch, model.card.input.scaling)).argmax(axis=1) == y))
 
 
 def measure(model: Model, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, float]]:
-    """(condition, accuracy) of a model on drawings uint8 [n, 28, 28]."""
+    """(condition, accuracy) of a model on bitmaps, uint8 [n, 28, 28]."""
     network = openvino.open_model(model)
     yield "data set's bitmap", accuracy(model, x[..., None], y, network)
     for name, hand in conditions():
@@ -66,7 +66,7 @@ def measure(model: Model, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--limit", type=int, default=2000, help="test drawings of each set (default 2000)")
+    parser.add_argument("--limit", type=int, default=2000, help="test drawings per data set (default 2000)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
     arguments = parser.parse_args()
     models = read_catalog(arguments.models).models

@@ -1,15 +1,18 @@
-"""Does it hold under load? So many clients at once on a real server; fails where a promise is broken.
+"""Load test of a real server with many clients at once; fails if one of its promises is broken.
 
     python -m benchmarks.load [--minutes 10] [--clients 64] [--pause 2]
 
-Each client has an address of its own and does one thing after the other, with pauses that are as random as visitors':
-drawings, photos of 12 megapixels (a fifth as WebP, which a helper decodes), bad files, pages, results with their heat
-maps. One client in sixteen pauses a fortieth as long, and so posts more than its limit a minute. The server is gunicorn
-as the Procfile starts it, but that it recycles no worker, behind which a leak could hide. Promised are: only the
-statuses that each request may get, 429 and 503 always with Retry-After; no worker that ends; memory of its own that
-grows by less than 1 MB a minute in each worker (helpers that it started included) and as many open files as before,
-both from a fifth of the time on; small drawings answered 99 times in 100 within 10 times what they take, in the median,
-when nobody else asks; and of those who keep to the limit, 99 in 100 not told 503.
+Each client has its own address. It sends drawings, photos of 12 megapixels (a fifth of them as WebP, which a decoder
+process decodes) and bad files, and views pages and results with their heat maps, with random pauses between. One client
+in sixteen makes pauses that are 40 times shorter, and so exceeds the rate limit. The server is gunicorn as the Procfile
+starts it, except that it never recycles a worker, which could hide a leak. The promises are:
+
+- Each request gets a status that is expected for it. 429 and 503 always come with Retry-After.
+- No worker ends.
+- After the first fifth of the time, the private memory of each worker and its decoder processes grows by less than
+  1 MB per minute, and its number of open files stays the same.
+- 99% of small drawings are answered within 10 times the median without load.
+- 99% of the requests within the rate limit are not answered 503.
 """
 
 import argparse
@@ -32,15 +35,15 @@ from tqdm import tqdm
 
 from benchmarks import pictures, servers
 
-LIMIT = 120  # posts a minute that a client may send to a worker
-GREEDY, HASTE = 16, 40  # one client in so many pauses so many times less; without a pause it would take the processor
-SETTLED = 0.2  # of the time passes before growth counts
-GROWTH, FILES, SLOWER = 1.0, 5, 10  # MB a minute, open files, times the unloaded median
-BUSY = 0.01  # of the answers that are not 429
-WEBP = 0.2  # of the photos
-ALONE = 100  # drawings that are timed before the load
-EVERY = 1.0  # seconds between two looks at the workers
-LATER = {429, 503}  # promised to anybody at any time, with Retry-After
+LIMIT = 120  # posts per minute that a worker accepts from one client
+GREEDY, HASTE = 16, 40  # one client in 16 makes pauses 40 times shorter; without any it would use up the processor
+SETTLED = 0.2  # share of the time that passes before growth counts
+GROWTH, FILES, SLOWER = 1.0, 5, 10  # MB per minute, additional open files, multiple of the median without load
+BUSY = 0.01  # share of the answers that are not 429
+WEBP = 0.2  # share of the photos
+UNLOADED = 100  # drawings that are timed before the load
+EVERY = 1.0  # seconds between two samples of the workers
+LATER = {429, 503}  # allowed for every request, with Retry-After
 DIGITS = "/api/predict?model=digits-cnn"
 PHOTOS = "/api/predict?model=cats-dogs-mobilenet"
 PAGES = ("/", "/help", "/models", "/models/digits-cnn", "/compare/digits", "/api/models", "/static/style.css")
@@ -54,7 +57,7 @@ BAD = {  # name -> bytes
 
 
 class Answer(NamedTuple):
-    """What came back for a request."""
+    """The answer to one request."""
 
     kind: str
     status: int
@@ -64,19 +67,23 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """One visitor or program, by its address."""
+    """One visitor or program with an address of its own."""
 
     def __init__(self, server: servers.Server, address: str, rng: random.Random):
         self._server, self._rng = server, rng
         self._headers = f"X-Forwarded-For: {address}\r\nConnection: close\r\n"
 
     def ask(self, kind: str, request: bytes, expected: set[int]) -> Answer:
-        """Sends a request; `expected` are the statuses that it may get beside `LATER`."""
+        """Sends a request.
+
+        Args:
+            expected: statuses that the answer may have, besides `LATER`.
+        """
         line, _, rest = request.partition(b"\r\n")
         start = time.perf_counter()
         try:
             status, headers, _ = self._server.send(line + b"\r\n" + self._headers.encode() + rest)
-        except Exception as error:  # whatever it is, no answer came
+        except Exception as error:  # of any kind: no answer came
             return Answer(kind, 0, 0.0, "", f"no answer: {type(error).__name__}")
         took = (time.perf_counter() - start) * 1e3
         broken = ""
@@ -90,11 +97,11 @@ class Client:
         return self.ask("drawing", servers.post(DIGITS, *pictures.form(pictures.digit())), {200})
 
     def act(self) -> Iterator[Answer]:
-        """One thing that a visitor does."""
-        (what,) = self._rng.choices(
-            (self.draw, self.send_photo, self.send_rubbish, self.look, self.ask_why), (50, 5, 15, 25, 5)
+        """Does one thing at random that a visitor would do, and yields the answers."""
+        (action,) = self._rng.choices(
+            (self.draw, self.send_photo, self.send_bad_file, self.look, self.ask_why), (50, 5, 15, 25, 5)
         )
-        yield from what()
+        yield from action()
 
     def draw(self) -> Iterator[Answer]:
         yield self.drawing()
@@ -105,7 +112,7 @@ class Client:
         else:
             yield self.ask("photo", servers.post(PHOTOS, *pictures.form(pictures.photo(), "photo.jpg")), {200})
 
-    def send_rubbish(self) -> Iterator[Answer]:
+    def send_bad_file(self) -> Iterator[Answer]:
         name = self._rng.choice(list(BAD))
         yield self.ask("bad file", servers.post(DIGITS, *pictures.form(BAD[name], name)), {400, 415, 422})
 
@@ -114,29 +121,28 @@ class Client:
 
     def ask_why(self) -> Iterator[Answer]:
         form = pictures.form(pictures.digit(), model="digits-cnn")
-        kept = self.ask("kept drawing", servers.post("/predict", *form), {303})
-        yield kept
-        if kept.location.startswith("/results/"):
-            yield self.ask("result", servers.get(kept.location), {200})
-            yield self.ask("heat map", servers.get(f"{kept.location}/heatmap.png"), {200})
+        saved = self.ask("kept drawing", servers.post("/predict", *form), {303})
+        yield saved
+        if saved.location.startswith("/results/"):
+            yield self.ask("result", servers.get(saved.location), {200})
+            yield self.ask("heat map", servers.get(f"{saved.location}/heatmap.png"), {200})
 
 
 class Sample(NamedTuple):
-    """A worker at one time, with the helpers that it started."""
+    """The figures of one worker at one time, with its decoder processes."""
 
     minute: float
-    megabytes: float  # of its own
+    megabytes: float  # private memory
     files: int
 
 
-def look(pid: int, minute: float) -> Sample:
-    """A sample of now."""
-    own = sum(map(own_megabytes, family(pid)))
-    return Sample(minute, own, len(os.listdir(f"/proc/{pid}/fd")))
+def sample(pid: int, minute: float) -> Sample:
+    """Samples a worker."""
+    return Sample(minute, sum(map(private_megabytes, family(pid))), len(os.listdir(f"/proc/{pid}/fd")))
 
 
-def own_megabytes(pid: int) -> float:
-    """Of a process's memory; none of a helper that has just ended."""
+def private_megabytes(pid: int) -> float:
+    """The private memory of a process; 0 if it has just ended."""
     try:
         found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     except OSError:
@@ -145,16 +151,16 @@ def own_megabytes(pid: int) -> float:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it started, by any of its threads."""
+    """A process and all its descendants."""
     children = []
-    with suppress(OSError):  # it, or one of its threads, has just ended
+    with suppress(OSError):  # the process or one of its threads has just ended
         for task in Path(f"/proc/{pid}/task").iterdir():
             children += map(int, (task / "children").read_text().split())
     return [pid, *(one for child in children for one in family(child))]
 
 
 def growth(samples: list[Sample]) -> tuple[float, float]:
-    """(MB a minute, open files more at the end) since a worker has settled."""
+    """(MB per minute, additional open files) of a worker after the first fifth of the time."""
     settled = [sample for sample in samples if sample.minute >= SETTLED * samples[-1].minute]
     slope = float(np.polyfit([one.minute for one in settled], [one.megabytes for one in settled], 1)[0])
     part = max(1, len(settled) // 4)
@@ -164,7 +170,7 @@ def growth(samples: list[Sample]) -> tuple[float, float]:
 
 
 def run(server: servers.Server, clients: int, seconds: float, pause: float) -> tuple[list[Answer], dict]:
-    """(all answers, samples of each worker) of so many clients for so long."""
+    """Runs the clients, and returns (all answers, samples of each worker by its PID)."""
     answers, samples, end = [], defaultdict(list), time.monotonic() + seconds
 
     def visit(number: int) -> None:
@@ -181,8 +187,8 @@ def run(server: servers.Server, clients: int, seconds: float, pause: float) -> t
     with tqdm(total=round(seconds), unit="s", leave=False) as bar:
         while (left := end - time.monotonic()) > 0:
             for pid in server.workers:
-                with suppress(OSError):  # it has just ended, which `check` tells
-                    samples[pid].append(look(pid, (seconds - left) / 60))
+                with suppress(OSError):  # the worker has just ended; `check` reports it
+                    samples[pid].append(sample(pid, (seconds - left) / 60))
             bar.update(round(seconds - left) - bar.n)
             time.sleep(min(EVERY, left))
     for thread in threads:
@@ -204,15 +210,15 @@ def print_answers(answers: list[Answer]) -> None:
 
 
 def served(answers: list[Answer]) -> list[float]:
-    """Milliseconds of those that were not told to come back later."""
+    """Milliseconds of the answers that did not send the client away with 429 or 503."""
     return [answer.milliseconds for answer in answers if answer.status not in LATER | {0}]
 
 
-def check(answers: list[Answer], samples: dict[int, list[Sample]], alone: float) -> bool:
-    """Prints the promises; whether all are kept."""
+def check(answers: list[Answer], samples: dict[int, list[Sample]], unloaded: float) -> bool:
+    """Prints the table of promises, and returns whether all were kept."""
     broken = Counter(f"{answer.kind}: {answer.broken}" for answer in answers if answer.broken)
     drawings = served([answer for answer in answers if answer.kind == "drawing"])
-    times = float(np.percentile(drawings, 99)) / alone
+    times = float(np.percentile(drawings, 99)) / unloaded
     within = [answer.status for answer in answers if answer.status != 429]
     busy = within.count(503) / len(within)
     whole = max(len(one) for one in samples.values())
@@ -220,26 +226,31 @@ def check(answers: list[Answer], samples: dict[int, list[Sample]], alone: float)
     ended = len(samples) - len(grown)
     rows = [
         (
-            "answers that were not promised",
+            "unexpected answers",
             ", ".join(f"{n} x {what}" for what, n in broken.items()) or "0",
             "0",
             not broken,
         ),
-        ("workers that ended or began meanwhile", f"{ended}", "0", not ended),
+        ("workers that ended or started", f"{ended}", "0", not ended),
         (
-            "memory of a worker, MB a minute",
+            "growth of a worker, MB per minute",
             ", ".join(f"{slope:.2f}" for slope, _ in grown),
             f"< {GROWTH:g}",
             all(slope < GROWTH for slope, _ in grown),
         ),
         (
-            "open files of a worker, more at the end",
+            "additional open files of a worker",
             ", ".join(f"{more:g}" for _, more in grown),
             f"<= {FILES}",
             all(more <= FILES for _, more in grown),
         ),
-        (f"p99 of small drawings, times the {alone:.1f} ms alone", f"{times:.1f}", f"< {SLOWER}", times < SLOWER),
-        ("told 503, of those within the limit", f"{busy:.2%}", f"< {BUSY:.0%}", busy < BUSY),
+        (
+            f"p99 of small drawings, multiple of {unloaded:.1f} ms without load",
+            f"{times:.1f}",
+            f"< {SLOWER}",
+            times < SLOWER,
+        ),
+        ("answers 503 within the rate limit", f"{busy:.2%}", f"< {BUSY:.0%}", busy < BUSY),
     ]
     print("| promise | measured | aim | kept |\n| --- | --- | --- | --- |")
     for what, measured, aim, kept in rows:
@@ -247,16 +258,16 @@ def check(answers: list[Answer], samples: dict[int, list[Sample]], alone: float)
     return all(kept for *_, kept in rows)
 
 
-def times_alone(client: Client) -> float:
-    """Median milliseconds of a drawing when nobody else asks."""
-    return statistics.median(client.drawing().milliseconds for _ in range(ALONE))
+def unloaded_median(client: Client) -> float:
+    """Median milliseconds of a drawing without load."""
+    return statistics.median(client.drawing().milliseconds for _ in range(UNLOADED))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10, help="of load (default 10)")
-    parser.add_argument("--clients", type=int, default=64, help="at once (default 64)")
-    parser.add_argument("--pause", type=float, default=2, help="mean seconds between a client's acts (default 2)")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the test (default 10)")
+    parser.add_argument("--clients", type=int, default=64, help="clients at once (default 64)")
+    parser.add_argument("--pause", type=float, default=2, help="mean seconds between a client's actions (default 2)")
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -269,15 +280,15 @@ def main() -> int:
             GUNICORN_CMD_ARGS="--max-requests 0",
         ) as server,
     ):
-        pictures.photo(), pictures.webp()  # made before the clock runs
-        alone = times_alone(Client(server, "198.51.100.1", random.Random(0)))
+        pictures.photo(), pictures.webp()  # generated before the clock runs
+        unloaded = unloaded_median(Client(server, "198.51.100.1", random.Random(0)))
         answers, samples = run(server, arguments.clients, arguments.minutes * 60, arguments.pause)
     print(
         f"{arguments.clients} clients, {arguments.minutes:g} minutes, pauses of {arguments.pause:g} s, "
-        f"{len(samples)} workers, {len(answers) / arguments.minutes / 60:.0f} answers a second\n"
+        f"{len(samples)} workers, {len(answers) / arguments.minutes / 60:.0f} answers per second\n"
     )
     print_answers(answers)
-    return 0 if check(answers, samples, alone) else 1
+    return 0 if check(answers, samples, unloaded) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks send: pictures made here, as a multipart form has them."""
+"""Generated pictures and the multipart forms in which the benchmarks send them."""
 
 import io
 from functools import cache
@@ -6,26 +6,26 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-THREE = [(80, 70), (180, 60), (200, 110), (150, 140), (200, 190), (170, 230), (80, 220)]  # on 280 x 280
+THREE = [(80, 70), (180, 60), (200, 110), (150, 140), (200, 190), (170, 230), (80, 220)]  # points on a 280 x 280 canvas
 QUALITY, GRAIN, TILE = 90, 7, 512
 EDGE = "benchmark-edge"
 
 
 @cache
 def digit() -> bytes:
-    """The 3 as the canvas sends it: a PNG."""
+    """A drawn 3 as the canvas sends it: a PNG."""
     return encoded(three(), "PNG")
 
 
 @cache
 def photo(width: int = 4000, height: int = 3000) -> bytes:
-    """The scene as a phone sends it, by default of 12 megapixels: a JPEG."""
+    """A photo as a phone sends it: a JPEG, by default of 12 megapixels."""
     return encoded(scene(width, height), "JPEG", quality=QUALITY)
 
 
 @cache
 def webp(width: int = 4000, height: int = 3000) -> bytes:
-    """The same as WebP, which a helper process decodes."""
+    """The same photo as WebP, which a decoder process decodes."""
     return encoded(scene(width, height), "WEBP", quality=80, method=0)
 
 
@@ -37,7 +37,7 @@ def three() -> Image.Image:
 
 
 def scene(width: int, height: int) -> Image.Image:
-    """Soft colours with a camera's grain."""
+    """Soft colors with the grain of a camera."""
     rng = np.random.default_rng(0)
     small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     soft = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC), np.int16)
@@ -47,14 +47,14 @@ def scene(width: int, height: int) -> Image.Image:
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
-    """A picture as a file of one of Pillow's formats, with its options."""
+    """A picture as a file of Pillow's format `kind`."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 def form(data: bytes, name: str = "drawing.png", **fields: str) -> tuple[bytes, str]:
-    """(body, Content-Type) of a multipart form with the file in the field `image`."""
+    """(body, content type) of a multipart form with the file in its field `image`."""
     parts = [
         f'--{EDGE}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n' for key, value in fields.items()
     ]

@@ -1,10 +1,10 @@
-"""Where does the processor time of one `POST /api/predict` go? A 280 x 280 drawing, stage by stage.
+"""Measures the processor time of each stage of `POST /api/predict` for a 280 x 280 drawing.
 
     python -m benchmarks.profile [--requests 1000] [--model digits-cnn]
 
-The app is called in this process as gunicorn calls it, and each stage counts the processor time of its thread, less
-that of the stages within it. A figure is the tenth percentile of all requests, for whatever else the machine does only
-ever adds to it. What gunicorn and the kernel add is not in it: `make bench` compares whole servers.
+The benchmark calls the app in this process as gunicorn does. Each stage counts the processor time of its thread, less
+the time of the stages inside it. A figure is the tenth percentile of all requests, because other work on the machine
+can only add to it. The time of gunicorn and of the kernel is not included; `make bench` compares whole servers.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from inkling.recognition import inputs
 from inkling.recognition.runtimes import base
 from inkling.web.app import create_app
 
-WARM = 50  # requests before the first that counts
+WARM_UP = 50  # requests that are not counted
 PERCENTILE = 10
-STAGES = {  # stage -> where the functions that do it stand
+STAGES = {  # stage -> (module or class, name) of its functions
     "read the form": [(FormDataParser, "parse")],
     "decode the picture": [(reading, "read_stream")],
     "ink: find it": [(inputs, "find_ink")],
@@ -47,38 +47,38 @@ STAGES = {  # stage -> where the functions that do it stand
 
 
 class Stopwatch:
-    """Processor time by stage, of one request after the other."""
+    """Records the processor time of each stage, request by request."""
 
     def __init__(self):
         self.stages: dict[str, list[float]] = defaultdict(list)  # stage -> microseconds of each request
         self._now: dict[str, float] = defaultdict(float)
-        self._within = [0]  # what the stages within each open stage took, innermost last
+        self._nested = [0]  # nanoseconds of the stages inside each open stage, innermost last
 
     def times(self, stage: str, function: Callable) -> Callable:
-        """The function, with its time counted."""
+        """A wrapper that counts the time of a function."""
 
         @wraps(function)
         def timed(*args, **kwargs):
-            self._within.append(0)
+            self._nested.append(0)
             start = time.thread_time_ns()
             try:
                 return function(*args, **kwargs)
             finally:
                 took = time.thread_time_ns() - start
-                self._now[stage] += (took - self._within.pop()) / 1e3
-                self._within[-1] += took
+                self._now[stage] += (took - self._nested.pop()) / 1e3
+                self._nested[-1] += took
 
         return timed
 
     def lap(self) -> None:
-        """Ends a request."""
+        """Ends the request: its times are recorded."""
         for stage, took in self._now.items():
             self.stages[stage].append(took)
         self._now.clear()
 
 
-def watch(app: Flask, stopwatch: Stopwatch) -> Callable:
-    """Has every stage timed; the app to call."""
+def instrument(app: Flask, stopwatch: Stopwatch) -> Callable:
+    """Wraps the functions of every stage, and returns the app to call."""
     for stage, places in STAGES.items():
         for owner, name in places:
             setattr(owner, name, stopwatch.times(stage, getattr(owner, name)))
@@ -91,7 +91,7 @@ def watch(app: Flask, stopwatch: Stopwatch) -> Callable:
 
 
 def environ(body: bytes, kind: str, query: str) -> dict:
-    """What gunicorn passes on for a post."""
+    """The WSGI environment that gunicorn builds for a post."""
     return {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
@@ -116,17 +116,21 @@ def environ(body: bytes, kind: str, query: str) -> dict:
 
 
 def ask(app: Callable, model: str) -> None:
-    """One request."""
+    """Sends one request.
+
+    Raises:
+        RuntimeError: its status was not 200.
+    """
     body, kind = form(digit())
-    told = []
-    answer = app(environ(body, kind, f"model={model}"), lambda status, headers, error=None: told.append(status))
+    statuses = []
+    answer = app(environ(body, kind, f"model={model}"), lambda status, headers, error=None: statuses.append(status))
     text = b"".join(answer)
-    if told != ["200 OK"]:
-        raise RuntimeError(f"{told}: {text.decode()}")
+    if statuses != ["200 OK"]:
+        raise RuntimeError(f"the answer must be 200 OK. Received: {statuses}, {text.decode()}")
 
 
 def report(stopwatch: Stopwatch) -> None:
-    """Prints the table, in the order in which stages ended first."""
+    """Prints the table; the stages stand in the order in which they end."""
     found = {stage: float(np.percentile(took, PERCENTILE)) for stage, took in stopwatch.stages.items()}
     whole = sum(found.values())
     print("| stage | processor time, µs | share |\n| --- | --- | --- |")
@@ -140,19 +144,19 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000, help="requests that are measured (default 1000)")
     parser.add_argument("--model", default="digits-cnn", help="an ink model (default digits-cnn)")
     arguments = parser.parse_args()
-    os.environ.setdefault("WEB_CONCURRENCY", str(os.cpu_count()))  # threads as a worker has them
+    os.environ.setdefault("WEB_CONCURRENCY", str(os.cpu_count()))  # as many threads as a worker has
     with tempfile.TemporaryDirectory() as scratch:
         app = create_app(
             Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": scratch, "INKLING_RATE_LIMIT": "1000000"})
         )
         stopwatch = Stopwatch()
-        watched = watch(app, stopwatch)
-        for _ in range(WARM):
-            ask(watched, arguments.model)
+        instrumented = instrument(app, stopwatch)
+        for _ in range(WARM_UP):
+            ask(instrumented, arguments.model)
             stopwatch.lap()
         stopwatch.stages.clear()
         for _ in tqdm(range(arguments.requests), leave=False):
-            ask(watched, arguments.model)
+            ask(instrumented, arguments.model)
             stopwatch.lap()
     report(stopwatch)
 

@@ -1,4 +1,4 @@
-"""Servers to measure: started as their users would, asked until they answer, ended whatever happens."""
+"""Starts the servers that are measured, sends them requests, and always ends them."""
 
 import http.client
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inkling.config import ROOT
 
-PATIENCE = 300  # seconds until a server must have answered
+PATIENCE = 300  # seconds within which a server must answer
 INKLING = [sys.executable, "-m", "gunicorn", "app:app"]
 
 
@@ -21,7 +21,7 @@ class Server:
     """A running server.
 
     Attributes:
-        seconds: from its start to its first good answer.
+        seconds: from its start to its first answer with status 200.
     """
 
     def __init__(self, process: subprocess.Popen, port: int, log: Path):
@@ -29,12 +29,12 @@ class Server:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that it started."""
+        """The PIDs of the processes that it started."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def send(self, request: bytes) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """(status, headers, body) of a request as it goes over the wire, on a connection of its own."""
+        """Sends the bytes of a request over a new connection, and returns (status, headers, body) of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             connection.sendall(request)
             answer = http.client.HTTPResponse(connection)
@@ -45,14 +45,18 @@ class Server:
         """Sends a request that must be answered with 200.
 
         Raises:
-            RuntimeError: it was not.
+            RuntimeError: the status was another one.
         """
         status, _, body = self.send(request)
         if status != 200:
             raise RuntimeError(f"the answer must be 200. Received: {status}, {body[:200]!r}")
 
     def wait(self, request: bytes) -> None:
-        """Asks until the answer is 200."""
+        """Repeats a request until the answer is 200.
+
+        Raises:
+            RuntimeError: the server ended, or did not answer within `PATIENCE` seconds.
+        """
         start = time.perf_counter()
         while True:
             try:
@@ -67,25 +71,30 @@ class Server:
 
 
 def free_port() -> int:
+    """A TCP port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def post(path: str, body: bytes, kind: str) -> bytes:
-    """A post as it goes over the wire."""
+    """The bytes of a POST request."""
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 def get(path: str) -> bytes:
-    """The same of a page that is asked for."""
+    """The bytes of a GET request."""
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
 @contextmanager
 def running(command: list[str], folder: Path, first: bytes, **settings: str) -> Iterator[Server]:
-    """A server at a free port, once it has answered `first` with 200; what it writes goes to `folder`."""
+    """Runs a server on a free port; the context starts when it has answered `first` with 200.
+
+    Args:
+        folder: where its pictures and its log go.
+    """
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("INKLING_")}
     env |= {
@@ -106,12 +115,12 @@ def running(command: list[str], folder: Path, first: bytes, **settings: str) -> 
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(40)
-        with suppress(ProcessLookupError):  # of a server that leaves its workers behind
+        with suppress(ProcessLookupError):  # only some servers leave workers behind
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def memory(pid: int) -> dict[str, float]:
-    """MB of a process by kind of `/proc/PID/smaps_rollup`: Pss has its share of what others use too."""
+    """The rows of `/proc/PID/smaps_rollup` in MB; Pss includes its share of memory that other processes use too."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     return {line.split(":")[0]: int(line.split()[1]) * 1024 / 1e6 for line in lines}

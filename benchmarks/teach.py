@@ -1,10 +1,10 @@
-"""Does a model learn a habit of drawing from 50 corrections, and does it keep what it knew?
+"""Measures whether 50 corrections teach a model a way of drawing, and whether it forgets what it knew.
 
     python -m benchmarks.teach
 
-Each habit is drawn 100 times: 50 drawings are corrected and taught to digits-cnn as `python -m training train
-digits-cnn --corrections DIR` does, starting from the shipped model each time; the other 50 are read before and after,
-and so are MNIST's 10,000 test pictures. Prints a table. Writes no model.
+Each habit is drawn 100 times. 50 drawings become corrections, from which `python -m training train digits-cnn
+--corrections DIR` trains, each time from the shipped model. The other 50 are recognized before and after, and so are
+the 10,000 test pictures of MNIST. The benchmark prints a table and saves no model.
 """
 
 import shutil
@@ -24,17 +24,17 @@ from inkling.storage.corrections import folder_of
 from training import __main__ as training
 
 MODEL = "digits-cnn"
-COUNT = 50  # drawings taught, and as many more to read
-FIELD = 400  # pixels of the canvas, a side
+COUNT = 50  # drawings to train with, and as many to test with
+FIELD = 400  # pixels of a side of the canvas
 
 Strokes = list[list[tuple[float, float]]]
 
 
-# ---- Habits: strokes on a field of 400, a little different each time ----
+# ---- Habits: strokes on the canvas, slightly different each time ----
 
 
 def mirrored_three(rng: np.random.Generator) -> Strokes:
-    """As children write it before they are told."""
+    """A 3 as children write it when they mirror it."""
     waist = rng.uniform(180, 215)
     return [
         [
@@ -52,11 +52,12 @@ def mirrored_three(rng: np.random.Generator) -> Strokes:
 
 
 def mirrored_seven(rng: np.random.Generator) -> Strokes:
+    """A 7 as children write it when they mirror it."""
     return [[(280, 100), (120, 100), (rng.uniform(180, 220), 310)]]
 
 
 def tent_of_one(rng: np.random.Generator) -> Strokes:
-    """A 1 whose flag reaches down to a long foot: almost a triangle."""
+    """A 1 whose upstroke reaches down to a long base, so that it is almost a triangle."""
     half = rng.uniform(40, 80)
     return [[(200 - half, 300), (200, 90), (200 + half, 300), (200 - half, 300)]]
 
@@ -69,7 +70,7 @@ HABITS = {
 
 
 def drawing(habit: Callable[[np.random.Generator], Strokes], rng: np.random.Generator) -> Image.Image:
-    """One drawing as the canvas sends it, RGB 400 x 400: slant, turn, size, place and pen by lot, and a shaky hand."""
+    """One drawing as the canvas sends it, RGB 400 x 400, with random slant, turn, size, place, pen and tremor."""
     image = Image.new("RGB", (FIELD, FIELD), "white")
     brush, pen = ImageDraw.Draw(image), int(rng.integers(10, 22))
     turn, slant, size = rng.normal(0, 0.07), rng.normal(0, 0.08), rng.uniform(0.8, 1.15)
@@ -84,6 +85,7 @@ def drawing(habit: Callable[[np.random.Generator], Strokes], rng: np.random.Gene
 
 
 def share_read(predictor: LocalPredictor, drawings: list[Image.Image], label: str) -> float:
+    """The share of drawings that the model recognizes as `label`."""
     answers = classify(predictor, drawings, predictor.catalog.model(MODEL))
     return float(np.mean([answer.label == label for answer in answers]))
 
@@ -107,7 +109,7 @@ def main() -> None:
             for i, image in enumerate(drawings[:COUNT]):
                 image.save(place / f"{i}.png")
             if training.main(["train", MODEL, "--corrections", str(corrections), "--models", str(models)]):
-                raise SystemExit("The training failed.")
+                raise SystemExit("The training failed; its messages are above.")
             after = read_card(models / MODEL)
             read_after = share_read(predictor_of(settings, models), drawings[COUNT:], label)
         seconds = after.training.seconds - before.training.seconds
@@ -119,6 +121,7 @@ def main() -> None:
 
 
 def predictor_of(settings: Settings, models: Path) -> LocalPredictor:
+    """A predictor for a folder of models."""
     return LocalPredictor(read_catalog(models), settings)
 
 

@@ -1,10 +1,11 @@
-"""How many workers, and which of OpenVINO's hints? `POST /api/predict` under each, in turns.
+"""Compares numbers of workers and OpenVINO's performance hints by the speed of `POST /api/predict`, in turns.
 
     python -m benchmarks.workers [--rounds 5] [--seconds 5] [--connections 8] [--workers 1,2,4]
 
-Workers divide the cores among them, as they always do: workers times OpenVINO's threads are the cores. Every setup is a
-server of its own, started as the Procfile does it, and one after the other is kept busy, first by drawings of 280 x 280
-for digits-cnn and then by photos of 640 x 480 for cats-dogs-mobilenet. Figures are medians of the rounds.
+Workers share the cores as usual: the number of workers times the number of OpenVINO threads is the number of cores.
+Each setup is a server of its own, started as the Procfile does. A client loads one server at a time, first with
+drawings of 280 x 280 for digits-cnn and then with photos of 640 x 480 for cats-dogs-mobilenet. Figures are medians of
+the rounds.
 """
 
 import argparse
@@ -26,7 +27,7 @@ Setup = tuple[int, str]  # workers, hint
 
 
 def measure(setups: list[Setup], rounds: int, connections: int, seconds: float) -> dict[Setup, list[list[Round]]]:
-    """For drawings and for photos, the rounds of each setup."""
+    """The rounds of each setup: one list for drawings and one for photos."""
     found = {setup: [[], []] for setup in setups}
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         ports = {}
@@ -43,16 +44,18 @@ def measure(setups: list[Setup], rounds: int, connections: int, seconds: float) 
 
 
 def cells(turns: list[Round]) -> str:
-    """Three cells of the table."""
+    """Three cells of the table: requests per second, p50 and p99."""
     speed, median, slow, _ = map(statistics.median, zip(*turns, strict=True))
     return f"{speed:,.0f} | {median:.1f} | {slow:.1f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each setup (default 5)")
-    parser.add_argument("--seconds", type=float, default=5, help="of a turn, drawings and photos each (default 5)")
-    parser.add_argument("--connections", type=int, default=8, help="that the client keeps busy (default 8)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
+    parser.add_argument(
+        "--seconds", type=float, default=5, help="length of a turn with each kind of picture (default 5)"
+    )
+    parser.add_argument("--connections", type=int, default=8, help="connections that the client keeps busy (default 8)")
     parser.add_argument("--workers", default="1,2,4", help="numbers of workers, separated by commas (default 1,2,4)")
     arguments = parser.parse_args()
     setups = [(int(workers), hint) for workers in arguments.workers.split(",") for hint in HINTS]

@@ -1,13 +1,13 @@
-"""Sends what nobody would to whatever reads from strangers, and counts how much of it: `make fuzz`.
+"""Fuzzes everything that reads untrusted input: `make fuzz`.
 
     python -m tools.fuzz [--seconds 300] [--targets files,texts,cards,api] [--corpus FOLDER]
 
-Atheris, a libFuzzer for Python, mutates inputs towards lines of `inkling` that none has reached yet. Each target gets
-its share of the time in processes of its own, one after the other: what Atheris watches leaves memory behind (0.7 MB at
-each `GET /lab`, which keeps none by itself). What a target may answer stands in its docstring; anything else, a crash,
-more than ten seconds or 2 GB is a find: it is kept as a file, its folder is named, and the command fails; `--again
-TARGET FILE` shows it again. A find becomes a case in tests/hostile. With the corpus kept in a folder, the next run
-begins where this one ends.
+Atheris (libFuzzer for Python) mutates inputs so that they reach new lines of `inkling`. Each target gets an equal share
+of the time, in a series of short processes, because the instrumentation of Atheris leaks memory (0.7 MB per `GET
+/lab`). The docstring of a target says which outcomes are allowed. Any other outcome, a crash, more than ten seconds or
+more than 2 GB is a finding: the input is saved, its folder is printed, and the command fails. `--again TARGET FILE`
+replays a saved input. A finding becomes a case in tests/hostile. If the corpus is kept in a folder, the next run
+continues from it.
 """
 
 import argparse
@@ -37,8 +37,8 @@ with atheris.instrument_imports(include=["inkling"]):
 
 SETTINGS = Settings.from_env({}).replace(max_bytes=200_000, max_pixels=250_000, max_frames=5, rate_limit=0)
 SECONDS = SETTINGS.request_seconds
-SLOW, MEGABYTES, LONGEST = 10, 2048, 8192  # of one input: seconds, of the process, bytes
-TURN = 30  # seconds of one process: in a minute of a quiet machine Atheris gathers 2 GB
+SLOW, MEGABYTES, LONGEST = 10, 2048, 8192  # seconds for one input, memory of the process, bytes of one input
+TURN = 30  # seconds of one process: on an idle machine, Atheris leaks 2 GB per minute
 DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
 MODELS = ["digits-logistic", "cats-dogs-cnn", "none"]
 FIELDS = ["top", "step", "photo", "reason", "1.low", "result"]
@@ -46,7 +46,7 @@ SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def files():
-    """A file with a name: an RGB picture within the limits, or `Problem` with a known reason."""
+    """A named file. Allowed: an RGB picture within the limits, or `Problem` with a known reason."""
 
     def one(data: bytes) -> None:
         name = f"a.{EXTENSIONS[data[0] % len(EXTENSIONS)]}" if data else ""
@@ -56,7 +56,7 @@ def files():
 
 
 def texts():
-    """A data URL or base64: the same."""
+    """A data URL or base64. Allowed: as for `files`."""
 
     def one(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
@@ -67,7 +67,7 @@ def texts():
 
 
 def cards():
-    """A model's card.json: a card, or a ValueError of one short line."""
+    """The card.json of a model. Allowed: a card, or a ValueError with a short message."""
     folder = Path(tempfile.mkdtemp(), "digits-cnn")
     folder.mkdir()
 
@@ -84,7 +84,7 @@ def cards():
 
 
 def api():
-    """A request to the app: any answer but 5xx; 503 where it says when to come back."""
+    """A request to the app. Allowed: any status below 500, or any with Retry-After."""
     app = create_app(SETTINGS.replace(pictures=Path(tempfile.mkdtemp())))
     client = app.test_client()
     rules = sorted((method, one.rule) for one in app.url_map.iter_rules() for method in one.methods & {"GET", "POST"})
@@ -118,10 +118,10 @@ def _picture(read) -> None:
         expect(image.width * image.height <= SETTINGS.max_pixels, image.size)
 
 
-def expect(holds: bool, what: object) -> None:
-    """A find, where what was expected does not hold."""
+def expect(holds: bool, found: object) -> None:
+    """Raises AssertionError, a finding, unless the expectation holds."""
     if not holds:
-        raise AssertionError(what)
+        raise AssertionError(found)
 
 
 def _form(data: bytes) -> bytes:
@@ -130,7 +130,7 @@ def _form(data: bytes) -> bytes:
 
 
 def seeds(target: str) -> list[bytes]:
-    """Good inputs to begin with."""
+    """Valid inputs to start from."""
     from PIL import Image
     from pillow_heif import register_heif_opener
 
@@ -154,14 +154,14 @@ TARGETS = {"files": files, "texts": texts, "cards": cards, "api": api}
 
 
 def fuzz(target: str, seconds: int, corpus: Path) -> None:
-    """Runs one target in this process, which libFuzzer ends."""
+    """Fuzzes one target in this process; libFuzzer ends the process."""
     one = TARGETS[target]()
 
     def keep(data: bytes) -> None:
         try:
             one(data)
         except BaseException:
-            Path(corpus.parent, f"{target}-find-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
+            Path(corpus.parent, f"{target}-finding-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
             raise
 
     for i, seed in enumerate(seeds(target)):
@@ -182,7 +182,7 @@ def fuzz(target: str, seconds: int, corpus: Path) -> None:
 
 
 def turns(target: str, seconds: int, root: Path) -> bool:
-    """Runs one target in processes of its own and says how much was tried; whether there was no find."""
+    """Fuzzes one target in a series of processes and prints the number of inputs; returns False after a finding."""
     (root / target).mkdir(parents=True, exist_ok=True)
     tried = taken = 0
     while taken < seconds:
@@ -197,7 +197,7 @@ def turns(target: str, seconds: int, root: Path) -> bool:
             "--corpus",
             root / target,
         ]
-        with tempfile.TemporaryDirectory(dir=SHARED) as scratch:  # libFuzzer ends its process without tidying up
+        with tempfile.TemporaryDirectory(dir=SHARED) as scratch:  # libFuzzer exits without cleaning up
             done = subprocess.run(
                 command,
                 cwd=ROOT,
@@ -209,7 +209,7 @@ def turns(target: str, seconds: int, root: Path) -> bool:
         count = DONE.search(done.stderr)
         if done.returncode or not count:
             print(done.stderr[-5000:], file=sys.stderr)
-            print(f"{target}: a find after {tried:,} inputs, see {root}", flush=True)
+            print(f"{target}: a finding after {tried:,} inputs, saved in {root}", flush=True)
             return False
         tried, taken = tried + int(count[1]), taken + max(1, int(count[2]))
     print(f"{target}: {tried:,} inputs in {taken} s", flush=True)
@@ -218,10 +218,10 @@ def turns(target: str, seconds: int, root: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=300, help="for all targets together (default 300)")
-    parser.add_argument("--targets", default=",".join(TARGETS), help=f"of {', '.join(TARGETS)}; all by default")
-    parser.add_argument("--corpus", type=Path, help="folder of the inputs that reached something new, and of finds")
-    parser.add_argument("--again", nargs=2, metavar=("TARGET", "FILE"), help="send one input, such as a find")
+    parser.add_argument("--seconds", type=int, default=300, help="time for all targets together (default 300)")
+    parser.add_argument("--targets", default=",".join(TARGETS), help=f"default {','.join(TARGETS)}")
+    parser.add_argument("--corpus", type=Path, help="folder for inputs that reach new code, and for findings")
+    parser.add_argument("--again", nargs=2, metavar=("TARGET", "FILE"), help="replay one input, such as a finding")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.again:

@@ -1,7 +1,7 @@
-"""Runs the notebooks anew, in place: `make notebooks`, or `python -m tools.notebooks notebooks/digits.ipynb`.
+"""Executes the notebooks in place: `make notebooks`, or `python -m tools.notebooks notebooks/digits.ipynb`.
 
-Each runs in a kernel of its own. What differs from run to run is not kept: times, progress, warnings, versions.
-A notebook that fails is left as it was.
+Each notebook has a kernel of its own. Times, progress, warnings and versions are removed, because they differ between
+runs. A notebook that fails is not changed.
 """
 
 import base64
@@ -20,8 +20,8 @@ from PIL import Image
 from inkling.config import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
-COLOURS = 48
-PROGRESS = "progress"  # the tag of a cell whose output is for those who wait
+COLORS = 48
+PROGRESS = "progress"  # tag of a cell whose output only shows progress
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -29,7 +29,7 @@ METADATA = {
 
 
 def run(notebook: NotebookNode) -> NotebookNode:
-    """Executes a notebook from its first cell on, and tidies it.
+    """Executes all cells of a notebook and tidies it.
 
     Raises:
         CellExecutionError: a cell failed.
@@ -47,7 +47,7 @@ def run(notebook: NotebookNode) -> NotebookNode:
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
-    """Takes away what differs from run to run, and makes the plots small."""
+    """Removes everything that differs between runs, and reduces the colors of the plots."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags",) if key in cell.metadata})
@@ -61,15 +61,15 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
 
 
 def smaller(png: str) -> str:
-    """A base64 PNG with few colours: plots need no more, and pictures with noise would fill a notebook."""
+    """A base64 PNG reduced to `COLORS` colors: enough for plots, and a fraction of the size for noisy pictures."""
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     file = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    picture.quantize(COLORS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the notebooks named, or all; 1 if one failed."""
+    """Executes the named notebooks, or all; returns 1 if one failed, else 0."""
     failed = []
     for path in [Path(name) for name in arguments] or sorted(NOTEBOOKS.glob("*.ipynb")):
         start = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Brings the catalogues up to what the pages say now, and lists what has no translation: `make words`.
+"""Updates the translation catalogs from templates, code and data, and lists missing translations: `make words`.
 
-A catalogue is `inkling/translations/LANGUAGE.po`, read as it is when the server starts: nothing is compiled.
+A catalog is `inkling/translations/LANGUAGE.po`. The server reads it directly when it starts, so nothing is compiled.
 """
 
 import io
@@ -21,22 +21,23 @@ from inkling.recognition.catalog import TASKS, read_catalog
 from inkling.web.edge.language import CATALOGS, UNITS
 
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
-FOR_PROGRAMS = ("api.py", "openapi.py")  # what they say stays English
-KEYWORDS = DEFAULT_KEYWORDS | {"abort": (2,)}  # an error's page translates what it is told
-SHOWN = (400, 403, 404, 405, 408, 413, 414, 415, 429, 500, 503)  # errors that a visitor may meet
+FOR_PROGRAMS = ("api.py", "openapi.py")  # their texts are for programs and stay English
+KEYWORDS = DEFAULT_KEYWORDS | {"abort": (2,)}  # an error page translates the description passed to `abort`
+SHOWN = (400, 403, 404, 405, 408, 413, 414, 415, 429, 500, 503)  # statuses that a visitor may see
 WIDTH = 120
 
 
 def main() -> int:
+    """Updates the catalogs; returns 1 if a translation is missing, else 0."""
     template, missing = extracted(), 0
     for path in sorted(CATALOGS.glob("*.po")):
-        catalogue = read(path)
-        template.creation_date = catalogue.creation_date  # else each run would change the file
-        catalogue.update(template, no_fuzzy_matching=True)
+        catalog = read(path)
+        template.creation_date = catalog.creation_date  # otherwise each run would change the file
+        catalog.update(template, no_fuzzy_matching=True)
         file = io.BytesIO()
-        write_po(file, catalogue, width=WIDTH, ignore_obsolete=True, include_lineno=False)
+        write_po(file, catalog, width=WIDTH, ignore_obsolete=True, include_lineno=False)
         path.write_bytes(file.getvalue())
-        for message in untranslated(catalogue):
+        for message in untranslated(catalog):
             print(f"{path.name}: {message.context or ''} {message.id!r}")
             missing += 1
     print(f"{len(template)} strings, {missing} without translation")
@@ -44,7 +45,7 @@ def main() -> int:
 
 
 def extracted() -> Catalog:
-    """All that can be said, from templates, code and data."""
+    """All translatable strings of templates, code and data."""
     template = Catalog()
     for method, folder, pattern in SOURCES:
         for path in sorted((ROOT / folder).rglob(pattern)):
@@ -60,22 +61,23 @@ def extracted() -> Catalog:
 
 
 def read(path: Path) -> Catalog:
-    """A language's catalogue."""
+    """The catalog of one language."""
     with path.open("rb") as file:
         return read_po(file, path.stem)
 
 
-def untranslated(catalogue: Catalog) -> list[Message]:
-    """Messages of which some form is missing or only guessed."""
-    return [message for message in catalogue if message.id and (message.fuzzy or not all(forms(message.string)))]
+def untranslated(catalog: Catalog) -> list[Message]:
+    """Messages with a missing form or a guessed (fuzzy) translation."""
+    return [message for message in catalog if message.id and (message.fuzzy or not all(forms(message.string)))]
 
 
 def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The plural forms of a translation, or its single form."""
     return text if isinstance(text, tuple) else (text,)
 
 
 def _data() -> Iterator[tuple[str, str, str | None]]:
-    """(where, text, context) of what pages say of data: tasks, reasons, errors, and the shipped models' cards."""
+    """(source, text, context) of strings in data: tasks, reasons, HTTP errors, and the cards of the shipped models."""
     for title in TASKS.values():
         yield "inkling/recognition/catalog.py", title, None
     for wording in ("sure", "probably", "not sure"):
@@ -94,13 +96,13 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
         for text in texts(card):
             yield f"models/{card.name}/card.json", text, None
         for label in card.labels:
-            if label.isdecimal():  # the same in both
+            if label.isdecimal():  # digits are the same in all languages
                 continue
             yield f"models/{card.name}/card.json", label, "label"
 
 
 def of_lab() -> Iterator[str]:
-    """What the lab's steps are called and do, and what is said of a wrong value."""
+    """The titles, help texts and error messages of the lab's steps."""
     yield from operations.PROBLEMS.values()
     for operation in operations.OPERATIONS.values():
         yield from (operation.title, operation.help)
@@ -110,7 +112,7 @@ def of_lab() -> Iterator[str]:
 
 
 def texts(card: ModelCard) -> list[str]:
-    """What a card says in words, without its labels."""
+    """The texts of a card, without its labels."""
     metrics = card.metrics
     return [
         card.title,

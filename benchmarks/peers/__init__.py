@@ -1,1 +1,1 @@
-"""What one would serve a small model with instead: each the shortest app that its own documentation leads to."""
+"""Other ways to serve a small model, each the shortest app that its documentation suggests."""

@@ -1,4 +1,4 @@
-"""A drawing as the peers give it to the network: squeezed, as most examples do it."""
+"""Prepares a drawing for the network in the peers: resized without cropping, like most examples do."""
 
 from typing import BinaryIO
 
@@ -9,11 +9,11 @@ FOLDER = "models/digits-cnn"
 
 
 def prepare(image: Image.Image) -> np.ndarray:
-    """float32 [1, 28, 28, 1], ink 1 on 0."""
+    """The network input: float32 [1, 28, 28, 1], with ink 1 on background 0."""
     small = ImageOps.invert(image.convert("L")).resize((28, 28))
     return np.asarray(small, np.float32)[None, ..., None] / 255
 
 
 def read(file: BinaryIO) -> np.ndarray:
-    """The same of an uploaded file."""
+    """The network input for an uploaded file."""
     return prepare(Image.open(file))

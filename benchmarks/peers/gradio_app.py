@@ -1,4 +1,4 @@
-"""Gradio with ONNX Runtime, without its queue, which would take three requests an answer."""
+"""Gradio with ONNX Runtime. Its queue is off, because it needs three requests per answer."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Inkling's own settings of gunicorn, without its hooks."""
+"""Inkling's gunicorn settings without its hooks."""
 
 import runpy
 

@@ -1,4 +1,4 @@
-"""Flask with `model.predict`; every request loads the model."""
+"""Flask with `model.predict`; each request loads the model."""
 
 import keras
 from flask import Flask, request

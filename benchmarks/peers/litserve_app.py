@@ -1,4 +1,4 @@
-"""LitServe with ONNX Runtime: as many workers as Inkling, one thread each."""
+"""LitServe with ONNX Runtime. It has as many workers as Inkling, which share the cores."""
 
 import os
 

@@ -139,24 +139,24 @@ def test_all_promises_may_be_kept(capsys):
 @pytest.mark.parametrize(
     "answers, samples, broken",
     [
-        ([*GOOD, load.Answer("page", 500, 1.0, "", "status 500")], None, "answers that were not promised"),
-        (GOOD, {1: SAMPLES, 2: SAMPLES[:30]}, "workers that ended or began meanwhile"),
+        ([*GOOD, load.Answer("page", 500, 1.0, "", "status 500")], None, "unexpected answers"),
+        (GOOD, {1: SAMPLES, 2: SAMPLES[:30]}, "workers that ended or started"),
         (
             GOOD,
             {1: [one._replace(megabytes=100 + 1.5 * one.minute) for one in SAMPLES]},
-            "memory of a worker, MB a minute",
+            "growth of a worker, MB per minute",
         ),
         (
             GOOD,
             {1: [one._replace(files=20 + i // 4) for i, one in enumerate(SAMPLES)]},
-            "open files of a worker, more at the end",
+            "additional open files of a worker",
         ),
         (
             [*GOOD, *[answer._replace(milliseconds=51.0) for answer in GOOD[:10]]],
             None,
-            "p99 of small drawings, times the 5.0 ms alone",
+            "p99 of small drawings, multiple of 5.0 ms without load",
         ),
-        ([*GOOD, *[load.Answer("drawing", 503, 4000.0, "", "")] * 3], None, "told 503, of those within the limit"),
+        ([*GOOD, *[load.Answer("drawing", 503, 4000.0, "", "")] * 3], None, "answers 503 within the rate limit"),
     ],
 )
 def test_a_broken_promise_is_told(capsys, answers, samples, broken):
@@ -209,7 +209,7 @@ def test_a_child_that_has_ended_takes_no_memory():
     while "Z (zombie)" not in Path(f"/proc/{child.pid}/status").read_text():
         time.sleep(0.01)
     assert child.pid in load.family(os.getpid())
-    assert load.look(os.getpid(), 0.0).megabytes > 0
+    assert load.sample(os.getpid(), 0.0).megabytes > 0
     child.wait()
     assert load.family(child.pid) == [child.pid]
-    assert load.own_megabytes(child.pid) == 0
+    assert load.private_megabytes(child.pid) == 0
