@@ -1,4 +1,7 @@
-"""A visitor's hands: they draw on the canvas, and look at what it shows."""
+"""Draws on the canvas as a visitor does, reads its pixels, and waits for what the page does about it."""
+
+import itertools
+from contextlib import contextmanager
 
 # Polylines on the canvas' own 400 x 400 field.
 DIGITS = {
@@ -64,3 +67,20 @@ def colour_at(page, x, y):
             [x, y],
         )
     )
+
+
+@contextmanager
+def asks(page, times=1):
+    """Waits until the actions inside have made the page ask the API so many times, and the test's routes have heard."""
+    requests = itertools.count(1)
+    with page.expect_request(lambda request: "/api/predict" in request.url and next(requests) == times):
+        yield
+    page.evaluate("null")  # handlers of routes have run once the browser answers this
+
+
+def settle(page):
+    """Waits until the page has handled every answer that it got so far: this one comes after them."""
+    page.evaluate("""async () => {
+        await (await fetch("/healthz")).text();
+        for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+    }""")

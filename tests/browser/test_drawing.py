@@ -16,9 +16,11 @@ from tests.browser.hands import (
     LINE,
     LOWER_LINE,
     WHITE,
+    asks,
     colour_at,
     on_screen,
     press,
+    settle,
     with_mouse,
     with_touch,
 )
@@ -257,11 +259,6 @@ def held(page):
     return routes
 
 
-def wait_for(page, routes, count):
-    while len(routes) < count:
-        page.wait_for_timeout(20)
-
-
 @pytest.mark.parametrize(
     "wording, guesses, said",
     [
@@ -285,24 +282,26 @@ def test_the_answer_is_a_sentence(page, wording, guesses, said):
 def test_only_the_newest_answer_is_shown(page, held):
     failed = []
     page.on("requestfailed", lambda request: failed.append(request.url))
-    for asked, dot in enumerate(LINE, start=1):
-        with_mouse(page, [dot])
-        wait_for(page, held, asked)
+    for dot in LINE:
+        with asks(page):
+            with_mouse(page, [dot])
     first, second = held
     second.fulfill(body=answer("sure", ("new", 1)), content_type="application/json")
     expect(page.locator(".sentence")).to_have_text("It's new.")
     first.fulfill(body=answer("sure", ("old", 1)), content_type="application/json")
-    page.wait_for_timeout(200)
+    settle(page)
     expect(page.locator(".sentence")).to_have_text("It's new.")
     assert len(failed) == 1, "the older request is called off"
 
 
 def test_a_long_stroke_is_answered_before_it_ends_one_question_at_a_time(page, held):
-    press(page, DIGITS["7"])
-    wait_for(page, held, 1)
+    page.clock.install()
+    with asks(page):
+        press(page, DIGITS["7"])
     for point in on_screen(page, DIGITS["3"]):
-        page.wait_for_timeout(100)
+        page.clock.run_for(100)
         page.mouse.move(*point)
+    settle(page)
     assert len(held) == 1, "the first has no answer yet"
     held[0].fulfill(body=answer("sure", ("7", 1)), content_type="application/json")
     expect(page.locator(".sentence")).to_have_text("It's a 7.")
@@ -339,9 +338,17 @@ def test_the_bars_glide_where_motion_is_welcome(open_page, motion, moves):
         const animate = Element.prototype.animate;
         Element.prototype.animate = function (...of) { moved += 1; return animate.apply(this, of); };
     }""")
+    likely = ["7", "3", "1"]
+    page.route(
+        "**/api/predict*",
+        lambda route: route.fulfill(
+            body=answer("sure", *zip(likely, (0.9, 0.07, 0.03), strict=True)), content_type="application/json"
+        ),
+    )
     for digit in DIGITS:
+        likely.sort(key=lambda label: label != digit)
         with_mouse(page, DIGITS[digit])
-        page.wait_for_timeout(200)
+        expect(page.locator(".sentence")).to_have_text(f"It's a {digit}.")
     expect(page.locator(".live .bars li")).to_have_count(3)
     assert (page.evaluate("moved") > 0) == moves
 

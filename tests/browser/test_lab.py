@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, expect
 
+from tests.browser.hands import settle
+
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 LINE = [(0.5, 0.2), (0.5, 0.8)]
 
@@ -141,18 +143,20 @@ def test_only_the_newest_result_is_shown(open_page):
     assert "picture, 0, 10)" in answer.text()
     with suppress(Error):  # the page gave up waiting for it
         route.fulfill(response=answer)
-    page.wait_for_timeout(200)
+    settle(page)
     expect(page.locator("[data-part=code]")).to_contain_text("picture, 0, 240)")
 
 
 def test_half_a_number_asks_for_nothing(lab):
     asked = []
+    lab.clock.install()
     lab.on("request", lambda request: asked.append(request.method))
     for text in ("", "-", "99999999"):
         lab.locator("#s1-low").evaluate(
             "(field, text) => { field.value = text; field.dispatchEvent(new Event('input', {bubbles: true})); }", text
         )
-        lab.wait_for_timeout(150)
+        lab.clock.run_for(1000)  # the page waits a moment before it asks
+    settle(lab)
     assert "POST" not in asked
 
 
@@ -395,11 +399,14 @@ def test_on_a_phone_the_result_stays_in_sight_and_hides_no_control(open_page):
     page = open_page("/lab?step=canny&step=rotate&step=adaptive", viewport=SIZES["phone"])
     for field in ("#s1-low", "#s2-angle", "#s3-c"):
         page.focus(field)
-        page.wait_for_timeout(100)
-        picture, control = page.locator(".after .view").bounding_box(), page.locator(field).bounding_box()
-        assert picture["y"] == 0
-        assert picture["height"] < 400
-        assert control["y"] >= picture["height"]
+        page.wait_for_function(
+            """field => {
+                const picture = document.querySelector(".after .view").getBoundingClientRect();
+                const control = document.querySelector(field).getBoundingClientRect();
+                return picture.y === 0 && picture.height < 400 && control.y >= picture.height;
+            }""",
+            arg=field,
+        )
 
 
 @pytest.mark.parametrize("part", ["before", "after"])

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import LINE, LOWER_LINE, with_mouse
+from tests.browser.hands import LINE, LOWER_LINE, asks, with_mouse
 
 ROUNDS = 6
 
@@ -140,10 +140,8 @@ def test_the_answer_to_the_last_stroke_counts(open_challenge):
     click(page, "Start")
     wanted = task(page)
     click(page, "Go")
-    with_mouse(page, LINE)
-    for _ in range(150):  # until the last stroke is asked about too, after a glance at it as it grew
-        if len(asked) < 2:
-            page.wait_for_timeout(20)
+    with asks(page, times=2):  # once while the stroke grows, and once when it is complete
+        with_mouse(page, LINE)
     click(page, "Skip")
     asked[-1].fulfill(body=told(wanted, "not sure"), content_type="application/json")
     expect(page.locator(".outcome")).to_contain_text("That was close")
@@ -173,7 +171,7 @@ def test_a_page_that_slept_keeps_its_time(open_challenge):
     click(page, "Start")
     click(page, "Go")
     page.clock.fast_forward(600_000)  # as a phone that was locked: one tick, and ten minutes on the clock
-    page.wait_for_timeout(300)
+    page.clock.run_for(300)
     expect(page.locator(".outcome")).to_be_empty()
     assert int(page.locator("[role=timer]").text_content().split()[0]) > 10
 
