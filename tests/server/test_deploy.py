@@ -22,7 +22,8 @@ from app import app as real_app
 from benchmarks.servers import free_port
 from inkling.config import ROOT, Settings, variables
 from inkling.web.edge import session
-from tests.support.server import request, wait_until
+from tests.support.server import request
+from tests.support.waiting import wait_until
 
 DEPLOY = ROOT / "deploy"
 KNOWN = variables().keys()

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -22,7 +21,8 @@ from benchmarks.pictures import form
 from inkling.config import ROOT, Settings
 from inkling.service import Service
 from tests.support.command import Runner
-from tests.support.server import WORKERS, classify, log_lines, metrics, running, wait_for_workers, wait_until
+from tests.support.server import WORKERS, classify, log_lines, metrics, running, wait_for_workers
+from tests.support.waiting import wait_until
 
 MODEL = "digits-logistic"  # the smallest
 NOT_KEPT = b"Inkling cannot keep pictures at the moment"
@@ -145,12 +145,6 @@ def being_read(server):
     return count
 
 
-def accepts(server):
-    """Whether the server still accepts connections."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", server.port)) == 0
-
-
 def saving(server):
     """What /readyz says, of as many workers as answer."""
     return {json.loads(server.request("GET", "/readyz")[2])["saving"] for _ in range(MANY)}
@@ -233,7 +227,7 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
             connection.endheaders(body[:100])
         wait_until(lambda: being_read(one) == len(uploads))
         one.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: not accepts(one))  # workers stop listening when they begin to shut down
+        wait_until(lambda: "Handling signal: term" in one.log)
         for connection in uploads:
             connection.send(body[100:])
         answers = [connection.getresponse() for connection in uploads]

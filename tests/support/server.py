@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from benchmarks.pictures import form
 from benchmarks.servers import INKLING as START
 from benchmarks.servers import free_port
 from inkling.config import ROOT
+from tests.support.waiting import wait_until
 
 WORKERS = 2
 PLUGIN = "openvino_intel_cpu_plugin"  # the library of OpenVINO that is loaded once a model is open
-POLL = 0.02  # seconds between two looks at a process that has no way to notify us
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
@@ -50,20 +49,6 @@ def request(connection: http.client.HTTPConnection, method: str, path: str, body
         return answer.status, answer.headers, answer.read()
     finally:
         connection.close()
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 120, message: Callable[[], str] = str) -> None:
-    """Polls a condition that only another process can change, and fails the test if it never comes true.
-
-    Args:
-        seconds: how long to wait; generous, because the machine may be busy.
-        message: makes the text of the failure, such as the end of a log.
-    """
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            pytest.fail(f"still not true after {seconds} s: {message()}")
-        time.sleep(POLL)
 
 
 def environment(pictures: Path, **changes: str) -> dict[str, str]:

@@ -390,20 +390,20 @@ def test_many_stores_may_start_at_once_in_threads(settings, paper):
 
 
 START_TOGETHER = """
-import multiprocessing, sys, time
+import multiprocessing, sys
 from pathlib import Path
 from inkling.config import Settings
 from inkling.storage import Storage
 
-def start(folder, at):
-    time.sleep(max(0, at - time.time()))
+def start(folder, together):
+    together.wait()
     Storage(Settings.from_env({"INKLING_PICTURES": folder})).get("none")
 
 fork = multiprocessing.get_context("fork")
 failed = 0
 for round in range(5):
-    folder, at = str(Path(sys.argv[1], str(round))), time.time() + 0.1
-    workers = [fork.Process(target=start, args=(folder, at)) for _ in range(8)]
+    folder, together = str(Path(sys.argv[1], str(round))), fork.Barrier(8)
+    workers = [fork.Process(target=start, args=(folder, together)) for _ in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -241,18 +241,17 @@ def test_threads_that_start_together_get_one_key(settings):
 
 
 START_TOGETHER = """
-import multiprocessing, sys, time
+import multiprocessing, sys
 from inkling.access import signing_key
-from inkling.recognition.predictor import classify_one
 from inkling.config import Settings
 
-def ask(folder, at, keys):
-    time.sleep(max(0, at - time.time()))
+def ask(folder, start, keys):
+    start.wait()
     keys.put(signing_key(Settings.from_env({"INKLING_PICTURES": folder})))
 
 fork = multiprocessing.get_context("fork")
-keys, at = fork.Queue(), time.time() + 0.2
-workers = [fork.Process(target=ask, args=(sys.argv[1], at, keys)) for _ in range(8)]
+keys, start = fork.Queue(), fork.Barrier(8)
+workers = [fork.Process(target=ask, args=(sys.argv[1], start, keys)) for _ in range(8)]
 for worker in workers:
     worker.start()
 print(len({keys.get() for _ in workers}))

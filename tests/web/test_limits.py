@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -17,6 +16,7 @@ from inkling.problems import Problem
 from inkling.web.edge import metrics, proxies
 from inkling.web.edge.admission import ANSWERS, EXPLANATIONS, Admission
 from tests.hostile import build
+from tests.support.waiting import wait_until
 
 MOST = 3
 PARTS = ("others", "why", "heatmap.png", "steps/anything.png", "layers.png")  # of a result, computed when asked for
@@ -162,7 +162,7 @@ def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tm
         ["redis-server", "--port", "0", "--unixsocket", path, "--save", ""], cwd=tmp_path, stdout=subprocess.DEVNULL
     )
     try:
-        until(path.exists)
+        wait_until(path.exists)
         shared = settings.replace(rate_limit=MOST, rate_storage=f"redis+unix://{path}")
         clients = [make_app(shared).test_client() for _ in range(2)]
         assert [statuses(clients[i % 2], png, ink_model, [CLIENT])[0] for i in range(4)] == [200, 200, 200, 429]
@@ -277,13 +277,6 @@ def test_a_turn_is_given_back_whatever_happens(narrow, png, ink_model, bad):
     assert api(client, png, ink_model).status_code == 200
 
 
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def waiting():
     return metrics.REGISTRY.get_sample_value("inkling_waiting_requests")
 
@@ -294,7 +287,7 @@ def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
     other = threading.Thread(target=lambda: found.append(api(app.test_client(), png, ink_model).status_code))
     with turn(app):
         other.start()
-        until(lambda: waiting() == 1)
+        wait_until(lambda: waiting() == 1)
         assert api(app.test_client(), png, ink_model).status_code == 503  # the queue is full
         assert found == []
     other.join(30)
@@ -313,7 +306,7 @@ def test_explanations_take_turns_and_a_few_wait(settings):
     with admission.turn(0, EXPLANATIONS):
         for one in others:
             one.start()
-        until(lambda: waiting() == 3)
+        wait_until(lambda: waiting() == 3)
         with pytest.raises(Problem, match="Try again"), admission.turn(30, EXPLANATIONS):
             pass
         assert found == []
