@@ -41,9 +41,9 @@ def read_stream(
     file: IO[bytes] | None, filename: str | None, settings: Settings, budget: Budget, at_least: int = 1024
 ) -> Image.Image:
     """`read_file` for an open file, which is loaded only if its extension and its size are accepted."""
-    extension_of(None if file is None else filename)
     if file is None:
         return read_file(None, filename, settings, budget, at_least)
+    extension_of(filename)
     _check_bytes(file.seek(0, io.SEEK_END), settings)
     file.seek(0)
     return read_file(file.read(), filename, settings, budget, at_least)

@@ -338,7 +338,7 @@ def test_nobody_waits_for_ever(make_app, settings, png, ink_model):
 
 
 class Costly:
-    """Stands for the helpers: each picture takes 2.25 seconds of a clock that nothing else moves."""
+    """A stand-in for the decoder processes and the clock: each picture takes 2.25 seconds, and nothing else any."""
 
     def __init__(self):
         self.now, self.allowed = 0.0, []
@@ -383,14 +383,14 @@ def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
 
 
 def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, photo_model, data_url):
-    """The picture that needs it is told to come again, by each way that one comes; a plain one is still answered."""
+    """A costly picture is refused as late on every route; a plain one is still answered."""
     costly = Costly()
     monkeypatch.setattr(budget, "time", costly)
     monkeypatch.setattr(sandbox, "pool", lambda megabytes: costly)
     app = make_app(settings.replace(decode_seconds=3, request_seconds=4))
 
     class Crowd:
-        """So many seconds pass until it is one's turn."""
+        """An admission queue in which every request waits for some seconds."""
 
         seconds = 3
 
