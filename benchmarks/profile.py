@@ -39,7 +39,7 @@ STAGES = {  # stage -> (module or class, name) of its functions
     "ink: remove specks": [(inputs, "without_specks")],
     "ink: place": [(inputs, "place")],
     "ink: redraw the line": [(inputs, "redraw_line")],
-    "ink: centre": [(inputs, "centre_by_mass")],
+    "ink: center": [(inputs, "center_by_mass")],
     "ink: the rest": [(inputs, "ink_steps")],
     "network": [(base.Answering, "answer")],
     "write the answer": [(DefaultJSONProvider, "response")],

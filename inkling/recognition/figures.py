@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from inkling.recognition.catalog import NETWORK_FILES, Model
+from inkling.recognition.catalog import NETWORK_FILES, Model, check_file
 
 MIMETYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,13 +25,13 @@ class Figure:
 
 
 def read_figure(model: Model, name: str) -> Figure | None:
-    """An SVG or PNG file that the model's card lists; None if there is no such file."""
+    """An SVG or PNG file that the model's card lists; None if there is no such file, or if its checksum differs."""
     mimetype = MIMETYPES.get(PurePosixPath(name).suffix)
-    if mimetype is None or name not in model.card.files:
+    if mimetype is None:
         return None
     try:
-        return Figure((model.folder / name).read_bytes(), mimetype)
-    except OSError:
+        return Figure(check_file(model, name).read_bytes(), mimetype)
+    except (OSError, ValueError):
         return None
 
 

@@ -1,7 +1,7 @@
-"""Picture -> model input, for photos and for ink. The same code trains and serves.
+"""Turns a picture into a model's input, for photos and for ink. Training and serving share this code.
 
-`prepare` arranges a picture as the model knows it (uint8, which is also what the results page shows as
-"what the model saw"); `scale` turns that into the network's numbers.
+`prepare` arranges a picture as the model expects it (uint8; the results page shows the same array), and `scale` turns
+that into the network's numbers.
 """
 
 import math
@@ -11,25 +11,28 @@ import cv2
 import numpy as np
 from PIL import Image
 
-LONGEST = 1.5  # 3:2: a photo that is longer, beside the model's shape, is squeezed no further than this
+LONGEST = 1.5  # 3:2: a photo is squeezed by no more than this, compared with the model's shape
 
 FIELD = 28  # pixels a side of an ink model's input, as in MNIST and Quick, Draw!
 FINE = 10  # steps of the fine grid in one of those pixels
 SIDE = FIELD * FINE
-WORKING = 400  # a larger picture is shrunk to this long side before its ink is looked for
-SMALL = 128  # a smaller one is enlarged: line widths below a pixel cannot be measured
+WORKING = 400  # a larger picture is shrunk to this long side before its ink is searched
+SMALL = 128  # a smaller picture is enlarged, because lines thinner than a pixel cannot be measured
 
-# Longest side of the drawing's middle line or ink, and width of the line, in steps of the fine grid.
-# Quick, Draw!: 255 of a 304 field with a 16-wide line. MNIST: ink in 20 of 28 pixels, its usual pen.
+# The longest side of the drawing's centerline or ink, and the width of the line, in steps of the fine grid.
+# Quick, Draw!: 255 of a 304 field with a line 16 wide. MNIST: ink in 20 of 28 pixels, drawn with its usual pen.
 QUICKDRAW_EXTENT, QUICKDRAW_PEN = 255 / 304 * SIDE, 16 / 304 * SIDE
 MNIST_EXTENT, MNIST_PEN = 20 * FINE, 2.4 * FINE
-MNIST_MIDDLE = 14.5 * FINE - 0.5  # centre of mass of its digits: pixel (14, 14)
+MNIST_MIDDLE = 14.5 * FINE - 0.5  # center of mass of MNIST's digits: pixel (14, 14)
 
-FAINTEST = 16  # of 255: less difference from the paper than this is not ink
-PLAIN = 48  # on even paper, this much difference is ink whatever the other strokes' colours
-EVEN = 12  # paper whose rim stays this close to one colour is even
-WIDEST = 8  # a snapshot's lines are narrower than this part of its long side,
-AROUND = 2.5  # and no part of a drawing is thicker than so many of its lines
+FAINTEST = 16  # of 255: a smaller difference from the paper is not ink
+PLAIN = 48  # of 255: on even paper, a larger difference is ink, whatever the colors of the other strokes
+EVEN = 12  # of 255: paper is even if its rim differs from one color by no more
+WIDEST = 8  # in a snapshot, lines are narrower than the long side divided by this
+AROUND = 2.5  # in a snapshot, no part of a drawing is thicker than this many line widths
+
+
+Field = tuple[float, float, float, float]
 
 
 class InputLike(Protocol):
@@ -49,7 +52,7 @@ class InputLike(Protocol):
 
 
 class BlankDrawing(ValueError):
-    """There is no ink in the picture."""
+    """The picture has no ink."""
 
 
 def use_one_thread() -> None:
@@ -58,11 +61,11 @@ def use_one_thread() -> None:
 
 
 def prepare(image: Image.Image, spec: InputLike) -> np.ndarray:
-    """The picture as the model sees it.
+    """The picture as a model's input.
 
     Args:
         image: upright RGB picture of any size.
-        spec: the model's input: layout "squeeze" resizes a photo, "mnist" and "quickdraw" lay out ink.
+        spec: the model's input; layout "squeeze" resizes a photo, "mnist" and "quickdraw" lay out ink.
 
     Returns:
         uint8 [height, width, 3] for a photo; uint8 [28, 28, 1], ink 255 on 0, for ink.
@@ -76,7 +79,7 @@ def prepare(image: Image.Image, spec: InputLike) -> np.ndarray:
 
 
 def enough(spec: InputLike) -> int:
-    """Pixels of the longer side that a picture must keep when it is read smaller for this input alone."""
+    """The least pixels of the longer side that a picture may be reduced to, if only this input is made from it."""
     return WORKING if spec.kind == "ink" else 2 * max(spec.width, spec.height)
 
 
@@ -85,26 +88,26 @@ def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:
     if scaling not in ("unit", "signed"):
         raise ValueError(f"scaling must be 'unit' or 'signed'. Received: {scaling!r}")
     scaled = pictures.astype(np.float32)
-    scaled /= 255 if scaling == "unit" else 127.5  # in place: a batch of photos is large
+    scaled /= 255 if scaling == "unit" else 127.5  # in place, because a batch of photos is large
     if scaling == "signed":
         scaled -= 1
     return scaled
 
 
 def photo(image: Image.Image, width: int, height: int) -> np.ndarray:
-    """A photo squeezed to the model's size: uint8 [height, width, 3].
+    """A photo resized to the model's size without cropping: uint8 [height, width, 3].
 
-    No more than one of `LONGEST` would be: beside a longer one, the rims that stay free show its mirror image. Networks
-    know such rims from training (`training/augment.py`), and such squeezing they do not.
+    A photo longer than `LONGEST` is squeezed no further than that, and padded with its mirror image. Networks know such
+    margins from training (`training/augment.py`), but not stronger squeezing.
     """
-    left, top, right, bottom = rims(image.size, width, height)
+    left, top, right, bottom = margins(image.size, width, height)
     size = (width - left - right, height - top - bottom)
-    squeezed = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-    return cv2.copyMakeBorder(squeezed, top, bottom, left, right, cv2.BORDER_REFLECT)
+    resized = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    return cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REFLECT)
 
 
-def rims(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
-    """Pixels left, above, right and below that a photo of `size` leaves free where it is squeezed to width x height."""
+def margins(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
+    """Pixels on the left, top, right and bottom that a photo of `size` leaves empty in width x height."""
     length = size[0] / size[1] / (width / height)
     across = max(1, round(width * min(1, length * LONGEST)))
     down = max(1, round(height * min(1, LONGEST / length)))
@@ -113,7 +116,7 @@ def rims(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int,
 
 
 def ink(image: Image.Image, layout: str) -> np.ndarray:
-    """A drawing of any colours, size and pen -> uint8 [28, 28, 1], ink 255 on 0, laid out as `layout` says.
+    """A drawing of any colors, size and pen as uint8 [28, 28, 1], ink 255 on 0, laid out as `layout` says.
 
     Raises:
         BlankDrawing: no ink was found.
@@ -122,21 +125,26 @@ def ink(image: Image.Image, layout: str) -> np.ndarray:
 
 
 class InkSteps(NamedTuple):
-    """What becomes of a drawing on its way to an ink model.
+    """The stages of preparing a drawing for an ink model.
 
-    `field` is the square of the picture that `seen` shows: left, top, right and bottom in shares of the picture's
-    width and height. It may reach beyond the picture.
+    Attributes:
+        found: the ink at the working size, uint8 [h, w], 1 on 0.
+        placed: the ink cropped, centered and scaled, uint8 [280, 280], 1 on 0.
+        drawn: the ink with the line width that the model knows, float32 [280, 280], coverage 0..1.
+        seen: the model's input, uint8 [28, 28, 1].
+        field: the square of the picture that `seen` shows: left, top, right and bottom in shares of the picture's width
+            and height. It may reach beyond the picture.
     """
 
-    found: np.ndarray  # uint8 [h, w], 1 where the ink is, at the working size
-    placed: np.ndarray  # uint8 [280, 280], the same cut out, centred and enlarged or shrunk
-    drawn: np.ndarray  # float32 [280, 280], coverage 0..1, with the width of line that the model knows
-    seen: np.ndarray  # uint8 [28, 28, 1], what the model gets
-    field: tuple[float, float, float, float]
+    found: np.ndarray
+    placed: np.ndarray
+    drawn: np.ndarray
+    seen: np.ndarray
+    field: Field
 
 
 def ink_steps(image: Image.Image, layout: str) -> InkSteps:
-    """Does what `ink` does, and tells what was made on the way.
+    """`ink` with its intermediate stages.
 
     Raises:
         BlankDrawing: no ink was found.
@@ -149,7 +157,7 @@ def ink_steps(image: Image.Image, layout: str) -> InkSteps:
         drawn = redraw_line(placed, pen, QUICKDRAW_PEN)
     elif layout == "mnist":
         placed, pen, move = place(found, pen, MNIST_EXTENT - MNIST_PEN, MNIST_PEN)
-        drawn, shift = centre_by_mass(redraw_line(placed, pen, MNIST_PEN))
+        drawn, shift = center_by_mass(redraw_line(placed, pen, MNIST_PEN))
         move[:, 2] += shift
     else:
         raise ValueError(f"layout must be 'mnist' or 'quickdraw'. Received: {layout!r}")
@@ -158,21 +166,21 @@ def ink_steps(image: Image.Image, layout: str) -> InkSteps:
     return InkSteps(found, placed, drawn, seen, _field(move, found.shape))
 
 
-def field(image: Image.Image, spec: InputLike) -> tuple[float, float, float, float]:
-    """The part of a picture that the model sees, as `InkSteps.field`; a photo is seen whole, with its rims.
+def field(image: Image.Image, spec: InputLike) -> Field:
+    """The part of a picture that the model sees, as `InkSteps.field`; for a photo all of it, with its margins.
 
     Raises:
         BlankDrawing: an ink model was given a picture without ink.
     """
     if spec.kind == "ink":
         return ink_steps(image, spec.layout).field
-    left, top, right, bottom = rims(image.size, spec.width, spec.height)
+    left, top, right, bottom = margins(image.size, spec.width, spec.height)
     across, down = spec.width - left - right, spec.height - top - bottom
     return -left / across, -top / down, 1 + right / across, 1 + bottom / down
 
 
-def _field(move: np.ndarray, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Where the fine grid's rim lies in a picture of `shape`, given the move [2, 3] that brought it there."""
+def _field(move: np.ndarray, shape: tuple[int, int]) -> Field:
+    """The fine grid's borders in a picture of `shape`, given the affine transform [2, 3] from picture to grid."""
     height, width = shape
     (zoom, _, x), (_, _, y) = move
     left, top, right, bottom = ((at - offset) / zoom + 0.5 for at in (-0.5, SIDE - 0.5) for offset in (x, y))
@@ -180,10 +188,10 @@ def _field(move: np.ndarray, shape: tuple[int, int]) -> tuple[float, float, floa
 
 
 def find_ink(image: Image.Image) -> np.ndarray:
-    """Where the ink is: uint8 [h, w], 1 on 0, in the picture brought to a working size.
+    """The ink of a picture at the working size: uint8 [h, w], 1 on 0.
 
-    Ink is what differs from the paper, so any colours will do. Even paper (a canvas, a scan) has the colour
-    of the picture's rim; uneven paper (a snapshot) is looked for around each place.
+    Ink is whatever differs from the paper, in any color. Even paper (a canvas, a scan) has the color of the picture's
+    rim; uneven paper (a snapshot) is estimated from the surroundings of each pixel.
 
     Raises:
         BlankDrawing: nothing differs from the paper.
@@ -192,34 +200,37 @@ def find_ink(image: Image.Image) -> np.ndarray:
     paper = even_paper(pixels)
     if paper is None:
         return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
-    apart = cv2.absdiff(pixels, np.array((*paper, 0.0)))
-    # Yellow beside black on white is ink too, but not the soft flanks of the lines of an enlarged picture.
-    return marks(apart, PLAIN if max(image.size) > SMALL and is_sharp(apart) else 255)
+    difference = _difference(pixels, paper)
+    # A fixed threshold finds yellow next to black on white. In an enlarged picture it would find soft edges, too.
+    return marks(difference, PLAIN if max(image.size) > SMALL and is_sharp(difference) else 255)
 
 
 def even_paper(pixels: np.ndarray) -> tuple[int, int, int] | None:
-    """The colour of a picture's rim, uint8 [h, w, 3], if that is even."""
-    rims, corner = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]), tuple(pixels[0, 0].tolist())
-    if not any(
-        cv2.absdiff(rim, np.array((*corner, 0.0))).any() for rim in rims
-    ):  # most canvases; what follows takes longer
+    """The color of the rim of a picture uint8 [h, w, 3], if the rim is even."""
+    sides, corner = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]), tuple(pixels[0, 0].tolist())
+    if not any(_difference(side, corner).any() for side in sides):  # a shortcut for most canvases
         return corner
-    rim = np.concatenate([part.reshape(-1, 3) for part in rims])
+    rim = np.concatenate([side.reshape(-1, 3) for side in sides])
     paper = np.median(rim, axis=0)
     off = np.abs(rim - paper).max(axis=1)
-    # A canvas has paper of exactly one colour: what else there is at its rim is ink, in a snapshot a shadow.
+    # A canvas has paper of exactly one color: anything else at its rim is ink. In a snapshot it may be a shadow.
     even = np.mean(off <= EVEN) > (0.6 if np.median(off) == 0 else 0.95)
     return tuple(paper.astype(np.uint8).tolist()) if even else None
 
 
-def is_sharp(apart: np.ndarray) -> bool:
-    """Whether some edge in uint8 [h, w, 3] is no softer than half of the strongest difference."""
-    edges = apart[box(apart, 1)]
+def _difference(pixels: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+    """The absolute difference of pixels uint8 [h, w, 3] from a color, by channel."""
+    return cv2.absdiff(pixels, np.array((*color, 0.0)))
+
+
+def is_sharp(difference: np.ndarray) -> bool:
+    """Whether differences uint8 [h, w, 3] have an edge that rises by half of the largest one within a pixel."""
+    edges = difference[box(difference, 1)]
     return cv2.morphologyEx(edges, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max() > edges.max() / 2
 
 
 def box(array: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
-    """Rows and columns of uint8 [h, w] or [h, w, c] that hold all that is not 0, and a margin around it."""
+    """The bounding box of all nonzero values of uint8 [h, w] or [h, w, c], with a margin around it, as slices."""
     depth = array[0, 0].size
     left, top, width, height = cv2.boundingRect(array.reshape(len(array), -1))
     return (
@@ -229,11 +240,11 @@ def box(array: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
 
 
 def ink_on_uneven(pixels: np.ndarray) -> np.ndarray:
-    """The ink of a snapshot, uint8 [h, w]: lines that differ from the median of a wide neighbourhood.
+    """The ink of a snapshot, uint8 [h, w]: lines that differ from the median of a wide neighborhood.
 
-    The median follows soft light. The hard edge of a shadow it rounds off, and what lies between looks like
-    ink, but vanishes as the paper may be no lighter than the closing with a disc wider than the lines, and no
-    darker than the opening: those keep every shape that the disc fits into.
+    The median follows soft light, but it rounds off the hard edge of a shadow, and the corner in between would look
+    like ink. Two bounds on the paper prevent that: it is no lighter than the morphological closing, and no darker than
+    the opening, with a disc wider than the lines. Both keep every shape that the disc fits into.
     """
     longest = max(pixels.shape[:2])
     paper = cv2.medianBlur(pixels, longest // 3 | 1)
@@ -246,30 +257,30 @@ def ink_on_uneven(pixels: np.ndarray) -> np.ndarray:
 
     widest = longest // WIDEST | 1
     mask = lines(widest)
-    disc = max(9, round(AROUND * line_width(mask))) | 1  # now that the pen is known
+    disc = max(9, round(AROUND * line_width(mask))) | 1  # again, now that the pen is known
     return without_rim(lines(disc) if disc < widest else mask)
 
 
-def marks(apart: np.ndarray, plain: int = 255) -> np.ndarray:
-    """Which pixels differ from the paper, uint8 [h, w], by Otsu's threshold (1979) or by `plain` if that is less.
+def marks(difference: np.ndarray, plain: int = 255) -> np.ndarray:
+    """The pixels that differ from the paper, uint8 [h, w], by Otsu's threshold (1979) or by `plain` if that is less.
 
     Args:
-        apart: by how much they differ, uint8 [h, w, 3].
+        difference: the difference of each pixel from the paper, uint8 [h, w, 3].
 
     Raises:
-        BlankDrawing: none differs.
+        BlankDrawing: no pixel differs.
     """
-    if apart.max() < FAINTEST:
+    if difference.max() < FAINTEST:
         raise BlankDrawing("nothing differs from the paper")
-    difference, part = np.zeros(apart.shape[:2], np.uint8), box(apart)
-    red, green, blue = np.moveaxis(apart[part], 2, 0)  # not cv2.split: of a part it takes eight times as long
-    difference[part] = np.maximum(np.maximum(red, green), blue)
-    threshold, _ = cv2.threshold(difference, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    return (difference > max(min(threshold, plain), FAINTEST / 2)).astype(np.uint8)
+    largest, part = np.zeros(difference.shape[:2], np.uint8), box(difference)
+    red, green, blue = np.moveaxis(difference[part], 2, 0)  # cv2.split takes eight times as long on a slice
+    largest[part] = np.maximum(np.maximum(red, green), blue)
+    threshold, _ = cv2.threshold(largest, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return (largest > max(min(threshold, plain), FAINTEST / 2)).astype(np.uint8)
 
 
 def without_rim(mask: np.ndarray) -> np.ndarray:
-    """The mask without what touches the picture's rim, unless that is most of it: a shadow's tip, a ruled line."""
+    """The mask without spots at the picture's rim (a shadow's tip, a ruled line), unless they are most of it."""
     count, spots, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     inner = np.ones(count, bool)
     inner[np.concatenate([spots[0], spots[-1], spots[:, 0], spots[:, -1], [0]])] = False
@@ -278,7 +289,7 @@ def without_rim(mask: np.ndarray) -> np.ndarray:
 
 
 def working_size(image: Image.Image) -> np.ndarray:
-    """uint8 [h, w, 3] with a long side of `WORKING` at most, and not below `SMALL`."""
+    """The picture with a long side between `SMALL` and `WORKING`: uint8 [h, w, 3]."""
     longest = max(image.size)
     if longest > WORKING:
         factor, method = WORKING / longest, Image.Resampling.BOX
@@ -291,24 +302,24 @@ def working_size(image: Image.Image) -> np.ndarray:
 
 
 def line_width(mask: np.ndarray) -> float:
-    """Width of the lines of a mask in pixels: the median over the ridge of its distance transform."""
+    """The width of a mask's lines in pixels: the median over the ridge of its distance transform."""
     distance = distance_inside(mask[box(mask)])
     return max(1.0, 2 * float(np.median(distance[ridge(distance)])) - 1)
 
 
 def distance_inside(mask: np.ndarray) -> np.ndarray:
-    """float32 [h, w]: how far each pixel of a mask is from its outside; the picture's rim is outside."""
+    """The distance of each pixel of a mask from its outside, float32 [h, w]; beyond the rim is outside."""
     framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     return cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 
 def ridge(distance: np.ndarray) -> np.ndarray:
-    """bool [h, w]: the pixels of a distance transform that no neighbour exceeds, the middle of each line."""
+    """The ridge of a distance transform, bool [h, w]: pixels that no neighbor exceeds, in the middle of each line."""
     return (distance > 0) & (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)))
 
 
 def without_specks(mask: np.ndarray, pen: float) -> np.ndarray:
-    """The mask without spots much smaller than a dot of the pen: dust, or a camera's noise."""
+    """The mask without spots much smaller than a dot of the pen, such as dust or a camera's noise."""
     part = box(mask)
     count, spots = cv2.connectedComponents(mask[part], connectivity=8)
     if count <= 2:
@@ -322,16 +333,22 @@ def without_specks(mask: np.ndarray, pen: float) -> np.ndarray:
 
 
 def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[np.ndarray, float, np.ndarray]:
-    """Moves the ink onto the fine grid: its box in the middle, the middle line's longest side `extent` long.
+    """Scales the ink and centers its bounding box on the fine grid.
+
+    Args:
+        mask: the ink, uint8 [h, w], 1 on 0.
+        pen: the width of its lines.
+        extent: the longest side of the centerline on the grid.
+        target: the line width that the model knows.
 
     Returns:
-        the mask, uint8 [280, 280], the pen's width there, and the move, float64 [2, 3], from (x, y) in the one to
-        the other.
+        the mask on the grid, uint8 [280, 280]; the width of its lines; the affine transform, float64 [2, 3], from
+        (x, y) in `mask` to (x, y) on the grid.
     """
     left, top, width, height = cv2.boundingRect(mask)
-    # A dot has no extent: it grows to a few pen widths and no further.
+    # A dot has no extent, so the zoom is limited to a few pen widths.
     zoom = min(extent / max(max(width, height) - pen, 1e-3), 4 * target / pen)
-    if pen * zoom < 1.5:  # a hairline would fall through the grid
+    if pen * zoom < 1.5:  # the grid would miss parts of a hairline
         grow = math.ceil(1 / zoom)
         framed = cv2.copyMakeBorder(mask, grow, grow, grow, grow, cv2.BORDER_CONSTANT, value=0)
         thick = cv2.dilate(framed, np.ones((2 * grow + 1, 2 * grow + 1), np.uint8))
@@ -348,16 +365,16 @@ def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[n
 def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
     """The drawing with lines `target` wide instead of `pen`: float32 [h, w], coverage 0..1.
 
-    Lines grow or shrink by the same amount everywhere, so that what is thicker stays thicker; the middle of
-    each line is kept, so that none breaks.
+    All lines grow or shrink by the same amount, so that thick ones stay thicker than thin ones. The middle of each line
+    is kept, so that no line breaks.
     """
     part = box(mask, math.ceil(target / 2) + 1)
     ink, grow = mask[part], (target - pen) / 2
-    if grow > 0.5:  # all of the ink stays, however deep it lies
+    if grow > 0.5:  # all ink stays
         cover = grow - cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5)
     else:
         inside = distance_inside(ink)
-        cover = inside - (1 - ink) + grow  # no pixel outside is nearer than 1, which growing so little does not reach
+        cover = inside - (1 - ink) + grow  # a pixel outside is at least 1 away, and the line grows by less
         if pen > target:
             from_middle = cv2.distanceTransform(1 - ridge(inside).astype(np.uint8), cv2.DIST_L2, 5)
             cover = np.maximum(cover, target / 2 - from_middle)
@@ -366,10 +383,10 @@ def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
     return drawn
 
 
-def centre_by_mass(cover: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """The drawing moved so that its centre of mass is where MNIST's digits have it, and by how much: (x, y).
+def center_by_mass(cover: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """The drawing with its center of mass where MNIST's digits have theirs, and the shift (x, y) that it took.
 
-    In whole steps of the fine grid, which are a tenth of what the model can see.
+    The shift is a whole number of steps of the fine grid, which are a tenth of a pixel of the model's input.
     """
     moments = cv2.moments(cover)
     dx, dy = (round(MNIST_MIDDLE - moments[axis] / moments["m00"]) for axis in ("m10", "m01"))

@@ -437,7 +437,7 @@ def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
 
 
 @pytest.mark.parametrize(
-    "size, rims",
+    "size, margins",
     [
         ((300, 200), (0, 0, 0, 0)),
         ((200, 300), (0, 0, 0, 0)),
@@ -449,8 +449,8 @@ def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
     ],
     ids=str,
 )
-def test_a_photo_longer_than_3_to_2_is_squeezed_no_further(size, rims):
-    assert inputs.rims(size, 128, 128) == rims
+def test_a_photo_longer_than_3_to_2_is_squeezed_no_further(size, margins):
+    assert inputs.margins(size, 128, 128) == margins
     assert inputs.photo(Image.new("RGB", size, "teal"), 128, 128).tolist() == [[[0, 128, 128]] * 128] * 128
 
 
