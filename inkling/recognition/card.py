@@ -5,7 +5,7 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,7 +37,7 @@ class InputSpec(Card):
     layout: Literal["squeeze", "mnist", "quickdraw"] = "squeeze"  # how the picture is placed, see `inputs.prepare`
 
     @model_validator(mode="after")
-    def _fits_one_pipeline(self):
+    def _fits_one_pipeline(self) -> Self:
         if (self.kind == "photo") != (self.layout == "squeeze"):
             raise ValueError(
                 "a photo takes layout 'squeeze', ink takes 'mnist' or 'quickdraw'. "
@@ -163,7 +163,7 @@ class ModelCard(Card):
     attribution: str = ""
 
     @model_validator(mode="after")
-    def _labels_agree(self):
+    def _labels_agree(self) -> Self:
         count = len(self.labels)
         if not all(self.labels):
             raise ValueError(f"no label may be empty. Received: {', '.join(self.labels)}")

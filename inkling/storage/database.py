@@ -156,7 +156,7 @@ class Database:
             return self._engine
 
 
-def _set_pragmas(connection: sqlite3.Connection, _record) -> None:
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     """Sets up a new SQLite connection.
 
     With the write-ahead log, readers and a writer do not wait for each other. Deleted rows are overwritten. The

@@ -2,12 +2,16 @@
 
 import hashlib
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from flask import Response, abort, send_file
 from flask_babel import gettext
 
 from inkling.storage import Result
 from inkling.web import service
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def result_or_404(id: str) -> Result:
@@ -19,7 +23,7 @@ def result_or_404(id: str) -> Result:
     return service().storage.get(id) or abort(404, gettext("This result is not here, or no longer."))
 
 
-def picture_or_404(result: Result):
+def picture_or_404(result: Result) -> "Image.Image":
     """A saved result's picture as a PIL image.
 
     Raises:

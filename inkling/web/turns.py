@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
 from flask import g, request
 
@@ -29,7 +30,7 @@ def in_turn(view: Callable) -> Callable:
     """A view that runs in a turn as a whole. It counts for the rate limit whatever its method."""
 
     @wraps(view)
-    def admitted(*args, **kwargs):
+    def admitted(*args: Any, **kwargs: Any) -> Any:
         request.form  # noqa: B018  reads the form before the turn begins
         with turn():
             return view(*args, **kwargs)

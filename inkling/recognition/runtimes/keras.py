@@ -1,6 +1,7 @@
 """Serves `.keras` files with Keras and TensorFlow, which are imported when the first model is opened."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def open_model(model: Model) -> Runtime:
     return Runtime(_compiled(loaded), model.card)
 
 
-def _compiled(loaded) -> Network:
+def _compiled(loaded: Any) -> Network:
     import tensorflow as tf
 
     signature = tf.TensorSpec((None, *loaded.input_shape[1:]), tf.float32)

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ LEAST_MAPS, LEAST_SIDE = 16, 14  # feature maps of a layer worth showing, and pi
 class Compiled:
     """An `openvino.Model` as a function. Calls at the same time use one infer request each, which is then reused."""
 
-    def __init__(self, model, threads: int = 0, precision: str = "f32"):
+    def __init__(self, model: Any, threads: int = 0, precision: str = "f32") -> None:
         # With pinning, the threads of all workers would compete for the same first cores.
         hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": HINT, "ENABLE_CPU_PINNING": False}
         if threads:
@@ -141,7 +142,7 @@ def has_bfloat16() -> bool:
     return "BF16" in library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _read(path: Path):
+def _read(path: Path) -> Any:
     """The file as an `openvino.Model`."""
     data = path.read_bytes()
     if has_external_data(data):

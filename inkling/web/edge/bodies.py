@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, cast
 
 from flask import Flask, Request, g, request
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge, RequestTimeout
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
@@ -82,7 +82,13 @@ class FormParser(FormDataParser):
         RequestEntityTooLarge: the form is beyond a limit.
     """
 
-    def parse(self, stream, mimetype, content_length, options=None):
+    def parse(
+        self,
+        stream: IO[bytes],
+        mimetype: str,
+        content_length: int | None,
+        options: dict[str, str] | None = None,
+    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
         try:
             if mimetype == "multipart/form-data":
                 return stream, *self._multipart(stream, (options or {}).get("boundary", ""))
@@ -92,7 +98,7 @@ class FormParser(FormDataParser):
         except OSError as error:  # an unreadable body raises an HTTPException instead
             raise Problem("busy", "There is no room for what was sent. Try again in a few seconds.") from error
 
-    def _multipart(self, stream, boundary: str):
+    def _multipart(self, stream: IO[bytes], boundary: str) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         """Fields and files; none of either where the form is invalid, as Werkzeug does it."""
         fields: list[tuple[str, str]] = []
         files: list[tuple[str, FileStorage]] = []
@@ -108,9 +114,9 @@ class FormParser(FormDataParser):
             return self.cls(), self.cls()
         return self.cls(fields), self.cls(files)
 
-    def _urlencoded(self, stream) -> IO[bytes]:
+    def _urlencoded(self, stream: IO[bytes]) -> IO[bytes]:
         """The form's text, of which Werkzeug would create any number of objects."""
-        buffered = io.BufferedReader(stream)
+        buffered = io.BufferedReader(cast(io.RawIOBase, stream))
         most_text, most_parts = self._limits()
         text = buffered.read(most_text + 1)
         buffered.detach()  # or the stream would be closed
@@ -126,7 +132,9 @@ class FormParser(FormDataParser):
         return self.max_form_memory_size, self.max_form_parts
 
 
-def parts(stream, boundary: bytes, most_text: int, most_parts: int) -> Iterator[tuple[Field | File, IO[bytes]]]:
+def parts(
+    stream: IO[bytes], boundary: bytes, most_text: int, most_parts: int
+) -> Iterator[tuple[Field | File, IO[bytes]]]:
     """The parts of a multipart form with their content, which is open at its start.
 
     Args:

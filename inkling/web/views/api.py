@@ -2,8 +2,10 @@
 
 import json
 import re
+from typing import Any
 
 from flask import Blueprint, abort, g, render_template, request
+from flask.typing import ResponseReturnValue
 
 from inkling.problems import Problem
 from inkling.recognition import inputs
@@ -21,14 +23,14 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 
 @blueprint.get("/models")
-def models():
+def models() -> ResponseReturnValue:
     """The models that can be asked."""
     groups = service().predictor.catalog.by_task()
     return {"models": [_short(card) for _, cards in groups for card in cards]}
 
 
 @blueprint.post("/predict")
-def predict():
+def predict() -> ResponseReturnValue:
     """The answer for one picture, or `{"results": [...]}` for several."""
     if not request.is_json:  # JSON holds one picture
         uploads.allow_batch()
@@ -47,7 +49,7 @@ def predict():
 
 
 @blueprint.post("/explain")
-def explain():
+def explain() -> ResponseReturnValue:
     """How much each part of one picture supports its answer."""
     card = service().predictor.catalog.model(request.args.get("model", "")).card
     sources = _sources()
@@ -73,13 +75,13 @@ def explain():
 
 
 @blueprint.get("/openapi.json")
-def document():
+def document() -> ResponseReturnValue:
     """The OpenAPI 3.1 document."""
     return openapi.document(service().settings)
 
 
 @blueprint.get("/docs")
-def docs():
+def docs() -> ResponseReturnValue:
     """The documentation page made from the OpenAPI document."""
     return render_template("docs.html", openapi=openapi.document(service().settings), base_url=request.host_url)
 
@@ -106,7 +108,7 @@ def _json_source() -> Base64:
     return Base64(body["image"])
 
 
-def _json_body():
+def _json_body() -> Any:
     """The parsed JSON body; 400 where it is not JSON, or where parsing it would take many times its size in memory."""
     text = request.get_data(cache=False)  # a cached body would stay in memory as long as the request
     values = sum(map(text.count, b"[{,"))

@@ -3,6 +3,7 @@
 import io
 
 from flask import Blueprint, Response, abort, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from inkling import problems
@@ -24,7 +25,7 @@ SORTS = {
 
 
 @blueprint.get("/batches/<id>")
-def batch(id: str):
+def batch(id: str) -> ResponseReturnValue:
     """The answers of a batch."""
     found = _batch(id)
     sort = request.args.get("sort", "sent")
@@ -34,7 +35,7 @@ def batch(id: str):
 
 
 @blueprint.get("/batches/<id>.csv")
-def table(id: str):
+def table(id: str) -> ResponseReturnValue:
     """The answers as a CSV table, in the order sent and in the visitor's language."""
     file = io.StringIO()
     report = Report(file)
@@ -53,7 +54,7 @@ def table(id: str):
 
 
 @blueprint.post("/batches/<id>/delete")
-def delete(id: str):
+def delete(id: str) -> ResponseReturnValue:
     """Deletes a batch with all its pictures and answers."""
     found = _batch(id)
     service().storage.delete(*found.results)

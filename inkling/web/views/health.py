@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from flask import Blueprint, Response, abort, current_app, request
+from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from inkling.storage import StoreError
@@ -13,13 +14,13 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
-def healthz():
+def healthz() -> ResponseReturnValue:
     """The process lives."""
     return {"status": "ok"}
 
 
 @blueprint.get("/readyz")
-def readyz():
+def readyz() -> ResponseReturnValue:
     """Each model's state, and whether anything can be kept; 503 when no model serves."""
     classifier = service().predictor
     classifier.warm()
@@ -36,7 +37,7 @@ def readyz():
 
 
 @blueprint.get("/metrics")
-def figures():
+def figures() -> ResponseReturnValue:
     """Prometheus' text format, of all workers; for those that the settings name."""
     settings = service().settings
     if not proxies.among(request.remote_addr, settings.metrics_from):

@@ -4,6 +4,7 @@ import re
 from types import SimpleNamespace
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -18,7 +19,7 @@ REPEATABLE = re.compile(r"[\w .,/×%-]{1,40}")  # text from the address that the
 
 
 @blueprint.get("/help")
-def page(reason: str | None = None, back: str | None = None):
+def page(reason: str | None = None, back: str | None = None) -> ResponseReturnValue:
     """What Inkling accepts, and why the last picture was refused.
 
     Args:

@@ -5,8 +5,10 @@ The address holds the steps, and the id of a saved result to apply them to. A vi
 """
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -23,6 +25,9 @@ from inkling.web.edge import errors
 from inkling.web.edge.language import translated
 from inkling.web.responses import picture_or_404, result_or_404
 
+if TYPE_CHECKING:
+    import numpy as np
+
 blueprint = Blueprint("lab", __name__)
 
 FIRST = "canny"  # the step that a first visit shows
@@ -33,7 +38,7 @@ SHOWN = 5  # sentences about wrong values
 
 @blueprint.get("/lab")
 @turns.in_turn
-def show():
+def show() -> ResponseReturnValue:
     """The steps in the address, applied to a result's picture or to the sample."""
     names = request.args.getlist("step") if "step" in request.args else [FIRST]
     steps, bad_steps = operations.read(names, request.args)
@@ -42,7 +47,7 @@ def show():
 
 @blueprint.post("/lab")
 @turns.in_turn
-def change():
+def change() -> ResponseReturnValue:
     """The page with another picture or other steps; also sends the picture as a file, or recognizes and saves it."""
     steps, bad_steps = operations.read(request.form.getlist("step"), request.form)
     sentences = [_sentence(bad) for bad in bad_steps]
@@ -160,7 +165,7 @@ def _model(groups: list[tuple[str, list[ModelCard]]], original: Original) -> str
 # ---- The page ----
 
 
-def _page(original: Original, steps: list[operations.Step], sentences: list[str], status: int = 200):
+def _page(original: Original, steps: list[operations.Step], sentences: list[str], status: int = 200) -> tuple[str, int]:
     """The page, with status 400 where it says that something was not accepted, unless `status` says otherwise."""
     groups = service().predictor.catalog.by_task()
     chosen = _model(groups, original)
@@ -191,7 +196,7 @@ def _page(original: Original, steps: list[operations.Step], sentences: list[str]
     return html, 400 if sentences and status == 200 else status
 
 
-def _shown(picture, answer: Prediction | Problem | None) -> SimpleNamespace:
+def _shown(picture: "np.ndarray", answer: Prediction | Problem | None) -> SimpleNamespace:
     histogram = operations.histogram(picture)
     height, width = picture.shape[:2]
     return SimpleNamespace(

@@ -1,6 +1,7 @@
 """Pages about the models: all, one, and those of a task side by side."""
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from inkling.recognition import figures
@@ -15,7 +16,7 @@ YEAR = 365 * 24 * 3600  # seconds
 
 
 @blueprint.get("/models")
-def overview():
+def overview() -> ResponseReturnValue:
     """All models by task, with the key figures of each."""
     catalog = service().predictor.catalog
     groups = [
@@ -26,7 +27,7 @@ def overview():
 
 
 @blueprint.get("/models/<name>")
-def model(name: str):
+def model(name: str) -> ResponseReturnValue:
     """One model: its network, training and evaluation."""
     catalog = service().predictor.catalog
     found, off_reason = catalog.models.get(name), catalog.broken.get(name)
@@ -54,7 +55,7 @@ def model(name: str):
 
 
 @blueprint.get("/models/<name>/<file>")
-def figure(name: str, file: str):
+def figure(name: str, file: str) -> ResponseReturnValue:
     """A figure that the model's card lists; no other file of the folder is served."""
     found = service().predictor.catalog.models.get(name)
     shown = found and figures.read_figure(found, file)
@@ -70,7 +71,7 @@ def figure(name: str, file: str):
 
 
 @blueprint.get("/compare/<task>")
-def compare(task: str):
+def compare(task: str) -> ResponseReturnValue:
     """The task's models side by side, in a table for each group that has labels in common."""
     catalog = service().predictor.catalog
     groups = [[_row(catalog.models[card.name]) for card in cards] for cards in catalog.comparable(task)]

@@ -1,6 +1,7 @@
 """The drawing challenge. It keeps nothing: the page asks the API what it sees."""
 
 from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
 
 from inkling.recognition.card import ModelCard
 from inkling.web import service
@@ -11,7 +12,7 @@ ROUNDS, SECONDS = 6, 20
 
 
 @blueprint.get("/play")
-def play():
+def play() -> ResponseReturnValue:
     """Six things to draw against the clock, or without one; `?model=` chooses who guesses."""
     groups = service().predictor.catalog.by_task("ink")
     cards = {card.name: card for _, cards in groups for card in cards}

@@ -1,6 +1,7 @@
 """The front page, and the form that it sends."""
 
 from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from inkling.service import Canvas, Source, Upload
@@ -10,7 +11,7 @@ blueprint = Blueprint("recognize", __name__)
 
 
 @blueprint.get("/")
-def index():
+def index() -> ResponseReturnValue:
     """The photo form and the drawing canvas; the address may name a model for each."""
     catalog = service().predictor.catalog
     photo_groups, ink_groups = catalog.by_task(), catalog.by_task("ink")

@@ -1,6 +1,7 @@
 """One result: its page, its pictures, its correction and its deletion."""
 
 from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from inkling.problems import Problem
@@ -17,14 +18,14 @@ TOP_OTHERS = 3  # answers shown of each other model
 
 
 @blueprint.get("")
-def show(id: str):
+def show(id: str) -> ResponseReturnValue:
     """The answer."""
     return render.result_page(result_or_404(id), url_for("results.picture", id=id))
 
 
 @blueprint.get("/others")
 @turns.in_turn
-def others(id: str):
+def others(id: str) -> ResponseReturnValue:
     """What the other models of the task say about the same picture; computed now, and not saved."""
     result = result_or_404(id)
     picture = Decoded(picture_or_404(result), result.kind)
@@ -35,14 +36,14 @@ def others(id: str):
 
 
 @blueprint.get("/picture")
-def picture(id: str):
+def picture(id: str) -> ResponseReturnValue:
     """The picture as it was saved."""
     result = result_or_404(id)
     return file_or_404(service().storage.picture(result), result.mimetype)
 
 
 @blueprint.get("/thumbnail")
-def thumbnail(id: str):
+def thumbnail(id: str) -> ResponseReturnValue:
     """The picture at no more than 256 pixels a side, for lists."""
     result = result_or_404(id)
     response = private(Response(mimetype=result.mimetype))
@@ -53,13 +54,13 @@ def thumbnail(id: str):
 
 
 @blueprint.get("/seen.png")
-def seen(id: str):
+def seen(id: str) -> ResponseReturnValue:
     """The model's input."""
     return file_or_404(service().storage.seen(result_or_404(id).id), "image/png")
 
 
 @blueprint.post("/correction")
-def correct(id: str):
+def correct(id: str) -> ResponseReturnValue:
     """Saves the label that the visitor says is right: one of the answer's labels, or an empty one for none of them."""
     result = result_or_404(id)
     label = request.form.get("label")
@@ -70,14 +71,14 @@ def correct(id: str):
 
 
 @blueprint.post("/correction/undo")
-def undo_correction(id: str):
+def undo_correction(id: str) -> ResponseReturnValue:
     """Deletes the correction."""
     service().storage.correct(result_or_404(id).id, None)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
 @blueprint.post("/delete")
-def delete(id: str):
+def delete(id: str) -> ResponseReturnValue:
     """Deletes the picture and its answer, and redirects to the page that listed them."""
     result = service().storage.get(id)
     batch = result and render.visible_batch(result)
