@@ -312,17 +312,22 @@ def test_what_is_corrected_or_found_again_while_a_sweep_runs_stays(store, settin
 def test_a_sweep_that_is_stopped_as_a_process_loses_nothing(store, settings, keep):
     """As an operator suspends a machine: the process is stopped while it lists the files, and continued."""
     keep(2)
-    script = f"""
+    script = """
 import os, signal, sys
-sys.path.insert(0, {str(ROOT)!r})
 from inkling.config import Settings
 from inkling.storage import Storage, prune
-from tests.unit.test_retention import PausedBlobs
-settings = Settings.from_env({{"INKLING_PICTURES": {str(settings.pictures)!r}}})
-blobs = PausedBlobs(settings.pictures, ends=lambda: os.kill(os.getpid(), signal.SIGSTOP))
-print(prune(Storage(settings, blobs), settings))
+from inkling.storage.blobs import FolderBlobs
+
+class Stopping(FolderBlobs):
+    def iterate(self):
+        yield from super().iterate()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+settings = Settings.from_env({"INKLING_PICTURES": sys.argv[1]})
+print(prune(Storage(settings, Stopping(settings.pictures)), settings))
 """
-    sweep = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    command = [sys.executable, "-c", script, str(settings.pictures)]
+    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert os.WIFSTOPPED(os.waitpid(sweep.pid, os.WUNTRACED)[1])
         saved = [keep() for _ in range(40)]
