@@ -200,11 +200,11 @@ class _Sweep:
 
     def _fill_sizes(self, sizes: dict[str, int]) -> None:
         """Writes the sizes of results from before they were noted."""
+        unknown = (ResultRow.id == sa.bindparam("key"), ResultRow.bytes.is_(None))
+        change = sa.update(ResultRow).where(*unknown).values(bytes=sa.bindparam("size"))
         for some in portions(sizes.items(), AT_ONCE):
             with self._database.writing() as session:
-                for id, size in some:
-                    old = (ResultRow.id == id, ResultRow.bytes.is_(None))
-                    session.execute(sa.update(ResultRow).where(*old).values(bytes=size))
+                session.connection().execute(change, [{"key": id, "size": size} for id, size in some])
 
     # ---- Deletions ----
 

@@ -75,41 +75,52 @@ def _portions(
 
 
 def _fill_wordings() -> None:
+    change = results.update().where(results.c.id == sa.bindparam("key")).values(wording=sa.bindparam("value"))
     for rows in _portions(results.c.id, results.c.sure, results.c.predictions, where=results.c.wording.is_(None)):
-        for row in rows:
-            confidence = row.predictions[0][1]
-            wording = "sure" if row.sure else "probably" if confidence >= PROBABLY else "not sure"
-            op.execute(results.update().where(results.c.id == row.id).values(wording=wording))
+        values = [{"key": row.id, "value": _wording(row.sure, row.predictions[0][1])} for row in rows]
+        op.get_bind().execute(change, values)
+
+
+def _wording(sure: bool, confidence: float) -> str:
+    return "sure" if sure else "probably" if confidence >= PROBABLY else "not sure"
 
 
 def _mark_strange() -> None:
     """An answer this strong can only have been "not sure" because the picture was unlike what the model learned."""
     for rows in _portions(results.c.id, results.c.predictions, where=results.c.wording == "not sure"):
         strange = [row.id for row in rows if row.predictions[0][1] >= PROBABLY]
-        op.execute(results.update().where(results.c.id.in_(strange)).values(strange=True))
+        op.get_bind().execute(results.update().where(results.c.id.in_(strange)).values(strange=True))
 
 
 def _move_entries(entries: sa.Table) -> None:
     """Turns the JSON entries into rows; batches without a result that is still there are deleted."""
     connection = op.get_bind()
     for rows in _portions(batches.c.id, batches.c.entries):
-        sent = {entry["result"] for row in rows for entry in row.entries if entry.get("result")}
-        present = set(connection.scalars(sa.select(results.c.id).where(results.c.id.in_(sent))))
-        for row in rows:
-            if present.isdisjoint(entry.get("result") for entry in row.entries):
-                op.execute(batches.delete().where(batches.c.id == row.id))
-                continue
-            op.bulk_insert(
-                entries,
-                [
-                    {
-                        "batch_id": row.id,
-                        "position": position,
-                        "name": entry["name"] if entry.get("reason") or entry.get("result") in present else "",
-                        "result_id": entry["result"] if entry.get("result") in present else None,
-                        "reason": entry.get("reason"),
-                        "received": entry.get("received") or "",
-                    }
-                    for position, entry in enumerate(row.entries)
-                ],
-            )
+        sent = [entry["result"] for row in rows for entry in row.entries if entry.get("result")]
+        present = set()
+        for start in range(0, len(sent), AT_ONCE):
+            some = sent[start : start + AT_ONCE]
+            present |= set(connection.scalars(sa.select(results.c.id).where(results.c.id.in_(some))))
+        remaining = {
+            row.id: row.entries for row in rows if any(entry.get("result") in present for entry in row.entries)
+        }
+        gone = [row.id for row in rows if row.id not in remaining]
+        connection.execute(batches.delete().where(batches.c.id.in_(gone)))
+        values = [
+            _values(id, position, entry, present) for id in remaining for position, entry in enumerate(remaining[id])
+        ]
+        if values:
+            connection.execute(entries.insert(), values)
+
+
+def _values(batch: str, position: int, entry: dict, present: set[str]) -> dict:
+    """The columns of an entry; the name of one whose result was deleted is left out."""
+    result = entry["result"] if entry.get("result") in present else None
+    return {
+        "batch_id": batch,
+        "position": position,
+        "name": entry["name"] if result or entry.get("reason") else "",
+        "result_id": result,
+        "reason": entry.get("reason"),
+        "received": entry.get("received") or "",
+    }
