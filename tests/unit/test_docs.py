@@ -2,8 +2,10 @@
 
 import re
 
+import click
 import pytest
 
+from inkling import cli
 from inkling.config import ROOT
 from tools import reference
 
@@ -21,6 +23,14 @@ def test_make_targets_exist():
     rules = re.findall(r"^([a-z][\w -]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     targets = {word for rule in rules for word in rule.split()}
     assert {"run", "test", "docs"} <= mentioned <= targets
+
+
+def test_commands_exist():
+    mentioned = set(re.findall(r"(?<![\w.:-])inkling ([a-z]+)(?: ([a-z]+))?", CODE)) - {("inkling", "corrections")}  # docker compose exec inkling inkling …
+    assert len(mentioned) > 5
+    for name, part in mentioned:
+        command = cli.main.commands[name]
+        assert not isinstance(command, click.Group) or not part or part in command.commands, f"{name} {part}"
 
 
 def test_modules_exist():
