@@ -354,7 +354,7 @@ def _option(option: click.Option) -> str:
     names = "/".join(sorted(option.opts, key=len) + option.secondary_opts)
     if option.is_flag:
         return names
-    return f"{names} {option.metavar or option.type.name.upper()}"
+    return f"{names} {option.metavar or option.type.name.split()[0].upper()}"
 
 
 def _parameter(parameter: object) -> str:

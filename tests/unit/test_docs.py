@@ -26,7 +26,8 @@ def test_make_targets_exist():
 
 
 def test_commands_exist():
-    mentioned = set(re.findall(r"(?<![\w.:-])inkling ([a-z]+)(?: ([a-z]+))?", CODE)) - {("inkling", "corrections")}  # docker compose exec inkling inkling …
+    code = CODE.replace("exec inkling ", "")  # docker compose: the service, and then its command
+    mentioned = set(re.findall(r"(?<![\w.:-])inkling ([a-z]+)(?: ([a-z]+))?", code))
     assert len(mentioned) > 5
     for name, part in mentioned:
         command = cli.main.commands[name]
