@@ -1,15 +1,15 @@
 // @ts-check
 /** Asks the server what is in a drawing: one question at a time, and the newest wins. */
 
-/** Half as large as the canvas: models read it as well, and it is made and read in half the time. */
+/** Half the canvas' side, in pixels: models recognize it as well, and it takes half the time to encode and decode. */
 const SIDE = 200;
 
-/** While a stroke grows, the next question comes no sooner than this after the last. */
+/** The shortest time between two questions while a stroke grows. */
 const GLANCE_MS = 400;
 
 /** @typedef {{ label: string, probability: number }} Guess */
 /** @typedef {{ label: string, wording: "sure" | "probably" | "not sure", predictions: Guess[] }} Answer */
-/** @typedef {{ label?: undefined, reason?: string }} Problem empty where the server cannot be reached */
+/** @typedef {{ label?: undefined, reason?: string }} Problem empty if the server cannot be reached */
 /** @typedef {import("./canvas.js").Sketch} Sketch */
 
 export class Asker {
@@ -17,10 +17,10 @@ export class Asker {
   /** @type {Promise<void> | undefined} */ #pending;
   #asked = 0;
 
-  /** @param {(answer: Answer | Problem) => void} hear */
+  /** @param {(answer: Answer | Problem) => void} hear called with each answer */
   constructor(hear) { this.hear = hear; }
 
-  /** Nothing that was asked before will be heard. */
+  /** Cancels the question in progress. */
   stop() {
     this.#request?.abort();
     this.#request = null;
@@ -31,7 +31,7 @@ export class Asker {
     return this.#pending = this.#ask(sketch, model);
   }
 
-  /** Until what was asked last is answered, or so long. @param {number} milliseconds */
+  /** Waits for the answer to the last question, but no longer than this. @param {number} milliseconds */
   async answered(milliseconds) {
     await Promise.race([this.#pending, new Promise((done) => setTimeout(done, milliseconds))]);
   }
@@ -47,7 +47,7 @@ export class Asker {
     this.hear(answer);
   }
 
-  /** Asks now and then, while nothing else is being asked. @param {Sketch} sketch @param {string} model */
+  /** Asks if no question is in progress and enough time has passed since the last. @param {Sketch} sketch @param {string} model */
   glance(sketch, model) {
     if (!this.#request && performance.now() - this.#asked > GLANCE_MS) this.ask(sketch, model);
   }
@@ -58,7 +58,7 @@ async function predict(picture, model, signal) {
   const response = await fetch(`/api/predict?model=${encodeURIComponent(model)}&top=3`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    // Not toBlob: that waits for the browser to be idle.
+    // Not toBlob, which waits until the browser is idle.
     body: JSON.stringify({ image: picture.toDataURL() }),
     signal,
   });

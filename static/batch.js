@@ -1,29 +1,25 @@
 // @ts-check
-/** Several photos in the form: small pictures of them, each with a button that takes it out, and how far they are on their way. */
-import { fill, find, free } from "./upload.js";
+/** Several photos in the form: a thumbnail of each with a button that removes it, and a progress bar while they are sent. */
+import { errorOf, fill, find, parsePage, release } from "./dom.js";
 
-/** Pixels a side of a small picture: sharp on a phone's screen, four or five in a row. */
+/** Side of a thumbnail in pixels: sharp on a phone's screen, with four or five in a row. */
 const SIDE = 160;
-const ALOUD_MS = 50;
+/** Screen readers only announce a text that changes while it is visible. */
+const ANNOUNCE_MS = 50;
 
-/** What the page that came in place of the answers says: too many visitors at once, for one. @param {XMLHttpRequest} request */
-function reason({ responseText }) {
-  return new DOMParser().parseFromString(responseText, "text/html").querySelector(".problem p, h1 + p")?.textContent;
-}
-
-export class Several {
+export class Batch {
   /** @type {File[]} */
   #files = [];
-  /** The place of the picture that was just taken out, or -1. */
+  /** Index of the picture that was just removed, or -1. */
   #gap = -1;
 
-  /** @param {HTMLFormElement} form @param {(files: File[]) => void} take chooses these instead */
+  /** @param {HTMLFormElement} form @param {(files: File[]) => void} take replaces the form's files */
   constructor(form, take) {
     this.form = form;
     this.take = take;
     this.most = Number(form.dataset.maxBatch);
     this.input = find(form, "#image");
-    this.list = find(form, ".several");
+    this.list = find(form, ".thumbnails");
     this.name = find(form, ".name");
     this.problem = find(form, ".problem");
     this.fewer = find(form, ".fewer");
@@ -32,11 +28,11 @@ export class Several {
     this.bar = /** @type {HTMLProgressElement} */ (find(form, "progress"));
     this.fewer.addEventListener("click", () => this.#keepFirst());
     form.addEventListener("submit", (event) => this.#submit(event));
-    // The browser came back to the page: what was on its way has arrived, or is lost.
+    // The visitor came back to the page: the upload has arrived or is lost.
     addEventListener("pageshow", () => this.#stop());
   }
 
-  /** @param {File[]} files what the form holds now */
+  /** @param {File[]} files the form's files */
   show(files) {
     this.#files = files;
     this.fewer.hidden = !this.#tooMany;
@@ -73,7 +69,7 @@ export class Several {
     return item;
   }
 
-  /** The button went with its picture: the next one has the focus, or the field where none is left. @param {number} i */
+  /** Moves the focus from the removed button to the next one, or to the field where none is left. @param {number} i */
   #focusAfter(i) {
     const buttons = this.list.querySelectorAll("button");
     (buttons[Math.min(i, buttons.length - 1)] ?? this.input).focus();
@@ -84,7 +80,7 @@ export class Several {
     this.input.focus();
   }
 
-  /** Sends several with a bar that says how far they are; one goes as it always does. @param {SubmitEvent} event */
+  /** Sends several files with a progress bar. A single file is sent as without this script. @param {SubmitEvent} event */
   #submit(event) {
     if (event.defaultPrevented || this.#files.length < 2) return;
     event.preventDefault();
@@ -98,8 +94,7 @@ export class Several {
     this.#say("");
     this.sending.hidden = false;
     this.status.textContent = "";
-    // A moment later, because only what changes in sight is read aloud.
-    setTimeout(() => { this.status.textContent ||= `${sayUploading}`; }, ALOUD_MS);
+    setTimeout(() => { this.status.textContent ||= `${sayUploading}`; }, ANNOUNCE_MS);
     this.bar.value = 0;
     request.upload.addEventListener("progress", ({ loaded, total }) => { this.bar.value = loaded / total; });
     request.upload.addEventListener("load", () => {
@@ -107,12 +102,12 @@ export class Several {
       this.bar.removeAttribute("value");
     });
     request.addEventListener("error", () => this.#stop(sayLost));
-    request.addEventListener("load", () => (request.status < 400 ? this.#show(request) : this.#stop(reason(request) ?? sayFailed)));
+    request.addEventListener("load", () => (request.status < 400 ? this.#show(request) : this.#stop(errorOf(parsePage(request.responseText)) ?? sayFailed)));
     request.open("POST", this.form.action);
     request.send(new FormData(this.form));
   }
 
-  /** The page that the form's answer led to: the pictures' or the help page; or the answer itself, which could not be kept.
+  /** Opens the page that the response redirected to; or shows the response itself, where the pictures could not be saved.
    * @param {XMLHttpRequest} request */
   #show(request) {
     if (request.responseURL !== this.form.action) return location.assign(request.responseURL);
@@ -123,7 +118,7 @@ export class Several {
 
   #stop(problem = "") {
     this.sending.hidden = true;
-    free(this.form);
+    release(this.form);
     if (problem) this.#say(problem);
   }
 
@@ -134,8 +129,8 @@ export class Several {
   }
 }
 
-/** Puts a small picture into each item, one after the other: twenty large ones at once would not fit a phone's memory.
- * What the browser cannot show, as HEIC, keeps its name. @param {File[]} files @param {Element[]} items @param {() => boolean} wanted */
+/** Puts a thumbnail into each item, one after the other: twenty large pictures at once would not fit into a phone's memory.
+ * A picture that the browser cannot decode, such as HEIC, keeps its name. @param {File[]} files @param {Element[]} items @param {() => boolean} wanted */
 async function draw(files, items, wanted) {
   for (const [i, file] of files.entries()) {
     const small = await thumbnail(file).catch(() => null);
@@ -147,7 +142,7 @@ async function draw(files, items, wanted) {
   }
 }
 
-/** The middle of a picture. @param {File} file */
+/** The center of a picture, as a canvas. @param {File} file */
 async function thumbnail(file) {
   const picture = await createImageBitmap(file, { resizeWidth: 2 * SIDE, resizeQuality: "medium" });
   const canvas = document.createElement("canvas");

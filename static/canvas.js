@@ -1,10 +1,10 @@
 // @ts-check
-/** The drawing surface. It keeps strokes as points, so that it can draw them again at any size; it knows no network. */
+/** The drawing surface. It stores strokes as points and can draw them at any size. */
 
-/** The drawing's own units: a square of this many, whatever its size on the screen. */
+/** Side of the drawing in its own units, whatever its size on the screen. */
 export const FIELD = 400;
 
-/** A drawing that performs itself: how long it takes, and how wide its pen is. */
+/** Duration and pen width of a drawing that is played back. */
 const PERFORMANCE_MS = 900, PERFORMER = 10;
 
 /** How far an arrow key moves the pen, and how far with Shift. */
@@ -16,21 +16,21 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /** @typedef {{ points: number[][], width: number, colour: string }} Stroke */
 /** @typedef {{ width: number, colour: string, paper: string }} Pen */
 
-/** Fires "change" whenever the finished drawing is another one, and "growth" while a stroke is being drawn. */
+/** Fires "change" after the finished drawing changed, and "growth" while a stroke is being drawn. */
 export class Sketch extends EventTarget {
   /** @type {Stroke[]} */ #strokes = [];
   /** @type {Stroke[][]} */ #past = [];
   /** @type {Stroke[][]} */ #future = [];
   /** @type {Stroke | null} The stroke that is being drawn. */ #open = null;
-  /** @type {Stroke[] | null} The drawing that is performing itself, */ #script = null;
-  /** as far as it has come: 0 to 1. */ #progress = 0;
+  /** @type {Stroke[] | null} The drawing that is being played back, */ #script = null;
+  /** and how far: 0 to 1. */ #progress = 0;
   #cursor = [FIELD / 2, FIELD / 2];
   /** The pointer that draws, by its id. */ #pointer = -1;
   #frame = 0;
 
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {() => Pen} pen asked at the start of each stroke
+   * @param {() => Pen} pen called at the start of each stroke
    */
   constructor(canvas, pen) {
     super();
@@ -44,7 +44,7 @@ export class Sketch extends EventTarget {
     canvas.addEventListener("focus", () => this.redraw());
     canvas.addEventListener("blur", () => { this.#close(); this.redraw(); });
     new ResizeObserver(() => this.redraw()).observe(canvas);
-    // Zooming changes the density, and not always the size.
+    // Zooming changes the pixel density, and not always the size.
     addEventListener("resize", () => this.redraw());
     this.#watchDensity();
   }
@@ -58,17 +58,17 @@ export class Sketch extends EventTarget {
   redo() { this.settle(); this.#travel(this.#future, this.#past); }
   clear() { this.settle(); if (!this.blank) this.#become([]); }
 
-  /** Clean paper, and nothing to undo. */
+  /** Clears the canvas and its history. */
   restart() {
     this.settle();
     [this.#strokes, this.#past, this.#future] = [[], [], []];
     this.#changed();
   }
 
-  /** @param {Stroke[]} strokes a drawing kept from before, as `strokes` gave it */
+  /** @param {Stroke[]} strokes from `strokes` of an earlier drawing */
   restore(strokes) { this.#become(strokes); }
 
-  /** Draws these lines stroke by stroke, quickly, or at once where motion is unwelcome; one step to undo. @param {number[][][]} lines */
+  /** Plays back lines as one step to undo; draws them at once for visitors who prefer reduced motion. @param {number[][][]} lines */
   perform(lines) {
     this.settle();
     const { colour } = this.pen();
@@ -77,7 +77,7 @@ export class Sketch extends EventTarget {
     else this.#play(this.#script, performance.now());
   }
 
-  /** What is being drawn is finished now. */
+  /** Finishes the stroke that is being drawn, or the drawing that is being played back. */
   settle() {
     this.#close();
     const script = this.#script;
@@ -85,16 +85,16 @@ export class Sketch extends EventTarget {
     if (script) this.#become(script);
   }
 
-  /** The drawing as a picture that is the same on every screen. @param {number} side in pixels */
+  /** The drawing as a picture, the same on every screen. @param {number} side in pixels */
   export(side = FIELD) {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = side;
-    // Its pixels are read and never shown: they need not go to the graphics card and back.
+    // The pixels are only read, so they need not go to the graphics card and back.
     this.#paint(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false, willReadFrequently: true })), side / FIELD);
     return canvas;
   }
 
-  /** Draws once before the next frame, however often it is asked. */
+  /** Draws once before the next frame, however often it is called. */
   redraw() { this.#frame ||= requestAnimationFrame(() => this.#show()); }
 
   /** @param {Stroke[]} strokes */
@@ -158,7 +158,7 @@ export class Sketch extends EventTarget {
 
   /** @param {PointerEvent} event */
   #down(event) {
-    // A second finger, a palm beside the pen and the other mouse buttons do not draw.
+    // Other fingers, a palm and other mouse buttons do not draw.
     if (!event.isPrimary || event.button !== 0 || this.canvas.hasPointerCapture(this.#pointer)) return;
     this.#pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
@@ -200,7 +200,7 @@ export class Sketch extends EventTarget {
     this.#open ? this.#extend(this.#cursor) : this.redraw();
   }
 
-  /** A window moved to another screen changes the density without changing any size. */
+  /** Redraws when the window moves to a screen with another pixel density, which changes no size. */
   #watchDensity() {
     matchMedia(`(resolution: ${devicePixelRatio}dppx)`)
       .addEventListener("change", () => { this.redraw(); this.#watchDensity(); }, { once: true });
@@ -209,7 +209,7 @@ export class Sketch extends EventTarget {
   #show() {
     this.#frame = 0;
     const side = Math.round(this.canvas.clientWidth * devicePixelRatio);
-    // Setting the size clears the canvas, even to the same value.
+    // Setting the size clears the canvas, even if it stays the same.
     if (this.canvas.width !== side) this.canvas.width = this.canvas.height = side;
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.#paint(context, side / FIELD);
@@ -222,7 +222,7 @@ export class Sketch extends EventTarget {
     paint(context, scale, this.pen().paper, this.#open ? [...strokes, this.#open] : strokes);
   }
 
-  /** A ring where the pen is, filled once it is down; white around blue shows on any paper. @param {CanvasRenderingContext2D} context */
+  /** Draws a ring at the pen, filled while the pen is down. White around blue is visible on any paper. @param {CanvasRenderingContext2D} context */
   #paintCursor(context) {
     context.beginPath();
     context.arc(this.#cursor[0], this.#cursor[1], 9, 0, 2 * Math.PI);
@@ -236,7 +236,7 @@ export class Sketch extends EventTarget {
   }
 }
 
-/** A drawing in a small canvas of its own. @param {Stroke[]} strokes @param {number} side in CSS pixels @param {string} paper */
+/** A drawing as a small canvas. @param {Stroke[]} strokes @param {number} side in CSS pixels @param {string} paper */
 export function thumbnail(strokes, side, paper = "#ffffff") {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = side * Math.ceil(devicePixelRatio);
@@ -262,12 +262,12 @@ function part(strokes, share) {
   });
 }
 
-/** One stroke as a smooth line: curves through the midpoints, bent by the points. @param {CanvasRenderingContext2D} context @param {Stroke} stroke */
+/** Draws a stroke as a smooth line: quadratic curves between midpoints, with the points as control points. @param {CanvasRenderingContext2D} context @param {Stroke} stroke */
 function trace(context, { points, width, colour }) {
   const [first, ...rest] = points;
   context.beginPath();
   context.moveTo(first[0], first[1]);
-  // A tap becomes a dot: round caps need a line, however short.
+  // A tap becomes a dot: round caps need a line, however short it is.
   context.lineTo(first[0] + 0.01, first[1]);
   rest.forEach(([x, y], i) => {
     const next = rest[i + 1] ?? [x, y];

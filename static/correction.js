@@ -1,25 +1,25 @@
 // @ts-check
-/** Finds one of many labels while one types; without this they are scrolled through. */
+/** Filters the labels of a correction as the visitor types. Without this script they are a list to scroll through. */
 
-const find = document.querySelector(".right .find");
-const field = find?.querySelector("input");
+const search = document.querySelector(".correction .find");
+const field = search?.querySelector("input");
 /** @type {HTMLButtonElement[]} */
-const labels = [...document.querySelectorAll(".right .labels button")];
+const labels = [...document.querySelectorAll(".correction .labels button")];
 
-if (find instanceof HTMLElement && field) {
-  find.hidden = false;
-  field.addEventListener("input", () => show(field.value));
+if (search instanceof HTMLElement && field) {
+  search.hidden = false;
+  field.addEventListener("input", () => filter(field.value));
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
-    event.preventDefault(); // it would send the first label, whatever was typed
+    event.preventDefault(); // it would send the first label, whatever the visitor typed
     const found = labels.filter((label) => !label.hidden);
     if (field.value && found.length === 1) found[0].click();
   });
-  show(field.value); // a page that is gone back to keeps what was typed
+  filter(field.value); // going back to a page restores what was typed
 }
 
 /** @param {string} text */
-function show(text) {
+function filter(text) {
   const wanted = text.trim().toLocaleLowerCase();
   for (const label of labels) {
     label.hidden = !`${label.textContent}`.toLocaleLowerCase().includes(wanted);

@@ -1,15 +1,15 @@
 // @ts-check
-/** Drawings of ours to click, each as a small picture: they are drawn onto the canvas as a hand would. */
+/** Example drawings as thumbnails. A click draws one onto the canvas, stroke by stroke. */
 import { thumbnail } from "./canvas.js";
-import { fill } from "./live.js";
+import { fill } from "./dom.js";
 
-/** A line is x, y, x, y, … on the drawing's own field. */
+/** A line is x, y, x, y, … in the drawing's units. */
 /** @typedef {{ label: string, hard?: boolean, lines: number[][] }} Example */
 
-/** The examples are those of the chosen model's task.
+/** Shows the examples of the chosen model's task.
  * @param {HTMLElement} list @param {HTMLSelectElement} model @param {import("./live.js").Live} live @param {import("./canvas.js").Sketch} sketch */
 export async function offer(list, model, live, sketch) {
-  /** @type {Record<string, Example[]>} None where they cannot be had: the page does without. */
+  /** @type {Record<string, Example[]>} Empty where they cannot be loaded: the page works without them. */
   const tasks = await fetch(String(list.dataset.source)).then((answer) => answer.json()).catch(() => ({}));
 
   /** @param {Example} example */
@@ -17,7 +17,7 @@ export async function offer(list, model, live, sketch) {
     const made = document.createElement("button");
     const strokes = lines.map((line) => line.flatMap((x, i) => (i % 2 ? [] : [[x, line[i + 1]]])));
     made.type = "button";
-    made.title = made.ariaLabel = fill(String(list.dataset.draw), live.named(label)) + (hard ? `, ${list.dataset.hard}` : "");
+    made.title = made.ariaLabel = fill(list.dataset.draw, [live.named(label)]) + (hard ? `, ${list.dataset.hard}` : "");
     made.append(thumbnail(strokes.map((points) => ({ points, width: 16, colour: "#000000" })), 40));
     if (hard) made.appendChild(document.createElement("span")).textContent = String(list.dataset.hard);
     made.addEventListener("click", () => sketch.perform(strokes));

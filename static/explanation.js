@@ -1,10 +1,10 @@
 // @ts-check
-/** The strength of the overlay that shows why, by a slider; beside the folds of a result's page. */
-import "./result.js";
+/** The slider for the strength of the heat map, on the explanation's page and in a result's folds. */
+import "./folds.js";
 
 document.documentElement.classList.add("scripts");
 document.addEventListener("input", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return;
-  const heat = target.closest(".why")?.querySelector(".heat");
-  if (heat instanceof HTMLElement && target.closest(".strength")) heat.style.opacity = String(target.valueAsNumber / 100);
+  const heatMap = target.closest(".explanation")?.querySelector(".heat");
+  if (heatMap instanceof HTMLElement && target.closest(".strength")) heatMap.style.opacity = String(target.valueAsNumber / 100);
 });

@@ -1,9 +1,10 @@
 // @ts-check
-/** Turns a link to what is worked out when asked for into a fold that fetches it when it is first opened. */
+/** Replaces each link to a part that the server computes on request by a fold, which fetches it when first opened. */
+import { parsePage } from "./dom.js";
 
 for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("a[data-fold]"))) link.replaceWith(fold(link));
 
-/** @param {HTMLAnchorElement} link with the part of its page to show in data-fold, and what to say meanwhile in data-wait */
+/** @param {HTMLAnchorElement} link data-fold selects the part of its page to show, data-wait is shown meanwhile */
 function fold(link) {
   const details = document.createElement("details");
   const summary = document.createElement("summary");
@@ -17,15 +18,14 @@ function fold(link) {
   return details;
 }
 
-/** Asks for the page behind the link and shows what matters of it; the link itself where that fails.
+/** Fetches the page behind the link and shows the selected part; shows the link itself where that fails.
  * @param {HTMLElement} body @param {HTMLAnchorElement} link */
 async function show(body, link) {
   body.textContent = link.dataset.wait ?? "";
   try {
-    const answer = await fetch(link.href);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const part = page.querySelector(String(link.dataset.fold));
-    if (!answer.ok || !part) throw new Error(`${answer.status}`);
+    const response = await fetch(link.href);
+    const part = parsePage(await response.text()).querySelector(String(link.dataset.fold));
+    if (!response.ok || !part) throw new Error(`${response.status}`);
     body.replaceChildren(document.importNode(part, true));
   } catch {
     body.replaceChildren(link);

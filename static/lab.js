@@ -1,11 +1,12 @@
 // @ts-check
-/** The lab: the result follows every change. The server makes the same page anew; what differs is put into this one. */
+/** The lab: the result follows every change. The server renders the page again, and the parts that differ replace those here. */
 import { Sketch } from "./canvas.js";
+import { copyText, errorOf, onDrop, parsePage } from "./dom.js";
 
-/** How long a slider may move on before the result is asked for. */
+/** How long a slider must rest before the result is requested. */
 const PAUSE_MS = 60;
 
-/** Where a button moves its step to. @type {Record<string, number>} */
+/** How far a button moves its step. @type {Record<string, number>} */
 const MOVES = { up: -1, down: 1, remove: 0 };
 
 const PEN = { width: 16, colour: "#000000", paper: "#ffffff" };
@@ -17,13 +18,13 @@ const sketch = new Sketch(/** @type {HTMLCanvasElement} */ (form.querySelector("
 
 let newest = 0, timer = 0, request = new AbortController();
 
-/** The page lacks what a model says of the original until an answer with both has come. */
+/** Whether the model's answer about the original is still missing, because another model was chosen. */
 let lacking = false;
 
-/** Not answered yet: what a slider asks for meanwhile asks for it too, and other buttons do nothing. @type {HTMLButtonElement | null} */
+/** The button that waits for its response. A slider's request repeats it; other buttons do nothing meanwhile. @type {HTMLButtonElement | null} */
 let pressed = null;
 
-/** Asks for the page as it is with the form's values; only the newest answer is shown. @param {HTMLButtonElement} [button] pressed for it */
+/** Requests the page for the form's values; only the newest response is shown. @param {HTMLButtonElement} [button] the button pressed */
 async function refresh(button) {
   clearTimeout(timer);
   request.abort();
@@ -35,11 +36,11 @@ async function refresh(button) {
   body.set("live", lacking ? "both" : "after");
   try {
     const answer = await fetch(form.action, { method: "POST", body, signal: request.signal });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const page = parsePage(await answer.text());
     if (turn !== newest) return;
-    // Another page than ours says why: too many visitors at once, for one, or a result that is gone.
+    // Another page than the lab is an error page: the server is busy, or the result was deleted.
     if (page.querySelector("form.lab")) show(page, pressed);
-    else complain(page.querySelector(".problem p, h1 + p")?.textContent ?? form.dataset.lost ?? "");
+    else complain(errorOf(page) ?? form.dataset.lost ?? "");
   } catch {
     if (turn !== newest) return;
     complain(form.dataset.lost ?? "");
@@ -53,7 +54,7 @@ function show(page, button) {
   for (const fresh of page.querySelectorAll("[data-part]")) {
     const name = /** @type {HTMLElement} */ (fresh).dataset.part;
     const old = form.querySelector(`[data-part=${name}]`);
-    // The steps are left alone while one of their values is being changed.
+    // The steps stay as they are while the visitor changes one of their values.
     if (!old || (name === "steps" && !button?.value)) continue;
     if (name === "code" && old.textContent !== fresh.textContent) copier.textContent = copier.dataset.copy ?? "";
     if (fresh instanceof HTMLImageElement) picture(/** @type {HTMLImageElement} */ (old), fresh);
@@ -64,13 +65,13 @@ function show(page, button) {
   if (button?.value) place(button.value);
 }
 
-/** The picture stays in sight until the next one is there. The original does not come again. @param {HTMLImageElement} old @param {HTMLImageElement} fresh */
+/** Replaces a picture; the old one stays until the new one is loaded. Responses leave the original out. @param {HTMLImageElement} old @param {HTMLImageElement} fresh */
 function picture(old, fresh) {
   const source = fresh.getAttribute("src");
   if (source && source !== old.getAttribute("src")) old.src = source;
 }
 
-/** The focus stays with the step that was moved, or goes to what takes its place. @param {string} done such as "up 2" */
+/** Keeps the focus on the step that was moved, or moves it to the one in its place. @param {string} done such as "up 2" */
 function place(done) {
   const [action, number] = done.split(" ");
   const at = Number(number) + MOVES[action];
@@ -88,13 +89,13 @@ function complain(sentence) {
   form.querySelector("[data-part=problem]")?.replaceChildren(problem);
 }
 
-/** Whether a control says something else than the page came with. @param {HTMLInputElement | HTMLSelectElement} control */
+/** Whether the visitor has changed a control since the page was loaded. @param {HTMLInputElement | HTMLSelectElement} control */
 function touched(control) {
   if (control instanceof HTMLInputElement) return control.value !== control.defaultValue;
   return !control.selectedOptions[0]?.defaultSelected;
 }
 
-/** A slider and the field beside it say the same. @param {Event} event */
+/** Keeps a slider and the field beside it equal, and requests the result. @param {Event} event */
 function follow(event) {
   const changed = /** @type {HTMLInputElement} */ (event.target);
   const field = /** @type {HTMLInputElement | null} */ (document.getElementById(changed.dataset.of ?? changed.id));
@@ -104,7 +105,7 @@ function follow(event) {
   if (field.name === "model") lacking = true;
   if (slider && slider !== changed) slider.value = field.value;
   clearTimeout(timer);
-  // Half a number is not complained about while it is being typed.
+  // A number that is still being typed may be invalid.
   if (field.validity.valid) timer = setTimeout(() => refresh(), PAUSE_MS);
 }
 
@@ -114,11 +115,11 @@ function send(event) {
   clearTimeout(timer);
   if (!button?.hasAttribute("data-live")) return;
   event.preventDefault();
-  // What a second one is for depends on what the first has done.
+  // What the second button means depends on the response to the first.
   if (!pressed) refresh(button);
 }
 
-/** Takes a file, chosen, dropped or pasted. @param {FileList | null | undefined} files */
+/** Sends a file that was chosen, dropped or pasted. @param {FileList | null | undefined} files */
 function take(files) {
   if (!files?.length) return;
   if (files[0].size > Number(form.dataset.maxBytes)) {
@@ -130,20 +131,12 @@ function take(files) {
   form.submit();
 }
 
-/** A drop anywhere counts: one that misses the field would otherwise replace the page. @param {DragEvent} event */
-function drop(event) {
-  if (!event.dataTransfer?.types.includes("Files")) return;
-  event.preventDefault();
-  if (event.type === "drop") take(event.dataTransfer.files);
-}
-
 /** @param {MouseEvent} event */
 async function copy(event) {
   const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
   const code = /** @type {HTMLElement} */ (form.querySelector("[data-part=code]"));
-  const copied = await navigator.clipboard.writeText(code.textContent ?? "").then(() => true, () => false);
-  if (copied) button.textContent = button.dataset.done ?? "";
-  else getSelection()?.selectAllChildren(code); // to be copied by hand
+  if (await copyText(code.textContent ?? "")) button.textContent = button.dataset.done ?? "";
+  else getSelection()?.selectAllChildren(code); // so that the visitor can copy it
 }
 
 /** @type {Record<string, () => void>} */
@@ -156,7 +149,7 @@ const actions = {
   },
 };
 
-/** Another language, with the picture that was sent and its steps: they are in no address. @param {SubmitEvent} event */
+/** Changes the language but keeps the visitor's picture and steps, which are in no address. @param {SubmitEvent} event */
 async function translate(event) {
   if (!form.elements.namedItem("picture")) return;
   event.preventDefault();
@@ -171,18 +164,18 @@ document.querySelector("footer form")?.addEventListener("submit", (event) => tra
 form.addEventListener("submit", send);
 file.addEventListener("change", () => take(file.files));
 document.addEventListener("paste", (event) => take(event.clipboardData?.files));
-for (const type of ["dragover", "drop"]) document.addEventListener(type, (event) => drop(/** @type {DragEvent} */ (event)));
+onDrop(take);
 for (const name in actions) form.querySelector(`[data-sketch=${name}]`)?.addEventListener("click", actions[name]);
 const copier = /** @type {HTMLButtonElement} */ (form.querySelector("[data-copy]"));
-// Browsers give the clipboard to safe pages only.
+// Browsers allow the clipboard only over HTTPS and on this machine.
 copier.hidden = !navigator.clipboard;
 copier.addEventListener("click", copy);
-// What was changed before this script had come counts too.
+// Changes made before this script was loaded count too.
 const early = [.../** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-of], [type=number], select:not(#add)"))].filter(touched);
 for (const control of early) {
-  // A slider that was moved before its number was typed says what is no longer wanted.
+  // A typed number is newer than the slider that was moved before it.
   if (!early.some(({ id }) => id === control.dataset.of)) control.dispatchEvent(new Event("input", { bubbles: true }));
 }
 take(file.files);
-// Back from the next page: what was sent there is not sent again.
+// The visitor came back from the next page: what was sent there is not sent again.
 addEventListener("pageshow", () => { drawing.value = file.value = ""; });

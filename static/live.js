@@ -1,11 +1,12 @@
 // @ts-check
-/** The answer beside the drawing, as a sentence and bars. Its words stand in the page: the macro `live` in drawing.html. */
+/** The answer beside the drawing, as a sentence and bars. The macro `live` in drawing.html holds its words. */
 import { Asker } from "./ask.js";
+import { fill, find } from "./dom.js";
 
-/** A guess less likely than this is not worth a word. */
+/** The sentence does not mention a second guess that is less likely than this. */
 const WORTH = 0.05;
 
-/** How long a hand rests before the answer is read aloud. */
+/** How long nothing changes before a screen reader hears the answer. */
 const REST_MS = 1000;
 
 /** @typedef {import("./ask.js").Guess} Guess */
@@ -15,7 +16,7 @@ const REST_MS = 1000;
 export class Live extends Asker {
   #timer = 0;
 
-  /** @param {HTMLElement} region @param {(answer: Answer) => void} [then] told of each answer that is shown */
+  /** @param {HTMLElement} region @param {(answer: Answer) => void} [then] called with each answer that is shown */
   constructor(region, then) {
     super((answer) => this.#tell(answer));
     this.then = then;
@@ -27,7 +28,7 @@ export class Live extends Asker {
     this.names = /** @type {HTMLDataListElement} */ (find(region, "datalist")).options;
   }
 
-  /** Shows this sentence, or the hint for none, and nothing that is still on its way. */
+  /** Shows this sentence, or the hint where it is empty, and drops an answer that has not come yet. */
   say(sentence = "") {
     this.stop();
     this.#show(sentence, [], 0);
@@ -53,7 +54,7 @@ export class Live extends Asker {
   #sentence({ wording, predictions: [first, second] }) {
     const two = wording !== "sure" && second?.probability >= WORTH;
     const pattern = { sure: "sure", probably: "probably", "not sure": "unsure" }[wording] + (two ? "Or" : "");
-    return fill(this.words[pattern] ?? "", this.named(first.label), two ? this.named(second.label) : "");
+    return fill(this.words[pattern], [this.named(first.label), two ? this.named(second.label) : ""]);
   }
 
   /** @param {string} sentence @param {Guess[]} guesses @param {number} rest */
@@ -66,7 +67,7 @@ export class Live extends Asker {
     this.#timer = setTimeout(() => { this.aloud.textContent = sentence; }, rest);
   }
 
-  /** A label keeps its row: it moves to its new place, and its bar to its new length. @param {Guess[]} guesses */
+  /** Keeps the row of each label: it moves to its new place, and its bar to its new length. @param {Guess[]} guesses */
   #arrange(guesses) {
     const rows = new Map([...this.bars.children].map((row) => [row.getAttribute("data-label"), row]));
     const before = new Map([...rows.values()].map((row) => [row, place(row)]));
@@ -78,7 +79,7 @@ export class Live extends Asker {
     }));
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     for (const old of this.bars.getAnimations({ subtree: true })) old.cancel();
-    // Measured all at once, before anything moves: each look after a move costs a layout.
+    // Everything is measured before anything moves: each measurement after a change would cost a layout.
     const after = [...this.bars.children].map((row) => ({ row, now: place(row) }));
     for (const { row, now } of after) glide(row, now, before.get(row));
   }
@@ -94,12 +95,7 @@ export class Live extends Asker {
   }
 }
 
-/** Puts words into the places {0}, {1} of a sentence. @param {string} sentence @param {...(string | number)} words */
-export function fill(sentence, ...words) {
-  return sentence.replace(/\{(\d)\}/g, (_, i) => String(words[i]));
-}
-
-/** Where a row and the end of its bar are on the screen, on their way perhaps. @param {Element} row */
+/** Where a row is on the screen, and how long its bar is, also in the middle of an animation. @param {Element} row */
 function place(row) {
   return { top: row.getBoundingClientRect().top, width: getComputedStyle(find(row, "rect")).width };
 }
@@ -116,9 +112,4 @@ function glide(row, now, before) {
 function percent(probability) {
   if (probability < 0.01) return "<1%";
   return probability > 0.99 ? ">99%" : `${Math.round(probability * 100)}%`;
-}
-
-/** @param {Element} root @param {string} selector @returns {HTMLElement} */
-function find(root, selector) {
-  return /** @type {HTMLElement} */ (root.querySelector(selector));
 }

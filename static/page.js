@@ -1,14 +1,16 @@
 // @ts-check
-/** Wires the first page up: drawing, live answer, photo form, and the choices in the page's address. */
+/** The first page: drawing, live answer, photo form, and the chosen models in the page's address. */
 import { Sketch } from "./canvas.js";
+import { release, setUsable, submitButton } from "./dom.js";
 import { offer } from "./examples.js";
 import { Live } from "./live.js";
-import { enhance, free, sender } from "./upload.js";
+import { enhance } from "./upload.js";
 
-const KEPT = "inkling-drawing";
-/** Where a visitor is told why there is no answer. */
-const HELPS = ["/help", "/predict"];
-/** After so long, a form that was sent may be sent again: the browser's own button may have stopped it. */
+/** Key of the drawing in the session storage. */
+const STORED = "inkling-drawing";
+/** Pages that tell a visitor why there is no answer. */
+const HELP = ["/help", "/predict"];
+/** After so long a form may be sent again: the visitor may have stopped the upload with the browser's own button. */
 const STOPPED_MS = 30_000;
 
 const draw = /** @type {HTMLFormElement} */ (document.querySelector("#draw"));
@@ -24,33 +26,30 @@ const sketch = new Sketch(
 /** @type {Record<string, () => void>} */
 const actions = { undo: () => sketch.undo(), redo: () => sketch.redo(), clear: () => sketch.clear() };
 
-/** The buttons, the kept copy and the answer follow the drawing. */
+/** Updates buttons, stored copy and answer after the drawing changed. */
 function follow() {
-  /** @type {Record<string, boolean>} */
-  const can = { undo: sketch.canUndo, redo: sketch.canRedo, clear: !sketch.blank };
-  // aria-disabled, not disabled: a button that goes grey must not lose the focus.
-  for (const name in can) draw.querySelector(`[data-action=${name}]`)?.setAttribute("aria-disabled", String(!can[name]));
-  free(draw); // an answer that was on its way was stopped, or is about another drawing
+  setUsable(draw, { undo: sketch.canUndo, redo: sketch.canRedo, clear: !sketch.blank });
+  release(draw); // an upload was stopped, or was of another drawing
   if (sketch.blank || !model.value) live.say();
   else live.ask(sketch, model.value);
   // Last, because a browser that blocks storage throws here.
-  sessionStorage.setItem(KEPT, JSON.stringify({ strokes: sketch.strokes, paper: paper.value }));
+  sessionStorage.setItem(STORED, JSON.stringify({ strokes: sketch.strokes, paper: paper.value }));
 }
 
-/** The answer follows a stroke that is still being drawn, too. */
+/** Updates the answer while a stroke is being drawn. */
 function peek() {
   if (model.value) live.glance(sketch, model.value);
 }
 
-/** A drawing is still there after going back to it, reloading, another language, or help; a fresh visit starts on fresh paper. */
+/** Restores the drawing after going back, reloading, changing the language, or reading help. A new visit starts with an empty canvas. */
 function recall() {
   const [visit] = performance.getEntriesByType("navigation");
   const { href, pathname } = new URL(document.referrer, location.href);
-  const returned = (document.referrer && href === location.href) || HELPS.includes(pathname);
+  const returned = (document.referrer && href === location.href) || HELP.includes(pathname);
   const fresh = /** @type {PerformanceNavigationTiming} */ (visit).type === "navigate" && !returned;
-  const kept = sessionStorage.getItem(KEPT);
-  if (!kept || fresh) return;
-  const drawing = JSON.parse(kept);
+  const stored = sessionStorage.getItem(STORED);
+  if (!stored || fresh) return;
+  const drawing = JSON.parse(stored);
   paper.value = drawing.paper;
   if (drawing.strokes.length) sketch.restore(drawing.strokes);
 }
@@ -68,7 +67,7 @@ function remember(select) {
 /** @param {KeyboardEvent} event */
 function shortcut(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-  // Where the keys are not Latin, it is their place that counts.
+  // On a keyboard without Latin letters, the position of the key counts.
   const key = /^[a-z]$/i.test(event.key) ? event.key.toLowerCase() : event.code.replace("Key", "").toLowerCase();
   const action = key === "y" || (key === "z" && event.shiftKey) ? "redo" : key === "z" ? "undo" : "";
   if (!action) return;
@@ -94,19 +93,19 @@ let stopped = 0;
 function sendOnce(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (event.defaultPrevented) return;
-  const button = sender(form);
+  const button = submitButton(form);
   if (button.ariaBusy === "true") return event.preventDefault();
   button.ariaBusy = "true";
   clearTimeout(stopped);
   stopped = setTimeout(() => {
-    // Of several on their way, the bar says so.
-    if (!form.querySelector(".sending:not([hidden])")) free(form);
+    // A batch that is still being sent shows its progress bar.
+    if (!form.querySelector(".sending:not([hidden])")) release(form);
   }, STOPPED_MS);
 }
 
-/** The page came back from the browser's memory: the answer that was on its way is lost. @param {PageTransitionEvent} event */
+/** Updates a page that the browser restored from memory: answers that had not come are lost. @param {PageTransitionEvent} event */
 function wake(event) {
-  for (const form of [photo, draw]) free(form);
+  for (const form of [photo, draw]) release(form);
   if (event.persisted) follow();
 }
 

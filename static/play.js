@@ -1,15 +1,16 @@
 // @ts-check
-/** The drawing challenge: a few things to draw, one after the other, and a model that guesses while you do. */
+/** The drawing challenge: a few things to draw, one after the other, while a model guesses. */
 import { Sketch, thumbnail } from "./canvas.js";
-import { Live, fill } from "./live.js";
+import { copyText, fill, find as findIn, setUsable } from "./dom.js";
+import { Live } from "./live.js";
 
 const TICK_MS = 100;
-/** What a tick counts at most: between two of them the page may have been asleep. */
+/** The most that a tick counts: the page may have been suspended between two ticks. */
 const SLICE_MS = 1000;
-/** How long the answer to the last stroke is waited for. */
+/** How long to wait for the answer to the last stroke. */
 const LAST_MS = 1000;
 
-/** Seconds that are left when a screen reader is told. */
+/** Seconds left when a screen reader announces the time. */
 const WARNINGS = [10, 5];
 
 /** @typedef {import("./ask.js").Answer} Answer */
@@ -30,11 +31,11 @@ function play() {
     () => ({ width: 12, colour: "#000000", paper: "#ffffff" }),
   );
   const seconds = Number(words.seconds);
-  /** @type {Set<string>} Words that were drawn in this visit come again last. */
+  /** @type {Set<string>} Words drawn in this visit: they come again last. */
   const drawn = new Set();
   /** @type {string[]} */ let tasks = [];
   /** @type {Outcome[]} */ let outcomes = [];
-  /** @type {Answer | null} The newest answer to what is on the paper. */ let latest = null;
+  /** @type {Answer | null} The newest answer to the current drawing. */ let latest = null;
   let running = false, closing = false, left = 0, ticked = 0, timer = 0;
 
   const task = () => tasks[outcomes.length];
@@ -57,14 +58,14 @@ function play() {
     announce();
   }
 
-  /** What came of the last drawing, and what comes next; no clock runs. */
+  /** Shows the outcome of the last drawing and the next word. The clock does not run. */
   function announce() {
     const last = outcomes.length === tasks.length;
     round.classList.add("waiting");
     find("[data-action=go]").textContent = (last ? words.end : words.go) ?? "";
-    find(".number").textContent = fill(words.round ?? "", Math.min(outcomes.length + 1, tasks.length), tasks.length);
+    find(".number").textContent = fill(words.round, [Math.min(outcomes.length + 1, tasks.length), tasks.length]);
     show(seconds);
-    turn(round, last ? words.last ?? "" : fill(words.draw ?? "", live.named(task())));
+    turn(round, last ? words.last ?? "" : fill(words.draw, [live.named(task())]));
   }
 
   function go() {
@@ -81,7 +82,7 @@ function play() {
     sketch.canvas.focus();
   }
 
-  /** A page that nobody looks at, or that was asleep, keeps its time. */
+  /** Counts down, but not while the page is hidden or was suspended. */
   function tick() {
     const now = performance.now();
     if (clocked() && !document.hidden) show(left -= Math.min(now - ticked, SLICE_MS) / 1000);
@@ -93,8 +94,8 @@ function play() {
   function show(time) {
     const whole = Math.max(0, Math.ceil(time));
     progress.value = Math.max(0, time);
-    find(".left").textContent = fill(words.left ?? "", whole);
-    find("#warning").textContent = WARNINGS.includes(whole) ? fill(words.warning ?? "", whole) : "";
+    find(".left").textContent = fill(words.left, [whole]);
+    find("#warning").textContent = WARNINGS.includes(whole) ? fill(words.warning, [whole]) : "";
   }
 
   /** @param {Answer} answer */
@@ -104,7 +105,7 @@ function play() {
     if (answer.label === task() && answer.wording !== "not sure") finish();
   }
 
-  /** No more strokes: the answer to the last one still counts. */
+  /** Ends the drawing. The answer to the last stroke still counts. */
   async function close() {
     if (closing) return;
     clearInterval(timer);
@@ -114,7 +115,7 @@ function play() {
     if (running) finish();
   }
 
-  /** The round is over: the best guess counts, however unsure. */
+  /** Ends the round: the best guess counts, however unsure. */
   function finish() {
     running = false;
     clearInterval(timer);
@@ -123,7 +124,7 @@ function play() {
     const word = task(), guess = latest?.label ?? "", right = guess === word;
     outcomes.push({ word, guess, right, strokes: sketch.strokes });
     announce();
-    // Last, because only what changes in sight is read aloud.
+    // Last: screen readers only announce a text that changes while it is visible.
     const outcome = find(".outcome");
     outcome.classList.toggle("known", right);
     outcome.textContent = find("#warning").textContent = comment(outcomes[outcomes.length - 1], latest?.wording === "not sure");
@@ -131,8 +132,8 @@ function play() {
 
   /** @param {Outcome} outcome @param {boolean} [barely] */
   function comment({ word, guess, right }, barely = false) {
-    if (right) return fill((barely ? words.almost : words.yes) ?? "", live.named(word));
-    return guess ? fill(words.no ?? "", live.named(guess)) : words.blank ?? "";
+    if (right) return fill(barely ? words.almost : words.yes, [live.named(word)]);
+    return guess ? fill(words.no, [live.named(guess)]) : words.blank ?? "";
   }
 
   const score = () => outcomes.filter(({ right }) => right).length;
@@ -143,7 +144,7 @@ function play() {
     find(".drawings").replaceChildren(...outcomes.map(exhibit));
     find("#copied").textContent = "";
     find("textarea").hidden = true;
-    turn(end, fill(words.score ?? "", score(), outcomes.length));
+    turn(end, fill(words.score, [score(), outcomes.length]));
   }
 
   /** @param {Outcome} outcome */
@@ -158,21 +159,18 @@ function play() {
 
   async function share() {
     const lines = outcomes.map((one) => `${one.right ? "✓" : "✗"} ${live.shown(one.word)}${one.right ? "" : `: ${comment(one)}`}`);
-    const text = [fill(words.share ?? "", score(), outcomes.length), ...lines, location.href].join("\n");
+    const text = [fill(words.share, [score(), outcomes.length]), ...lines, location.href].join("\n");
     const box = /** @type {HTMLTextAreaElement} */ (find("textarea"));
-    // Browsers give the clipboard to pages behind https and on this machine only.
-    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    const copied = await copyText(text);
     find("#copied").textContent = (copied ? words.copied : words.select) ?? "";
-    box.hidden = Boolean(copied);
+    box.hidden = copied;
     box.value = text;
     if (!copied) box.select();
   }
 
-  /** The buttons and the answer follow the drawing. */
+  /** Updates buttons and answer after the drawing changed. */
   function follow() {
-    /** @type {Record<string, boolean>} */
-    const can = { undo: sketch.canUndo, clear: !sketch.blank };
-    for (const name in can) find(`[data-action=${name}]`).setAttribute("aria-disabled", String(!can[name]));
+    setUsable(root, { undo: sketch.canUndo, clear: !sketch.blank });
     if (!running || closing) return;
     if (!sketch.blank) return void live.ask(sketch, model.value);
     latest = null;
@@ -188,7 +186,7 @@ function play() {
   model.addEventListener("change", () => history.replaceState(history.state, "", `?model=${encodeURIComponent(model.value)}`));
 }
 
-/** One word of each level of difficulty, the easiest first, if possible none that was drawn before.
+/** One word of each level of difficulty, the easiest first; a word that was drawn before only where a level has no other.
  * @param {string[]} words the easiest first @param {number} count @param {Set<string>} drawn */
 function choose(words, count, drawn) {
   const most = Math.min(count, words.length);
@@ -200,7 +198,7 @@ function choose(words, count, drawn) {
   });
 }
 
-/** @param {string} selector @returns {HTMLElement} */
+/** @param {string} selector */
 function find(selector) {
-  return /** @type {HTMLElement} */ (root.querySelector(selector));
+  return findIn(root, selector);
 }

@@ -1,19 +1,19 @@
 // @ts-check
 /** Copies a result's address, and prints its page. */
+import { copyText, find } from "./dom.js";
 
 const address = /** @type {HTMLInputElement} */ (document.querySelector("#address"));
-const [copier, printer] = ["copy", "print"].map((name) => /** @type {HTMLElement} */ (document.querySelector(`[data-action=${name}]`)));
+const [copyButton, printButton] = ["copy", "print"].map((name) => find(document.body, `[data-action=${name}]`));
 
 async function copy() {
-  // Browsers give the clipboard to pages behind https and on this machine only.
-  const copied = await navigator.clipboard?.writeText(address.value).then(() => true, () => false);
+  const copied = await copyText(address.value);
   if (!copied) address.select();
-  /** @type {HTMLElement} */ (document.querySelector("#shared")).textContent = (copied ? copier.dataset.done : copier.dataset.failed) ?? "";
+  find(document.body, "#shared").textContent = (copied ? copyButton.dataset.done : copyButton.dataset.failed) ?? "";
 }
 
 // Behind a proxy the server may not know its own address.
 address.value = location.origin + location.pathname;
 address.addEventListener("focus", () => address.select());
-copier.addEventListener("click", copy);
-printer.addEventListener("click", () => print());
-for (const button of [copier, printer]) button.hidden = false;
+copyButton.addEventListener("click", copy);
+printButton.addEventListener("click", () => print());
+for (const button of [copyButton, printButton]) button.hidden = false;

@@ -70,7 +70,7 @@ def result_page(result: Result, picture_url: str | None) -> str:
         card=card,
         off=result.model in catalog.broken,
         others=[other.title for other in other_models(result)],
-        saw=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
+        stages=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
         offered=_offered([label for label, _ in ranked[1:]]),
         again_url=url_for("recognize.index", **again),
     )

@@ -28,10 +28,10 @@ def result(open_page, cat):
 @with_and_without_scripts
 def test_yes_is_one_tap_and_can_be_taken_back(result, viewport, scripts):
     page = result(viewport=viewport, java_script_enabled=scripts)
-    expect(page.locator(".right")).to_contain_text("keeps this picture on this server")
+    expect(page.locator(".correction")).to_contain_text("keeps this picture on this server")
     page.get_by_role("button", name="Yes").click()
-    expect(page.locator(".right")).to_contain_text("You said that this is right.")
-    expect(page.locator(".right")).to_be_in_viewport()
+    expect(page.locator(".correction")).to_contain_text("You said that this is right.")
+    expect(page.locator(".correction")).to_be_in_viewport()
     page.get_by_role("button", name="Take it back").click()
     expect(page.get_by_role("heading", name="Right?")).to_be_in_viewport()
 
@@ -42,47 +42,47 @@ def test_no_opens_the_labels_and_one_of_them_is_the_answer(result, viewport, scr
     page = result(viewport=viewport, java_script_enabled=scripts)
     labels = page.locator(".labels button")
     expect(labels.first).to_be_hidden()
-    page.locator(".right summary").click()
+    page.locator(".correction summary").click()
     expect(labels).to_have_count(1)
     box = labels.first.bounding_box()
     assert min(box["width"], box["height"]) >= 44
     labels.first.click()
-    expect(page.locator(".right")).to_contain_text("You said: dog.")
+    expect(page.locator(".correction")).to_contain_text("You said: dog.")
 
 
 def test_none_of_these_is_an_answer(result):
     page = result(viewport=PHONE)
-    page.locator(".right summary").click()
+    page.locator(".correction summary").click()
     page.get_by_role("button", name="None of these").click()
-    expect(page.locator(".right")).to_contain_text("You said: none of these.")
+    expect(page.locator(".correction")).to_contain_text("You said: none of these.")
 
 
 @both_widths
 @with_and_without_scripts
 def test_sixty_labels_stay_in_a_small_box_and_the_last_can_be_reached(result, viewport, scripts):
     page = result("doodles-cnn", viewport=viewport, java_script_enabled=scripts)
-    page.locator(".right summary").click()
+    page.locator(".correction summary").click()
     labels = page.locator(".labels button")
     expect(labels).to_have_count(59)
     assert page.locator(".labels").bounding_box()["height"] < 260
     last = labels.last.text_content()
     labels.last.click()
-    expect(page.locator(".right")).to_contain_text(f"You said: {last}.")
+    expect(page.locator(".correction")).to_contain_text(f"You said: {last}.")
 
 
 def test_one_of_sixty_is_found_by_typing_and_taken_by_enter(result):
     page = result("doodles-cnn", viewport=PHONE)
-    page.locator(".right summary").click()
+    page.locator(".correction summary").click()
     page.get_by_label("Find").fill(" GIR")
     expect(page.locator(".labels button:visible")).to_have_text(["giraffe"])
     page.keyboard.press("Enter")
-    expect(page.locator(".right")).to_contain_text("You said: giraffe.")
+    expect(page.locator(".correction")).to_contain_text("You said: giraffe.")
 
 
 def test_enter_takes_nothing_while_several_fit(result):
     page = result("doodles-cnn", viewport=PHONE)
     address = page.url
-    page.locator(".right summary").click()
+    page.locator(".correction summary").click()
     page.get_by_label("Find").fill("ca")
     page.keyboard.press("Enter")
     page.get_by_label("Find").fill("")
@@ -97,7 +97,7 @@ def test_by_keyboard_alone(result):
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    expect(page.locator(".right")).to_contain_text("You said: dog.")
+    expect(page.locator(".correction")).to_contain_text("You said: dog.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -107,6 +107,6 @@ def test_axe_finds_nothing_before_and_after(result, viewport, scheme):
     page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
     assert Axe().run(page, options=RULES).violations_count == 0
     page.get_by_role("button", name="Yes").click()
-    expect(page.locator(".right")).to_contain_text("Thank you")
+    expect(page.locator(".correction")).to_contain_text("Thank you")
     found = Axe().run(page, options=RULES)
     assert found.violations_count == 0, found.generate_report()

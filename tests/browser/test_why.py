@@ -67,7 +67,7 @@ def test_why_without_javascript_is_a_page(open_page, answered, width):
     page = open_page(answered, java_script_enabled=False, viewport={"width": width, "height": 800})
     page.get_by_role("link", name="Why?").click()
     page.wait_for_url("**/why")
-    expect(page.locator(".why")).to_contain_text(SAID)
+    expect(page.locator(".explanation")).to_contain_text(SAID)
     expect(page.get_by_role("slider")).to_have_count(0)
     expect(page.locator(".heat")).to_be_visible()
     page.get_by_role("link", name="Back to the answer").click()

@@ -21,7 +21,7 @@ blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
 def page(id: str) -> str:
     """Which parts of the picture the answer depends on, in words and as an overlay."""
     result = result_or_404(id)
-    return render_template("why.html", result=result, why=explain.read(BytesIO(_heatmap(result))))
+    return render_template("explanation.html", result=result, explanation=explain.read(BytesIO(_heatmap(result))))
 
 
 @blueprint.get("/heatmap.png")
