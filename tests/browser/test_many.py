@@ -191,7 +191,7 @@ def test_more_than_twenty_without_javascript_are_told(first_page, cat):
     choose(page, *several(cat, 21))
     send(page)
     page.wait_for_url("**/help?reason=too-many*")
-    expect(page.get_by_role("alert")).to_contain_text("At most 20 pictures go together.")
+    expect(page.get_by_role("alert")).to_contain_text("You can send up to 20 pictures at once.")
 
 
 @pytest.mark.parametrize(
