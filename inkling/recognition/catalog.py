@@ -250,17 +250,20 @@ def _read_folder(folder: Path, previous: Catalog | None) -> _Entry | None:
         if before.state == state:
             return before
     model, reason = _read_model(folder)
+    served = before.model if before and before.reason is None else None
+    if served and model and reason is None and _same(served, model):
+        return _Entry(state, served, None)  # what was opened is still right, even if its file is missing now
+    if model and reason is None:
+        reason = _missing_network(model)
     if reason is not None and previous and _is_recent(state):
         return before
-    if before and before.model and model and before.reason is reason is None and _same(before.model, model):
-        model = before.model  # other files changed, so that what was opened is still right
     return _Entry(state, model, reason)
 
 
 def _read_model(folder: Path) -> tuple[Model | None, str | None]:
-    """The model in a folder, where its card can be read, and the reason why it is switched off, if it is.
+    """The model in a folder, where its card can be read, and what is wrong with it, if anything is.
 
-    A listed file may be missing, because git leaves large ones out; but not all networks.
+    A listed file may be missing, because git leaves large ones out.
     """
     model: Model | None = None
     try:
@@ -268,12 +271,17 @@ def _read_model(folder: Path) -> tuple[Model | None, str | None]:
         for name, expected in model.card.files.items():
             if os.path.lexists(folder / name):
                 _compare_checksum(folder / name, expected)
-        networks = [name for name in NETWORK_FILES if name in model.card.files]
-        if networks and not any((folder / name).exists() for name in networks):
-            raise ValueError(f"{networks[0]} is missing")
         return model, None
     except ValueError as error:
         return model, str(error)
+
+
+def _missing_network(model: Model) -> str | None:
+    """The sentence that the network's file is missing, unless one of the listed ones is there."""
+    listed = [name for name in NETWORK_FILES if name in model.card.files]
+    if not listed or any((model.folder / name).exists() for name in listed):
+        return None
+    return f"{listed[0]} is missing"
 
 
 def _folder_state(folder: Path) -> FolderState:

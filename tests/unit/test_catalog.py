@@ -313,6 +313,16 @@ def test_a_model_is_the_same_where_only_other_files_changed(models, settled):
     assert after.models == before.models
 
 
+def test_a_model_outlives_the_file_of_its_network(models, settled):
+    """It may be open already; where it is not, opening it says what is missing."""
+    before = read_catalog(models)
+    for name in ("model.onnx", "model.keras"):
+        (models / "first" / name).unlink()
+    after = read_catalog(models, previous=before)
+    assert (after.models, after.broken) == (before.models, {})
+    assert read_catalog(models).broken == {"first": "model.onnx is missing"}
+
+
 def test_models_come_go_and_are_repaired(models, settled):
     catalog = read_catalog(models)
     (models / "first").rename(models.parent / "away")
