@@ -17,7 +17,7 @@ STAGES = ("decode", "prepare", "infer")
 REQUESTS = Counter("inkling_requests", "Requests answered", ["method", "route", "status"], registry=REGISTRY)
 SECONDS = Histogram(
     "inkling_request_seconds",
-    "From the first line of a request to its answer",
+    "Time from the first line of a request to its response",
     ["route"],
     registry=REGISTRY,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
@@ -30,20 +30,23 @@ STAGE = Histogram(
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 ANSWERS = Counter("inkling_answers", "Pictures answered", ["model", "label"], registry=REGISTRY)
-REJECTIONS = Counter("inkling_rejections", "Pictures and requests not accepted", ["reason"], registry=REGISTRY)
+REJECTIONS = Counter("inkling_rejections", "Pictures and requests refused", ["reason"], registry=REGISTRY)
 WAITING = Gauge(
-    "inkling_waiting_requests", "Requests that wait for their turn", multiprocess_mode="livesum", registry=REGISTRY
+    "inkling_waiting_requests",
+    "Requests that wait in admission control",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
 )
 READY = Gauge(
     "inkling_model_ready",
-    "1 where every worker serves the model, 0 where one has it switched off",
+    "1 if every worker serves the model, 0 if one has switched it off",
     ["model"],
     multiprocess_mode="livemin",
     registry=REGISTRY,
 )
 SAVING = Gauge(
     "inkling_saving",
-    "1 where every worker keeps what visitors send, 0 where one cannot",
+    "1 if every worker can save results, 0 if one cannot",
     multiprocess_mode="livemin",
     registry=REGISTRY,
 )
@@ -54,7 +57,10 @@ SAVED = Gauge(
     registry=REGISTRY,
 )
 QUOTA = Gauge(
-    "inkling_quota_bytes", "What it may grow to; 0 is no limit", multiprocess_mode="mostrecent", registry=REGISTRY
+    "inkling_quota_bytes",
+    "Quota of the pictures' folder; 0 means no limit",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
 )
 
 Metric = TypeVar("Metric", bound=MetricWrapperBase)
