@@ -1,4 +1,4 @@
-"""The audit fails for known vulnerabilities, and for its own errors, but not without a network."""
+"""The vulnerability audit fails for known vulnerabilities and for its own errors. It succeeds without a network."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Backups are consistent while others write, and restoring one brings everything back or changes nothing."""
+"""A backup is consistent while other processes write. A restore brings everything back or changes nothing."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def store(settings):
 
 @pytest.fixture
 def elsewhere(settings, tmp_path):
-    """The settings of another machine, whose data folder does not exist yet."""
+    """Settings of another machine whose data folder does not exist yet."""
     return settings.replace(pictures=tmp_path / "restored")
 
 
@@ -40,7 +40,7 @@ def names(folder):
 
 
 def archive_of(path, **files):
-    """Makes a tar file of names and bytes."""
+    """Makes a tar archive from a mapping of names to bytes."""
     with tarfile.open(path, "w") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
@@ -49,7 +49,7 @@ def archive_of(path, **files):
     return path
 
 
-# ---- There and back ----
+# ---- Backup and restore ----
 
 
 def test_everything_comes_back(store, settings, elsewhere, tmp_path):
@@ -171,7 +171,7 @@ def test_a_database_server_has_its_own_backups(settings, elsewhere, tmp_path):
         restore(tmp_path / "a.tar", server)
 
 
-# ---- Restoring with care ----
+# ---- Archives that restore refuses ----
 
 
 @pytest.mark.parametrize("there", ["film.mp4", "inkling.sqlite3", ".secret-key"])

@@ -1,4 +1,4 @@
-"""The conditions of the benchmark of photos change what they say, and nothing else."""
+"""Each condition of the photo benchmark changes only what its name says."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_a_model_of_photos_is_measured_under_each_condition(capsys, monkeypatch,
     assert "3 test photos" in out
 
 
-def test_a_model_that_is_not_there_is_said(monkeypatch, models_folder):
+def test_a_missing_model_is_reported(monkeypatch, models_folder):
     monkeypatch.setattr("sys.argv", ["photos", "--model", "nope", "--models", str(models_folder)])
     with pytest.raises(SystemExit) as stop:
         photos.main()

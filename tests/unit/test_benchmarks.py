@@ -1,4 +1,4 @@
-"""The benchmarks ask what they say, count right, and fail where they should."""
+"""The benchmarks send the requests that they describe, count correctly, and fail when a promise is broken."""
 
 import io
 import os
@@ -24,11 +24,11 @@ GOOD = [load.Answer("drawing", 200, 20.0, "", "") for _ in range(200)]
 def test_the_pictures_are_what_they_are_called():
     with Image.open(io.BytesIO(pictures.digit())) as image:
         assert (image.format, image.size) == ("PNG", (280, 280))
-    with Image.open(io.BytesIO(pictures.photo(1200, 700))) as image:  # more than a tile of grain
+    with Image.open(io.BytesIO(pictures.photo(1200, 700))) as image:  # wider than one tile of grain
         assert (image.format, image.size) == ("JPEG", (1200, 700))
 
 
-def test_a_form_arrives_as_it_was_sent():
+def test_a_form_is_received_unchanged():
     body, kind = pictures.form(pictures.digit(), "a.png", model="digits-cnn")
     request = EnvironBuilder(method="POST", data=body, content_type=kind).get_request()
     assert dict(request.form) == {"model": "digits-cnn"}
@@ -56,7 +56,7 @@ def test_the_peers_run_under_our_settings_of_gunicorn(monkeypatch):
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers posts in two pieces, and closes every third connection."""
+    """A server that sends each response in two pieces and closes every third connection."""
 
     protocol_version, asked = "HTTP/1.1", 0
 
@@ -78,7 +78,7 @@ class Answering(BaseHTTPRequestHandler):
 
 def test_the_client_counts_every_answer():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    server.handle_error = lambda *_: None  # the client hangs up in the middle of its last requests
+    server.handle_error = lambda *_: None  # the client closes its last connections early
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         found = client.drive(server.server_port, 3, 0.5, servers.post("/", b"x" * 1000, "text/plain"))
@@ -124,7 +124,7 @@ def test_every_stage_of_the_profile_is_there():
 
 
 def check(capsys, answers=GOOD, samples=None, alone=5.0):
-    """(whether `load.check` found all promises kept, the rows that it says are not)."""
+    """Returns whether `load.check` found all promises met, and the rows of the promises that it found broken."""
     kept = load.check(answers, samples or {1: SAMPLES, 2: SAMPLES}, alone)
     return kept, [line.split(" | ")[0][2:] for line in capsys.readouterr().out.splitlines() if line.endswith("| NO |")]
 
@@ -157,7 +157,7 @@ def test_all_promises_may_be_kept(capsys):
         ([*GOOD, *[load.Answer("drawing", 503, 4000.0, "", "")] * 3], None, "answers 503 within the rate limit"),
     ],
 )
-def test_a_broken_promise_is_told(capsys, answers, samples, broken):
+def test_a_broken_promise_is_reported(capsys, answers, samples, broken):
     assert check(capsys, answers, samples) == (False, [broken])
 
 
@@ -179,7 +179,7 @@ def test_growth_counts_from_a_fifth_of_the_time_on():
         (303, None, "status 303"),
     ],
 )
-def test_an_answer_is_held_to_what_was_promised(status, retry, broken):
+def test_each_answer_is_checked_against_the_promises(status, retry, broken):
     headers = Message()
     if retry:
         headers["Retry-After"] = retry
@@ -202,9 +202,9 @@ def test_no_answer_is_a_broken_promise():
 
 
 def test_a_child_that_has_ended_takes_no_memory():
-    """Nobody has asked yet how it ended, or somebody just has."""
+    """A child process uses no memory after it has exited, whether or not its exit status has been read."""
     child = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is a zombie
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # the child has exited and is now a zombie process
     assert child.pid in load.family(os.getpid())
     assert load.sample(os.getpid(), 0.0).megabytes > 0
     child.wait()

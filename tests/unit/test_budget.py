@@ -1,4 +1,4 @@
-"""The time of one request is shared by its pictures, and the first cheap one is always read."""
+"""All pictures of a request share its time budget, but the first cheap picture is always read."""
 
 import pytest
 
@@ -12,7 +12,7 @@ PNG, DAMAGED, WEBP = encode(scene(), "PNG"), encode(scene(), "PNG")[:-20], encod
 
 
 class Clock:
-    """A clock that tests move."""
+    """A clock that the test sets."""
 
     now = 0.0
 
@@ -29,7 +29,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def read(settings):
-    """Reads files with one budget, and returns what became of each: "read", or the reason of its refusal."""
+    """Reads files with one budget. Returns one word for each file: "read", or the reason of the refusal."""
 
     def read(shared, *files):
         outcomes = []
@@ -62,7 +62,7 @@ def test_the_first_plain_picture_is_always_read(clock, read, left):
 
 
 def test_a_refused_picture_does_not_count_as_the_first(clock, read):
-    """The lab shows the previous picture when a new one is refused."""
+    """The lab shows the previous picture when it refuses a new one."""
     shared = Budget(SECONDS)
     clock.now = SECONDS
     assert read(shared, DAMAGED, PNG, PNG) == ["truncated", "read", "late"]

@@ -1,4 +1,4 @@
-"""A model is a folder: a broken card or file switches off that model alone, and the shipped cards are true."""
+"""A broken card or file switches off only its own model, and every shipped card matches its files."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ ABSENT = object()
 
 @pytest.fixture
 def models(models_folder, ink_model, tmp_path):
-    """A folder with two models, the first to be broken by the test."""
+    """A folder with two models. Tests break the first."""
     for name in ("first", "second"):
         shutil.copytree(models_folder / ink_model, tmp_path / name)
         change(tmp_path / name, ["name"], name)
@@ -27,7 +27,7 @@ def models(models_folder, ink_model, tmp_path):
 
 
 def change(folder, keys, value):
-    """Sets one value in a card, or takes it away."""
+    """Sets one value in a card, or removes it."""
     card = json.loads((folder / "card.json").read_text())
     *path, last = keys
     part = card
@@ -94,13 +94,14 @@ MINIMAL = ("name", "task", "title", "labels", "input", "files")
 
 
 def only(folder, keys):
-    """Leaves nothing but these keys in a card."""
+    """Removes all other keys from a card."""
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps({key: card[key] for key in keys}))
 
 
 def test_six_keys_make_a_card(models):
-    """As docs/guide/own-model.md says; what nobody measured is not called sure lightly."""
+    """A card is complete with the six keys of docs/guide/own-model.md. Without measurements, the default threshold is
+    high."""
     only(models / "first", MINIMAL)
     card = read_catalog(models).models["first"].card
     assert (card.metrics, card.training, card.network, card.parameters) == (None, None, (), 0)
@@ -125,7 +126,7 @@ def test_none_of_the_six_can_be_left_out(models, key):
     ],
     ids=["empty", "cut", "not-utf-8", "list", "deep", "no-card"],
 )
-def test_a_card_that_is_no_card_disables_that_model_alone(models, content, reason):
+def test_an_unreadable_card_disables_that_model_alone(models, content, reason):
     card = models / "first" / "card.json"
     card.unlink() if content is None else card.write_bytes(content)
     catalog = read_catalog(models)
@@ -221,8 +222,8 @@ def test_a_result_of_a_removed_model_is_compared_by_its_labels(models):
     ],
     ids=["truncated", "changed", "emptied", "missing"],
 )
-def test_a_model_file_that_is_not_the_cards_is_refused(models, breakage, reason):
-    """Both when the catalog is read and when the file is opened."""
+def test_a_model_file_with_another_checksum_is_refused(models, breakage, reason):
+    """The checksum is compared when the catalog is read and again when the file is opened."""
     model = read_catalog(models).models["first"]
     check_file(model, "model.onnx")
     breakage(model.folder / "model.onnx")
@@ -232,7 +233,7 @@ def test_a_model_file_that_is_not_the_cards_is_refused(models, breakage, reason)
     catalog = read_catalog(models)
     assert catalog.broken["first"].startswith(f"model.onnx {reason}")
     assert [card.name for card in catalog] == ["second"]
-    assert catalog.models["first"].card.name == "first", "its page is still there, and says why it is off"
+    assert catalog.models["first"].card.name == "first", "the model keeps its page, which says why it is switched off"
 
 
 @pytest.mark.parametrize("name", ["curves.svg", "model.keras"])
@@ -286,13 +287,13 @@ def test_a_model_folder_itself_may_be_a_link(models, tmp_path_factory):
 
 @pytest.fixture
 def settled(monkeypatch):
-    """No folder counts as being copied."""
+    """Treats every folder as completely copied."""
     monkeypatch.setattr(catalog, "SETTLE_SECONDS", 0)
 
 
 def test_where_nothing_changed_the_catalog_is_the_same(models, monkeypatch):
     before = read_catalog(models)
-    monkeypatch.setattr(catalog, "read_card", None)  # would fail if called
+    monkeypatch.setattr(catalog, "read_card", None)  # raises an error if called
     assert read_catalog(models, previous=before) is before
 
 
@@ -416,13 +417,13 @@ def test_a_shipped_card_is_valid(shipped):
 
 
 def ignored(folder):
-    """The files of a model's folder that git leaves out."""
+    """Files of a model's folder that git ignores."""
     lines = (ROOT / ".gitignore").read_text("utf-8").split()
     return {Path(line).name for line in lines if line.startswith(f"/models/{folder.name}/")}
 
 
 def test_a_shipped_folder_holds_the_files_of_its_card_and_no_other(shipped):
-    """A model.keras that is too large for git is listed, and may be missing."""
+    """A card lists model.keras even if git ignores that file and it is missing."""
     files = {path.name for path in shipped.folder.iterdir()} - {"card.json"}
     assert shipped.card.files.keys() - files <= {"model.keras"} & ignored(shipped.folder)
     assert {name: sha256(shipped.folder / name) for name in files}.items() <= shipped.card.files.items()

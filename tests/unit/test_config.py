@@ -35,7 +35,7 @@ BAD = {
     "INKLING_PICTURES": ["~no-such-user/pictures", ""],
     "INKLING_DATA": ["~no-such-user/data", ""],
 }
-ANY_TEXT = {"INKLING_HOST"}  # gunicorn says what is no address
+ANY_TEXT = {"INKLING_HOST"}  # gunicorn reports an invalid address itself
 
 
 # ---- Values ----
@@ -100,7 +100,7 @@ def test_a_relative_folder_lies_in_the_checkout(text, path):
 
 
 def test_in_a_wheel_a_relative_folder_lies_in_the_current_folder(monkeypatch, tmp_path):
-    """A wheel holds the starter models; everything else starts from where the command runs."""
+    """In a wheel, only the starter models are in the package. Other folders are relative to the current folder."""
     package = tmp_path / "site-packages" / "inkling"
     (package / "templates").mkdir(parents=True)
     monkeypatch.setattr(config, "PACKAGE", package)

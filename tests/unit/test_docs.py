@@ -44,7 +44,7 @@ def test_modules_exist():
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda document: document.relative_to(ROOT).as_posix())
 def test_files_exist(document):
-    """Paths in code spans, and the targets of relative links."""
+    """Every path in a code span and every target of a relative link exists."""
     text = document.read_text("utf-8")
     paths = re.findall(r"`((?:inkling|training|tests|tools|benchmarks|deploy|notebooks|docs)/[\w./-]+\.\w+)`", text)
     for path in paths:

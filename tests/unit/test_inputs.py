@@ -1,4 +1,4 @@
-"""Any drawing of the same thing gives the same input, whatever the pen, place, colours, paper or light."""
+"""Drawings of the same thing give the same input, whatever their pen, place, colors, paper or light."""
 
 import io
 from itertools import combinations
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 LAYOUTS = ("mnist", "quickdraw")
 CANVAS = 400
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
-COLOURS = [  # (ink, paper), those of a visitor with a taste
+COLORS = [  # pairs of (ink, paper)
     (WHITE, BLACK),
     ((30, 60, 220), WHITE),
     ((255, 220, 40), WHITE),
@@ -37,7 +37,7 @@ def around(turns):
     return np.stack([np.cos(angle), np.sin(angle)], axis=1) / 2
 
 
-# Strokes whose longer side is 1, around their middle.
+# Strokes centered at (0, 0). Their longer side is 1.
 SHAPES = {
     "seven": [[(-0.3, -0.5), (0.3, -0.5), (-0.1, 0.5)]],
     "ring": [around(np.linspace(0, 1, 33))],
@@ -50,14 +50,14 @@ every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 def cover(shape, pen=16.0, size=0.7, at=(0.5, 0.5), canvas=(CANVAS, CANVAS)):
-    """How much of each pixel is ink, float32 [h, w]: strokes with round ends.
+    """Returns how much of each pixel is ink, as float32 [h, w]. Strokes have round ends.
 
     Args:
-        size: longer side, less the pen, as a share of the canvas' shorter side.
-        at: where the middle is, as shares of the canvas.
+        size: longer side of the drawing without the pen's width, as a share of the canvas' shorter side.
+        at: center of the drawing, as shares of the canvas.
     """
     width, height = canvas
-    steps = 4  # a pixel, each way
+    steps = 4  # samples per pixel in each direction
     middle = np.array(at) * (width, height)
     fine = np.zeros((height * steps, width * steps), np.uint8)
     for stroke in SHAPES[shape]:
@@ -67,7 +67,7 @@ def cover(shape, pen=16.0, size=0.7, at=(0.5, 0.5), canvas=(CANVAS, CANVAS)):
 
 
 def draw(shape, ink=BLACK, paper=WHITE, **how):
-    """A clean drawing: one colour on another."""
+    """A clean drawing in one color on a background of another."""
     share = cover(shape, **how)[..., None]
     return Image.fromarray(np.rint(share * ink + (1 - share) * paper).astype(np.uint8))
 
@@ -79,13 +79,13 @@ def through_jpeg(image, quality=75):
 
 
 def alike(one, other):
-    """Cosine of two inputs: 1 for the same."""
+    """Returns the cosine similarity of two inputs: 1 for equal inputs."""
     one, other = (array.astype(float).ravel() for array in (one, other))
     return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
 
 
 def box(seen):
-    """left, top, right, bottom of the ink in pixels, a grey pixel at the border counted by its share."""
+    """Returns left, top, right and bottom of the ink in pixels. A gray border pixel counts by its share."""
     sides = []
     for axis in (0, 1):
         line = seen[..., 0].max(axis=axis).astype(float) / 255
@@ -96,7 +96,7 @@ def box(seen):
 
 
 def is_input(seen):
-    """A dot on the border of four pixels is a quarter of its brightness in each."""
+    """A dot that lies across four pixels gives each of them a quarter of its brightness."""
     return seen.shape == (28, 28, 1) and seen.dtype == np.uint8 and seen.max() > 60 and seen.min() == 0
 
 
@@ -111,13 +111,13 @@ def test_input_is_white_on_black_28_pixels_a_side(shape, layout):
 
 @every_shape
 @pytest.mark.parametrize("how", [{}, {"pen": 4}, {"pen": 36}, {"size": 0.2, "at": (0.2, 0.7)}], ids=str)
-def test_digits_fill_20_pixels_around_their_centre_of_mass(shape, how):
+def test_digits_fill_20_pixels_around_their_center_of_mass(shape, how):
     seen = inputs.ink(draw(shape, **how), "mnist")
     left, top, right, bottom = box(seen)
     assert max(right - left, bottom - top) == pytest.approx(20, abs=1)
     moments = cv2.moments(seen[..., 0].astype(np.float32))
-    centre = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
-    assert centre == pytest.approx((14, 14), abs=0.6)
+    center = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
+    assert center == pytest.approx((14, 14), abs=0.6)
 
 
 @every_shape
@@ -139,7 +139,7 @@ def test_unknown_layout_is_an_error():
         inputs.ink(draw("ring"), "polar")
 
 
-# ---- The same drawing in other ways ----
+# ---- The same drawing in other forms ----
 
 
 @every_layout
@@ -150,18 +150,18 @@ def test_pen_does_not_matter(shape, layout):
 
 
 @every_layout
-@pytest.mark.parametrize("ink, paper", COLOURS, ids=str)
-def test_colours_do_not_matter(ink, paper, layout):
+@pytest.mark.parametrize("ink, paper", COLORS, ids=str)
+def test_colors_do_not_matter(ink, paper, layout):
     plain = inputs.ink(draw("house"), layout)
     assert alike(inputs.ink(draw("house", ink, paper), layout), plain) > 0.98
 
 
 @every_layout
-def test_strokes_of_several_colours_are_one_drawing(layout):
-    """Pale yellow beside black is not paper."""
+def test_strokes_of_several_colors_are_one_drawing(layout):
+    """Pale yellow lines count as ink even beside black ones."""
     share = cover("two parts")[..., None]
-    colours = np.where(np.arange(CANVAS)[:, None] < 180, BLACK, (255, 225, 60))  # [CANVAS, 3], one a column
-    image = Image.fromarray(np.rint(share * colours + (1 - share) * WHITE).astype(np.uint8))
+    colors = np.where(np.arange(CANVAS)[:, None] < 180, BLACK, (255, 225, 60))  # [CANVAS, 3], one for each row
+    image = Image.fromarray(np.rint(share * colors + (1 - share) * WHITE).astype(np.uint8))
     assert alike(inputs.ink(image, layout), inputs.ink(draw("two parts"), layout)) > 0.98
 
 
@@ -181,7 +181,7 @@ def test_size_of_the_picture_does_not_matter(canvas, layout):
 
 @every_layout
 def test_dust_does_not_matter(layout):
-    """Neither the size nor the place of the drawing follows specks far smaller than its lines."""
+    """Specks much smaller than the lines change neither the size nor the place of the drawing."""
     image = draw("house", size=0.4)
     dusty = image.copy()
     for place in ((20, 30), (380, 50), (350, 390)):
@@ -191,7 +191,7 @@ def test_dust_does_not_matter(layout):
 
 @every_layout
 def test_soft_edges_do_not_close_small_holes(layout):
-    """A tiny picture enlarged by another program: the paper within its lines is grey, and still paper."""
+    """Another program enlarged a tiny picture. The paper inside its lines becomes gray but still counts as paper."""
     tiny = draw("ring", canvas=(9, 9), pen=2.2, size=0.6)
     seen = inputs.ink(tiny.resize((280, 280), Image.Resampling.BICUBIC), layout)
     assert seen[12:16, 12:16].max() == 0
@@ -200,7 +200,7 @@ def test_soft_edges_do_not_close_small_holes(layout):
 
 @every_layout
 def test_ink_may_touch_the_rim(layout):
-    """The drawing runs out of the canvas: what is left fills the field."""
+    """A drawing that is cut off by the canvas fills the field with the part that is left."""
     seen = inputs.ink(draw("ring", at=(0, 0.5)), layout)
     assert is_input(seen)
     assert alike(seen[:, ::-1], seen) < 0.9  # half a ring is open on one side
@@ -230,36 +230,36 @@ def test_place_does_not_matter(shape, layout, x, y):
 @settings(max_examples=25, deadline=None)
 def test_size_does_not_matter(shape, layout, size, pen):
     plain = inputs.ink(draw(shape), layout)
-    pen = min(pen, 0.12 * size * CANVAS)  # a pen as thick as the drawing's details hides them
+    pen = min(pen, 0.12 * size * CANVAS)  # a pen as thick as the details of the drawing hides them
     assert alike(inputs.ink(draw(shape, size=size, pen=pen), layout), plain) > 0.9
 
 
-colours = st.tuples(*[st.integers(0, 255)] * 3)
+colors = st.tuples(*[st.integers(0, 255)] * 3)
 
 
-@given(colours, colours, st.sampled_from(LAYOUTS))
+@given(colors, colors, st.sampled_from(LAYOUTS))
 @settings(max_examples=25, deadline=None)
-def test_swapped_colours_give_the_same(ink, paper, layout):
+def test_swapped_colors_give_the_same(ink, paper, layout):
     if max(abs(a - b) for a, b in zip(ink, paper, strict=True)) < 2 * inputs.FAINTEST:
-        return  # fainter than what must be seen
+        return  # the contrast is below the faintest ink
     one, other = (inputs.ink(draw("house", *pair), layout) for pair in ((ink, paper), (paper, ink)))
     assert alike(one, other) > 0.98
 
 
-# ---- Nothing drawn, and what is hardly a picture ----
+# ---- Blank and odd pictures ----
 
 
-@given(colours, st.integers(1, 90), st.integers(1, 90), st.sampled_from(LAYOUTS))
+@given(colors, st.integers(1, 90), st.integers(1, 90), st.sampled_from(LAYOUTS))
 @settings(max_examples=25, deadline=None)
-def test_one_colour_is_blank(colour, width, height, layout):
+def test_one_color_is_blank(color, width, height, layout):
     with pytest.raises(inputs.BlankDrawing):
-        inputs.ink(Image.new("RGB", (width, height), colour), layout)
+        inputs.ink(Image.new("RGB", (width, height), color), layout)
 
 
 @every_layout
 @pytest.mark.parametrize("side", [60, 400, 1000])
 def test_noise_is_blank(side, layout):
-    """An empty sheet as a camera sends it: slightly uneven light, noise, JPEG."""
+    """A camera's picture of an empty sheet has slightly uneven light, noise and JPEG artifacts. It is still blank."""
     rng = np.random.default_rng(side)
     light = np.linspace(200, 170, side)[:, None, None]
     sheet = np.rint(light + rng.normal(0, 2, (side, side, 3))).astype(np.uint8)
@@ -288,7 +288,7 @@ noise = st.tuples(sides, sides).flatmap(lambda size: arrays(np.uint8, (*size, 3)
 blocks = (
     st.tuples(sides, sides)
     .flatmap(lambda size: arrays(np.uint8, (*size, 1), elements=st.sampled_from([0, 90, 255])))
-    .map(lambda grey: np.repeat(grey, 3, axis=2))
+    .map(lambda gray: np.repeat(gray, 3, axis=2))
 )
 
 
@@ -311,16 +311,16 @@ def vignette(x, y):
 
 
 def shadow(x, y):
-    """A hard edge right through the drawing."""
+    """Light with a hard edge across the drawing."""
     return np.where(x + 0.7 * y > 0.75, 0.6, 1)
 
 
 def corner(x, y):
-    """A hard edge beside the drawing."""
+    """Light with a hard edge beside the drawing."""
     return np.where(x + 0.7 * y > 1.35, 0.6, 1)
 
 
-MATERIALS = {  # name -> (ink, paper)
+MATERIALS = {  # name: (ink, paper)
     "pencil": ((90, 90, 95), (230, 228, 222)),
     "biro": ((60, 80, 170), (230, 225, 210)),
     "red on yellow": ((150, 40, 40), (240, 215, 130)),
@@ -329,7 +329,7 @@ MATERIALS = {  # name -> (ink, paper)
 
 
 def snapshot(share, light, ink, paper, ruled=False, quality=60):
-    """A drawing as a phone sends it: uneven light, a lens, noise of 6 of 255, JPEG."""
+    """Simulates a phone's photo of a drawing: uneven light, blur, noise of 6 of 255 and JPEG compression."""
     height, width = share.shape
     y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None]
     sheet = np.tile(np.array(paper, np.float32), (height, width, 1))
@@ -361,7 +361,7 @@ def test_light_on_a_snapshot_does_not_matter(light, material, shape, size, at, c
 @pytest.mark.parametrize("material", MATERIALS)
 @pytest.mark.parametrize("shape", ["ring", "house"])
 def test_a_shadow_may_cross_the_drawing(shape, material):
-    """Where its edge and a line meet at a narrow angle, the space between them is taken for ink."""
+    """Where the shadow's edge meets a line at a narrow angle, the area between them counts as ink."""
     image = snapshot(cover(shape, 24, 0.5, (0.45, 0.45), (800, 600)), shadow, *MATERIALS[material])
     for layout in LAYOUTS:
         assert alike(inputs.ink(image, layout), inputs.ink(draw(shape), layout)) > 0.9
@@ -375,17 +375,17 @@ def test_ruled_lines_are_paper(layout):
 
 
 def test_snapshot_of_a_phone():
-    """Twelve megapixels, drawing off-centre."""
+    """A photo of twelve megapixels whose drawing is off center."""
     share = cv2.resize(cover("ring", 22, 0.4, (0.35, 0.6), (750, 1000)), (3000, 4000))
-    grey = (230 - 180 * share) * np.linspace(1, 0.5, 3000, dtype=np.float32)
-    image = Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    gray = (230 - 180 * share) * np.linspace(1, 0.5, 3000, dtype=np.float32)
+    image = Image.fromarray(gray.astype(np.uint8)).convert("RGB")
     for layout in LAYOUTS:
         assert alike(inputs.ink(image, layout), inputs.ink(draw("ring"), layout)) > 0.97
 
 
 @pytest.mark.parametrize("light", [gradient, vignette, corner], ids=lambda light: light.__name__)
 def test_ink_at_the_rim_of_a_snapshot_is_ink(light):
-    """What touches the rim is dropped, as a shadow's tip or a ruled line, only where more is drawn elsewhere."""
+    """Marks that touch the rim, such as shadows and ruled lines, are dropped only if there is ink elsewhere."""
     share = cover("seven", pen=30, size=0.8, at=(0.5, 0.3), canvas=(600, 600))
     mask = inputs.find_ink(snapshot(share, light, *MATERIALS["biro"]))
     assert mask.shape == (400, 400)
@@ -394,7 +394,7 @@ def test_ink_at_the_rim_of_a_snapshot_is_ink(light):
     assert np.mean(mask[~truth]) < 0.01
 
 
-# ---- Photos, and the network's numbers ----
+# ---- Photos, and scaling for the network ----
 
 
 def spec(**change):
@@ -403,7 +403,7 @@ def spec(**change):
 
 
 def ramp(width, height):
-    """Red grows to the right and green downwards, from 0 to 255."""
+    """A picture whose red channel rises from 0 to 255 to the right, and whose green channel rises downwards."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[..., 0] = np.linspace(0, 255, width)
     picture[..., 1] = np.linspace(0, 255, height)[:, None]
@@ -411,7 +411,7 @@ def ramp(width, height):
 
 
 def mirrored(places):
-    """Where in 0..1 a place beyond it is seen, as between two mirrors."""
+    """Maps places outside 0 to 1 to the places that two facing mirrors would show there."""
     return 1 - np.abs(1 - np.abs(places) % 2)
 
 
@@ -421,7 +421,7 @@ def mirrored(places):
     ids=str,
 )
 def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
-    """Whatever its aspect: nothing is cropped, and beyond it lies its mirror image."""
+    """A photo of any aspect ratio is not cropped. Its mirror image fills the rest of the input."""
     image = ramp(*size)
     seen = inputs.prepare(image, spec())
     assert (seen.shape, seen.dtype) == ((40, 50, 3), np.uint8)
@@ -430,7 +430,7 @@ def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
     assert top <= 0 <= 1 <= bottom
     across = mirrored(left + (np.arange(50) + 0.5) / 50 * (right - left))
     down = mirrored(top + (np.arange(40) + 0.5) / 40 * (bottom - top))
-    wide, high = 255 / 50 * (right - left), 255 / 40 * (bottom - top)  # a pixel's part of the ramp
+    wide, high = 255 / 50 * (right - left), 255 / 40 * (bottom - top)  # change of the ramp within one pixel
     assert np.abs(seen[..., 0] - 255 * across).max() < 1 + wide
     assert np.abs(seen[..., 1] - 255 * down[:, None]).max() < 1 + high
     assert seen[..., 2].max() == 0

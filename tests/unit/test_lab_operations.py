@@ -1,4 +1,4 @@
-"""The lab's table of steps: each gives a picture whatever comes in, and prints code that gives the same one."""
+"""Every step of the lab accepts any picture, and its printed code gives the same result."""
 
 import ast
 import contextlib
@@ -35,7 +35,7 @@ EXTREMES = [
 
 
 def a_value(parameter):
-    """Any value that a parameter accepts."""
+    """A strategy for any value that a parameter accepts."""
     if isinstance(parameter, Choice):
         return st.sampled_from(list(parameter.options))
     return st.integers(0, (parameter.high - parameter.low) // parameter.step).map(
@@ -56,7 +56,8 @@ SMALL = st.tuples(st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**32 -
 
 
 def run_code(code, picture):
-    """Runs a printed program on a file, as somebody who copied it would; what it wrote, grey or RGB."""
+    """Runs a printed program in a folder that holds the picture as a file. Returns the picture that it wrote, gray or
+    RGB."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         cv2.imwrite("picture.png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         exec(compile(code, "copied", "exec"), {})
@@ -121,7 +122,7 @@ def test_the_code_does_to_a_large_photo_what_the_lab_does_to_its_copy(operation)
     ours = operations.apply(operations.working(Image.fromarray(large)), [operation.step()])
     theirs = run_code(operations.code([operation.step()]), large)
     assert theirs.shape == ours.shape
-    assert np.mean(cv2.absdiff(theirs, ours) > 32) < 0.02, "made smaller in another way, so not to the last pixel"
+    assert np.mean(cv2.absdiff(theirs, ours) > 32) < 0.02, "the code shrinks by another method: pixels may differ"
 
 
 # ---- What each does ----
@@ -169,7 +170,7 @@ def test_a_rotation_goes_to_the_left_and_four_quarters_bring_it_back():
 
 @pytest.mark.parametrize("angle", [-135, -90, 20, 45, 90, 180])
 def test_a_shrunk_rotation_keeps_the_whole_picture(angle):
-    """White corners on black are all still there; cut off, they are not."""
+    """The white corners of a black picture are still in it after the rotation."""
     picture = np.zeros((60, 120), np.uint8)
     for y in (slice(0, 12), slice(-12, None)):
         for x in (slice(0, 12), slice(-12, None)):
@@ -217,7 +218,7 @@ def test_what_is_not_given_has_its_default():
         ("can\0ny\u202e", "1.x", "2", r"There is no step 'can\x00ny\u202e'."),
     ],
 )
-def test_a_wrong_value_is_told_and_left_out(name, key, text, said):
+def test_an_invalid_value_is_reported_and_ignored(name, key, text, said):
     steps, (problem,) = operations.read([name], {key: text})
     assert said in str(problem)
     assert steps == ([OPERATIONS[name].step()] if name in OPERATIONS else [])
@@ -241,7 +242,7 @@ def test_other_fields_are_not_ours():
     names=st.lists(st.text(max_size=9) | st.sampled_from(list(OPERATIONS))),
     texts=st.dictionaries(st.text(max_size=9) | st.sampled_from(["1.low", "2.angle", "1.block"]), st.text()),
 )
-def test_nothing_that_is_written_in_an_address_breaks_it(names, texts):
+def test_any_address_is_read_without_an_error(names, texts):
     steps, problems = operations.read(names, texts)
     assert len(steps) <= operations.MOST_STEPS
     assert all(str(problem) for problem in problems)

@@ -1,4 +1,4 @@
-"""Databases of older versions are upgraded, whichever worker comes first, and nothing in them is lost."""
+"""Databases of older versions are upgraded without losing data, whichever worker starts first."""
 
 import json
 import sqlite3
@@ -31,7 +31,7 @@ CREATE TABLE predictions (
     PRIMARY KEY (id)
 );
 """
-ADDED = ("wording", "correction", "batch")  # columns that the first versions did not have
+ADDED = ("wording", "correction", "batch")  # columns that the first versions lacked
 CREATED = "2026-03-29 01:30:00.123456"
 PREDICTIONS = [["7", 0.8], ["1", 0.2]]
 BATCH, EMPTY_BATCH = "B" * 21 + "A", "E" * 21 + "A"
@@ -46,7 +46,7 @@ ENTRIES = [
 
 @pytest.fixture
 def old(settings):
-    """Makes a database of before Alembic without some of its columns, with results and batches; returns its path."""
+    """Makes a database of version 0.1.0 with results and batches but without some columns. Returns its path."""
 
     def make(missing=()):
         settings.pictures.mkdir(exist_ok=True)
@@ -78,7 +78,7 @@ def old(settings):
 
 
 def differences(storage):
-    """How the schema differs from the declared one."""
+    """Returns the differences between a database's schema and the declared one."""
     with storage.database.reading() as session:
         context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
         return compare_metadata(context, Base.metadata)
@@ -141,8 +141,8 @@ def test_a_database_without_batches_is_completed(settings, old):
     assert differences(Storage(settings)) == []
 
 
-def test_names_of_deleted_results_are_nowhere_after_the_upgrade(settings, old):
-    """Retention used to leave them in the JSON."""
+def test_the_upgrade_removes_the_names_of_deleted_results(settings, old):
+    """Earlier versions left the names of results deleted by retention in the batches' JSON."""
     path = old()
     assert b"expired-name" in path.read_bytes()
     storage = Storage(settings)

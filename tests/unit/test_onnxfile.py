@@ -1,4 +1,4 @@
-"""An ONNX file that keeps weights in other files is refused, wherever they hide; others are not."""
+"""An ONNX file that refers to weights in other files is refused, wherever the reference is."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def saved(path, graph, functions=()):
 
 
 def weights(external):
-    """Weights 4 x 4 of ones, in the file `secret.bin` or in the tensor itself."""
+    """A tensor of ones, 4 x 4, stored in the file `secret.bin` or in the tensor itself."""
     tensor = onnx.numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
     if external:
         tensor.ClearField("raw_data")
@@ -69,7 +69,7 @@ def test_external_data_is_found_wherever_it_is(tmp_path, place, external):
 
 
 def test_a_network_with_external_data_is_not_compiled(tmp_path, monkeypatch):
-    """Even if the other file is there, beside the network and in the current folder."""
+    """The network is refused even if the external file exists in its folder and in the current folder."""
     np.ones((4, 4), np.float32).tofile(tmp_path / "secret.bin")
     monkeypatch.chdir(tmp_path)
     good = saved(tmp_path / "good.onnx", *as_initializer(weights(False)))

@@ -1,4 +1,4 @@
-"""One picture or many in, an answer for each out; a model that cannot be opened costs the others nothing."""
+"""A predictor answers one picture or many. A model that cannot be opened does not affect the others."""
 
 import shutil
 import threading
@@ -22,18 +22,18 @@ from inkling.recognition.runtimes import base, keras, openvino
 
 @pytest.fixture
 def models(models_folder, tmp_path):
-    """A copy of the shipped models, to be broken by the test."""
+    """A copy of the shipped models. Tests break it."""
     return shutil.copytree(models_folder, tmp_path / "models")
 
 
 @pytest.fixture
 def copied(models):
-    """A predictor with that copy, with nothing opened yet."""
+    """A predictor of that copy. It has opened no model yet."""
     return LocalPredictor(read_catalog(models), Settings.from_env({"INKLING_THREADS": "1"}))
 
 
 def toy(tmp_path, network):
-    """A predictor of one model, whose network is a function, and that model."""
+    """Returns a predictor with a single model whose network is the given function, and that model."""
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
     card = ModelCard(name="toy", task="objects", title="Toy", labels=("no", "yes"), input=spec, files={})
     model = Model(card, tmp_path)
@@ -64,7 +64,7 @@ def test_an_answer_is_complete(shipped, classifier, drawing):
 
 
 def test_answers_are_calibrated_by_the_card(shipped, classifier, drawing):
-    """The network's own answer at the card's temperature."""
+    """The network's probabilities are rescaled by the card's temperature."""
     spec = shipped.card.input
     batch = inputs.scale(inputs.prepare(drawing, spec)[None], spec.scaling)
     raw = openvino.open_model(shipped, threads=1)(batch)
@@ -74,7 +74,7 @@ def test_answers_are_calibrated_by_the_card(shipped, classifier, drawing):
     ).probabilities == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_blank_one_costs_the_others_nothing(classifier, drawing, paper, ink_model):
+def test_a_blank_drawing_does_not_affect_the_others(classifier, drawing, paper, ink_model):
     lying = drawing.rotate(90)
     first, blank, second = classify(classifier, [drawing, paper, lying], classifier.catalog.model(ink_model))
     assert isinstance(blank, Problem)
@@ -86,14 +86,14 @@ def test_a_blank_one_costs_the_others_nothing(classifier, drawing, paper, ink_mo
     assert (first.seen != second.seen).any()
 
 
-def test_only_blank_ones_are_no_error(classifier, paper, ink_model):
+def test_a_batch_of_blank_drawings_is_no_error(classifier, paper, ink_model):
     assert [answer.reason for answer in classify(classifier, [paper, paper], classifier.catalog.model(ink_model))] == [
         "blank",
         "blank",
     ]
 
 
-def test_one_blank_one_is_rejected(classifier, paper, ink_model):
+def test_a_single_blank_drawing_is_rejected(classifier, paper, ink_model):
     with pytest.raises(Problem, match="nothing drawn") as caught:
         classify_one(classifier, paper, classifier.catalog.model(ink_model))
     assert caught.value.reason == "blank"
@@ -118,7 +118,7 @@ def test_an_unknown_model_is_rejected(classifier, drawing, ink_model, name):
     assert len(caught.value.message) < 500
 
 
-# ---- What an answer says ----
+# ---- Wording ----
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_broken_card_is_unavailable_not_unknown(models, ink_model):
     ],
     ids=["labels", "input"],
 )
-def test_a_network_that_is_not_what_its_card_says_is_off(models, ink_model, drawing, change):
+def test_a_network_that_contradicts_its_card_is_switched_off(models, ink_model, drawing, change):
     model = read_catalog(models).models[ink_model]
     wrong = Model(model.card.model_copy(update=change(model.card)), model.folder)
     classifier = LocalPredictor(Catalog({ink_model: wrong}), Settings.from_env({"INKLING_THREADS": "1"}))
@@ -222,7 +222,7 @@ def test_a_network_that_is_not_what_its_card_says_is_off(models, ink_model, draw
 
 
 def never_finite(batch):
-    """Probabilities for a black picture, which the check of a network shows it; not-a-number for any other."""
+    """Returns probabilities for the black picture of the warm-up check and NaN for any other."""
     return [np.full((len(batch), 2), np.nan if batch.any() else 0.5, np.float32)]
 
 
@@ -247,7 +247,7 @@ def test_a_network_that_fails_switches_its_model_off(tmp_path, photo, network, r
         predictor.catalog.model("toy")
 
 
-# ---- How fast a model is ----
+# ---- Measured speed ----
 
 
 def test_warm_measures_every_model_by_the_median_of_five_runs(copied, ink_model, monkeypatch):
@@ -258,7 +258,7 @@ def test_warm_measures_every_model_by_the_median_of_five_runs(copied, ink_model,
     predictor = LocalPredictor(Catalog({ink_model: model}), Settings.from_env({"INKLING_THREADS": "1"}))
     assert not predictor.milliseconds
     predictor.warm()
-    assert runs == [1] * (1 + local.RUNS), "one run checks the network"
+    assert runs == [1] * (1 + local.RUNS), "the check of the network takes one run"
     assert 0 < predictor.milliseconds[model] < 1000
     predictor.warm()
     assert len(runs) == 1 + local.RUNS
@@ -271,7 +271,7 @@ def test_a_slow_model_is_measured_by_fewer_runs(copied, ink_model, monkeypatch):
     monkeypatch.setattr(base.Runtime, "answer", lambda self, batch: runs.append(len(batch)) or answer(self, batch))
     model = copied.catalog.model(ink_model)
     LocalPredictor(Catalog({ink_model: model}), Settings.from_env({"INKLING_THREADS": "1"})).warm()
-    assert len(runs) == 1 + 1, "one run checks the network"
+    assert len(runs) == 1 + 1, "the check of the network takes one run"
 
 
 # ---- Opened once ----
@@ -331,7 +331,7 @@ def test_a_fast_answer_is_approximate_where_bfloat16_is_faster(
 @pytest.mark.parametrize(
     "exact, processor, precision", [(False, True, "bf16"), (True, True, "f32"), (False, False, "f32")]
 )
-def test_bfloat16_is_for_processors_that_have_it_and_models_that_bear_it(
+def test_bfloat16_needs_a_processor_and_a_model_that_support_it(
     copied, ink_model, monkeypatch, exact, processor, precision
 ):
     asked = []
@@ -370,7 +370,7 @@ def test_a_fast_answer_is_of_a_second_network_that_is_compiled_once(copied, ink_
 
 def test_warm_opens_every_model(copied, models, monkeypatch):
     copied.warm()
-    monkeypatch.setattr(openvino, "open_model", None)  # would fail if called again
+    monkeypatch.setattr(openvino, "open_model", None)  # raises an error if called again
     copied.warm()
     assert copied.catalog.broken == {}
 

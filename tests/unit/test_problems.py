@@ -1,4 +1,4 @@
-"""Refusals reach other processes whole."""
+"""Problems keep all their data when they are sent to another process."""
 
 import copy
 import importlib
@@ -14,7 +14,7 @@ from inkling.pictures.sandbox import DecoderEnded
 from inkling.problems import Problem
 
 LONG = "a name of " + "many letters " * 9 + "and a \x07 bell.png"
-NO_PROGRAM = ("inkling.__main__",)  # runs when it is imported
+NO_PROGRAM = ("inkling.__main__",)  # runs a program when imported
 
 
 def subclasses(kind):
@@ -22,7 +22,7 @@ def subclasses(kind):
 
 
 def problem_classes():
-    """`Problem` and every class of the package that extends it."""
+    """Returns `Problem` and all its subclasses in the package."""
     for module in pkgutil.walk_packages(inkling.__path__, "inkling."):
         if module.name not in NO_PROGRAM:
             importlib.import_module(module.name)
@@ -36,7 +36,7 @@ def same(error, other):
 
 
 def send_back(errors, answers):
-    """What another process does with its errors: it receives and returns them."""
+    """Receives problems in another process and sends them back."""
     answers.put(errors)
 
 

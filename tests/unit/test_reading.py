@@ -538,7 +538,7 @@ def test_any_text(text):
 @given(data=st.data())
 def test_mutated_files(files, extension, data):
     content = bytearray(files[extension])
-    # Half of the changed bytes are in the head, where the structure is.
+    # Half of the changed bytes are in the first 200 bytes, where a file's structure is.
     places = st.one_of(st.integers(0, min(200, len(content)) - 1), st.integers(0, len(content) - 1))
     for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
         content[place] = value

@@ -1,4 +1,4 @@
-"""A predictor follows its model folders: models come, go, are replaced, break and are repaired, without a restart."""
+"""A predictor notices when models are added, removed, replaced, broken or repaired, without a restart."""
 
 import gc
 import json
@@ -20,7 +20,7 @@ from inkling.recognition.runtimes import openvino
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """An empty folder for models, none of which counts as being copied."""
+    """An empty folder for models. No model in it counts as being copied."""
     monkeypatch.setattr(catalog, "SETTLE_SECONDS", 0)
     (tmp_path / "models").mkdir()
     return tmp_path / "models"
@@ -28,7 +28,7 @@ def root(tmp_path, monkeypatch):
 
 @pytest.fixture
 def install(root, models_folder, ink_model):
-    """Copies the shipped digits model into the folder, under a name and a title."""
+    """Copies the shipped digits model into the folder with the given name and title."""
 
     def install(name, title="Digits"):
         draft = root.parent / name
@@ -43,7 +43,7 @@ def install(root, models_folder, ink_model):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The names of the models that were compiled."""
+    """Returns the names of the models that were compiled."""
     names, open_model = [], openvino.open_model
 
     def note(model, *arguments):
@@ -56,13 +56,13 @@ def opened(monkeypatch):
 
 @pytest.fixture
 def predictor(root):
-    """A predictor that reads the folder again when the test says so."""
+    """A predictor that reads its folder again only when the test calls it."""
     return LocalPredictor(read_catalog(root), Settings.from_env({"INKLING_THREADS": "1"}), [root])
 
 
 @pytest.fixture(autouse=True)
 def no_thread(request, monkeypatch):
-    """The background thread looks at the folders in the tests that are about it."""
+    """Disables the background thread, except in the tests of that thread."""
     if "thread" not in request.node.name:
         monkeypatch.setattr(local, "POLL_SECONDS", 3600)
 
@@ -77,7 +77,7 @@ def test_a_new_model_is_opened_and_measured_though_nobody_asks(predictor, instal
     install("second")
     predictor.reload()
     predictor.reload()
-    assert opened == ["first", "second"], "what is open already stays open"
+    assert opened == ["first", "second"], "a model that is already open stays open"
     assert predictor.catalog.model("first") is model
 
 
@@ -185,7 +185,7 @@ def test_the_thread_ends_with_its_predictor(root, monkeypatch):
     monkeypatch.setattr(local, "POLL_SECONDS", 3600)
     before = len(watchers())
     predictor = LocalPredictor(read_catalog(root), Settings.from_env({}), [root])
-    assert len(watchers()) == before, "a process that only forks workers has none"
+    assert len(watchers()) == before, "a process that only starts workers has no thread"
     predictor.warm()
     assert len(watchers()) == before + 1
     del predictor

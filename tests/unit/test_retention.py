@@ -1,4 +1,4 @@
-"""Retention: results stay within their age and the quota, crashes are cleaned up, and nothing else is lost."""
+"""Retention enforces age and quota and cleans up after crashes. It deletes nothing else."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ from tests.support.storage import add
 PREDICTION = Prediction(
     "m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9, np.zeros((28, 28, 1), np.uint8), {}
 )
-NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))  # 180 kB as a drawing
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))  # 180 kB as a PNG
 NONE = Pruned(0, 0, 0, 0, 0, 0, 0)
 
 
@@ -38,7 +38,7 @@ def store(settings):
 
 @pytest.fixture
 def keep(store):
-    """Keeps a picture of so many days ago; gives its id."""
+    """Saves a picture dated some days ago and returns its id."""
 
     def keep(days=0.0, image=Image.new("RGB", (8, 8)), said=None):  # noqa: B008  nobody changes it
         id = add(store, image, PREDICTION, "drawing", {})
@@ -56,12 +56,12 @@ def ago(days):
 
 
 def removed(done):
-    """What was removed, without what is left."""
+    """Returns what a sweep removed, without the count and size of the remaining results."""
     return replace(done, results=0, bytes=0)
 
 
-def left(store):
-    """Ids of the rows, oldest first."""
+def remaining(store):
+    """Returns the ids of the remaining rows, oldest first."""
     with store.database.reading() as session:
         return list(session.scalars(sa.select(ResultRow.id).order_by(ResultRow.created, ResultRow.id)))
 
@@ -82,35 +82,35 @@ def test_results_older_than_the_retention_go_with_their_files(store, settings, k
     done = prune(store, settings)
     assert removed(done) == replace(NONE, expired=1)
     assert done.results == 1
-    assert left(store) == [young]
+    assert remaining(store) == [young]
     assert files(settings) == [f"{young}.png", f"{young}.seen.png"]
     assert store.get(old) is None
 
 
-def test_what_a_visitor_said_is_right_stays_until_it_is_taken_back(store, settings, keep):
+def test_a_corrected_result_stays_until_the_correction_is_removed(store, settings, keep):
     said = [keep(400, said="b"), keep(400, said="")]
     prune(store, settings)
-    assert set(left(store)) == set(said)
+    assert set(remaining(store)) == set(said)
     store.correct(said[0], None)
     prune(store, settings)
-    assert left(store) == said[1:]
+    assert remaining(store) == said[1:]
 
 
 @pytest.mark.parametrize("days, stays", [(0, True), (1, False), (10_000, True)])
 def test_no_retention_is_for_ever(store, settings, keep, days, stays):
     keep(9000)
     prune(store, settings.replace(retention_days=days))
-    assert bool(left(store)) == stays
+    assert bool(remaining(store)) == stays
 
 
-# ---- Room ----
+# ---- Quota ----
 
 
 def test_beyond_the_quota_the_oldest_go_until_there_is_some_room(store, settings, keep):
     ids = [keep(days, NOISE, said="b" if days == 9 else None) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
     assert removed(prune(store, settings.replace(quota_mb=2))) == NONE
     done = prune(store, settings.replace(quota_mb=1))
-    assert left(store) == ids[done.over_quota :]
+    assert remaining(store) == ids[done.over_quota :]
     assert done.results == len(ids) - done.over_quota
     assert 0.5 * 2**20 < done.bytes <= 0.9 * 2**20
     assert sum(path.stat().st_size for path in settings.pictures.glob("*.png")) < done.bytes
@@ -137,7 +137,7 @@ def test_the_database_counts_and_gives_back_what_it_no_longer_needs(store, setti
 
 
 def test_pages_go_with_the_oldest_results(store, settings, keep):
-    """Else what they take would have everybody's results removed, and still be there."""
+    """Otherwise batches would keep the quota exceeded until every result was deleted."""
     old, young = keep(2, NOISE), keep(1, NOISE)
     with store.database.writing() as session:
         for i, (days, id) in enumerate([(2, old), (1.5, None), (1, young)]):
@@ -145,7 +145,7 @@ def test_pages_go_with_the_oldest_results(store, settings, keep):
             session.add(BatchRow(id=f"{i:022}", created=ago(days), model="m", entries=[entry]))
     done = prune(store, settings.replace(quota_mb=1))
     assert removed(done) == replace(NONE, over_quota=1, empty_batches=2)
-    assert left(store) == [young]
+    assert remaining(store) == [young]
 
 
 def test_files_of_others_neither_count_nor_go(store, settings, keep):
@@ -156,10 +156,10 @@ def test_files_of_others_neither_count_nor_go(store, settings, keep):
     for path in settings.pictures.iterdir():
         aged(path, 10**6)
     assert removed(prune(store, settings.replace(quota_mb=1))) == NONE
-    assert left(store) == [id]
+    assert remaining(store) == [id]
 
 
-# ---- What a crash leaves ----
+# ---- After a crash ----
 
 ID = "AAAAAAAAAAAAAAAAAAA-_w"
 STRAYS = [
@@ -175,7 +175,7 @@ STRAYS = [
 @pytest.mark.parametrize("name", STRAYS)
 @pytest.mark.parametrize("seconds, stays", [(1, True), (3000, True), (3600, False), (-3600, True)])
 def test_a_file_without_a_row_goes_to_quarantine_unless_it_may_be_new(store, settings, keep, name, seconds, stays):
-    """One from the future was written before the clock was set back: it may be new."""
+    """A file dated in the future may be new: the clock may have been set back after it was written."""
     keep()
     (settings.pictures / name).write_bytes(b"half")
     aged(settings.pictures / name, seconds)
@@ -188,15 +188,15 @@ def test_a_file_without_a_row_goes_to_quarantine_unless_it_may_be_new(store, set
 def test_a_row_without_its_picture_goes(store, settings, keep, damage):
     lost, whole = keep(2), keep(1)
     damage(settings.pictures / f"{lost}.png")
-    assert store.get(lost) is None  # nobody sees a broken page
+    assert store.get(lost) is None  # no page is broken
     assert store.get_all([lost, whole]) == [store.get(whole)]
     assert removed(prune(store, settings)) == replace(NONE, without_picture=1)
-    assert left(store) == [whole]
+    assert remaining(store) == [whole]
     assert files(settings) == [f"{whole}.png", f"{whole}.seen.png"]
 
 
-def test_where_nothing_fits_a_careful_hand_leaves_it(store, settings, tmp_path, keep):
-    """A folder that is not mounted, or another database."""
+def test_a_careful_sweep_deletes_nothing_if_files_and_rows_do_not_match(store, settings, tmp_path, keep):
+    """The picture folder may not be mounted, or the database may be another one."""
     id = keep(1)
     for name in files(settings):
         aged(settings.pictures / name, 3600)
@@ -205,7 +205,7 @@ def test_where_nothing_fits_a_careful_hand_leaves_it(store, settings, tmp_path, 
         settings.replace(database_url=f"sqlite:///{tmp_path}/other.sqlite3"),
     ):
         assert removed(prune(Storage(wrong), wrong, careful=True)) == NONE
-    assert left(store) == [id]
+    assert remaining(store) == [id]
     assert len(files(settings)) == 2
     assert removed(prune(Storage(wrong), wrong)) == replace(NONE, quarantined=2)
 
@@ -214,7 +214,7 @@ def test_where_nothing_fits_a_careful_hand_leaves_it(store, settings, tmp_path, 
     "hours, results, stays",
     [(2, [None], False), (2, [None, "kept"], True), (0.5, [None], True)],
 )
-def test_a_page_of_several_goes_when_nothing_is_left_of_it(store, settings, keep, hours, results, stays):
+def test_a_batch_without_results_is_deleted_after_the_grace_period(store, settings, keep, hours, results, stays):
     kept = keep()
     entries = [
         EntryRow(position=position, name="a.png", result_id=one and kept, received="")
@@ -225,11 +225,11 @@ def test_a_page_of_several_goes_when_nothing_is_left_of_it(store, settings, keep
     assert removed(prune(store, settings)) == replace(NONE, empty_batches=0 if stays else 1)
 
 
-# ---- Nothing is lost ----
+# ---- Uploads during a sweep ----
 
 
 class PausedBlobs(FolderBlobs):
-    """A folder whose listing calls a function when it begins, and another one before it ends."""
+    """A blob folder that calls one function when a listing begins and another before it ends."""
 
     def __init__(self, folder, begins=lambda: None, ends=lambda: None):
         super().__init__(folder)
@@ -242,20 +242,20 @@ class PausedBlobs(FolderBlobs):
 
 
 @pytest.fixture
-def later(monkeypatch):
-    """Sets the clock forward by hours, for dates in the database."""
+def advance_clock(monkeypatch):
+    """Returns a function that sets the clock of the database forward by some hours."""
 
-    def later(hours):
+    def advance_clock(hours):
         real = time.time
         monkeypatch.setattr("inkling.storage.records.time.time", lambda: real() + 3600 * hours)
 
-    return later
+    return advance_clock
 
 
 @pytest.mark.parametrize("place", ["begins", "ends"])
 @pytest.mark.parametrize("age", [0, -2 * 3600, 3 * 3600], ids=["now", "later", "older"])
-def test_what_is_saved_while_a_sweep_is_stopped_stays(store, settings, keep, place, age):
-    """The sweep lists files, is stopped for hours, and goes on; dates of files may differ from the database's."""
+def test_results_saved_while_a_sweep_is_stopped_stay(store, settings, keep, place, age):
+    """Results saved while the sweep is stopped survive, even if the files' dates differ from the database's."""
     old, expired = keep(2), keep(31)
     saved = []
 
@@ -268,14 +268,14 @@ def test_what_is_saved_while_a_sweep_is_stopped_stays(store, settings, keep, pla
     store.blobs = PausedBlobs(settings.pictures, **{place: save})
     assert removed(prune(store, settings)) == replace(NONE, expired=1)
     assert len(saved) == 40
-    assert set(left(store)) == {old, *saved}
+    assert set(remaining(store)) == {old, *saved}
     assert [result.id for result in store.get_all(saved)] == saved
     assert all(store.seen(id) for id in saved)
     assert store.get(expired) is None
 
 
-def test_files_whose_rows_come_while_a_sweep_is_stopped_stay(store, settings, keep):
-    """The sweep has seen the files and found no rows; then the rows come, and only then it goes on."""
+def test_files_whose_rows_appear_during_a_sweep_stay(store, settings, keep):
+    """The sweep lists the files before their rows exist. The rows appear before it continues."""
     other = keep(2)
     saved = [keep() for _ in range(40)]
     with store.database.writing() as session:
@@ -293,7 +293,7 @@ def test_files_whose_rows_come_while_a_sweep_is_stopped_stay(store, settings, ke
     assert {result.id for result in store.get_all(saved)} == set(saved)
 
 
-def test_what_is_corrected_or_found_again_while_a_sweep_runs_stays(store, settings, keep, monkeypatch):
+def test_results_corrected_or_found_again_during_a_sweep_stay(store, settings, keep, monkeypatch):
     corrected, found = keep(31), keep(2)
     data = (settings.pictures / f"{found}.png").read_bytes()
     (settings.pictures / f"{found}.png").unlink()
@@ -306,11 +306,11 @@ def test_what_is_corrected_or_found_again_while_a_sweep_runs_stays(store, settin
     monkeypatch.setattr(store, "delete_where", slow)
     store.blobs = PausedBlobs(settings.pictures, ends=lambda: store.blobs.put(f"{found}.png", data))
     assert removed(prune(store, settings)) == NONE
-    assert {corrected, found} == set(left(store))
+    assert {corrected, found} == set(remaining(store))
 
 
-def test_a_sweep_that_is_stopped_as_a_process_loses_nothing(store, settings, keep):
-    """As an operator suspends a machine: the process is stopped while it lists the files, and continued."""
+def test_a_suspended_sweep_process_loses_nothing(store, settings, keep):
+    """The process of the sweep is stopped while it lists files, as when an operator suspends a machine."""
     keep(2)
     script = """
 import os, signal, sys
@@ -341,7 +341,7 @@ print(prune(Storage(settings, Stopping(settings.pictures)), settings))
 
 
 def test_uploads_during_continuous_sweeps_are_all_there(settings, keep, monkeypatch):
-    """Without any grace period, so that only looking candidates up again protects them."""
+    """There is no grace period here, so only the second look at each candidate protects the uploads."""
     monkeypatch.setattr("inkling.storage.retention.GRACE", timedelta(0))
     done = threading.Event()
 
@@ -355,7 +355,7 @@ def test_uploads_during_continuous_sweeps_are_all_there(settings, keep, monkeypa
             prune(storage, settings)
             count += 1
         prune(storage, settings)
-        prune(storage, settings)  # moves back what the one before could not know of
+        prune(storage, settings)  # moves files back that the previous sweep put into quarantine too early
         return count
 
     keep(2)
@@ -374,7 +374,7 @@ def test_uploads_during_continuous_sweeps_are_all_there(settings, keep, monkeypa
 
 @pytest.fixture
 def quarantined(store, settings, keep):
-    """The name of a file in the quarantine."""
+    """Returns the path of a file in the quarantine."""
     keep()
     name = STRAYS[0]
     (settings.pictures / name).write_bytes(b"stray")
@@ -407,7 +407,7 @@ def test_a_file_whose_row_appears_is_moved_back(store, settings, keep):
 
 
 def test_a_full_disk_has_room_for_the_quarantine(store, settings, quarantined, monkeypatch):
-    """Files are renamed, not copied."""
+    """The quarantine renames files, so it needs no additional space."""
     monkeypatch.setattr(FolderBlobs, "put", lambda *_: 1 / 0)
     (settings.pictures / STRAYS[1]).write_bytes(b"stray")
     aged(settings.pictures / STRAYS[1], 3600)
@@ -417,51 +417,51 @@ def test_a_full_disk_has_room_for_the_quarantine(store, settings, quarantined, m
 # ---- The clock ----
 
 
-def test_a_clock_that_was_set_back_deletes_nothing(store, settings, keep, later):
-    """All results have dates in the future; they go when the clock has reached them."""
+def test_a_clock_that_was_set_back_deletes_nothing(store, settings, keep, advance_clock):
+    """Results dated in the future stay until the clock has reached their dates."""
     ids = [keep(-ahead) for ahead in (300, 340, 364, 365)]
     for path in settings.pictures.glob("*.png"):
         aged(path, -300 * 86400)
     (settings.pictures / STRAYS[0]).write_bytes(b"stray")
     aged(settings.pictures / STRAYS[0], -300 * 86400)
     assert removed(prune(store, settings)) == NONE
-    assert set(left(store)) == set(ids)
-    later(24 * 331)
+    assert set(remaining(store)) == set(ids)
+    advance_clock(24 * 331)
     assert removed(prune(store, settings)) == replace(NONE, expired=1, quarantined=1)
 
 
 def swept(store, days):
-    """Dates the last sweep back."""
+    """Sets the date of the last sweep to some days ago."""
     with store.database.writing() as session:
         session.execute(sa.update(UsageRow).values(swept=ago(days)))
 
 
 @pytest.mark.parametrize("days", [400, -400])
 def test_a_machine_that_has_just_started_may_have_a_wrong_clock(store, settings, keep, days):
-    """A sweep in the background deletes nothing for its age while the last one seems long ago, or yet to come."""
+    """A background sweep deletes nothing by age if the last sweep seems long ago or lies in the future."""
     old, ahead = keep(400), keep(-400)
     (settings.pictures / STRAYS[0]).write_bytes(b"stray")
     aged(settings.pictures / STRAYS[0], 3600)
     swept(store, days)
     Housekeeper(store, settings).look()
-    assert left(store) == [old, ahead]
+    assert remaining(store) == [old, ahead]
     assert store.get(ahead).created > datetime.now(UTC)
     assert STRAYS[0] in files(settings)
     Housekeeper(store, settings).look()
-    assert left(store) == [old, ahead]  # another worker is no second opinion
+    assert remaining(store) == [old, ahead]  # a second worker has the same clock
     swept(store, 0.01)
     Housekeeper(store, settings).look()
-    assert left(store) == [ahead]
+    assert remaining(store) == [ahead]
 
 
 def test_the_quota_holds_whatever_the_clock_says(store, settings, keep):
     ids = [keep(days, NOISE) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
     swept(store, 400)
     Housekeeper(store, settings.replace(quota_mb=1)).look()
-    assert 0 < len(left(store)) < len(ids)
+    assert 0 < len(remaining(store)) < len(ids)
 
 
-# ---- Who does it ----
+# ---- When sweeps run ----
 
 
 def test_the_command_says_what_it_did(runner, app, settings, keep):
@@ -492,7 +492,7 @@ def test_only_one_prunes_at_a_time(runner, store, settings, keep):
     assert removed(prune(store, settings)) == replace(NONE, expired=1)
 
 
-def test_a_database_that_is_none_is_told_and_nothing_is_removed(runner, settings):
+def test_an_invalid_database_is_reported_and_nothing_is_removed(runner, settings):
     settings.pictures.mkdir()
     (settings.pictures / "inkling.sqlite3").write_bytes(b"this is no database" * 99)
     (settings.pictures / STRAYS[0]).write_bytes(b"half")
@@ -502,35 +502,35 @@ def test_a_database_that_is_none_is_told_and_nothing_is_removed(runner, settings
     assert STRAYS[0] in files(settings)
 
 
-def test_a_worker_sweeps_at_its_start_and_enforces_the_quota_when_it_has_written_much(store, settings, keep):
+def test_a_worker_sweeps_when_it_starts_and_after_many_writes(store, settings, keep):
     keeper = Housekeeper(store, settings.replace(quota_mb=1))
     keep(31)
     keeper.look()
-    assert left(store) == []
+    assert remaining(store) == []
     old = keep(31)
     keeper.look()
-    assert left(store) == [old]  # a few bytes are no reason
+    assert remaining(store) == [old]  # a few bytes written do not start a sweep
     young = [keep(days, NOISE) for days in (6, 5, 4, 3, 2, 1)]
     keeper.look()
-    assert old not in left(store)
-    assert left(store) == young[-len(left(store)) :]
-    assert store.get(left(store)[0])
+    assert old not in remaining(store)
+    assert remaining(store) == young[-len(remaining(store)) :]
+    assert store.get(remaining(store)[0])
 
 
 def test_workers_do_not_sweep_one_after_the_other(store, settings, keep):
     Housekeeper(store, settings).look()
     keep(31)
     Housekeeper(store, settings).look()
-    assert len(left(store)) == 1
+    assert len(remaining(store)) == 1
     swept(store, 0.01)
     Housekeeper(store, settings).look()
-    assert left(store) == []
+    assert remaining(store) == []
 
 
-# ---- The size ----
+# ---- Stored size ----
 
 
-def test_the_size_is_kept_by_whoever_saves_and_deletes(store, settings, keep):
+def test_saving_and_deleting_update_the_stored_size(store, settings, keep):
     def counted():
         return store.database.used_bytes() + sum(
             -(-path.stat().st_size // 4096) * 4096 for path in settings.pictures.glob("*.png")
@@ -540,12 +540,12 @@ def test_the_size_is_kept_by_whoever_saves_and_deletes(store, settings, keep):
     assert store.saved_bytes() == counted()
     store.delete(ids[0])
     store.save_heatmap(ids[1], bytes(5000))
-    other = Storage(settings)  # as another worker
+    other = Storage(settings)  # stands for another worker
     assert other.saved_bytes() == counted()
     assert prune(store, settings).bytes == counted()
 
 
-def test_sizes_from_before_they_were_noted_are_filled_in(store, settings, keep):
+def test_missing_sizes_of_old_results_are_filled_in(store, settings, keep):
     keep(1, NOISE)
     keep(1)
     size = store.saved_bytes()
@@ -555,7 +555,7 @@ def test_sizes_from_before_they_were_noted_are_filled_in(store, settings, keep):
     assert prune(store, settings).bytes == store.saved_bytes() == size
 
 
-# ---- What the page says ----
+# ---- The page ----
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Costly pictures are decoded in a separate process, which can be killed and can do nothing else."""
+"""Pictures that are costly to decode go to a separate process, which can be killed and has almost no rights."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def reason(data, name, settings=SETTINGS, seconds=SECONDS):
 
 
 def slow():
-    """A PNG of fifty million rows, which takes any processor at least a second."""
+    """A PNG of fifty million rows. Decoding it takes at least a second on any processor."""
     return png(1, 50_000_000, one_bit(1, 50_000_000), bits=1)
 
 
@@ -58,7 +58,7 @@ def status(pid, word):
     return re.search(rf"^{word}:?\s+(.*)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)[1].split()[0]
 
 
-# ---- Who decodes what ----
+# ---- Where pictures are decoded ----
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_only_plain_pictures_are_decoded_here(pool, monkeypatch, name, kind, siz
     [
         lambda data: data.replace(
             b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11", b"\xff\xda\0\x08\1\1\0"
-        ),  # one component of three
+        ),  # the first scan holds one component of three
         lambda data: data[:-2] + data[data.index(b"\xff\xc0") :][:19] + data[-2:],
         lambda data: data.replace(b"\xff\xc0", b"\xff\xc2"),
         lambda data: data.replace(b"\xff\xc0", b"\xff\xc9"),
@@ -106,11 +106,11 @@ def test_a_jpeg_that_may_take_room_for_the_whole_is_not_plain(change):
 
 @pytest.mark.parametrize("code", [0xE0, 0xDB, 0xC4, 0xC0])
 @pytest.mark.parametrize("length", [0, 1])
-def test_a_length_that_is_none_could_hide_another_picture(pool, code, length):
-    """Decoders ignore a length below 2, so they would go on at another place than a parser that trusts it."""
+def test_an_invalid_segment_length_is_refused(pool, code, length):
+    """Decoders ignore a length below 2, so they may continue at another place than a parser that trusts the length."""
     data = encode(scene(), "JPEG")
     assert reason(data[:2] + bytes([0xFF, code, 0, length]) + data[2:], "a.jpg") == "truncated"
-    assert not pool._idle, "nobody tried to decode it"
+    assert not pool._idle, "no decoder process was started"
 
 
 def test_of_many_exif_segments_the_first_is_read(pool):
@@ -144,7 +144,7 @@ def test_pictures_that_come_together_are_decoded_together(pool, monkeypatch):
     assert len(pool._idle) == 3
 
 
-# ---- When it ends ----
+# ---- When a decoder exits or is killed ----
 
 
 @pytest.mark.parametrize(("seconds", "megabytes", "make"), [(1, 1024, slow), (3, 40, wide)], ids=["time", "memory"])
@@ -153,7 +153,7 @@ def test_what_takes_too_much_is_too_large(pool, seconds, megabytes, make):
     pool._megabytes, pool._idle = megabytes, []
     assert reason(make(), "a.png", SETTINGS.replace(decode_seconds=seconds)) == "too-large"
     pool._megabytes = 1024
-    assert read(GIF).size == (120, 80), "the next one is decoded"
+    assert read(GIF).size == (120, 80), "the next picture is decoded"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_the_reason_tells_a_crash_from_an_overrun(pool, monkeypatch, status, exp
     assert reason(GIF, "a.gif") == expected
 
 
-def test_where_none_can_be_started_it_is_busy(pool, monkeypatch):
+def test_without_a_decoder_process_the_reason_is_busy(pool, monkeypatch):
     def fail(*_, **__):
         raise BlockingIOError("no more processes")
 
@@ -185,23 +185,23 @@ def test_where_none_can_be_started_it_is_busy(pool, monkeypatch):
 def test_a_crash_in_the_middle_is_an_end():
     one, data = sandbox.Decoder(1024), slow()
     job = Job("PNG", 1, 1024, 10, 20, SETTINGS.max_pixels, 1)
-    assert one.ask(job._replace(format="GIF")._asdict(), GIF)[0] == {"size": [120, 80]}, "it has started"
+    assert one.ask(job._replace(format="GIF")._asdict(), GIF)[0] == {"size": [120, 80]}, "the decoder has started"
     threading.Timer(0.2, one.process.send_signal, (signal.SIGSEGV,)).start()
     with pytest.raises(sandbox.DecoderEnded) as caught:
         one.ask(job._asdict(), data)
     assert (caught.value.status, caught.value.overran) == (-signal.SIGSEGV, False)
 
 
-def test_one_that_hangs_is_killed_and_the_picture_not_blamed(pool):
+def test_a_hanging_decoder_is_killed_and_the_picture_is_not_blamed(pool):
     one = sandbox.Decoder(1024)
     one.process.send_signal(signal.SIGSTOP)
     pool._idle = [one]
     assert reason(GIF, "a.gif", seconds=0.2) == "late"
     assert one.process.wait() == -signal.SIGKILL
-    assert read(GIF).size == (120, 80), "the next one is decoded"
+    assert read(GIF).size == (120, 80), "the next picture is decoded"
 
 
-def test_one_that_is_gone_is_replaced(pool):
+def test_a_dead_decoder_is_replaced(pool):
     read(GIF)
     (gone,) = pool._idle
     gone.process.kill()
@@ -210,14 +210,14 @@ def test_one_that_is_gone_is_replaced(pool):
     assert gone not in pool._idle
 
 
-def test_it_goes_when_nobody_is_there_to_ask(pool):
+def test_a_decoder_exits_when_its_worker_is_gone(pool):
     read(GIF)
     (one,) = pool._idle
     one._connection.close()
     assert one.process.wait(20) == 0
 
 
-def test_it_goes_when_it_has_nothing_to_do():
+def test_an_idle_decoder_exits():
     code = (
         "import sys; from multiprocessing.connection import Pipe; from inkling.pictures import sandboxed; "
         "sandboxed.IDLE = 0.01; ours, theirs = Pipe(); sandboxed.main(theirs, 1024)"
@@ -225,7 +225,7 @@ def test_it_goes_when_it_has_nothing_to_do():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0
 
 
-# ---- What it can do ----
+# ---- Isolation ----
 
 
 def test_it_can_do_nothing_else(pool, monkeypatch):
@@ -237,7 +237,7 @@ def test_it_can_do_nothing_else(pool, monkeypatch):
     assert (proc / "oom_score_adj").read_text() == "1000\n"
     assert status(one.process.pid, "Max file size") == "0"
     assert status(one.process.pid, "Max data size") == str(SETTINGS.decode_memory * 2**20)
-    assert os.getpgid(one.process.pid) != os.getpgid(0), "Ctrl-C is for us alone"
+    assert os.getpgid(one.process.pid) != os.getpgid(0), "decoder processes ignore Ctrl-C"
     open_files = {os.readlink(file) for file in (proc / "fd").iterdir()}
     assert {re.sub(r"\d+", "", name) for name in open_files} == {"/dev/null", "socket:[]"}
 
@@ -270,7 +270,7 @@ def test_the_settings_are_the_limits(monkeypatch):
     assert asked == [(7, 700)]
 
 
-def test_what_it_sends_is_not_trusted(pool, monkeypatch):
+def test_the_response_of_a_decoder_is_not_trusted(pool, monkeypatch):
     for answer in (
         ({"size": [9, 9]}, b"short"),
         ({"size": [-1, 0]}, b""),

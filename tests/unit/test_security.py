@@ -1,4 +1,4 @@
-"""The security page claims no more than tests show."""
+"""Every claim of the security page names tests that exist."""
 
 import ast
 import re

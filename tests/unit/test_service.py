@@ -1,4 +1,4 @@
-"""The one path through the house: whatever a picture comes in, the same answer comes out."""
+"""The service gives the same answer to the same picture, whatever source it comes from."""
 
 import base64
 import io
@@ -50,7 +50,7 @@ def look(service, budget, ink_model):
 
 @pytest.fixture(params=["upload", "canvas", "base64", "data URL", "file", "decoded"])
 def source(request, png, drawing, data_url, tmp_path):
-    """The same drawing in each kind of source."""
+    """Returns the same drawing as each kind of source."""
     (tmp_path / "one.png").write_bytes(png)
     return {
         "upload": Upload(io.BytesIO(png), "one.png"),
@@ -64,12 +64,12 @@ def source(request, png, drawing, data_url, tmp_path):
 
 @pytest.fixture
 def broken(bad_files):
-    """An upload that is refused for a reason."""
+    """Returns an upload that is refused for the given reason."""
     return lambda reason: Upload(io.BytesIO(bad_files[reason][1]), bad_files[reason][0])
 
 
 def same(outcome, answer):
-    """Whether an outcome is this answer, as far as a batch and a single picture agree."""
+    """Returns whether an outcome has this answer, within the differences between a batch and a single picture."""
     return outcome.prediction.label == answer.label and outcome.prediction.confidence == pytest.approx(
         answer.confidence, abs=1e-4
     )
@@ -85,7 +85,7 @@ def test_every_kind_of_source_gets_the_same_answer(look, source, classifier, dra
     assert outcome.milliseconds.keys() == {"decode", "prepare", "infer"}
 
 
-def test_many_are_answered_as_each_alone(look, source, service, ink_model, classifier, drawing):
+def test_a_batch_gets_the_answers_of_single_pictures(look, source, service, ink_model, classifier, drawing):
     answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     turned = Decoded(drawing.rotate(90, fillcolor="white"))
     assert [same(outcome, answer) for outcome in look(turned, source, turned)] == [False, True, False]
@@ -103,7 +103,7 @@ def test_a_refused_source_is_an_outcome_in_its_place(look, broken, source, reaso
         second.prediction  # noqa: B018
 
 
-def test_all_refused_is_no_failure(look, broken):
+def test_refusing_all_sources_is_no_failure(look, broken):
     assert [outcome.answer.reason for outcome in look(broken("empty"), broken("truncated"))] == ["empty", "truncated"]
     assert look() == []
 
@@ -124,7 +124,7 @@ def test_an_unknown_model_is_refused_before_anything_is_read(service, budget):
 
 
 class Untouchable(Decoded):
-    """A source that nobody may read."""
+    """A source that fails the test if it is read."""
 
     def __init__(self):
         super().__init__(None)
@@ -134,7 +134,7 @@ class Untouchable(Decoded):
 
 
 class Large:
-    """Sources of pictures of 1600 x 1200 pixels; they know which of these are in memory at once."""
+    """Sources of pictures of 1600 x 1200 pixels. They record which pictures are in memory at the same time."""
 
     kind, name = "photo", ""
 
@@ -187,7 +187,7 @@ def test_a_large_photo_is_read_no_larger_than_needed(settings, classifier, tmp_p
     assert least <= sizes[0][0] < 2.5 * least
 
 
-# ---- Keeping ----
+# ---- Saving ----
 
 
 def test_one_outcome_is_a_result(service, look, storage, source, ink_model):
@@ -212,15 +212,15 @@ def test_several_outcomes_are_a_batch_with_those_that_were_refused(service, look
     ]
 
 
-def test_nothing_is_kept_where_nothing_was_answered(service, look, broken, kept, ink_model):
+def test_nothing_is_saved_if_every_source_was_refused(service, look, broken, kept, ink_model):
     assert service.keep(look(broken("empty"), broken("blank"), for_saving=True), ink_model) is None
     assert kept() == []
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_answers_go_on_where_nothing_can_be_kept(service, look, source, kept, storage, monkeypatch, ink_model, count):
+def test_answers_are_returned_when_saving_fails(service, look, source, kept, storage, monkeypatch, ink_model, count):
     outcomes = look(*[source] * count, for_saving=True)
-    put, turns = storage.blobs.put, iter(range(2 * count))  # two files for each
+    put, turns = storage.blobs.put, iter(range(2 * count))  # two files for each result
 
     def full(*args):
         if next(turns) == 2 * count - 1:

@@ -1,4 +1,4 @@
-"""Storage: results are small, without metadata, saved whole or not at all, and stay until they are deleted."""
+"""Stored results are small and hold no metadata. They are saved whole or not at all, and stay until deleted."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def store(settings):
 
 
 def files(settings):
-    """Names in the pictures' folder, less the database."""
+    """Returns the names in the picture folder, except the database's."""
     return sorted(path.name for path in settings.pictures.iterdir() if "sqlite3" not in path.name)
 
 
@@ -44,7 +44,7 @@ def rows(store):
         return session.scalar(sa.text("SELECT count(*) FROM predictions"))
 
 
-# ---- Kept ----
+# ---- Saving ----
 
 
 def test_a_result_survives_a_restart(store, settings, photo):
@@ -111,7 +111,7 @@ def test_making_a_picture_small_leaves_the_callers_as_it_was(store):
 
 @pytest.mark.parametrize("kind", ["photo", "drawing"])
 def test_metadata_is_not_kept(store, encode, kind):
-    """Though the picture that comes in holds all kinds of it, and under whatever name Pillow reads it."""
+    """Metadata is removed from any picture, under any key that Pillow uses for it."""
     import io
 
     exif = Image.Exif()
@@ -139,9 +139,9 @@ def test_metadata_is_not_kept(store, encode, kind):
 def test_ids_cannot_be_guessed(store, paper):
     ids = [add(store, paper, PREDICTION, "drawing", TIMES) for _ in range(50)]
     assert len(set(ids)) == 50
-    assert all(re.fullmatch(r"[\w-]{22}", id, re.ASCII) for id in ids)  # 22 letters of 6 bits: 128 bits
+    assert all(re.fullmatch(r"[\w-]{22}", id, re.ASCII) for id in ids)  # 22 characters of 6 bits hold at least 128 bits
     for place in range(21):
-        assert len({id[place] for id in ids}) > 10  # no counter, no clock
+        assert len({id[place] for id in ids}) > 10  # neither a counter nor a date
 
 
 # ---- Whole or not at all ----
@@ -200,7 +200,7 @@ def test_several_are_deleted_at_once(store, settings, photo):
     assert store.delete() == 0
 
 
-def test_delete_bears_files_that_are_gone(store, settings, photo):
+def test_delete_ignores_missing_files(store, settings, photo):
     id = add(store, photo, PREDICTION, "photo", TIMES)
     for name in files(settings):
         (settings.pictures / name).unlink()
@@ -209,7 +209,7 @@ def test_delete_bears_files_that_are_gone(store, settings, photo):
 
 
 def batch_of(store, image, *names):
-    """Saves pictures as a batch."""
+    """Saves pictures as one batch."""
     return store.add_batch("m", [(Entry(name), new(image, PREDICTION, "photo", TIMES)) for name in names])
 
 
@@ -241,12 +241,12 @@ def test_a_batch_is_saved_whole_or_not_at_all(store, settings, paper, monkeypatc
 
 
 def found(settings, text):
-    """The files of the database that contain a text."""
+    """Returns the database files that contain a text."""
     return [path.name for path in settings.pictures.glob("inkling.sqlite3*") if text.encode() in path.read_bytes()]
 
 
-def test_what_is_deleted_is_not_in_the_bytes_of_the_database(store, settings, paper):
-    """Neither in its pages nor in the write-ahead log."""
+def test_a_deleted_result_leaves_no_bytes_in_the_database(store, settings, paper):
+    """A deleted result leaves no bytes in the database or its write-ahead log."""
     batch = batch_of(store, paper, "private-name.png", "other-name.png", *["more.png"] * 20)
     alone = add(store, paper, replace(PREDICTION, labels=("private-label", "b")), "photo", TIMES)
     deleted = [batch.results[0], alone]
@@ -258,7 +258,7 @@ def test_what_is_deleted_is_not_in_the_bytes_of_the_database(store, settings, pa
     assert found(settings, "other-name")
 
 
-def test_a_reader_delays_that_and_the_housekeeper_makes_up_for_it(store, settings, paper):
+def test_the_housekeeper_clears_bytes_that_a_reader_held_back(store, settings, paper):
     batch = batch_of(store, paper, "private-name.png", "other-name.png")
     with Storage(settings).database.reading() as session:
         session.scalar(sa.text("SELECT count(*) FROM predictions"))
@@ -289,7 +289,7 @@ def test_only_names_of_results_are_keys(store, key):
             call(key)
 
 
-# ---- Several, and small ----
+# ---- Several results, and thumbnails ----
 
 
 def test_several_results_come_in_the_order_asked_and_those_gone_are_left_out(store, paper):
@@ -322,7 +322,7 @@ def test_a_picture_that_is_gone_is_none(store, photo):
     assert store.heatmap(result.id) is None
 
 
-# ---- What visitors say ----
+# ---- Corrections ----
 
 
 def test_a_correction_is_noted_changed_and_taken_back(store, settings, paper):
@@ -341,7 +341,7 @@ def test_a_correction_is_noted_changed_and_taken_back(store, settings, paper):
     assert store.corrected() == []
 
 
-def test_nothing_is_noted_of_a_result_that_is_gone(store):
+def test_a_deleted_result_cannot_be_corrected(store):
     assert store.correct("none", "a") is False
 
 
@@ -414,7 +414,7 @@ sys.exit(f"{failed} of 40 failed" if failed else 0)
 
 
 def test_many_workers_may_start_at_once_on_a_new_database(tmp_path):
-    """As gunicorn starts them: processes, on a folder that is not there yet."""
+    """gunicorn starts several worker processes before the data folder exists."""
     done = subprocess.run(
         [sys.executable, "-c", START_TOGETHER, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60
     )

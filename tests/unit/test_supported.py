@@ -1,4 +1,4 @@
-"""Which Pythons and platforms are supported."""
+"""Which Python versions and platforms are supported."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What imports load and send. Which room may import which is in pyproject.toml; `lint-imports` checks it."""
+"""Importing a module loads only what it needs and reports nothing. `lint-imports` checks the rooms' contracts."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "skimage", "openvino", 
 
 
 def loaded(module):
-    """The packages that importing a module loads, in a fresh interpreter."""
+    """Returns the packages that importing a module loads in a fresh interpreter."""
     code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
@@ -24,7 +24,7 @@ def test_importing_the_app_loads_nothing_heavy(module):
 
 
 def test_a_decoder_process_loads_only_what_decodes():
-    """It has no settings and no database: it starts sooner and smaller without them."""
+    """A decoder process loads neither settings nor database code, so it starts faster and uses less memory."""
     assert (
         loaded("inkling.pictures.sandboxed") & {*HEAVY, "flask", "pydantic", "pydantic_settings", "sqlalchemy"} == set()
     )
