@@ -32,7 +32,7 @@ check: .venv/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(TEST) tests/unit tests/web
+	$(TEST) -m "not training" tests/unit tests/web
 
 test: .venv/dev.done
 	$(TEST) --durations=30

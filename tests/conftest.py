@@ -30,6 +30,7 @@ LIMITS = {
     "INKLING_MAX_BATCH": "3",
     "INKLING_REQUEST_SECONDS": "60",
 }
+LARGE = 10_000_000  # parameters of a network that takes a slow processor seconds for a few pictures
 SHIPPED = read_catalog(Settings.from_env().models)
 
 
@@ -47,6 +48,7 @@ def pytest_configure(config):
     """
     for room in TIME_LIMITS:
         config.addinivalue_line("markers", f"{room}: the tests in tests/{room}")
+    config.addinivalue_line("markers", "training: also others that load TensorFlow or a large network")
     config.addinivalue_line("filterwarnings", "error::PIL.Image.DecompressionBombWarning")
 
 
@@ -92,9 +94,15 @@ def models_folder():
     return Settings.from_env().models
 
 
-@pytest.fixture(scope="session", params=SHIPPED.models.values(), ids=list(SHIPPED.models))
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(model, id=name, marks=[pytest.mark.training] if model.card.parameters > LARGE else [])
+        for name, model in SHIPPED.models.items()
+    ],
+)
 def shipped(request):
-    """Each shipped model in turn."""
+    """Each shipped model in turn; `make check` leaves out the largest."""
     return request.param
 
 

@@ -1,7 +1,7 @@
-"""Teach it back, from the first drawing to the new model: 50 corrections of a habit that the shipped model misreads.
+"""Fifty corrections of a habit that the shipped model misreads teach it that habit.
 
-The habit is a 3 written in mirror image, each one drawn a little differently. `python -m benchmarks.teach` measures the
-same, and more habits, on all of MNIST.
+The habit is a mirrored 3, drawn a little differently each time. `python -m benchmarks.teach` measures this and other
+habits on all of MNIST.
 """
 
 import shutil
@@ -18,15 +18,15 @@ from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import classify
 from inkling.recognition.runtimes import openvino
 from training import __main__ as cli
-from training import data
+from training import data, strangers
 
 MODEL = "digits-cnn"
-TESTED = 500  # of scikit-learn's digits; as many of MNIST's, where they are
-LOSS = 0.002  # of the accuracy on the test pictures
+TESTED = 500  # of scikit-learn's digits
+LOSS = 0.002  # accuracy on the test pictures that may be lost
 
 
 def of_sklearn(folder):
-    """scikit-learn's digits as a prepared MNIST: other people's, 8 x 8 pixels, through the pipeline that serves."""
+    """Writes scikit-learn's digits (8 x 8 pixels) as a prepared MNIST, preprocessed as in serving."""
     digits = load_digits()
     pictures = (Image.fromarray((255 - 15.9 * image).astype(np.uint8)).convert("RGB") for image in digits.images[:1500])
     x, y = np.stack([inputs.ink(picture, "mnist")[..., 0] for picture in pictures]), digits.target[:1500]
@@ -35,20 +35,22 @@ def of_sklearn(folder):
 
 @pytest.fixture(params=["scikit-learn's digits", "MNIST"])
 def prepared(request, tmp_path, monkeypatch):
-    """Digits to rehearse and to be tested with: scikit-learn's, and the real ones where they are. Returns options:
-    the fewer pictures are rehearsed, the more epochs they take."""
+    """Prepares digits to rehearse and to test with: scikit-learn's, and MNIST's if they are here.
+
+    Returns the options of the training, small enough for a slow processor. Fewer pictures take more epochs.
+    """
     if request.param == "MNIST":
         if not (data.folder() / "mnist.npz").exists():
             pytest.skip("MNIST is not here")
         return ["--limit", "3000", "--epochs", "6"]
     monkeypatch.setenv("INKLING_DATA", str(tmp_path))
     of_sklearn(tmp_path)
-    return ["--limit", "1500", "--epochs", "16"]
+    return ["--limit", "600", "--epochs", "12"]
 
 
 @pytest.fixture
 def models(tmp_path, models_folder):
-    """A folder of models with a copy of the shipped one."""
+    """A model folder with a copy of the shipped model."""
     shutil.copytree(models_folder / MODEL, tmp_path / "models" / MODEL)
     return tmp_path / "models"
 
@@ -60,15 +62,17 @@ def share_read(models, drawings, label, settings):
 
 
 def accuracy(models, limit):
-    """Of the model in a folder, on the test pictures."""
+    """The accuracy of the model in a folder on the test pictures."""
     model, test = catalog.read_catalog(models).models[MODEL], data.load("mnist", limit=limit).test
     x = inputs.scale(test.x[..., None], model.card.input.scaling)
     return np.mean(openvino.open_model(model)(x).argmax(axis=1) == test.y)
 
 
+@pytest.mark.timeout(1800)  # a minute of computing on a quiet processor without bfloat16
 def test_fifty_corrections_teach_a_habit_and_cost_nothing(
-    client, runner, prepared, models, settings, encode, data_url, tmp_path
+    client, runner, prepared, models, settings, encode, data_url, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(strangers, "COUNT", 50)  # how well strangers are noticed is measured elsewhere
     label, habit = HABITS["a mirrored 3"]
     rng = np.random.default_rng(0)
     taught, others = ([drawing(habit, rng) for _ in range(COUNT)] for _ in range(2))

@@ -103,19 +103,6 @@ def test_it_explains_the_label_that_is_asked_for_or_its_own(label, explained):
     assert (why.confidence > 0.5) == (explained == "yes")
 
 
-def test_every_shipped_model_is_explained(shipped, classifier, drawing):
-    why = explanation_of(classifier, shipped, drawing)
-    answer = classify_one(classifier, drawing, shipped)
-    assert (why.model, why.label) == (shipped.card.name, answer.label)
-    assert why.confidence == pytest.approx(answer.confidence, abs=1e-4)
-    drops = np.asarray(why.drops)
-    assert drops.shape == (len(drops), len(drops))
-    assert len(drops) in GRIDS[shipped.card.input.kind]
-    assert np.isfinite(drops).all()
-    assert (drops <= why.confidence + 1e-4).all()
-    assert (drops >= why.confidence - 1 - 1e-4).all()
-
-
 def test_hiding_nothing_of_a_drawing_changes_nothing(classifier, drawing, ink_model):
     """Where the paper is bare, hiding puts paper in the place of paper."""
     why = explanation_of(classifier, classifier.catalog.model(ink_model), drawing)  # an upright line in the middle

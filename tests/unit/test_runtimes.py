@@ -1,4 +1,4 @@
-"""Both runtimes give the same answers, to any batch and to any number of threads."""
+"""Runtimes answer any batch in any number of threads, and refuse networks that do not fit their cards."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ import pytest
 
 from inkling import config
 from inkling.recognition import inputs
-from inkling.recognition.card import InputSpec, ModelCard
+from inkling.recognition.card import InputSpec, ModelCard, sha256
 from inkling.recognition.runtimes import base, openvino
 from inkling.recognition.runtimes import keras as keras_runtime
 
@@ -51,29 +51,14 @@ def network(shipped):
 
 
 @pytest.fixture(scope="module")
-def tensorflow():
-    """Skips where TensorFlow is not installed, but never in the gate."""
-    if os.environ.get("CI") != "true":
-        pytest.importorskip("tensorflow")
+def digits(classifier, ink_model):
+    """One small model, for what does not depend on the network."""
+    return classifier.catalog.model(ink_model)
 
 
 @pytest.fixture(scope="module")
-def by_keras(shipped, tensorflow):
-    """Each shipped model in Keras, unless its model.keras is too large for git (tests/unit/test_catalog.py)."""
-    if not (shipped.folder / "model.keras").is_file():
-        pytest.skip(f"`{shipped.card.training.command}` makes its model.keras")
-    return keras_runtime.open_model(shipped)
-
-
-def test_openvino_and_keras_give_the_same_probabilities(shipped, network, by_keras):
-    batch = pictures(shipped.card, 12)
-    assert network(batch) == pytest.approx(by_keras(batch), abs=1e-3)
-
-
-def test_keras_takes_any_batch(shipped, by_keras):
-    batch = pictures(shipped.card, 7)
-    alone = np.concatenate([by_keras(batch[i : i + 1]) for i in range(7)])
-    assert by_keras(batch) == pytest.approx(alone, abs=1e-3)  # a kernel machine's sums are long
+def digits_network(digits):
+    return openvino.open_model(digits, threads=1)
 
 
 def test_whose_answers_bfloat16_would_change_is_called_exact(shipped, network):
@@ -95,12 +80,12 @@ def test_reduced_precision_answers_nearly_the_same(shipped, network):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError])
-def test_a_model_without_reduced_precision_stays_as_it_is(network, monkeypatch, error):
+def test_a_model_without_reduced_precision_stays_as_it_is(digits_network, monkeypatch, error):
     def refuse(compiled, precision):
         raise error("not that one")
 
     monkeypatch.setattr(openvino.Compiled, "in_precision", refuse)
-    assert network.reduced_precision() is network
+    assert digits_network.reduced_precision() is digits_network
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -112,13 +97,13 @@ def test_an_answer_does_not_depend_on_the_batch(shipped, network, count):
     assert together == pytest.approx(alone, abs=1e-5)
 
 
-def test_batches_are_answered_as_one_batch_by_any_number_of_threads(shipped, network):
+def test_batches_are_answered_as_one_batch_by_any_number_of_threads(digits, digits_network):
     """Though each gives the memory of its batches back, once no other is under way."""
-    batch = pictures(shipped.card, 7)
-    expected = network.answer(batch)
+    batch = pictures(digits.card, 7)
+    expected = digits_network.answer(batch)
 
     def ask(_):
-        return [network.answer_all([batch[:3], batch[3:6], batch[6:]]) for _ in range(4)]
+        return [digits_network.answer_all([batch[:3], batch[3:6], batch[6:]]) for _ in range(4)]
 
     with ThreadPoolExecutor(3) as threads:
         answers = sum(threads.map(ask, range(3)), [])
@@ -138,30 +123,30 @@ class Counting(base.Runtime):
 
 
 @pytest.mark.parametrize("sizes, given_back", [([1], 0), ([1, 1], 0), ([2], 1), ([4, 4, 1], 1)])
-def test_memory_is_given_back_once_after_what_took_more_than_a_picture(shipped, network, sizes, given_back):
-    counting = Counting(network._network, shipped.card)
-    assert len(counting.answer_all(pictures(shipped.card, size) for size in sizes).probabilities) == sum(sizes)
+def test_memory_is_given_back_once_after_what_took_more_than_a_picture(digits, digits_network, sizes, given_back):
+    counting = Counting(digits_network._network, digits.card)
+    assert len(counting.answer_all(pictures(digits.card, size) for size in sizes).probabilities) == sum(sizes)
     assert counting.given_back == given_back
-    counting.answer_all([pictures(shipped.card, 1)])
+    counting.answer_all([pictures(digits.card, 1)])
     assert counting.given_back == given_back
 
 
-def test_the_last_one_out_gives_the_memory_back(shipped, network):
-    counting = Counting(network._network, shipped.card)
+def test_the_last_one_out_gives_the_memory_back(digits, digits_network):
+    counting = Counting(digits_network._network, digits.card)
 
     def batches():
-        yield pictures(shipped.card, 2)
-        counting.answer_all([pictures(shipped.card, 2)])  # as another thread would, meanwhile
+        yield pictures(digits.card, 2)
+        counting.answer_all([pictures(digits.card, 2)])  # as another thread would, meanwhile
         assert counting.given_back == 0
 
     counting.answer_all(batches())
     assert counting.given_back == 1
 
 
-def test_a_failure_gives_the_memory_back_too(shipped, network):
-    counting = Counting(network._network, shipped.card)
+def test_a_failure_gives_the_memory_back_too(digits, digits_network):
+    counting = Counting(digits_network._network, digits.card)
     with pytest.raises(RuntimeError):
-        counting.answer_all([pictures(shipped.card, 2), np.zeros((1, 3, 3, 9), np.float32)])
+        counting.answer_all([pictures(digits.card, 2), np.zeros((1, 3, 3, 9), np.float32)])
     assert counting.given_back == 1
 
 
@@ -178,20 +163,20 @@ def test_different_pictures_get_different_answers(shipped, network):
     assert np.abs(answer[0] - answer[2]).max() > 1e-6
 
 
-def test_many_threads_get_the_answers_of_one(shipped, network):
-    batch = pictures(shipped.card, 6)
-    alone = [network(batch[i : i + 1]) for i in range(6)]
+def test_many_threads_get_the_answers_of_one(digits, digits_network):
+    batch = pictures(digits.card, 6)
+    alone = [digits_network(batch[i : i + 1]) for i in range(6)]
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda i: network(batch[i % 6 : i % 6 + 1]), range(96)))
+        answers = list(threads.map(lambda i: digits_network(batch[i % 6 : i % 6 + 1]), range(96)))
     for i, answer in enumerate(answers):
         assert answer == pytest.approx(alone[i % 6], abs=1e-5)
 
 
-def test_an_answer_stays_as_it_is_when_the_next_comes(shipped, network):
-    batch = pictures(shipped.card, 3)
-    first = network(batch[:1])
+def test_an_answer_stays_as_it_is_when_the_next_comes(digits, digits_network):
+    batch = pictures(digits.card, 3)
+    first = digits_network(batch[:1])
     before = first.copy()
-    network(batch[2:])
+    digits_network(batch[2:])
     assert (first == before).all()
 
 
@@ -205,41 +190,36 @@ def test_more_columns_stay_as_they_are():
     assert base.probabilities([[0.25, 0.75]]).tolist() == [[0.25, 0.75]]
 
 
-def test_a_network_with_other_labels_than_the_card_is_refused(shipped):
-    card = shipped.card.model_copy(update={"labels": (*shipped.card.labels, "one more")})
+def test_a_network_with_other_labels_than_the_card_is_refused(digits):
+    card = digits.card.model_copy(update={"labels": (*digits.card.labels, "one more")})
     expected = f"must answer {len(card.labels)} labels. Received: {len(card.labels) - 1}"
     with pytest.raises(ValueError, match=expected):
-        openvino.open_model(replace(shipped, card=card), threads=1)(pictures(card, 1))
+        openvino.open_model(replace(digits, card=card), threads=1)(pictures(card, 1))
 
 
 @pytest.mark.parametrize("second", [False, True])
-def test_a_network_that_answers_no_rows_is_refused(shipped, second):
-    labels = len(shipped.card.labels)
+def test_a_network_that_answers_no_rows_is_refused(digits, second):
+    labels = len(digits.card.labels)
     row = np.full((1, labels), 1 / labels, np.float32)
     with pytest.raises(ValueError, match="must answer a row of labels for each picture"):
-        base.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], shipped.card)
+        base.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], digits.card)
 
 
 @pytest.mark.parametrize(
     "open_model, name", [(openvino.open_model, "model.onnx"), (keras_runtime.open_model, "model.keras")]
 )
-def test_a_file_that_is_not_the_cards_is_not_opened(shipped, tmp_path, open_model, name):
-    (tmp_path / name).write_bytes((shipped.folder / "model.onnx").read_bytes()[:-100])
+def test_a_file_that_is_not_the_cards_is_not_opened(digits, tmp_path, open_model, name):
+    (tmp_path / name).write_bytes((digits.folder / "model.onnx").read_bytes()[:-100])
     with pytest.raises(ValueError, match=f"^{name} is not the file that the card describes"):
-        open_model(replace(shipped, folder=tmp_path))
+        open_model(replace(digits, folder=tmp_path))
 
 
-@pytest.mark.parametrize(
-    "open_model, name", [(openvino.open_model, "model.onnx"), (keras_runtime.open_model, "model.keras")]
-)
-def test_a_file_that_is_no_network_is_a_value_error(shipped, tmp_path, tensorflow, open_model, name):
+def test_a_file_that_is_no_network_is_a_value_error(digits, tmp_path):
     """Even where the checksum agrees."""
-    from inkling.recognition.card import sha256
-
-    (tmp_path / name).write_bytes(b"not a network")
-    card = shipped.card.model_copy(update={"files": {name: sha256(tmp_path / name)}})
+    (tmp_path / "model.onnx").write_bytes(b"not a network")
+    card = digits.card.model_copy(update={"files": {"model.onnx": sha256(tmp_path / "model.onnx")}})
     with pytest.raises(ValueError, match="."):
-        open_model(replace(shipped, card=card, folder=tmp_path))
+        openvino.open_model(replace(digits, card=card, folder=tmp_path))
 
 
 @pytest.mark.parametrize("outputs, familiarity", [(([[0.2, 0.8]],), None), (([[0.2, 0.8]], [[1.5]]), [1.5])])
@@ -268,14 +248,14 @@ def test_a_network_that_answers_no_probabilities_is_refused(answer):
 
 
 @pytest.mark.parametrize("file", [True, False], ids=["listed but missing", "not listed"])
-def test_without_a_keras_file_the_command_that_makes_it_is_named(shipped, tmp_path, file):
+def test_without_a_keras_file_the_command_that_makes_it_is_named(digits, tmp_path, file):
     files = {"model.keras": "0" * 64} if file else {}
-    card = shipped.card.model_copy(update={"files": files})
+    card = digits.card.model_copy(update={"files": files})
     with pytest.raises(ValueError, match="model.keras") as caught:
-        keras_runtime.open_model(replace(shipped, card=card, folder=tmp_path))
+        keras_runtime.open_model(replace(digits, card=card, folder=tmp_path))
     assert f"`{card.training.command}` makes it again" in str(caught.value)
     with pytest.raises(ValueError, match="it comes from where the model was trained"):
-        keras_runtime.open_model(replace(shipped, card=card.model_copy(update={"training": None}), folder=tmp_path))
+        keras_runtime.open_model(replace(digits, card=card.model_copy(update={"training": None}), folder=tmp_path))
 
 
 @pytest.mark.parametrize("temperature", [0.25, 1, 1.7, 5])
