@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flask import redirect, url_for
-from werkzeug.wrappers import Response
+from flask.typing import ResponseReturnValue
 
 from inkling.problems import Problem
 from inkling.service import Outcome
@@ -20,7 +20,7 @@ def count(outcomes: Sequence[Outcome]) -> None:
             metrics.answered(outcome.answer.model, outcome.answer.label, outcome.milliseconds)
 
 
-def respond(outcomes: Sequence[Outcome], model: str) -> Response | str:
+def respond(outcomes: Sequence[Outcome], model: str) -> ResponseReturnValue:
     """Saves outcomes and redirects to their page; renders that page here where they cannot be saved.
 
     Raises:

@@ -17,7 +17,7 @@ def allow_batch() -> None:
     request.max_content_length = max(allowed, settings.max_batch * settings.max_bytes + 65536)
 
 
-def uploads() -> list[Source]:
+def from_form() -> list[Source]:
     """The files in the form field `image`, as sources.
 
     Raises:

@@ -190,7 +190,7 @@ def test_more_than_allowed_are_told_and_nothing_is_kept(client, send, png, setti
     answer = send(*[("a.png", png)] * (settings.max_batch + 1))
     assert answer.status_code == 303
     assert answer.location.startswith("/help?reason=too-many&got=4+pictures&photo=digits-cnn")
-    assert "At most 3 pictures go together." in client.get(answer.location).text
+    assert "You can send up to 3 pictures at once." in client.get(answer.location).text
     assert kept() == []
 
 

@@ -2,10 +2,8 @@
 
 import json
 import re
-from typing import Any
 
 from flask import Blueprint, abort, g, render_template, request
-from flask.typing import ResponseReturnValue
 
 from inkling.problems import Problem
 from inkling.recognition import inputs
@@ -23,22 +21,23 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 
 @blueprint.get("/models")
-def models() -> ResponseReturnValue:
+def models() -> dict:
     """The models that can be asked."""
     groups = service().predictor.catalog.by_task()
     return {"models": [_short(card) for _, cards in groups for card in cards]}
 
 
 @blueprint.post("/predict")
-def predict() -> ResponseReturnValue:
+def predict() -> dict:
     """The answer for one picture, or `{"results": [...]}` for several."""
     if not request.is_json:  # JSON holds one picture
         uploads.allow_batch()
-    card = service().predictor.catalog.model(request.args.get("model", "")).card
-    top = _top(card)
+    model = request.args.get("model", "")
+    service().predictor.catalog.model(model)  # an unknown model is refused before any picture is read
+    top = _top()
     sources = _sources()
     with turns.turn() as budget:
-        found = service().look(sources, card.name, budget)
+        found = service().look(sources, model, budget)
     if len(found) == 1:
         (outcome,) = found
         answer = _result(outcome.prediction, outcome.milliseconds, top)
@@ -49,7 +48,7 @@ def predict() -> ResponseReturnValue:
 
 
 @blueprint.post("/explain")
-def explain() -> ResponseReturnValue:
+def explain() -> dict:
     """How much each part of one picture supports its answer."""
     card = service().predictor.catalog.model(request.args.get("model", "")).card
     sources = _sources()
@@ -75,13 +74,13 @@ def explain() -> ResponseReturnValue:
 
 
 @blueprint.get("/openapi.json")
-def document() -> ResponseReturnValue:
+def document() -> dict:
     """The OpenAPI 3.1 document."""
     return openapi.document(service().settings)
 
 
 @blueprint.get("/docs")
-def docs() -> ResponseReturnValue:
+def docs() -> str:
     """The documentation page made from the OpenAPI document."""
     return render_template("docs.html", openapi=openapi.document(service().settings), base_url=request.host_url)
 
@@ -90,7 +89,7 @@ def _sources() -> list[Source]:
     """The pictures in the request: one as JSON, or one or more as form files."""
     if request.is_json:
         return [_json_source()]
-    sources = uploads.uploads()
+    sources = uploads.from_form()
     if not sources:
         raise Problem(
             "missing",
@@ -101,6 +100,7 @@ def _sources() -> list[Source]:
 
 
 def _json_source() -> Base64:
+    """The picture in a JSON body."""
     body = _json_body()
     if not isinstance(body, dict) or not isinstance(body.get("image"), str):
         got = ", ".join(map(repr, body))[:40] or "{}" if isinstance(body, dict) else type(body).__name__
@@ -108,7 +108,7 @@ def _json_source() -> Base64:
     return Base64(body["image"])
 
 
-def _json_body() -> Any:
+def _json_body() -> object:
     """The parsed JSON body; 400 where it is not JSON, or where parsing it would take many times its size in memory."""
     text = request.get_data(cache=False)  # a cached body would stay in memory as long as the request
     values = sum(map(text.count, b"[{,"))
@@ -123,11 +123,12 @@ def _json_body() -> Any:
         abort(400, f"{SHAPE} Received: something else.")
 
 
-def _top(card: ModelCard) -> int:
+def _top() -> int:
+    """The number of labels to answer."""
     text = request.args.get("top", "5")
     if not re.fullmatch("[1-9][0-9]{0,5}", text):
         abort(400, f"`top` must be a whole number from 1. Received: {text[:40]!r}.")
-    return min(int(text), len(card.labels))
+    return int(text)
 
 
 def _entry(outcome: Outcome, top: int) -> dict:

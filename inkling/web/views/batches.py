@@ -1,6 +1,7 @@
 """Several pictures that were sent together: one page with all their answers, and the same as a table."""
 
 import io
+from collections.abc import Callable
 
 from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,7 +18,7 @@ blueprint = Blueprint("batches", __name__)
 
 RANKS = {"sure": 0, "probably": 1, "not sure": 2}
 # Orders of a page; pictures without an answer come last. An unfamiliar picture counts as "not sure" at any confidence.
-SORTS = {
+ORDERS: dict[str, Callable[[Result], tuple[float, float]] | None] = {
     "sent": None,
     "sure": lambda result: (RANKS[result.wording], -result.confidence),
     "unsure": lambda result: (-RANKS[result.wording], result.confidence),
@@ -25,17 +26,17 @@ SORTS = {
 
 
 @blueprint.get("/batches/<id>")
-def batch(id: str) -> ResponseReturnValue:
+def batch(id: str) -> str:
     """The answers of a batch."""
     found = _batch(id)
-    sort = request.args.get("sort", "sent")
-    if sort not in SORTS:
-        abort(400, gettext("The order must be one of %(orders)s.", orders=", ".join(SORTS)))
-    return render.batch_page(found, _sorted(_entries(found), sort), sort)
+    order = request.args.get("sort", "sent")
+    if order not in ORDERS:
+        abort(400, gettext("The order must be one of %(orders)s.", orders=", ".join(ORDERS)))
+    return render.batch_page(found, _sorted(_entries(found), order), order)
 
 
 @blueprint.get("/batches/<id>.csv")
-def table(id: str) -> ResponseReturnValue:
+def table(id: str) -> Response:
     """The answers as a CSV table, in the order sent and in the visitor's language."""
     file = io.StringIO()
     report = Report(file)
@@ -72,6 +73,6 @@ def _entries(batch: Batch) -> list[tuple[Entry, Result | None]]:
     return [(entry, results.get(entry.result or "")) for entry in batch.entries]
 
 
-def _sorted(entries: list[tuple[Entry, Result | None]], sort: str) -> list[tuple[Entry, Result | None]]:
-    key = SORTS[sort]
+def _sorted(entries: list[tuple[Entry, Result | None]], order: str) -> list[tuple[Entry, Result | None]]:
+    key = ORDERS[order]
     return sorted(entries, key=lambda pair: (pair[1] is None, pair[1] and key(pair[1]))) if key else entries

@@ -1,9 +1,8 @@
-"""For those who run it: is the process alive, which models serve, and figures of its work."""
+"""Endpoints for operators: liveness, readiness and metrics."""
 
 from contextlib import suppress
 
 from flask import Blueprint, Response, abort, current_app, request
-from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from inkling.storage import StoreError
@@ -14,14 +13,14 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
-def healthz() -> ResponseReturnValue:
-    """The process lives."""
+def healthz() -> dict:
+    """Liveness: this worker answers."""
     return {"status": "ok"}
 
 
 @blueprint.get("/readyz")
-def readyz() -> ResponseReturnValue:
-    """Each model's state, and whether anything can be kept; 503 when no model serves."""
+def readyz() -> tuple[dict, int]:
+    """Readiness: the state of each model, and whether results can be saved; 503 if no model can answer."""
     classifier = service().predictor
     classifier.warm()
     catalog = classifier.catalog
@@ -37,8 +36,8 @@ def readyz() -> ResponseReturnValue:
 
 
 @blueprint.get("/metrics")
-def figures() -> ResponseReturnValue:
-    """Prometheus' text format, of all workers; for those that the settings name."""
+def metrics_text() -> Response:
+    """The metrics of all workers in Prometheus' text format, for the clients that INKLING_METRICS_FROM names."""
     settings = service().settings
     if not proxies.among(request.remote_addr, settings.metrics_from):
         abort(403, "INKLING_METRICS_FROM names who may read this.")
@@ -50,7 +49,8 @@ def figures() -> ResponseReturnValue:
 
 
 def _saving() -> str:
-    if current_app.extensions["housekeeper"].running:  # it tries every two seconds, which takes the database's lock
+    """Whether results can be saved: "on", or "off" with the cause."""
+    if current_app.extensions["housekeeper"].running:  # checks every two seconds; a check takes the database's lock
         return f"off: {problem}" if (problem := service().storage.problem) else "on"
     try:
         service().storage.check()

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.wrappers import Response
 
 from inkling import problems
 from inkling.web import service, uploads
@@ -19,7 +18,7 @@ REPEATABLE = re.compile(r"[\w .,/×%-]{1,40}")  # text from the address that the
 
 
 @blueprint.get("/help")
-def page(reason: str | None = None, back: str | None = None) -> ResponseReturnValue:
+def page(reason: str | None = None, back: str | None = None) -> str:
     """What Inkling accepts, and why the last picture was refused.
 
     Args:
@@ -48,6 +47,6 @@ def page(reason: str | None = None, back: str | None = None) -> ResponseReturnVa
 
 
 @blueprint.get("/docs")
-def docs() -> Response:
+def docs() -> ResponseReturnValue:
     """Leads to the API's documentation, which many look for here."""
     return redirect(url_for("api.docs"))

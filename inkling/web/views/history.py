@@ -10,7 +10,7 @@ blueprint = Blueprint("history", __name__)
 
 
 @blueprint.get("/history")
-def page() -> ResponseReturnValue:
+def page() -> str:
     """This browser's last results, newest first."""
     results = service().storage.get_all(session.remembered())
     return render_template("history.html", results=results, most=session.MOST)

@@ -7,10 +7,9 @@ The address holds the steps, and the id of a saved result to apply them to. A vi
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.wrappers import Response
 
 from inkling import problems
 from inkling.lab import operations
@@ -123,7 +122,7 @@ def _of_result(id: str | None) -> Original:
 # ---- The answer ----
 
 
-def _classify(original: Original, steps: list[operations.Step]) -> Response | str:
+def _classify(original: Original, steps: list[operations.Step]) -> ResponseReturnValue:
     """Recognizes the picture after all steps, and answers as for any upload.
 
     Raises:
@@ -166,7 +165,11 @@ def _model(groups: list[tuple[str, list[ModelCard]]], original: Original) -> str
 
 
 def _page(original: Original, steps: list[operations.Step], sentences: list[str], status: int = 200) -> tuple[str, int]:
-    """The page, with status 400 where it says that something was not accepted, unless `status` says otherwise."""
+    """The page and its status.
+
+    Args:
+        sentences: what was not accepted; with any, the status is 400 unless `status` says otherwise.
+    """
     groups = service().predictor.catalog.by_task()
     chosen = _model(groups, original)
     after = operations.apply(original.picture, steps)
@@ -197,6 +200,7 @@ def _page(original: Original, steps: list[operations.Step], sentences: list[str]
 
 
 def _shown(picture: "np.ndarray", answer: Prediction | Problem | None) -> SimpleNamespace:
+    """A picture's size, histogram and answer, for the template."""
     histogram = operations.histogram(picture)
     height, width = picture.shape[:2]
     return SimpleNamespace(
@@ -220,6 +224,7 @@ def _address(original: Original, steps: list[operations.Step]) -> str:
 
 
 def _sentence(bad: operations.BadStep) -> str:
+    """Why a step or a value was refused, in the visitor's language."""
     words = {name: translated(text) if name in ("operation", "setting") else text for name, text in bad.values.items()}
     return gettext(operations.PROBLEMS[bad.reason], **words)
 

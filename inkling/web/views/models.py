@@ -16,7 +16,7 @@ YEAR = 365 * 24 * 3600  # seconds
 
 
 @blueprint.get("/models")
-def overview() -> ResponseReturnValue:
+def overview() -> str:
     """All models by task, with the key figures of each."""
     catalog = service().predictor.catalog
     groups = [
@@ -27,7 +27,7 @@ def overview() -> ResponseReturnValue:
 
 
 @blueprint.get("/models/<name>")
-def model(name: str) -> ResponseReturnValue:
+def model(name: str) -> str:
     """One model: its network, training and evaluation."""
     catalog = service().predictor.catalog
     found, off_reason = catalog.models.get(name), catalog.broken.get(name)
@@ -71,7 +71,7 @@ def figure(name: str, file: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/compare/<task>")
-def compare(task: str) -> ResponseReturnValue:
+def compare(task: str) -> str:
     """The task's models side by side, in a table for each group that has labels in common."""
     catalog = service().predictor.catalog
     groups = [[_row(catalog.models[card.name]) for card in cards] for cards in catalog.comparable(task)]

@@ -1,19 +1,19 @@
-"""The drawing challenge. It keeps nothing: the page asks the API what it sees."""
+"""The drawing challenge. Its page asks the API about each drawing, and nothing is saved."""
 
 from flask import Blueprint, render_template, request
-from flask.typing import ResponseReturnValue
 
 from inkling.recognition.card import ModelCard
 from inkling.web import service
 
 blueprint = Blueprint("play", __name__)
 
-ROUNDS, SECONDS = 6, 20
+ROUNDS = 6
+SECONDS = 20  # for one drawing
 
 
 @blueprint.get("/play")
-def play() -> ResponseReturnValue:
-    """Six things to draw against the clock, or without one; `?model=` chooses who guesses."""
+def play() -> str:
+    """A page that names things to draw, with or without a time limit; `?model=` chooses the model that guesses."""
     groups = service().predictor.catalog.by_task("ink")
     cards = {card.name: card for _, cards in groups for card in cards}
     asked = request.args.get("model")
@@ -28,6 +28,6 @@ def play() -> ResponseReturnValue:
 
 
 def _by_ease(card: ModelCard) -> list[str]:
-    """A model's labels, first those whose test pictures it knows best."""
+    """A model's labels, those that it recognizes best first."""
     recall = {one.label: one.recall for one in card.metrics.classes} if card.metrics else {}
     return sorted(card.labels, key=lambda label: -recall.get(label, 0))

@@ -2,7 +2,6 @@
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.wrappers import Response
 
 from inkling.service import Canvas, Source, Upload
 from inkling.web import outcomes, service, turns, uploads
@@ -11,7 +10,7 @@ blueprint = Blueprint("recognize", __name__)
 
 
 @blueprint.get("/")
-def index() -> ResponseReturnValue:
+def index() -> str:
     """The photo form and the drawing canvas; the address may name a model for each."""
     catalog = service().predictor.catalog
     photo_groups, ink_groups = catalog.by_task(), catalog.by_task("ink")
@@ -26,7 +25,7 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.post("/predict")
-def predict() -> Response | str:
+def predict() -> ResponseReturnValue:
     """Recognizes the photos or the drawing of a form, and answers 303 to their page."""
     uploads.allow_batch()
     model = request.form.get("model", "")
@@ -40,7 +39,7 @@ def _sources() -> list[Source]:
     """The drawing or the photos of the form. A form without any counts as an upload that is missing."""
     if "drawing" in request.form:
         return [Canvas(request.form["drawing"])]
-    return uploads.uploads() or [Upload(None, None)]
+    return uploads.from_form() or [Upload(None, None)]
 
 
 def _chosen(field: str, groups: list) -> str | None:

@@ -18,14 +18,14 @@ TOP_OTHERS = 3  # answers shown of each other model
 
 
 @blueprint.get("")
-def show(id: str) -> ResponseReturnValue:
+def show(id: str) -> str:
     """The answer."""
     return render.result_page(result_or_404(id), url_for("results.picture", id=id))
 
 
 @blueprint.get("/others")
 @turns.in_turn
-def others(id: str) -> ResponseReturnValue:
+def others(id: str) -> str:
     """What the other models of the task say about the same picture; computed now, and not saved."""
     result = result_or_404(id)
     picture = Decoded(picture_or_404(result), result.kind)
@@ -36,7 +36,7 @@ def others(id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/picture")
-def picture(id: str) -> ResponseReturnValue:
+def picture(id: str) -> Response:
     """The picture as it was saved."""
     result = result_or_404(id)
     return file_or_404(service().storage.picture(result), result.mimetype)
@@ -54,7 +54,7 @@ def thumbnail(id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/seen.png")
-def seen(id: str) -> ResponseReturnValue:
+def seen(id: str) -> Response:
     """The model's input."""
     return file_or_404(service().storage.seen(result_or_404(id).id), "image/png")
 
