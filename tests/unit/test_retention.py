@@ -185,7 +185,7 @@ def test_a_file_without_a_row_goes_to_quarantine_unless_it_may_be_new(store, set
 
 
 @pytest.mark.parametrize("damage", [os.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "emptied"])
-def test_a_row_without_its_picture_goes(store, settings, keep, damage):
+def test_a_row_without_its_picture_is_deleted(store, settings, keep, damage):
     lost, whole = keep(2), keep(1)
     damage(settings.pictures / f"{lost}.png")
     assert store.get(lost) is None  # no page is broken
@@ -212,12 +212,12 @@ def test_a_careful_sweep_deletes_nothing_if_files_and_rows_do_not_match(store, s
 
 @pytest.mark.parametrize(
     "hours, results, stays",
-    [(2, [None], False), (2, [None, "kept"], True), (0.5, [None], True)],
+    [(2, [None], False), (2, [None, "present"], True), (0.5, [None], True)],
 )
 def test_a_batch_without_results_is_deleted_after_the_grace_period(store, settings, keep, hours, results, stays):
-    kept = keep()
+    id = keep()
     entries = [
-        EntryRow(position=position, name="a.png", result_id=one and kept, received="")
+        EntryRow(position=position, name="a.png", result_id=one and id, received="")
         for position, one in enumerate(results)
     ]
     with store.database.writing() as session:
@@ -284,11 +284,11 @@ def test_files_whose_rows_appear_during_a_sweep_stay(store, settings, keep):
     for path in settings.pictures.glob("*.png"):
         aged(path, 7200)
 
-    def come():
+    def insert():
         with store.database.writing() as session:
             session.execute(sa.insert(ResultRow.__table__), rows)
 
-    store.blobs = PausedBlobs(settings.pictures, ends=come)
+    store.blobs = PausedBlobs(settings.pictures, ends=insert)
     assert removed(prune(store, settings)) == NONE
     assert {result.id for result in store.get_all(saved)} == set(saved)
 
@@ -383,7 +383,7 @@ def quarantined(store, settings, keep):
     return settings.pictures / "quarantine" / name
 
 
-def test_the_quarantine_lasts_a_day_from_the_sweep_on(store, settings, quarantined):
+def test_a_file_stays_in_quarantine_for_a_day(store, settings, quarantined):
     assert removed(prune(store, settings)) == NONE
     assert quarantined.read_bytes() == b"stray"
     aged(quarantined, 23 * 3600)
@@ -454,7 +454,7 @@ def test_a_machine_that_has_just_started_may_have_a_wrong_clock(store, settings,
     assert remaining(store) == [ahead]
 
 
-def test_the_quota_holds_whatever_the_clock_says(store, settings, keep):
+def test_a_wrong_clock_does_not_stop_the_quota(store, settings, keep):
     ids = [keep(days, NOISE) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
     swept(store, 400)
     Housekeeper(store, settings.replace(quota_mb=1)).look()
@@ -464,7 +464,7 @@ def test_the_quota_holds_whatever_the_clock_says(store, settings, keep):
 # ---- When sweeps run ----
 
 
-def test_the_command_says_what_it_did(runner, app, settings, keep):
+def test_the_command_prints_what_it_did(runner, app, settings, keep):
     keep(31)
     keep(1)
     (settings.pictures / STRAYS[0]).write_bytes(b"half")
@@ -517,7 +517,7 @@ def test_a_worker_sweeps_when_it_starts_and_after_many_writes(store, settings, k
     assert store.get(remaining(store)[0])
 
 
-def test_workers_do_not_sweep_one_after_the_other(store, settings, keep):
+def test_a_worker_does_not_sweep_right_after_another(store, settings, keep):
     Housekeeper(store, settings).look()
     keep(31)
     Housekeeper(store, settings).look()

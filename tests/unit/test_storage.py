@@ -65,28 +65,28 @@ def test_an_unknown_id_is_none(store):
 @pytest.mark.parametrize("kind, format", [("photo", "JPEG"), ("drawing", "PNG")])
 def test_photos_are_jpeg_and_drawings_png(store, settings, photo, kind, format):
     id = add(store, photo, PREDICTION, kind, TIMES)
-    with image_of(store.picture(store.get(id))) as kept, image_of(store.seen(id)) as seen:
-        assert (kept.format, kept.size) == (format, photo.size)
+    with image_of(store.picture(store.get(id))) as saved, image_of(store.seen(id)) as seen:
+        assert (saved.format, saved.size) == (format, photo.size)
         assert (seen.format, seen.size) == ("PNG", (28, 28))
     assert len(files(settings)) == 2
     assert all(name.startswith(id) for name in files(settings))
 
 
-def test_a_drawing_is_kept_to_the_pixel(store, drawing):
+def test_a_drawing_is_saved_to_the_pixel(store, drawing):
     id = add(store, drawing, PREDICTION, "drawing", TIMES)
-    with image_of(store.picture(store.get(id))) as kept:
-        assert (np.asarray(kept) == np.asarray(drawing)).all()
+    with image_of(store.picture(store.get(id))) as saved:
+        assert (np.asarray(saved) == np.asarray(drawing)).all()
 
 
-def test_what_the_model_saw_is_kept_to_the_pixel(store, photo):
+def test_what_the_model_saw_is_saved_to_the_pixel(store, photo):
     seen = np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8)
     id = add(store, photo, replace(PREDICTION, seen=seen), "photo", TIMES)
-    with image_of(store.seen(id)) as kept:
-        assert (np.asarray(kept) == seen).all()
+    with image_of(store.seen(id)) as saved:
+        assert (np.asarray(saved) == seen).all()
 
 
 @pytest.mark.parametrize(
-    "size, kept",
+    "size, saved",
     [
         ((1024, 1024), (1024, 1024)),
         ((1025, 500), (1024, 500)),
@@ -97,13 +97,13 @@ def test_what_the_model_saw_is_kept_to_the_pixel(store, photo):
     ],
 )
 @pytest.mark.parametrize("kind", ["photo", "drawing"])
-def test_a_picture_has_at_most_1024_pixels_a_side(store, kind, size, kept):
+def test_a_picture_has_at_most_1024_pixels_a_side(store, kind, size, saved):
     id = add(store, Image.new("RGB", size), PREDICTION, kind, TIMES)
     with image_of(store.picture(store.get(id))) as image:
-        assert image.size == kept
+        assert image.size == saved
 
 
-def test_making_a_picture_small_leaves_the_callers_as_it_was(store):
+def test_scaling_a_picture_down_does_not_change_the_callers(store):
     image = Image.new("RGB", (3000, 1500))
     add(store, image, PREDICTION, "photo", TIMES)
     assert image.size == (3000, 1500)
@@ -131,9 +131,9 @@ def test_metadata_is_not_kept(store, encode, kind):
     id = add(store, image, PREDICTION, kind, TIMES)
     data = store.picture(store.get(id))
     assert b"SECRET" not in data
-    with image_of(data) as kept:
-        assert not kept.getexif()
-        assert kept.info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    with image_of(data) as saved:
+        assert not saved.getexif()
+        assert saved.info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 def test_ids_cannot_be_guessed(store, paper):
@@ -174,7 +174,7 @@ def break_the_second_picture(store, monkeypatch):
 
 
 @pytest.mark.parametrize("fail", [drop_the_table, fill_the_disk, break_the_second_picture])
-def test_when_one_write_fails_nothing_is_kept(store, settings, photo, monkeypatch, fail):
+def test_when_one_write_fails_nothing_is_saved(store, settings, photo, monkeypatch, fail):
     unwritable = fail(store, monkeypatch)
     with pytest.raises(StoreError):
         add(store, photo, unwritable, "photo", TIMES)
@@ -270,7 +270,7 @@ def test_the_housekeeper_clears_bytes_that_a_reader_held_back(store, settings, p
     assert found(settings, "private-name") == []
 
 
-def test_files_are_for_their_owner_alone(store, settings, paper):
+def test_only_their_owner_can_read_the_files(store, settings, paper):
     add(store, paper, PREDICTION, "photo", TIMES)
     assert settings.pictures.stat().st_mode & 0o777 == 0o700
     for name in files(settings):
@@ -292,7 +292,7 @@ def test_only_names_of_results_are_keys(store, key):
 # ---- Several results, and thumbnails ----
 
 
-def test_several_results_come_in_the_order_asked_and_those_gone_are_left_out(store, paper):
+def test_several_results_come_in_the_given_order_without_deleted_ones(store, paper):
     ids = [add(store, paper, PREDICTION, "drawing", TIMES) for _ in range(3)]
     store.delete(ids[1])
     asked = [ids[2], "none", ids[1], ids[0]]
@@ -302,7 +302,7 @@ def test_several_results_come_in_the_order_asked_and_those_gone_are_left_out(sto
 
 @pytest.mark.parametrize("size, small", [((3000, 1500), (256, 128)), ((300, 900), (85, 256)), ((40, 60), (40, 60))])
 @pytest.mark.parametrize("kind, format", [("photo", "JPEG"), ("drawing", "PNG")])
-def test_a_thumbnail_is_the_picture_made_small(store, settings, kind, format, size, small):
+def test_a_thumbnail_is_a_small_copy_of_the_picture(store, settings, kind, format, size, small):
     id = add(store, Image.linear_gradient("L").convert("RGB").resize(size), PREDICTION, kind, TIMES)
     before = files(settings)
     data = thumbnail(store.picture(store.get(id)))
@@ -314,7 +314,7 @@ def test_a_thumbnail_is_the_picture_made_small(store, settings, kind, format, si
     assert files(settings) == before
 
 
-def test_a_picture_that_is_gone_is_none(store, photo):
+def test_the_files_of_a_deleted_result_are_none(store, photo):
     result = store.get(add(store, photo, PREDICTION, "photo", TIMES))
     store.delete(result.id)
     assert store.picture(result) is None
@@ -325,7 +325,7 @@ def test_a_picture_that_is_gone_is_none(store, photo):
 # ---- Corrections ----
 
 
-def test_a_correction_is_noted_changed_and_taken_back(store, settings, paper):
+def test_a_correction_is_saved_changed_and_taken_back(store, settings, paper):
     first, second = (add(store, paper, PREDICTION, "drawing", TIMES) for _ in range(2))
     assert store.get(first).correction is None
     assert store.corrected() == []
@@ -348,13 +348,13 @@ def test_a_deleted_result_cannot_be_corrected(store):
 # ---- The database ----
 
 
-def test_the_folder_is_made_when_first_needed(settings, photo):
+def test_the_folder_is_created_at_the_first_use(settings, photo):
     store = Storage(settings)
     assert not settings.pictures.exists()
     assert store.get(add(store, photo, PREDICTION, "photo", TIMES))
 
 
-def test_the_database_url_is_honoured(settings, tmp_path, photo):
+def test_the_database_url_names_the_database(settings, tmp_path, photo):
     url = f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"
     elsewhere = Storage(settings.replace(database_url=url))
     id = add(elsewhere, photo, PREDICTION, "photo", TIMES)
@@ -376,14 +376,14 @@ def test_readers_and_a_writer_do_not_wait_for_each_other(store):
         assert session.scalar(sa.text("PRAGMA journal_mode")) == "wal"
 
 
-def test_many_threads_may_keep_at_once(store, settings, paper):
+def test_many_threads_can_save_at_once(store, settings, paper):
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(lambda _: add(store, paper, PREDICTION, "drawing", TIMES), range(40)))
     assert all(store.get(id) for id in ids)
     assert len(files(settings)) == 80
 
 
-def test_many_stores_may_start_at_once_in_threads(settings, paper):
+def test_many_storages_can_start_at_once_in_threads(settings, paper):
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(lambda _: add(Storage(settings), paper, PREDICTION, "drawing", TIMES), range(16)))
     assert all(Storage(settings).get(id) for id in ids)

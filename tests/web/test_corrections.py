@@ -1,4 +1,4 @@
-"""What visitors say is right: with the result, taken back at will, shown to nobody else, and written for training."""
+"""Corrections: saved with the result, taken back at will, shown to nobody else, and exported for training."""
 
 import io
 import os
@@ -25,8 +25,8 @@ def send(client, png, jpeg, ink_model, photo_model):
 
 
 @pytest.fixture
-def kept_result(app):
-    """The kept result behind an address."""
+def saved_result(app):
+    """The saved result at an address."""
     return lambda address: app.extensions["inkling"].storage.get(address.rpartition("/")[2])
 
 
@@ -35,16 +35,16 @@ def correct(client, address, label):
 
 
 def offered(page):
-    """The labels that the page asks for, in their order."""
+    """The labels that the page offers, in their order."""
     return re.findall(r'name="label" value="([^"]*)"', page.text)
 
 
 # ---- On the results page ----
 
 
-def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client, send, kept_result):
+def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client, send, saved_result):
     result = send()
-    said, other = kept_result(result).label, kept_result(result).predictions[1][0]
+    said, other = saved_result(result).label, saved_result(result).predictions[1][0]
     assert "Right?" in client.get(result).text
     for label, shown in (
         (said, "You said that this is right."),
@@ -53,11 +53,11 @@ def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client
     ):
         answer = correct(client, result, label)
         assert (answer.status_code, answer.location) == (303, f"{result}#right")
-        assert kept_result(result).correction == label
+        assert saved_result(result).correction == label
         assert shown in client.get(result).text
     answer = client.post(f"{result}/correction/undo")
     assert (answer.status_code, answer.location) == (303, f"{result}#right")
-    assert kept_result(result).correction is None
+    assert saved_result(result).correction is None
     assert "Right?" in client.get(result).text
 
 
@@ -67,16 +67,16 @@ def test_the_visitor_is_told_beside_the_buttons_what_an_answer_does(client, send
     assert re.search(r"Your answer keeps this picture on this server beyond [\w ]+, as long as there is room", asked)
 
 
-def test_few_labels_are_offered_likeliest_first(client, send, kept_result):
+def test_few_labels_are_offered_likeliest_first(client, send, saved_result):
     result = send()
-    labels = [label for label, _ in kept_result(result).predictions]
+    labels = [label for label, _ in saved_result(result).predictions]
     assert offered(client.get(result)) == [*labels, ""]
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_of_many_labels_the_likeliest_come_first_and_the_others_by_the_alphabet(client, send, kept_result, language):
+def test_of_many_labels_the_likeliest_come_first_and_the_others_by_the_alphabet(client, send, saved_result, language):
     result = send(model="doodles-cnn")
-    labels = [label for label, _ in kept_result(result).predictions]
+    labels = [label for label, _ in saved_result(result).predictions]
     page = client.get(result, headers={"Accept-Language": language})
     asked = offered(page)
     assert asked[:7] == labels[:7]
@@ -87,12 +87,12 @@ def test_of_many_labels_the_likeliest_come_first_and_the_others_by_the_alphabet(
 
 
 @pytest.mark.parametrize("data", [{}, {"label": "no such label"}, {"label": "<script>"}, {"other": "1"}], ids=str)
-def test_a_label_that_was_not_asked_for_is_refused(client, send, kept_result, data):
+def test_a_label_that_was_not_asked_for_is_refused(client, send, saved_result, data):
     result = send()
     answer = client.post(f"{result}/correction", data=data)
     assert answer.status_code == 400
     assert "Choose one of the labels" in answer.text
-    assert kept_result(result).correction is None
+    assert saved_result(result).correction is None
 
 
 @pytest.mark.parametrize("path", ["correction", "correction/undo"])
@@ -101,15 +101,15 @@ def test_a_result_that_is_gone_is_not_corrected(client, path):
 
 
 @pytest.mark.parametrize("path", ["correction", "correction/undo"])
-def test_another_sites_post_says_nothing(client, send, kept_result, path):
+def test_a_post_from_another_site_corrects_nothing(client, send, saved_result, path):
     result = send()
     correct(client, result, "1")
     answer = client.post(f"{result}/{path}", data={"label": "2"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
-    assert kept_result(result).correction == "1"
+    assert saved_result(result).correction == "1"
 
 
-def test_deleting_the_result_deletes_what_was_said(app, client, send, kept):
+def test_deleting_the_result_deletes_its_correction(app, client, send, kept):
     result = send()
     correct(client, result, "1")
     client.post(f"{result}/delete")
@@ -121,7 +121,7 @@ def test_deleting_the_result_deletes_what_was_said(app, client, send, kept):
 
 
 def test_no_page_shows_corrections(app, client, send):
-    """Nor does any other page change by one."""
+    """No other page changes by a correction."""
     result, stranger = send(), app.test_client()
     pages = [
         "/",
@@ -149,19 +149,19 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_they_are_listed(runner, client, send, kept_result):
+def test_corrections_are_listed(runner, client, send, saved_result):
     first, second, _untold = send(), send("photo"), send()
     correct(client, first, "7")
     correct(client, second, "")
     done = runner.invoke(args=["corrections", "list"])
     assert done.exit_code == 0
     first_line, second_line = done.stdout.splitlines()
-    assert first_line.endswith(f"{kept_result(first).id}  digits-cnn: {kept_result(first).label} -> 7")
-    assert second_line.endswith(f"cats-dogs-cnn: {kept_result(second).label} -> none of its labels")
+    assert first_line.endswith(f"{saved_result(first).id}  digits-cnn: {saved_result(first).label} -> 7")
+    assert second_line.endswith(f"cats-dogs-cnn: {saved_result(second).label} -> none of its labels")
 
 
-@pytest.mark.parametrize("command", [["list"], ["export", "told"]])
-def test_a_store_that_cannot_be_read_is_told_in_a_line(app, runner, monkeypatch, command):
+@pytest.mark.parametrize("command", [["list"], ["export", "export"]])
+def test_a_storage_error_is_reported_in_one_line(app, runner, monkeypatch, command):
     def locked(self):
         raise StoreError("the database is locked")
 
@@ -170,18 +170,18 @@ def test_a_store_that_cannot_be_read_is_told_in_a_line(app, runner, monkeypatch,
     assert (done.exit_code, done.stderr) == (1, "Error: the database is locked.\n")
 
 
-def test_they_are_written_as_they_were_kept(app, runner, client, send, kept_result, tmp_path):
+def test_pictures_are_exported_as_they_were_saved(app, runner, client, send, saved_result, tmp_path):
     drawing, photo, fits_none, _untold = send(), send("photo"), send(), send()
     doodle = send(model="doodles-cnn")
     for result, label in ((drawing, "7"), (photo, "dog"), (fits_none, ""), (doodle, "The Eiffel Tower")):
         correct(client, result, label)
-    done = runner.invoke(args=["corrections", "export", str(tmp_path / "out" / "told")])
-    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'out' / 'told'}: 3 pictures\n")
+    done = runner.invoke(args=["corrections", "export", str(tmp_path / "out" / "export")])
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'out' / 'export'}: 3 pictures\n")
     assert done.stderr.startswith("1 left out")
     ids = {
-        name: kept_result(result).id for name, result in (("drawing", drawing), ("photo", photo), ("doodle", doodle))
+        name: saved_result(result).id for name, result in (("drawing", drawing), ("photo", photo), ("doodle", doodle))
     }
-    assert files(tmp_path / "out" / "told") == sorted(
+    assert files(tmp_path / "out" / "export") == sorted(
         [
             f"cats-dogs/dog/{ids['photo']}.jpg",
             f"digits/7/{ids['drawing']}.jpg",
@@ -189,9 +189,9 @@ def test_they_are_written_as_they_were_kept(app, runner, client, send, kept_resu
         ]
     )
     store = app.extensions["inkling"].storage
-    written = tmp_path / "out" / "told" / "cats-dogs" / "dog" / f"{ids['photo']}.jpg"
-    assert written.read_bytes() == store.picture(kept_result(photo))
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["told"]
+    written = tmp_path / "out" / "export" / "cats-dogs" / "dog" / f"{ids['photo']}.jpg"
+    assert written.read_bytes() == store.picture(saved_result(photo))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["export"]
 
 
 def test_a_picture_that_is_gone_is_left_out(runner, client, send, settings, tmp_path):
@@ -219,7 +219,7 @@ def test_nothing_is_overwritten(runner, client, send, tmp_path, there, allowed):
         assert (target / "mine.txt" if there == "full" else target).read_text() == "mine"
 
 
-def test_when_one_cannot_be_written_nothing_is(runner, client, send, tmp_path, monkeypatch):
+def test_when_one_picture_cannot_be_written_nothing_is(runner, client, send, tmp_path, monkeypatch):
     for _ in range(2):
         correct(client, send(), "7")
     write, written = Path.write_bytes, []
@@ -240,14 +240,14 @@ def test_when_one_cannot_be_written_nothing_is(runner, client, send, tmp_path, m
 @pytest.mark.parametrize(
     "label", ["cat", "The Eiffel Tower", "hot air balloon", "Котик", "a/b", "..", ".", "a.b", "%41", "C:\\x", "?*"]
 )
-def test_any_label_is_a_folder_and_back(tmp_path, label):
+def test_any_label_can_name_a_folder(tmp_path, label):
     name = folder_of(label)
     (tmp_path / name).mkdir()
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert label_of(name) == label
 
 
-def test_what_is_written_is_a_picture(runner, client, send, tmp_path):
+def test_an_exported_file_is_a_picture(runner, client, send, tmp_path):
     correct(client, send(), "7")
     runner.invoke(args=["corrections", "export", str(tmp_path / "out")])
     (path,) = (tmp_path / "out" / "digits" / "7").iterdir()

@@ -1,4 +1,4 @@
-"""Where nothing can be kept, answers go on: the page shows them itself, /readyz says why, and saving comes back."""
+"""When results cannot be saved, pages still show answers, /readyz says why, and saving resumes by itself."""
 
 import errno
 import io
@@ -18,7 +18,7 @@ NOT_KEPT = "Inkling cannot keep pictures at the moment"
 
 
 class Fault:
-    """Something that keeps a store from keeping: how it begins, how it ends, and what is said of it."""
+    """A reason why storage cannot save: how it begins, how it ends, and the message about it."""
 
     says = ""
 
@@ -26,7 +26,7 @@ class Fault:
         self.settings, self.folder, self.monkeypatch = settings, tmp_path, monkeypatch
 
     def begin(self):
-        """Returns the settings that meet it."""
+        """Causes the fault; returns the settings to use."""
         return self.settings
 
     def end(self):
@@ -34,7 +34,7 @@ class Fault:
 
 
 class Unwritable(Fault):
-    """Nobody may make a folder there, root neither; then the path leads elsewhere."""
+    """The folder is below /proc, where not even root can create one; later the link leads elsewhere."""
 
     says = "the pictures' folder cannot be used: "
 
@@ -90,7 +90,7 @@ class ReadOnlyDatabase(Fault):
         path = self.settings.pictures / "inkling.sqlite3"
         return self.settings.replace(database_url=f"sqlite:///file:{path}?mode=ro&uri=true")
 
-    end = None  # it takes a restart
+    end = None  # only a restart ends it
 
 
 class Locked(Fault):
@@ -117,7 +117,7 @@ def fault(request, settings, tmp_path, monkeypatch):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Saving is tried again at once."""
+    """The circuit breaker lets the next call probe at once."""
     monkeypatch.setattr("inkling.storage.breaker.FIRST_DELAY", 0)
 
 
@@ -153,7 +153,7 @@ def test_the_answer_is_shown_all_the_same_and_saving_comes_back(make_app, fault,
         assert saving(client) == 1
         assert send(client, ink_model, png).status_code == 303
         files = list(settings.pictures.glob("*.png")) + list(settings.pictures.glob("*.jpg"))
-        assert len(files) == 2  # of the last one; nothing is left of what was not kept
+        assert len(files) == 2  # of the saved result; the unsaved one left none
 
 
 def test_several_are_answered_too(make_app, fault, png, jpeg, ink_model):
@@ -176,7 +176,7 @@ def test_the_lab_answers_too(make_app, fault, data_url, png, ink_model):
     assert NOT_KEPT in page.text
 
 
-def test_the_api_does_not_notice(make_app, fault, data_url, png, ink_model):
+def test_the_api_answers_as_ever(make_app, fault, data_url, png, ink_model):
     client = make_app(fault.begin()).test_client()
     answer = client.post(f"/api/predict?model={ink_model}", json={"image": data_url(png)})
     assert (answer.status_code, answer.json["label"]) == (200, "1")
@@ -193,7 +193,7 @@ def test_the_api_does_not_notice(make_app, fault, data_url, png, ink_model):
     ],
 )
 def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model, method, path):
-    """A browser with a history, and a database that became none."""
+    """The browser has a history, and the database was damaged since."""
     client = make_app().test_client()
     id = send(client, ink_model, png).location.rpartition("/")[2]
     for file in settings.pictures.glob("inkling.sqlite3*"):
@@ -205,7 +205,7 @@ def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model
 
 
 def test_an_upload_that_finds_no_room_on_its_way_is_told_to_come_again(make_app, monkeypatch, png, ink_model):
-    """Files above 64 kB go through the temporary folder."""
+    """Uploads above 64 kB go through the temporary folder."""
 
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -245,18 +245,18 @@ def test_without_a_key_to_sign_with_nothing_is_remembered_and_all_else_goes_on(m
     assert client.get(result).status_code == 200
 
 
-def test_whoever_changes_the_language_of_an_answer_that_was_not_kept_gets_the_first_page(client):
+def test_changing_the_language_of_an_unsaved_answer_leads_to_the_first_page(client):
     for page, back in (("/predict", "/"), ("/help?reason=blank", "/help?reason=blank"), ("/nowhere", "/nowhere")):
         answer = client.post("/language", data={"language": "ru"}, headers={"Referer": f"http://localhost{page}"})
         assert answer.location == back
 
 
-# ---- Trying again ----
+# ---- The circuit breaker ----
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time that passes when told."""
+    """A clock that only moves when the test says so."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
@@ -266,8 +266,8 @@ def clock(monkeypatch):
     return wait
 
 
-def tries(breaker, works=False):
-    """Whether it was tried at all."""
+def is_let_through(breaker, works=False):
+    """Makes a call through the breaker; returns whether it was let through."""
     tried = []
     with suppress(StoreError), breaker.guard():
         tried.append(True)
@@ -276,31 +276,31 @@ def tries(breaker, works=False):
     return bool(tried)
 
 
-def test_it_waits_twice_as_long_after_each_failure_and_forgets_all_after_a_success(clock):
+def test_each_failed_probe_doubles_the_delay_and_a_success_closes_the_circuit(clock):
     breaker = CircuitBreaker("saving", StoreError)
     for seconds in (1, 2, 4, 8, 8, 8):
-        assert tries(breaker)
+        assert is_let_through(breaker)
         clock(seconds - 0.1)
-        assert not tries(breaker)
+        assert not is_let_through(breaker)
         clock(0.2)
     assert breaker.last_failure == "full"
-    assert tries(breaker, works=True)
+    assert is_let_through(breaker, works=True)
     assert breaker.last_failure is None
-    assert tries(breaker)
+    assert is_let_through(breaker)
     clock(1.1)
-    assert tries(breaker)
+    assert is_let_through(breaker)
 
 
-def test_one_finds_out_and_the_others_do_without_meanwhile(clock):
+def test_one_call_probes_while_the_others_fail(clock):
     breaker = CircuitBreaker("saving", StoreError)
-    assert tries(breaker)
+    assert is_let_through(breaker)
     clock(1.1)
     with breaker.guard():
-        assert not tries(breaker)
-    assert tries(breaker, works=True)
+        assert not is_let_through(breaker)
+    assert is_let_through(breaker, works=True)
 
 
-def test_those_that_fail_together_count_once(clock):
+def test_calls_that_fail_together_count_once(clock):
     breaker = CircuitBreaker("saving", StoreError)
     trials = [breaker.guard() for _ in range(8)]
     for trial in trials:
@@ -309,4 +309,4 @@ def test_those_that_fail_together_count_once(clock):
         error = StoreError("full")
         assert not trial.__exit__(StoreError, error, None)
     clock(1.1)
-    assert tries(breaker, works=True)
+    assert is_let_through(breaker, works=True)
