@@ -280,7 +280,7 @@ def export(folder: Path) -> None:
         count, left = exports.export(storage, folder)
     click.echo(f"{folder}: {count} pictures")
     if left:
-        click.echo(f"{left} left out, where none of the labels fits or the picture is gone", err=True)
+        click.echo(f"{left} left out, because none of the labels fits or the picture is gone", err=True)
 
 
 # ---- inkling backup, inkling restore ----

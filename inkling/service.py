@@ -45,7 +45,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The file's name, for people to read; empty where there is no file."""
+        """The file's name, for people to read; empty if there is no file."""
 
     @property
     def kind(self) -> str:
@@ -55,7 +55,10 @@ class Source(Protocol):
         """The picture, upright, in RGB and without metadata.
 
         Args:
-            at_least: pixels that the longer side must keep where a large picture is decoded smaller.
+            settings: the limits that apply.
+            budget: the time that is left.
+            at_least: a large picture may be decoded at a reduced size, with at least this many pixels on its longer
+                side.
 
         Raises:
             Problem: the picture is not accepted, or the budget is used up.
@@ -64,7 +67,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that a browser or a program sent; `stream` is None where a form came without one."""
+    """A file in a form; `stream` is None if the form came without one."""
 
     stream: IO[bytes] | None
     filename: str | None
@@ -141,13 +144,18 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one source."""
+    """The result of looking at one source: a prediction, or the problem that prevented one.
+
+    Attributes:
+        picture: the picture to save, at most 1024 pixels a side; None if `look` was not asked for it, or failed.
+        milliseconds: time by stage.
+    """
 
     name: str
     kind: str
     answer: Prediction | Problem
-    picture: Image.Image | None = None  # as it would be saved; None where nobody asked for it or nothing was read
-    milliseconds: dict[str, float] = field(default_factory=dict)  # stage -> time
+    picture: Image.Image | None = None
+    milliseconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def prediction(self) -> Prediction:
@@ -169,7 +177,7 @@ class Outcome:
 
     @property
     def new_result(self) -> NewResult | None:
-        """The answer and its pictures in the form that storage takes; None where there is nothing to save."""
+        """The answer and its pictures in the form that storage takes; None if there is nothing to save."""
         if isinstance(self.answer, Problem) or self.picture is None:
             return None
         seen = Image.fromarray(self.answer.seen.squeeze())
@@ -189,8 +197,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A source after reading, in the small forms that the later stages need."""
+class _PreparedSource:
+    """A source after reading: nothing of it is large any more."""
 
     name: str
     kind: str
@@ -201,11 +209,11 @@ class _Read:
 
 @dataclass(frozen=True)
 class Saved:
-    """Where saved outcomes are found.
+    """The ids of saved outcomes.
 
     Attributes:
         results: the ids of the results, in the outcomes' order; outcomes without a prediction are left out.
-        batch: the id of the page of all, where there were several outcomes.
+        batch: the id of the batch, if there were several outcomes.
     """
 
     results: tuple[str, ...]
@@ -216,7 +224,13 @@ class Saved:
 
 
 class Service:
-    """Reads pictures, asks a model about them, and saves the outcomes."""
+    """Reads pictures, asks a model about them, and saves the outcomes.
+
+    Args:
+        settings: limits of pictures and time.
+        predictor: answers prepared pictures.
+        storage: keeps results.
+    """
 
     def __init__(self, settings: Settings, predictor: Predictor, storage: Storage):
         self.settings = settings
@@ -239,8 +253,8 @@ class Service:
 
         Args:
             budget: the time that all sources together have.
-            for_saving: whether outcomes hold their pictures for `keep`. Without it a picture is read only as large as
-                the model needs, and is not held.
+            for_saving: whether outcomes hold their pictures, as `keep` needs them. Otherwise pictures are read at the
+                size that the model needs, and dropped.
 
         Returns:
             an outcome for each source, in the same order.
@@ -264,7 +278,7 @@ class Service:
         asked = self.predictor.catalog.model(model)
         at_least = _at_least(asked)
 
-        def read(source: Source) -> _Read:
+        def read(source: Source) -> _PreparedSource:
             return self._prepare(source, asked, Budget(self.settings.request_seconds), at_least)
 
         pictures = _map_ahead(read, sources, config.cores())
@@ -287,7 +301,7 @@ class Service:
         Several outcomes are saved as a batch, which also lists those without a prediction.
 
         Returns:
-            where the outcomes are found, or None where storage cannot save at the moment or nothing was answered.
+            the ids, or None if storage cannot save at the moment or no outcome has a prediction.
         """
         new = [outcome.new_result for outcome in outcomes]
         answered = [result for result in new if result]
@@ -351,16 +365,20 @@ class Service:
         except OSError:
             return None
 
-    def _prepare(self, source: Source, model: Model, budget: Budget, at_least: int, for_saving: bool = False) -> _Read:
+    def _prepare(
+        self, source: Source, model: Model, budget: Budget, at_least: int, for_saving: bool = False
+    ) -> _PreparedSource:
         decode = 0.0
         try:
             image, decode = self.read(source, budget, at_least)
             prepared = prepare(image, model.card)
         except Problem as problem:
-            return _Read(source.name, source.kind, problem, None, decode)
-        return _Read(source.name, source.kind, prepared, at_most(image, LARGEST) if for_saving else None, decode)
+            return _PreparedSource(source.name, source.kind, problem, None, decode)
+        return _PreparedSource(
+            source.name, source.kind, prepared, at_most(image, LARGEST) if for_saving else None, decode
+        )
 
-    def _answer(self, pictures: Sequence[_Read], model: Model) -> list[Outcome]:
+    def _answer(self, pictures: Sequence[_PreparedSource], model: Model) -> list[Outcome]:
         answers = answer_each(self.predictor, [picture.prepared for picture in pictures], model)
         return [_outcome(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
 
@@ -371,7 +389,7 @@ def _at_least(model: Model, for_saving: bool = False) -> int:
     return max(LARGEST, enough) if for_saving else enough
 
 
-def _outcome(picture: _Read, answer: Prediction | Problem) -> Outcome:
+def _outcome(picture: _PreparedSource, answer: Prediction | Problem) -> Outcome:
     stages = {} if isinstance(answer, Problem) else answer.milliseconds
     return Outcome(picture.name, picture.kind, answer, picture.picture, {"decode": picture.decode} | stages)
 

@@ -21,7 +21,7 @@ def count(outcomes: Sequence[Outcome]) -> None:
 
 
 def respond(outcomes: Sequence[Outcome], model: str) -> ResponseReturnValue:
-    """Saves outcomes and redirects to their page; renders that page here where they cannot be saved.
+    """Saves outcomes and redirects to their page; renders that page here if they cannot be saved.
 
     Raises:
         Problem: the only picture was not accepted.

@@ -109,7 +109,7 @@ def _json_source() -> Base64:
 
 
 def _json_body() -> object:
-    """The parsed JSON body; 400 where it is not JSON, or where parsing it would take many times its size in memory."""
+    """The parsed JSON body; 400 if it is not JSON, or if parsing it would take many times its size in memory."""
     text = request.get_data(cache=False)  # a cached body would stay in memory as long as the request
     values = sum(map(text.count, b"[{,"))
     if values > MOST_VALUES:

@@ -68,7 +68,7 @@ def _batch(id: str) -> Batch:
 
 
 def _entries(batch: Batch) -> list[tuple[Entry, Result | None]]:
-    """Each picture of a batch with its result, or None where it has none or the result was deleted."""
+    """Each picture of a batch with its result, or None if it has none or the result was deleted."""
     results = {result.id: result for result in service().storage.get_all(batch.results)}
     return [(entry, results.get(entry.result or "")) for entry in batch.entries]
 

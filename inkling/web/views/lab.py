@@ -104,7 +104,7 @@ def _chosen_before() -> Original:
 
 
 def _fallback() -> Original:
-    """The picture to show where the chosen one was refused."""
+    """The picture to show instead of one that was refused."""
     try:
         return _chosen_before()
     except Problem:
@@ -112,7 +112,7 @@ def _fallback() -> Original:
 
 
 def _of_result(id: str | None) -> Original:
-    """A result's picture, or the sample where no id is given."""
+    """A result's picture, or the sample if no id is given."""
     if not id:
         return sample()
     result = result_or_404(id)
