@@ -1,4 +1,4 @@
-"""What an operator sees: figures for Prometheus, a line of the log and an id for each request."""
+"""Metrics for Prometheus, the access log, and request ids."""
 
 import io
 import json
@@ -23,8 +23,8 @@ def api(client, data, model, name="a.png"):
     return client.post(f"/api/predict?model={model}", data={"image": (io.BytesIO(data), name)})
 
 
-def figures(client):
-    """Every figure of /metrics: (name, {label: value}) -> number."""
+def samples(client):
+    """Returns all samples of /metrics as a mapping from (name, (label, value), ...) to number."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     return Counter(
         {
@@ -36,59 +36,59 @@ def figures(client):
 
 
 @pytest.fixture
-def grown(client):
-    """Tells by how much the figures have grown since the test began."""
-    before = figures(client)
-    return lambda name, **labels: (figures(client) - before)[(name, *sorted(labels.items()))]
+def growth(client):
+    """Returns a function that says how much a metric has grown since the test began."""
+    before = samples(client)
+    return lambda name, **labels: (samples(client) - before)[(name, *sorted(labels.items()))]
 
 
-# ---- Figures ----
+# ---- Metrics ----
 
 
-def test_answers_and_their_stages_are_counted(client, grown, png, ink_model):
+def test_answers_and_their_stages_are_counted(client, growth, png, ink_model):
     for _ in range(3):
         assert api(client, png, ink_model).json["label"] == "1"
     assert client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model}).status_code == 303
-    assert grown("inkling_answers_total", model=ink_model, label="1") == 4
-    assert [grown("inkling_stage_seconds_count", stage=stage) for stage in metrics.STAGES] == [4, 4, 4]
-    assert grown("inkling_requests_total", method="POST", route="/api/predict", status="200") == 3
-    assert grown("inkling_requests_total", method="POST", route="/predict", status="303") == 1
-    assert grown("inkling_request_seconds_count", route="/api/predict") == 3
+    assert growth("inkling_answers_total", model=ink_model, label="1") == 4
+    assert [growth("inkling_stage_seconds_count", stage=stage) for stage in metrics.STAGES] == [4, 4, 4]
+    assert growth("inkling_requests_total", method="POST", route="/api/predict", status="200") == 3
+    assert growth("inkling_requests_total", method="POST", route="/predict", status="303") == 1
+    assert growth("inkling_request_seconds_count", route="/api/predict") == 3
 
 
-def test_stages_are_in_seconds(client, grown, png, ink_model):
+def test_stages_are_in_seconds(client, growth, png, ink_model):
     answer = api(client, png, ink_model).json
     for stage, milliseconds in answer["milliseconds"].items():
-        assert grown("inkling_stage_seconds_sum", stage=stage) == pytest.approx(milliseconds / 1e3, abs=1e-6)
+        assert growth("inkling_stage_seconds_sum", stage=stage) == pytest.approx(milliseconds / 1e3, abs=1e-6)
 
 
-def test_rejections_are_counted_by_reason_on_pages_and_in_the_api(client, grown, bad_files, ink_model):
+def test_rejections_are_counted_by_reason_on_pages_and_in_the_api(client, growth, bad_files, ink_model):
     for name, data in bad_files.values():
         api(client, data, ink_model, name)
         client.post("/predict", data={"image": (io.BytesIO(data), name), "model": ink_model})
-    assert {reason: grown("inkling_rejections_total", reason=reason) for reason in bad_files} == dict.fromkeys(
+    assert {reason: growth("inkling_rejections_total", reason=reason) for reason in bad_files} == dict.fromkeys(
         bad_files, 2
     )
 
 
-def test_a_bad_picture_among_good_ones_is_counted(client, grown, png, ink_model):
+def test_a_bad_picture_among_good_ones_is_counted(client, growth, png, ink_model):
     files = [(io.BytesIO(data), "a.png") for data in (png, b"", png)]
     assert client.post(f"/api/predict?model={ink_model}", data={"image": files}).status_code == 200
-    assert grown("inkling_rejections_total", reason="empty") == 1
-    assert grown("inkling_answers_total", model=ink_model, label="1") == 2
+    assert growth("inkling_rejections_total", reason="empty") == 1
+    assert growth("inkling_answers_total", model=ink_model, label="1") == 2
 
 
-def test_several_on_the_page_are_counted_one_by_one(client, grown, png, ink_model):
+def test_several_on_the_page_are_counted_one_by_one(client, growth, png, ink_model):
     files = [(io.BytesIO(data), f"{i}.png") for i, data in enumerate((png, b"", png))]
     answer = client.post("/predict", data={"image": files, "model": ink_model})
     assert answer.location.startswith("/batches/")
-    assert grown("inkling_answers_total", model=ink_model, label="1") == 2
-    assert grown("inkling_stage_seconds_count", stage="decode") == 2
-    assert grown("inkling_rejections_total", reason="empty") == 1
+    assert growth("inkling_answers_total", model=ink_model, label="1") == 2
+    assert growth("inkling_stage_seconds_count", stage="decode") == 2
+    assert growth("inkling_rejections_total", reason="empty") == 1
 
 
 def test_every_reason_is_there_before_its_first_event(client):
-    assert {dict(key[1:])["reason"] for key in figures(client) if key[0] == "inkling_rejections_total"} == set(REASONS)
+    assert {dict(key[1:])["reason"] for key in samples(client) if key[0] == "inkling_rejections_total"} == set(REASONS)
 
 
 @pytest.mark.parametrize(
@@ -100,24 +100,24 @@ def test_every_reason_is_there_before_its_first_event(client):
         ("/", "PROPFIND", "none", "other"),
     ],
 )
-def test_what_a_client_makes_up_makes_no_new_figure(client, grown, path, method, route, shown):
+def test_invented_requests_add_no_metric(client, growth, path, method, route, shown):
     status = client.open(path, method=method).status_code
     assert status in (404, 405)
-    assert grown("inkling_requests_total", method=shown, route=route, status=str(status)) == 1
+    assert growth("inkling_requests_total", method=shown, route=route, status=str(status)) == 1
 
 
 def test_saved_bytes_are_those_of_pictures_and_database(app, client, settings, png, ink_model):
     store = app.extensions["inkling"].storage
-    assert figures(client)["inkling_saved_bytes",] == store.database.used_bytes()
+    assert samples(client)["inkling_saved_bytes",] == store.database.used_bytes()
     answer = client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
     client.get(f"{answer.location}/heatmap.png")
     files = [path for path in settings.pictures.glob("*.*g")]
     assert len(files) == 3
-    assert figures(client)["inkling_saved_bytes",] == store.database.used_bytes() + sum(
+    assert samples(client)["inkling_saved_bytes",] == store.database.used_bytes() + sum(
         -(-path.stat().st_size // 4096) * 4096 for path in files
     )
     client.post(f"{answer.location}/delete")
-    assert figures(client)["inkling_saved_bytes",] == store.database.used_bytes()
+    assert samples(client)["inkling_saved_bytes",] == store.database.used_bytes()
 
 
 def test_nothing_is_counted_for_the_saved_bytes(client, monkeypatch):
@@ -125,18 +125,18 @@ def test_nothing_is_counted_for_the_saved_bytes(client, monkeypatch):
         raise AssertionError("files are counted")
 
     monkeypatch.setattr("inkling.storage.blobs.FolderBlobs.iterate", count)
-    assert figures(client)["inkling_saved_bytes",] > 0
+    assert samples(client)["inkling_saved_bytes",] > 0
 
 
 def test_without_a_database_the_other_figures_are_there(client, settings):
     settings.pictures.mkdir()
     (settings.pictures / "inkling.sqlite3").write_bytes(b"this is no database" * 99)
-    assert ("inkling_saving",) in figures(client)
+    assert ("inkling_saving",) in samples(client)
 
 
 def test_a_model_that_is_off_is_0(app_without_models, client, ink_model):
-    assert figures(client)["inkling_model_ready", ("model", ink_model)] == 1
-    off = figures(app_without_models.test_client())
+    assert samples(client)["inkling_model_ready", ("model", ink_model)] == 1
+    off = samples(app_without_models.test_client())
     assert off["inkling_model_ready", ("model", "broken-one")] == 0
     assert ("inkling_model_ready", ("model", "broken-one")) in off
 
@@ -152,7 +152,7 @@ def test_only_those_that_the_settings_name_may_read_them(client, address, status
 
 
 def expressions(node):
-    """Every `expr` below a node of JSON or YAML."""
+    """Returns every `expr` in a tree of JSON or YAML."""
     if isinstance(node, dict):
         return [value for key, value in node.items() if key == "expr"] + [
             one for value in node.values() for one in expressions(value)
@@ -170,23 +170,23 @@ def names(node):
 
 @pytest.fixture
 def exposed(client, png, ink_model):
-    """Names of the figures, and the labels of each."""
+    """Returns the names of the metrics and the labels of each."""
     api(client, png, ink_model)
     found = {}
-    for name, *labels in figures(client):
+    for name, *labels in samples(client):
         found.setdefault(name, set()).update(label for label, _ in labels)
     return found
 
 
 @pytest.mark.parametrize("node", [DASHBOARD, ALERTS], ids=["dashboard", "alerts"])
-def test_what_they_ask_for_is_there(node, exposed):
+def test_every_metric_they_query_exists(node, exposed):
     assert len(expressions(node)) > 5
     assert names(node) - exposed.keys() == set()
 
 
 @pytest.mark.parametrize("expr", expressions(DASHBOARD) + expressions(ALERTS))
-def test_labels_that_they_ask_for_are_there(expr, exposed):
-    """Of each figure with labels in braces, and of each `by (...)`."""
+def test_every_label_they_query_exists(expr, exposed):
+    """Checks the labels inside braces and the labels of each `by (...)`."""
     for name, braces in re.findall(r"\b(inkling_\w+)\{([^}]*)\}", expr):
         assert set(re.findall(r"(\w+)\s*[=!]", braces)) <= exposed[name]
     for by in re.findall(r"by\s*\(([^)]*)\)", expr):
@@ -195,7 +195,7 @@ def test_labels_that_they_ask_for_are_there(expr, exposed):
     assert expr.count("(") == expr.count(")")
 
 
-def test_every_figure_is_on_the_dashboard(exposed):
+def test_every_metric_is_on_the_dashboard(exposed):
     families = {re.sub(r"_(total|bucket|count|sum|created)$", "", name) for name in exposed}
     shown = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in names(DASHBOARD)}
     assert families - shown == set()
@@ -254,18 +254,18 @@ def test_nobody_is_a_trusted_proxy_by_default(client):
     assert ID.fullmatch(client.get("/help", headers={"X-Request-ID": "z" * 32}).headers["X-Request-ID"])
 
 
-# ---- Lines of the log ----
+# ---- Log lines ----
 
 
 @pytest.fixture
 def lines(caplog):
-    """What the log says, as gunicorn would write it."""
+    """The lines that the access log receives."""
     caplog.set_level(logging.INFO, "inkling.requests")
     caplog.handler.setFormatter(logs.Json())
     return lambda: [json.loads(line) for line in caplog.text.splitlines()]
 
 
-def test_a_line_tells_what_was_asked_and_no_more(client, lines, png, ink_model):
+def test_a_line_describes_the_request_and_nothing_else(client, lines, png, ink_model):
     answer = client.post("/predict", data={"image": (io.BytesIO(png), "secret-name.png"), "model": ink_model})
     client.get(answer.location)
     posted, read = lines()
@@ -295,14 +295,14 @@ def test_the_reason_of_a_refusal_is_in_its_line(client, lines, bad_files, ink_mo
     assert [line["reason"] for line in lines()] == list(bad_files)
 
 
-def test_an_address_is_kept_only_of_who_posts_too_much(make_app, settings, lines, png, ink_model):
+def test_a_client_address_is_logged_only_beyond_the_rate_limit(make_app, settings, lines, png, ink_model):
     client = make_app(settings.replace(rate_limit=1)).test_client()
     for _ in range(2):
         api(client, png, ink_model)
     assert [line.get("client") for line in lines()] == [None, "127.0.0.1"]
 
 
-def test_what_machines_ask_every_few_seconds_is_logged_only_when_it_fails(client, app_without_models, lines):
+def test_health_checks_are_logged_only_when_they_fail(client, app_without_models, lines):
     for path in ("/healthz", "/readyz", "/metrics", "/static/style.css"):
         assert client.get(path).status_code == 200
     assert lines() == []
@@ -326,7 +326,7 @@ def test_a_failure_is_one_object_with_its_traceback(make_app, lines):
     assert "secret-id" not in json.dumps([failure, request])
 
 
-def test_what_is_logged_after_a_request_has_no_id(client, lines):
+def test_lines_logged_outside_requests_have_no_id(client, lines):
     client.get("/help")
     logging.getLogger("inkling.requests").info("later")
     assert ["request_id" in line for line in lines()] == [True, False]

@@ -1,6 +1,6 @@
-"""The JSON API: every answer has the shape that the OpenAPI document promises, every error the same one.
+"""Every response of the JSON API has the shape that the OpenAPI document describes.
 
-That one shape is RFC 9457's: `application/problem+json` with `type`, `title`, `status`, `detail` and `reason`.
+All errors follow RFC 9457: `application/problem+json` with `type`, `title`, `status`, `detail` and `reason`.
 """
 
 import base64
@@ -39,7 +39,7 @@ def document(client):
 
 @pytest.fixture
 def holds(document):
-    """Says whether an answer is what the document promises of its path and status."""
+    """Returns a function that checks a response against the document's schema for its path and status."""
 
     def holds(answer, path="predict", method="post"):
         answers = document["paths"][f"/api/{path}"][method]["responses"]
@@ -65,7 +65,7 @@ def predict(client, ink_model):
 
 
 def is_problem(answer, status, reason):
-    """Whether an answer has the one shape of errors."""
+    """Asserts that a response is a problem with this status and reason."""
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
     problem = Problem.model_validate(answer.json, strict=True)
@@ -79,7 +79,7 @@ def is_problem(answer, status, reason):
 # ---- The document ----
 
 
-def test_the_document_says_which_answers_tell_when_to_come_back(document):
+def test_the_document_says_which_responses_have_retry_after(document):
     answers = document["paths"]["/api/predict"]["post"]["responses"]
     assert {status for status, answer in answers.items() if "Retry-After" in answer.get("headers", {})} == {
         "429",
@@ -104,7 +104,7 @@ def test_the_document_describes_every_reason(document):
 
 
 def test_a_wrong_answer_would_not_hold(document, predict, png, holds):
-    """Else `holds` would prove nothing."""
+    """Shows that `holds` fails for a response of another shape."""
     answer = predict(("a.png", png))
     schema = document["paths"]["/api/predict"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     valid = Draft202012Validator({**document, **schema}).is_valid
@@ -145,7 +145,7 @@ def test_one_picture_answers_one_object(predict, png, holds, ink_model, classifi
 
 def test_every_model_answers(predict, shipped, jpeg, holds):
     answer = predict(("a.jpg", jpeg), model=shipped.card.name)
-    assert answer.status_code in (200, 422)  # an ink model may find nothing drawn in a photo
+    assert answer.status_code in (200, 422)  # a model for drawings may find no ink in a photo
     assert holds(answer)
     if shipped.card.input.kind == "photo":
         assert answer.status_code == 200
@@ -167,7 +167,7 @@ def test_several_pictures_answer_in_order(predict, png, encode, drawing, holds):
 
 
 @pytest.mark.parametrize("reason", FILE_REASONS)
-def test_a_bad_one_in_a_batch_stands_in_its_place(predict, png, bad_files, holds, reason):
+def test_a_bad_picture_is_an_error_in_its_place(predict, png, bad_files, holds, reason):
     answer = predict(("a.png", png), bad_files[reason], ("c.png", png))
     assert answer.status_code == 200
     assert holds(answer)
@@ -177,7 +177,7 @@ def test_a_bad_one_in_a_batch_stands_in_its_place(predict, png, bad_files, holds
     assert first["predictions"] == third["predictions"] == predict(("a.png", png)).json["predictions"]
 
 
-def test_a_batch_of_bad_ones_is_an_answer_too(predict, bad_files, holds):
+def test_a_batch_of_bad_pictures_is_answered(predict, bad_files, holds):
     answer = predict(bad_files["empty"], bad_files["blank"])
     assert holds(answer)
     assert [result["error"]["reason"] for result in answer.json["results"]] == ["empty", "blank"]
@@ -206,7 +206,7 @@ def test_the_api_keeps_nothing(predict, png, bad_files, kept, settings):
     assert not settings.pictures.exists()
 
 
-# ---- Why ----
+# ---- Explanations ----
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_a_long_photo_is_explained_with_the_rims_beside_it(explain, photo_model,
 
 
 @pytest.mark.parametrize("reason", FILE_REASONS)
-def test_what_cannot_be_explained_is_a_problem(explain, bad_files, holds, reason):
+def test_a_picture_that_cannot_be_explained_is_a_problem(explain, bad_files, holds, reason):
     answer = explain(bad_files[reason])
     assert is_problem(answer, REASONS[reason].status, reason)
     assert holds(answer, "explain")
@@ -272,7 +272,7 @@ def test_an_explanation_needs_a_picture_and_a_model(explain, png, ink_model, fil
     assert is_problem(answer, REASONS[reason].status, reason)
 
 
-def test_when_others_wait_for_explanations_it_is_busy(make_app, settings, png, ink_model, holds):
+def test_a_full_queue_of_explanations_is_busy(make_app, settings, png, ink_model, holds):
     app = make_app(settings.replace(queue=0))
     with app.extensions["admission"].turn(0, EXPLANATIONS):
         data = {"image": (io.BytesIO(png), "a.png")}
@@ -367,7 +367,7 @@ def test_a_batch_of_the_largest_pictures_is_read(predict, settings, png):
 
 @pytest.mark.parametrize("size", [100_001, 1_000_000])
 @pytest.mark.parametrize("form", ["multipart", "json"])
-def test_too_large_is_told_whichever_limit_notices(predict, form, size):
+def test_every_size_limit_answers_too_large(predict, form, size):
     data = bytes(size)
     answer = predict(("a.png", data)) if form == "multipart" else predict(json={"image": "A" * (size * 4 // 3 + 4)})
     assert is_problem(answer, 413, "too-large")
@@ -423,7 +423,7 @@ def test_a_model_that_is_off_is_a_problem(app_without_models, png):
     assert int(answer.headers["Retry-After"]) > 0
 
 
-# ---- For those who run it ----
+# ---- Health checks ----
 
 
 def test_healthz_says_that_the_process_lives(client):

@@ -1,4 +1,4 @@
-"""Several pictures at once: a page with all answers, a table, and one bad file that costs the others nothing."""
+"""Several pictures in one upload get one page and one table. A bad file does not affect the others."""
 
 import csv
 import io
@@ -39,14 +39,14 @@ def send(client, ink_model):
 
 @pytest.fixture
 def three(encode, drawing):
-    """Three drawings that are answered differently, two of one name."""
+    """Three drawings with different answers. Two of them have the same name."""
     lying, blot = drawing.rotate(70, fillcolor="white"), drawing.resize((400, 100))
     return [("1.png", encode(drawing)), ("1.png", encode(lying)), ("blot.png", encode(blot))]
 
 
 @pytest.fixture
 def batch(send, three):
-    """The address of their page."""
+    """The address of the batch page of these drawings."""
     answer = send(*three)
     assert answer.status_code == 303
     assert re.fullmatch(r"/batches/[\w-]{22}", answer.location)
@@ -55,7 +55,7 @@ def batch(send, three):
 
 @pytest.fixture
 def cards(client):
-    """What a batch's page shows, in its order: (id of the result or None, text)."""
+    """Returns the entries of a batch page in its order: (id of the result or None, text)."""
 
     def cards(address):
         grid = re.search(r'<ul class="grid">(.*?)</ul>', client.get(address).text, re.DOTALL)[1]
@@ -89,7 +89,7 @@ def test_each_picture_gets_the_answer_it_would_get_alone(client, app, three, bat
         assert together.milliseconds.keys() == alone.milliseconds.keys() == {"decode", "prepare", "infer"}
         assert together.label in text
         assert client.get(f"/results/{id}").status_code == 200
-    assert len({store.get(id).confidence for id, _ in shown}) > 1, "else a mix-up would not be seen"
+    assert len({store.get(id).confidence for id, _ in shown}) > 1, "equal answers would hide a mix-up"
 
 
 def test_they_are_answered_in_one_run(app, send, three, monkeypatch):
@@ -106,14 +106,14 @@ def test_they_are_sorted_by_how_sure_the_answer_is(app, send, three, cards, sort
     store = app.extensions["inkling"].storage
     address = send(("notes.txt", b"hello"), *three[:2]).location
     ids = [id for id, _ in cards(f"{address}?sort={sort}")]
-    assert ids[-1] is None, "what has no answer comes last"
+    assert ids[-1] is None, "pictures without an answer come last"
     sure = [(-RANKS[store.get(id).wording], store.get(id).confidence) for id in ids[:-1]]
     assert sure == sorted(sure, reverse=not ascending)
     assert [id for id, _ in cards(f"{address}?sort=sent")][0] is None
 
 
 @pytest.mark.parametrize("sort, place", [("sure", -1), ("unsure", 0)])
-def test_what_is_strange_is_not_sure_however_confident(app, batch, cards, sort, place):
+def test_an_unfamiliar_picture_is_not_sure_even_at_high_confidence(app, batch, cards, sort, place):
     store = app.extensions["inkling"].storage
     strange = max((id for id, _ in cards(batch)), key=lambda id: store.get(id).confidence)
     with store.database.writing() as session:
@@ -131,10 +131,10 @@ def test_its_preview_is_one_of_the_pictures(client, batch, cards):
     assert "Whoever has this address can see this page" in text
 
 
-# ---- From one to all ----
+# ---- From a result to its batch ----
 
 
-def test_one_of_them_leads_back_to_all_but_not_who_was_shown_one_alone(app, client, batch, cards, send, png):
+def test_only_the_uploader_is_led_from_a_result_to_its_batch(app, client, batch, cards, send, png):
     (id, _), *_ = cards(batch)
     link = f'href="{batch}"'
     assert link in client.get(f"/results/{id}").text
@@ -142,14 +142,16 @@ def test_one_of_them_leads_back_to_all_but_not_who_was_shown_one_alone(app, clie
     assert "Back to all" not in client.get(send(("a.png", png)).location).text
 
 
-def test_an_unknown_order_is_told(client, batch):
+def test_an_unknown_order_is_reported(client, batch):
     answer = client.get(f"{batch}?sort=name")
     assert answer.status_code == 400
     assert "sent, sure, unsure" in answer.text
 
 
 @pytest.mark.parametrize("reason", BAD)
-def test_a_bad_one_is_told_in_its_place_and_costs_the_others_nothing(client, send, bad_files, png, cards, kept, reason):
+def test_a_bad_file_is_shown_in_its_place_and_does_not_affect_the_others(
+    client, send, bad_files, png, cards, kept, reason
+):
     address = send(("first.png", png), bad_files[reason], ("last.png", png)).location
     first, bad, last = cards(address)
     assert bad[0] is None
@@ -162,11 +164,11 @@ def test_a_bad_one_is_told_in_its_place_and_costs_the_others_nothing(client, sen
 
 
 def test_all_bad_is_told_in_place_and_nothing_is_kept(app, send, bad_files, kept):
-    """Else pages that hold nothing could fill the database."""
+    """Otherwise pages without any result could fill the database."""
     answer = send(bad_files["empty"], bad_files["truncated"])
     assert answer.status_code == 200
     assert answer.text.count('<li class="unanswered">') == 2
-    assert "?sort=" not in answer.text, "there is nothing to sort"
+    assert "?sort=" not in answer.text, "a batch without answers cannot be sorted"
     assert "cannot keep" not in answer.text
     assert kept() == []
     with app.extensions["inkling"].storage.database.reading() as session:
@@ -186,7 +188,7 @@ def test_one_file_is_answered_as_ever(send, png):
     assert re.fullmatch(r"/results/[\w-]{22}", send(("a.png", png)).location)
 
 
-def test_more_than_allowed_are_told_and_nothing_is_kept(client, send, png, settings, kept):
+def test_too_many_files_are_refused_and_nothing_is_stored(client, send, png, settings, kept):
     answer = send(*[("a.png", png)] * (settings.max_batch + 1))
     assert answer.status_code == 303
     assert answer.location.startswith("/help?reason=too-many&got=4+pictures&photo=digits-cnn")
@@ -213,7 +215,7 @@ def test_an_unknown_model_is_told(send, three, kept):
     assert kept() == []
 
 
-def test_what_cannot_be_kept_leaves_nothing_behind(app, send, three, kept, monkeypatch):
+def test_a_batch_that_cannot_be_saved_leaves_nothing_behind(app, send, three, kept, monkeypatch):
     blobs, turns = app.extensions["inkling"].storage.blobs, iter(range(9))
     put = blobs.put
     monkeypatch.setattr(blobs, "put", lambda *args: put(*args) if next(turns) < 5 else 1 / 0)
@@ -238,7 +240,7 @@ def test_it_survives_a_restart_and_its_model(make_app, batch, cards, app_without
         ("кот & пёс.png", "кот &amp; пёс.png"),
     ],
 )
-def test_a_name_is_shown_without_harm(client, send, png, name, shown):
+def test_a_file_name_is_escaped(client, send, png, name, shown):
     text = client.get(send((name, png), ("b.png", png)).location).text
     assert shown in text
     assert "<img src=x" not in text
@@ -256,7 +258,7 @@ def test_each_is_in_this_browsers_history_until_all_are_deleted(client, batch, c
 # ---- Deleting ----
 
 
-def test_a_deleted_one_is_shown_as_such(client, batch, cards):
+def test_a_deleted_result_is_shown_as_deleted(client, batch, cards):
     (first, _), _, (last, _) = cards(batch)
     client.post(f"/results/{first}/delete")
     (gone, text), _, (left, _) = cards(batch)
@@ -270,7 +272,7 @@ def test_a_deleted_one_is_shown_as_such(client, batch, cards):
 
 
 def test_deleting_one_after_the_other_leaves_no_name_and_no_page(app, client, batch, cards):
-    """And leads back to the others as long as there are any."""
+    """Each deletion leads back to the batch page until its last result is deleted."""
     ids = [id for id, _ in cards(batch)]
     where = [client.post(f"/results/{id}/delete").location for id in ids]
     assert where == [batch, batch, "/?deleted="]
@@ -285,7 +287,7 @@ def test_deleting_all_of_the_history_leaves_no_name_of_them(app, client, batch):
     assert client.get(batch).status_code == 404
 
 
-def test_who_was_shown_one_is_not_led_to_the_others(app, batch, cards):
+def test_another_browser_is_not_led_to_the_batch(app, batch, cards):
     (id, _), *_ = cards(batch)
     assert app.test_client().post(f"/results/{id}/delete").location == "/?deleted="
 

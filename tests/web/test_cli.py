@@ -1,4 +1,4 @@
-"""`inkling classify` and `inkling models`: what the pages do, from a terminal."""
+"""The `inkling` command does in a terminal what the pages do."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def test_each_file_gets_a_line(runner, files, ink_model, classifier, drawing):
     assert done.stderr == ""
 
 
-def test_a_name_that_is_no_text_is_told_all_the_same(runner, tmp_path, png, ink_model):
+def test_a_file_name_that_is_not_utf8_is_reported(runner, tmp_path, png, ink_model):
     for name in (b"\xff.png", b"\xff.txt"):
         Path(tmp_path, os.fsdecode(name)).write_bytes(png)
     done = runner.invoke(args=["classify", str(tmp_path), "--model", ink_model])
@@ -149,7 +149,7 @@ def test_the_command_line_keeps_nothing(runner, files, ink_model, kept):
 
 @pytest.fixture
 def album(tmp_path, png, jpeg):
-    """A folder with drawings, some below it, some bad, some that are not to be looked at."""
+    """A folder of drawings with a subfolder, broken files, and entries that the command must ignore."""
     root = tmp_path / "album"
     (root / "trip").mkdir(parents=True)
     (root / ".trash").mkdir()
@@ -158,7 +158,7 @@ def album(tmp_path, png, jpeg):
     (root / "broken.jpg").write_bytes(jpeg[: len(jpeg) // 2])
     (root / "notes.txt").write_text("hello")
     (root / "trip" / "again").symlink_to(root, target_is_directory=True)
-    os.mkfifo(root / "pipe.png")  # to open it would wait for ever
+    os.mkfifo(root / "pipe.png")  # opening it would block forever
     return root
 
 
@@ -195,7 +195,7 @@ def test_a_table_has_a_row_a_file(runner, album, ink_model, classifier, drawing,
 
 
 def test_a_folder_is_answered_as_its_files_are(runner, tmp_path, ink_model, drawing):
-    """More files than are read ahead, each turned otherwise: no answer may slip to another file."""
+    """There are more files than are read ahead, each rotated differently, so a mixed-up answer would be noticed."""
     turns = [(i * 37) % 360 for i in range(70)]
     for i, turn in enumerate(turns):
         drawing.rotate(turn, fillcolor="white").save(tmp_path / f"{i:02}.png")
@@ -259,7 +259,7 @@ def test_an_empty_folder_is_told(runner, tmp_path, ink_model):
 
 
 def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_model):
-    """In a process of its own, whose standard error is a terminal."""
+    """The command runs in a process of its own whose standard error is a terminal."""
     ours, its = pty.openpty()
     termios.tcsetwinsize(its, (24, 80))
     try:
@@ -283,7 +283,7 @@ def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_mo
 
 @pytest.fixture
 def saved(client, png, data_url, ink_model):
-    """Saves a result; returns its id."""
+    """Saves a result and returns its id."""
 
     def saved():
         answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)})

@@ -1,4 +1,4 @@
-"""Static files are compressed, and nothing else."""
+"""Static files are sent compressed. Other responses are not."""
 
 import gzip
 

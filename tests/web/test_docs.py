@@ -1,7 +1,8 @@
 """The examples of the documentation run, and print what the documentation shows.
 
-Each `curl`, `inkling classify` and Python example of the pages below is executed. Where a block of JSON or text follows
-an example, it is compared with the output: probabilities to 0.01, times not at all, and text up to an ellipsis.
+The tests execute each `curl`, `inkling classify` and Python example of the pages below. If a block of JSON or text
+follows an example, it is compared with the output: probabilities to within 0.01, text up to an ellipsis, and times not
+at all.
 """
 
 import base64
@@ -24,7 +25,7 @@ ENCODED = re.compile(r"\$\(base64 -w0 (\S+)\)")
 
 @dataclass(frozen=True)
 class Example:
-    """One command or program, and the output that the page shows below it, or ""."""
+    """One command or program, and the output that the page shows below it ("" if it shows none)."""
 
     kind: str  # "curl", "inkling" or "python"
     text: str
@@ -49,7 +50,7 @@ def examples():
 
 @pytest.fixture(autouse=True)
 def in_a_checkout(tmp_path, monkeypatch):
-    """The working folder of the examples: it holds docs/, and what they write is thrown away."""
+    """Runs the examples in a temporary folder that holds docs/."""
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     monkeypatch.chdir(tmp_path)
 
@@ -92,7 +93,7 @@ def test_every_page_has_examples():
 
 
 def curl(client, command):
-    """The response to a curl command, of whose options -F, -H and -d are understood."""
+    """Performs a curl command with the test client. Supports the options -F, -H and -d."""
     words = iter(shlex.split(ENCODED.sub(lambda found: encoded(found[1]), command))[1:])
     form, headers, data, url = [], {}, None, None
     for word in words:
@@ -127,7 +128,7 @@ def encoded(file):
 
 
 def assert_alike(answer, shown, key=""):
-    """Compares an answer with the one that the page shows."""
+    """Compares a response with the one that the page shows."""
     if isinstance(shown, dict):
         assert answer.keys() == shown.keys()
         for name, value in shown.items():

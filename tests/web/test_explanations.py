@@ -1,4 +1,4 @@
-"""Why, on a result's page: computed when asked for, kept beside the picture, gone with it."""
+"""An explanation is computed on demand, stored with the result's picture, and deleted with it."""
 
 import io
 import re
@@ -28,7 +28,7 @@ def photo_result(client, jpeg, photo_model):
 
 @pytest.fixture
 def counted(app, monkeypatch):
-    """How often an explanation was computed."""
+    """The models whose explanations were computed, one entry for each computation."""
     calls, explainer = [], app.extensions["inkling"].explainer
     explain = explainer.explain
     monkeypatch.setattr(explainer, "explain", lambda *args: calls.append(args[2].card.name) or explain(*args))
@@ -80,7 +80,7 @@ def test_the_page_says_where_in_words(client, app, result):
 
 
 def test_it_explains_what_was_answered_then(client, app, result, monkeypatch):
-    """Though the model would say something else today."""
+    """The stored answer is explained even if the model would now answer differently."""
     store = app.extensions["inkling"].storage
     id = result.rpartition("/")[2]
     said = replace(store.get(id), predictions=[("8", 0.9), ("1", 0.1)])
@@ -184,7 +184,7 @@ def test_with_keras_the_page_says_that_it_shows_no_layers(app, client, result):
     assert "layers.png" not in page
 
 
-# ---- What is gone ----
+# ---- Deleted pictures and models ----
 
 PARTS = ("why", "heatmap.png", "steps/found.png", "layers", "layers.png")
 

@@ -35,7 +35,7 @@ def test_every_route_that_takes_posts_refuses_those_of_other_sites(client):
     assert set(SAMPLES) < set(POSTS)
     for rule in POSTS:
         assert refused(ask(client, rule, Sec_Fetch_Site="cross-site")), rule
-        assert ask(client, rule).status_code in (303, 400, 404), rule  # each its own answer to an empty post
+        assert ask(client, rule).status_code in (303, 400, 404), rule  # for an empty post
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_other_sites_may_link_to_us(client):
 @pytest.mark.parametrize("host", ["[::::]", "[1:2]"])
 def test_an_invalid_host_is_refused(app, host):
     for path in ("/", "/no-such-page", "/api/docs", "/healthz"):
-        # Not by a test client, which parses the host itself.
+        # A test client would parse the host itself.
         _, status, headers = run_wsgi_app(app, create_environ(path) | {"HTTP_HOST": host})
         assert status == "400 BAD REQUEST", path
         assert headers["X-Content-Type-Options"] == "nosniff"

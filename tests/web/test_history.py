@@ -1,4 +1,4 @@
-"""This browser's last results: in a signed cookie, in no other browser, and gone when deleted."""
+"""A browser's last results are listed in a signed cookie. No other browser sees them, and deleted ones disappear."""
 
 import io
 import os
@@ -20,7 +20,7 @@ from tests.support.storage import add
 
 @pytest.fixture
 def send(ink_model, png, data_url):
-    """Sends the drawing with a client; returns the result's address."""
+    """Sends the drawing with a client and returns the result's address."""
 
     def send(client, **options):
         answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}, **options)
@@ -31,7 +31,7 @@ def send(ink_model, png, data_url):
 
 @pytest.fixture
 def fill(app, classifier, drawing, ink_model):
-    """Puts many results into a client's history, as if they had been sent; returns their addresses, oldest first."""
+    """Adds many results to a client's history. Returns their addresses, oldest first."""
     prediction = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
 
     def fill(client, count):
@@ -47,7 +47,7 @@ def fill(app, classifier, drawing, ink_model):
 
 
 def listed(client):
-    """The results' addresses on the history page, in their order."""
+    """Returns the addresses of the results on the history page, in its order."""
     return re.findall(r'href="(/results/[\w-]+)"', client.get("/history").text)
 
 
@@ -55,7 +55,7 @@ def cookies(answer):
     return answer.headers.getlist("Set-Cookie")
 
 
-# ---- What is listed ----
+# ---- The list ----
 
 
 def test_a_browser_finds_its_results_newest_first_and_no_other_browser_does(app, client, send):
@@ -70,7 +70,7 @@ def test_looking_at_a_result_does_not_put_it_into_the_history(app, client, send)
     assert listed(other) == []
 
 
-def test_what_was_refused_is_not_listed(client, ink_model, paper, encode, data_url):
+def test_refused_pictures_are_not_listed(client, ink_model, paper, encode, data_url):
     answer = client.post("/predict", data={"model": ink_model, "drawing": data_url(encode(paper))})
     assert answer.location.startswith("/help")
     assert cookies(answer) == []
@@ -83,7 +83,7 @@ def test_the_last_fifty_are_kept_in_a_small_cookie(client, fill, send):
     assert len(client.get_cookie("inkling-history").value) < 3000
 
 
-def test_results_that_are_gone_disappear_quietly(app, client, fill):
+def test_deleted_results_disappear_from_the_list(app, client, fill):
     sent = fill(client, 3)
     app.extensions["inkling"].storage.delete(sent[1].rpartition("/")[2])
     assert listed(client) == [sent[2], sent[0]]
@@ -95,10 +95,10 @@ def test_an_empty_history_says_so(client):
     assert "Nothing yet." in answer.text
 
 
-# ---- Delete ----
+# ---- Deletion ----
 
 
-def test_one_is_deleted_from_the_page_and_leads_back_to_it(client, send, kept):
+def test_deleting_one_result_leads_back_to_the_page(client, send, kept):
     stays, gone = send(client), send(client)
     answer = client.post(f"{gone}/delete", data={"from-history": ""})
     assert (answer.status_code, answer.location) == (303, "/history?deleted=")
@@ -120,7 +120,7 @@ def test_deleting_all_removes_pictures_and_rows_of_this_browser_alone(app, clien
 
 
 @pytest.mark.parametrize("path", ["/history/delete", "{result}/delete"])
-def test_with_the_last_result_the_cookie_goes(client, send, path):
+def test_deleting_the_last_result_deletes_the_cookie(client, send, path):
     result = send(client)
     client.post(path.format(result=result))
     assert client.get_cookie("inkling-history") is None
@@ -182,7 +182,7 @@ def test_the_page_is_cached_for_no_one_else(client, send):
     assert "Cookie" in client.get("/history").headers["Vary"]
 
 
-# ---- The key ----
+# ---- The signing key ----
 
 
 def test_restarts_and_other_workers_agree_on_the_key(make_app, client, send):
@@ -200,8 +200,8 @@ def test_the_key_is_for_its_owner_alone(client, send, settings):
     assert [name.name for name in settings.pictures.glob(".*")] == [SIGNING_KEY]
 
 
-def test_blanks_in_a_cookie_are_as_one(client, send):
-    """Werkzeug would take a second for them."""
+def test_runs_of_blanks_in_a_cookie_are_cheap(client, send):
+    """Werkzeug would parse these cookies for a second."""
     send(client)
     cookie = client.get_cookie("inkling-history").value
     fresh = client.application.test_client(use_cookies=False)
@@ -211,7 +211,7 @@ def test_blanks_in_a_cookie_are_as_one(client, send):
 
 
 def test_many_cookies_are_not_read(client, send):
-    """Each would be several objects."""
+    """Each cookie would take memory for several objects."""
     send(client)
     cookie = client.get_cookie("inkling-history").value
     fresh = client.application.test_client(use_cookies=False)
@@ -283,7 +283,7 @@ def test_a_thumbnail_that_the_browser_has_is_not_sent_again(client, send):
 
 
 def test_a_full_page_of_photos_is_light(app, client, photo_model, encode):
-    """Fifty thumbnails of the noisiest photos there are weigh less than 2 MB."""
+    """Fifty thumbnails of noise, which compresses worst, weigh less than 2 MB."""
     noise = Image.effect_noise((1024, 1024), 60).convert("RGB")
     sent = client.post(
         "/predict",

@@ -1,4 +1,4 @@
-"""The lab's page: chains in addresses and forms, whose picture it works on, and that it keeps nothing by itself."""
+"""The lab's page reads its steps from addresses and forms, works on the right picture, and stores nothing unasked."""
 
 import ast
 import base64
@@ -21,7 +21,7 @@ STEPS = [operations.OPERATIONS["rotate"].step(angle=30), operations.OPERATIONS["
 
 
 class Form(HTMLParser):
-    """What the page's form holds and shows."""
+    """Collects the fields and the pictures of the page's form."""
 
     def __init__(self, answer):
         super().__init__()
@@ -182,14 +182,14 @@ def test_all_steps_can_be_removed(client):
         (["flip"], "", "There is no step ''"),
     ],
 )
-def test_what_cannot_be_added_is_told(client, chain, add, said):
+def test_a_step_that_cannot_be_added_is_reported(client, chain, add, said):
     answer = post(client, step=chain, do="add", add=add)
     assert answer.status_code == 400
     assert said in problem(answer)
     assert Form(answer).fields["step"] == chain
 
 
-# ---- Whose picture ----
+# ---- Where the picture comes from ----
 
 
 def test_an_upload_comes_back_with_the_form_and_is_not_kept(client, photo, encode, kept):
@@ -211,7 +211,7 @@ def test_a_large_photo_is_worked_on_as_a_small_copy(client, photo, encode):
     assert len(form.fields["picture"][0]) < 300_000
 
 
-def test_what_is_drawn_is_asked_of_a_model_for_drawings(client, drawing, encode, data_url, photo_model, classifier):
+def test_drawings_are_sent_to_a_model_for_drawings(client, drawing, encode, data_url, photo_model, classifier):
     form = Form(post(client, step="flip", drawing=data_url(encode(drawing)), model=photo_model))
     assert form.fields["kind"] == ["drawing"]
     assert classifier.catalog.model(form.fields["model"][0]).card.input.kind == "ink"
@@ -265,7 +265,7 @@ def test_a_bad_file_is_told_and_the_picture_before_it_stays(client, photo, encod
         '"><script>alert(1)</script>',
     ],
 )
-def test_a_copy_that_is_none_is_told(client, field, text):
+def test_an_invalid_copy_is_reported(client, field, text):
     answer = post(client, step="flip", **{field: text})
     assert 400 <= answer.status_code < 500
     assert problem(answer).strip()
@@ -281,7 +281,7 @@ def test_a_copy_that_is_larger_than_ours_is_made_small(client, encode, data_url,
     assert len(small) < 20_000 < len(large)
 
 
-def test_a_script_gets_no_picture_back_that_it_has(client, photo, encode):
+def test_a_script_is_not_sent_the_picture_that_it_already_has(client, photo, encode):
     fields = Form(post(client, **CHAIN, image=an_upload(photo, encode))).fields
     both, after = (Form(post(client, **fields, live=live)) for live in ("both", "after"))
     assert both.images["before"] is None
@@ -311,7 +311,7 @@ def test_a_single_pixel_is_still_to_be_seen():
     assert charts.histogram([1 - 1e-6, 1e-6]).bars[1].height == 1
 
 
-# ---- The answers ----
+# ---- Answers of models ----
 
 
 def test_a_model_says_what_it_sees_before_and_after(client, classifier, drawing, encode, data_url, ink_model):
@@ -322,7 +322,7 @@ def test_a_model_says_what_it_sees_before_and_after(client, classifier, drawing,
         assert said == classify_one(classifier, picture, classifier.catalog.model(ink_model)).label
 
 
-def test_nothing_to_see_is_said(client, paper, encode, data_url, ink_model):
+def test_a_model_that_sees_nothing_says_so_in_the_lab(client, paper, encode, data_url, ink_model):
     text = post(client, step="flip", drawing=data_url(encode(paper)), model=ink_model).text
     assert text.count("The model sees nothing here.") == 2
 
@@ -331,7 +331,7 @@ def test_without_a_model_the_lab_still_works(app_without_models):
     answer = app_without_models.test_client().get("/lab")
     assert answer.status_code == 200
     assert Form(answer).images["after"]
-    assert not re.search(r"<select[^>]* required", answer.text), "or no button could be pressed"
+    assert not re.search(r"<select[^>]* required", answer.text), "otherwise no button would work"
 
 
 @pytest.mark.parametrize("kind", ["photo", "drawing"])
@@ -360,7 +360,7 @@ def test_classify_this_keeps_the_result_as_any_upload(client, app, drawing, enco
         ({"model": "digits-cnn", "step": ["canny"], "1.low": "x"}, 400, "Received: 'x'."),
     ],
 )
-def test_what_cannot_be_classified_is_told_and_not_kept(client, drawing, encode, data_url, kept, fields, status, said):
+def test_a_refused_picture_is_reported_and_not_stored(client, drawing, encode, data_url, kept, fields, status, said):
     answer = post(client, picture=data_url(encode(drawing)), do="classify", **fields)
     assert answer.status_code == status
     assert said in problem(answer)

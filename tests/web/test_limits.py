@@ -1,4 +1,4 @@
-"""Too much is refused early, in the shape that every error has, and those who are refused can come back."""
+"""Excess load is refused early with the usual errors, and refused clients may return."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from tests.hostile import build
 from tests.support.waiting import wait_until
 
 MOST = 3
-PARTS = ("others", "why", "heatmap.png", "steps/anything.png", "layers.png")  # of a result, computed when asked for
+PARTS = ("others", "why", "heatmap.png", "steps/anything.png", "layers.png")  # of a result, computed on demand
 PROXY, CLIENT = "10.0.0.1", "203.0.113.7"
 
 
@@ -45,7 +45,7 @@ def is_help(answer, status, title):
     return True
 
 
-# ---- Posts a minute ----
+# ---- Rate limit ----
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_what_computes_counts_whatever_the_method(limited, result, ink_model):
 
 
 def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, result, png, ink_model):
-    """To what was asked for, or to where the form was; what was kept before is still there."""
+    """The link leads to the requested page or back to the form. The page says whether something was stored."""
     for _ in range(MOST):
         api(limited, png, ink_model)
     with turn(narrow):
@@ -150,7 +150,7 @@ def test_behind_a_trusted_proxy_each_client_is_counted(make_app, settings, png, 
         assert found == [200, 200, 200, 429]
 
 
-def test_a_redis_that_is_away_stops_nobody_and_the_limit_holds(make_app, settings, png, ink_model):
+def test_without_redis_each_worker_applies_the_limit(make_app, settings, png, ink_model):
     away = settings.replace(rate_limit=MOST, rate_storage="redis://127.0.0.1:1/0")
     assert statuses(make_app(away).test_client(), png, ink_model, [CLIENT] * 4) == [200, 200, 200, 429]
 
@@ -171,7 +171,7 @@ def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tm
         server.wait()
 
 
-# ---- Who asks ----
+# ---- Clients ----
 
 
 @pytest.mark.parametrize(
@@ -213,12 +213,12 @@ def test_a_scheme_that_is_none_is_ignored(proto):
     assert environ["wsgi.url_scheme"] == "http"
 
 
-# ---- At once ----
+# ---- Admission control ----
 
 
 @pytest.fixture
 def narrow(make_app, settings):
-    """One request at a time, and nobody waits."""
+    """An app that admits one request at a time and has no queue."""
     return make_app(settings.replace(concurrent=1, queue=0))
 
 
@@ -295,7 +295,7 @@ def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
 
 
 def test_explanations_take_turns_and_a_few_wait(settings):
-    """One is computed, three wait, and the next is refused at once."""
+    """One explanation is computed and three wait. The next is refused at once."""
     admission, found = Admission(settings.replace(concurrent=4, queue=8)), []
 
     def explain():
@@ -327,18 +327,18 @@ def test_whoever_has_waited_long_enough_is_refused(settings):
         pass
 
 
-def test_nobody_waits_for_ever(make_app, settings, png, ink_model):
+def test_no_request_waits_longer_than_its_time_budget(make_app, settings, png, ink_model):
     app = make_app(settings.replace(concurrent=1, queue=5, request_seconds=0.05))
     with turn(app):
         assert is_problem(api(app.test_client(), png, ink_model), 503, "busy")
     assert api(app.test_client(), png, ink_model).status_code == 200
 
 
-# ---- The time that a request has ----
+# ---- Time budget ----
 
 
 class Costly:
-    """A stand-in for the decoder processes and the clock: each picture takes 2.25 seconds, and nothing else any."""
+    """Replaces the decoder processes and the clock. Decoding takes 2.25 seconds, everything else no time."""
 
     def __init__(self):
         self.now, self.allowed = 0.0, []
@@ -374,16 +374,16 @@ def test_pictures_that_come_together_share_the_time_that_decoding_may_take(
     data = {"model": photo_model, "image": [(io.BytesIO(file), name) for file, name in files]}
     if as_page:
         table = client.get(client.post("/predict", data=data).location + ".csv").data.decode("utf-8-sig")
-        told = [row["error"] for row in csv.DictReader(io.StringIO(table, newline=""))]
+        found = [row["error"] for row in csv.DictReader(io.StringIO(table, newline=""))]
     else:
         answers = client.post(f"/api/predict?model={photo_model}", data=data).json["results"]
-        told = [answer.get("error", {}).get("reason", "") for answer in answers]
-    assert told == reasons, "also a plain one, which takes little, where others came before it"
-    assert costly.allowed == allowed, "the first may take all that one may"
+        found = [answer.get("error", {}).get("reason", "") for answer in answers]
+    assert found == reasons, "a cheap picture is late too unless it is the first"
+    assert costly.allowed == allowed, "the first picture may use all the time that one picture may take"
 
 
 def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, photo_model, data_url):
-    """A costly picture is refused as late on every route; a plain one is still answered."""
+    """Costly pictures are refused as late on every route. Cheap ones are still answered."""
     costly = Costly()
     monkeypatch.setattr(budget, "time", costly)
     monkeypatch.setattr(sandbox, "pool", lambda megabytes: costly)
@@ -412,6 +412,6 @@ def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, phot
         send("/lab", picture=data_url(webp, "image/webp")),
     ]
     assert [answer.status_code for answer in answers] == [503] * 4
-    assert costly.allowed == [1] * 4, "where the lab turns to its own copy, nothing is left of the time"
+    assert costly.allowed == [1] * 4, "no time is left when the lab reads its own copy"
     Crowd.seconds = 5
     assert api(client, png, photo_model).status_code == 200

@@ -1,4 +1,4 @@
-"""The pages about models, and a folder copied into `models/`: it appears everywhere, and what it lacks is said."""
+"""The pages about models. A model folder copied into `models/` appears everywhere."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ from inkling.web import charts
 from inkling.web.app import create_app
 from tests.support.command import Runner
 
-NEEDED = ("task", "labels", "input", "temperature", "threshold")  # of a card written by hand
+NEEDED = ("task", "labels", "input", "temperature", "threshold")  # the least that a card needs
 
 
 @pytest.fixture
 def root(models_folder, ink_model, tmp_path):
-    """A models' folder: a full model, one dropped in that says only what it must, one broken, one without a card."""
+    """A folder of models: a complete model, one with a minimal card, a broken one, and a folder without a card."""
     root = tmp_path / "models"
     full, own, cut = root / ink_model, root / "own-digits", root / "cut-digits"
     shutil.copytree(models_folder / ink_model, full)
@@ -48,7 +48,7 @@ def root(models_folder, ink_model, tmp_path):
 
 @pytest.fixture
 def change(root, ink_model):
-    """Changes the full model's card."""
+    """Changes values in the complete model's card."""
 
     def change(**parts):
         path = root / ink_model / "card.json"
@@ -62,7 +62,7 @@ def change(root, ink_model):
 
 @pytest.fixture
 def restart(settings, root):
-    """The app after a restart, its models opened."""
+    """Returns a function that creates the app again and opens its models."""
 
     def restart():
         app = create_app(settings.replace(models=root))
@@ -74,7 +74,7 @@ def restart(settings, root):
 
 @pytest.fixture
 def visit(restart):
-    """A page's text after a restart, as one reads it."""
+    """Returns a function that restarts the app and gives the visible text of a page."""
     return lambda path: words(restart().test_client().get(path).text)
 
 
@@ -93,7 +93,7 @@ def words(html):
     return re.sub(r"\s+", " ", "".join(parser.parts))
 
 
-# ---- A folder is enough ----
+# ---- Adding a folder ----
 
 
 def test_a_folder_that_is_dropped_in_appears_everywhere(restart, ink_model):
@@ -120,7 +120,7 @@ def test_a_dropped_in_model_answers(restart, drawing, encode, data_url):
     assert "How often it is right" not in page.text
 
 
-def test_the_best_measured_model_comes_before_one_that_is_not(restart, ink_model):
+def test_measured_models_come_before_unmeasured_ones(restart, ink_model):
     page = restart().test_client().get("/models").text
     assert page.index(f'id="{ink_model}"') < page.index('id="own-digits"')
 
@@ -140,7 +140,7 @@ def test_a_task_without_models_is_not_found(restart, task):
     assert restart().test_client().get(f"/compare/{task}").status_code == 404
 
 
-# ---- What the pages say ----
+# ---- Contents of the pages ----
 
 
 def test_models_are_shown_with_their_figures(client, classifier):
@@ -191,7 +191,7 @@ def test_the_pages_show_the_times_that_were_measured(restart, ink_model, monkeyp
     text = words(client.get("/compare/digits").text)
     assert "0.064 ms" in text
     assert "12 ms" in text
-    assert client.get("/compare/digits").text.count('class="dot"') == 1, "one has no accuracy"
+    assert client.get("/compare/digits").text.count('class="dot"') == 1, "a model has no accuracy"
     times.clear()
     assert "not measured" in words(client.get("/models").text)
     assert 'class="dot"' not in client.get("/compare/digits").text
@@ -222,7 +222,7 @@ def test_the_page_says_how_many_corrections_were_learned(change, visit, ink_mode
     assert "Corrections learned50 pictures" in visit(f"/models/{ink_model}")
 
 
-def test_strangers_and_calibration_are_shown_where_they_were_measured(change, visit, restart, ink_model):
+def test_unfamiliar_pictures_and_calibration_are_shown_if_measured(change, visit, restart, ink_model):
     assert "pictures of other things" not in visit("/models/own-digits")
     change(
         metrics={
@@ -235,12 +235,12 @@ def test_strangers_and_calibration_are_shown_where_they_were_measured(change, vi
     assert restart().test_client().get(f"/models/{ink_model}").text.count('class="bar"') == 1
 
 
-# ---- What it confuses ----
+# ---- Confusions ----
 
 
 @pytest.fixture
 def mistaken(root, change, ink_model):
-    """A sheet of four mistakes in the full model's folder: 4 for 9 twice, once surely; 0 for 6; 1 for 6."""
+    """Puts four mistakes into the complete model's sheet: 4 for 9 twice (98% and 60% sure), 0 for 6, and 1 for 6."""
     sheet = root / ink_model / "mistakes.png"
     Image.new("L", (560, 28)).save(sheet)
     confusion = [[900 * (i == j) for j in range(10)] for i in range(10)]
@@ -264,7 +264,7 @@ def test_a_cell_leads_to_the_pictures_of_its_pair(mistaken, restart, ink_model):
     where = urlsplit(link)
     opened = client.get(f"/models/{ink_model}?{where.query}").text
     pair = opened.partition(f'<details id="{where.fragment}" open>')[2].partition("</details>")[0]
-    assert re.findall(r'viewBox="(.*?)"', pair) == ["56 0 28 28", "0 0 28 28"], "the surest first"
+    assert re.findall(r'viewBox="(.*?)"', pair) == ["56 0 28 28", "0 0 28 28"], "the surest mistake comes first"
     assert 'aria-label="a 4, taken for a 9"' in pair
     (address,) = set(re.findall(r'<image href="([^"]+)" width="560" height="28"', pair))
     assert client.get(address).data == mistaken.read_bytes()
@@ -277,7 +277,7 @@ def test_an_unknown_pair_opens_nothing(mistaken, restart, ink_model, asked):
     assert not re.search(r'<details id="pair-[^"]*" open', page.text)
 
 
-def test_without_a_sheet_pairs_are_told_in_words(mistaken, visit, restart, ink_model):
+def test_without_a_sheet_confusions_are_described_in_words(mistaken, visit, restart, ink_model):
     mistaken.unlink()
     text = visit(f"/models/{ink_model}")
     assert "4 taken for 9: 2 times, at up to 98% confidence" in text
@@ -286,7 +286,7 @@ def test_without_a_sheet_pairs_are_told_in_words(mistaken, visit, restart, ink_m
     assert "mistakes.png" not in restart().test_client().get(f"/models/{ink_model}").text
 
 
-# ---- The folder's pictures ----
+# ---- Figures in the folder ----
 
 
 def test_a_figure_is_kept_for_good_under_its_checksum_alone(client, shipped, ink_model):
@@ -311,12 +311,12 @@ def test_nothing_else_of_the_folder_is_served(root, change, restart, ink_model, 
     assert restart().test_client().get(f"/models/{ink_model}/{file}").status_code == 404
 
 
-# ---- What the others say ----
+# ---- Other models' answers ----
 
 
 @pytest.fixture
 def result(restart, drawing, encode, data_url, ink_model):
-    """The app, and the address of a drawing's result."""
+    """A client of the app, and the address of a drawing's result."""
     app = restart()
     client = app.test_client()
     return client, client.post("/predict", data={"model": ink_model, "drawing": data_url(encode(drawing))}).location
@@ -328,9 +328,9 @@ def test_the_others_are_asked_when_opened(result, kept):
     assert f'href="{address}/others"' in client.get(address).text
     page = words(client.get(f"{address}/others").text)
     label = re.search(r"<h1[^>]*>(?:Probably an? )?(.*?)\.?</h1>", client.get(address).text)[1]
-    assert f"1 of 1 gives the same answer: {label}." in page, "the same network says the same"
+    assert f"1 of 1 gives the same answer: {label}." in page, "the same network gives the same answer"
     assert "Own-Digits" in page
-    assert "Cut-Digits" not in page, "one that is off is passed over"
+    assert "Cut-Digits" not in page, "a model that is switched off is left out"
     assert kept() == before
 
 
@@ -340,7 +340,7 @@ def test_a_result_is_not_slowed_by_the_others(result, monkeypatch):
     assert client.get(address).status_code == 200
 
 
-def test_one_that_sees_nothing_says_so(result, settings, paper):
+def test_a_model_that_sees_no_drawing_says_so(result, settings, paper):
     client, address = result
     paper.save(settings.pictures / f"{address.rpartition('/')[2]}.png")
     assert "It sees nothing drawn." in words(client.get(f"{address}/others").text)
@@ -383,7 +383,7 @@ def test_every_dot_and_name_stands_within_the_chart(models):
     assert len(chart.across) >= 2
 
 
-def test_faster_is_left_and_righter_is_up():
+def test_faster_models_are_left_and_better_ones_up():
     by_name = {dot.name: dot for dot in charts.speed([("slow, right", 50, 0.99), ("fast, wrong", 0.1, 0.92)]).dots}
     assert by_name["fast, wrong"].x < by_name["slow, right"].x
     assert by_name["slow, right"].y < by_name["fast, wrong"].y

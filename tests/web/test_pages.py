@@ -1,4 +1,4 @@
-"""The pages: a picture in, its answer out, and for what goes wrong a kind page with the reason."""
+"""The pages of the main path, and the help page that explains what went wrong."""
 
 import io
 import re
@@ -69,7 +69,7 @@ POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-ac
 
 
 class Page(HTMLParser):
-    """The tags of a page, each with its attributes."""
+    """Collects the tags of a page with their attributes."""
 
     def __init__(self, answer):
         super().__init__()
@@ -93,14 +93,14 @@ def result(client, drawing, encode, data_url, ink_model):
 
 @pytest.fixture
 def batch(client, png, ink_model):
-    """The address of two pictures that were sent together, one of them bad."""
+    """The address of a batch of two pictures, one of them bad."""
     files = [(io.BytesIO(png), "a.png"), (io.BytesIO(b"hello"), "notes.txt")]
     return client.post("/predict", data={"model": ink_model, "image": files}).location
 
 
 @pytest.fixture
 def address(result, batch, ink_model):
-    """Fills in a route."""
+    """Fills in the variables of a route."""
     parts = {
         "/results/<id>": result,
         "/batches/<id>": batch,
@@ -121,7 +121,7 @@ def address(result, batch, ink_model):
 
 @pytest.fixture
 def bad_drawings(jpeg, png, encode, data_url):
-    """Reason -> data URL, where the bad files do not serve as drawings."""
+    """Returns a mapping from reasons to data URLs that are refused for them."""
     frames = [Image.new("L", (8, 8), 40 * i) for i in range(6)]
     return {
         "mismatch": data_url(jpeg),
@@ -131,19 +131,19 @@ def bad_drawings(jpeg, png, encode, data_url):
 
 
 def send(client, data, name="a.png", **fields):
-    """Sends the photo form, as a browser does."""
+    """Sends the photo form as a browser does."""
     return client.post("/predict", data={"image": (io.BytesIO(data), name), **fields})
 
 
 def help_of(answer):
-    """The fields of the help page's address that an answer leads to."""
+    """Returns the fields in the address of the help page that a response redirects to."""
     assert answer.status_code == 303
     where = urlsplit(answer.location)
     assert (where.scheme, where.netloc, where.path) == ("", "", "/help")
     return {name: value for name, (value,) in parse_qs(where.query, keep_blank_values=True).items()}
 
 
-# ---- Every page ----
+# ---- Rules for every page ----
 
 
 def test_every_route_is_looked_at_here():
@@ -163,7 +163,7 @@ def test_a_page_is_html_with_one_headline(client, address, rule):
 
 
 @pytest.mark.parametrize("rule", OTHERS)
-def test_all_else_is_no_page(client, address, rule):
+def test_no_other_route_answers_with_a_page(client, address, rule):
     answer = client.get(address(rule))
     assert answer.status_code == 200
     assert answer.mimetype != "text/html"
@@ -201,7 +201,7 @@ def test_a_page_holds_nothing_that_the_policy_forbids(client, address, rule):
         for name in ("src", "href", "srcset", "action", "formaction", "poster", "data"):
             text = attributes.get(name) or ""
             if (tag, name) == ("img", "src") and text.startswith("data:image/"):
-                continue  # as the policy's img-src has it
+                continue  # the policy's img-src allows these
             where = urlsplit(text)
             assert (where.scheme, where.netloc) == ("", ""), f"<{tag} {name}> leaves this site"
 
@@ -371,7 +371,7 @@ def test_deleting_leaves_nothing(client, result, kept):
 
 @pytest.mark.parametrize("id", ["inkling", "told", "holiday", "", ".", "%2e", "_", "Holiday-of-22-letters-"])
 def test_nothing_but_a_results_own_files_can_be_deleted(client, result, settings, kept, id):
-    """Its database and other people's files lie beside them."""
+    """The database and other people's files are in the same folder."""
     (settings.pictures / "told").mkdir()
     (settings.pictures / "holiday.jpg").write_bytes(b"of others")
     (settings.pictures / "Holiday-of-22-letters-.txt").write_bytes(b"of others")
@@ -390,7 +390,7 @@ def test_without_its_picture_a_result_is_gone(client, result, settings):
     assert client.post(f"{result}/delete").status_code == 303
 
 
-# ---- What goes wrong ----
+# ---- Errors ----
 
 
 def test_every_reason_is_tried_here():
@@ -400,20 +400,20 @@ def test_every_reason_is_tried_here():
 @pytest.mark.parametrize("reason", FILE_REASONS)
 def test_a_bad_file_leads_to_the_help_page_and_is_not_kept(client, bad_files, ink_model, kept, reason):
     name, data = bad_files[reason]
-    told = help_of(send(client, data, name, model=ink_model))
-    assert told["reason"] == reason
-    assert told["photo"] == ink_model  # so that the next try asks the same model
+    answer = help_of(send(client, data, name, model=ink_model))
+    assert answer["reason"] == reason
+    assert answer["photo"] == ink_model  # so that the next try uses the same model
     assert kept() == []
 
 
-@pytest.mark.parametrize("reason", sorted(set(FILE_REASONS) - {"extension"}))  # a drawing has no name
+@pytest.mark.parametrize("reason", sorted(set(FILE_REASONS) - {"extension"}))  # a drawing has no file name
 def test_a_bad_drawing_leads_to_the_help_page_and_is_not_kept(
     client, bad_files, bad_drawings, ink_model, data_url, kept, reason
 ):
     drawing = bad_drawings.get(reason) or data_url(bad_files[reason][1])
-    told = help_of(client.post("/predict", data={"model": ink_model, "drawing": drawing}))
-    assert told["reason"] == reason
-    assert told["draw"] == ink_model
+    answer = help_of(client.post("/predict", data={"model": ink_model, "drawing": drawing}))
+    assert answer["reason"] == reason
+    assert answer["draw"] == ink_model
     assert kept() == []
 
 
@@ -444,17 +444,17 @@ def test_a_model_that_is_off_is_told(app_without_models, png, kept):
 
 @pytest.mark.parametrize("size", [100_001, 133_000, 200_000, 1_000_000])
 @pytest.mark.parametrize("field", ["image", "drawing"])
-def test_too_large_is_told_whichever_limit_notices(client, ink_model, data_url, kept, field, size):
+def test_every_size_limit_answers_too_large(client, ink_model, data_url, kept, field, size):
     data = bytes(size)
     fields = {"image": (io.BytesIO(data), "a.png")} if field == "image" else {"drawing": data_url(data)}
-    told = help_of(client.post("/predict", data={"model": ink_model, **fields}))
-    assert told["reason"] == "too-large"
-    assert re.fullmatch(r"\d+ bytes", told["got"])
+    answer = help_of(client.post("/predict", data={"model": ink_model, **fields}))
+    assert answer["reason"] == "too-large"
+    assert re.fullmatch(r"\d+ bytes", answer["got"])
     assert kept() == []
 
 
 def test_a_drawing_as_large_as_allowed_is_read(client, ink_model, data_url, png, settings):
-    """The form's own limits leave room for base64."""
+    """The form's limits leave room for base64."""
     drawing = data_url(png + bytes(settings.max_bytes - len(png)))
     assert client.post("/predict", data={"model": ink_model, "drawing": drawing}).location.startswith("/results/")
 
@@ -533,11 +533,11 @@ def test_trying_again_keeps_the_choice_and_escapes_it(client, field):
     assert "<script>" not in text
 
 
-# ---- The first page and the models ----
+# ---- The first page and its choice of models ----
 
 
 def chosen(page, kind):
-    """The model that is chosen in one of the first page's forms."""
+    """Returns the selected model of one of the first page's forms."""
     return (
         re.search(rf'id="{kind}-model".*?</select>', page.text, re.DOTALL)[0]
         .partition(" selected")[0]
@@ -568,7 +568,7 @@ def test_the_photo_form_works_without_javascript(client):
 
 
 def test_the_first_page_is_light(client):
-    """A first visit transfers under 60 KB."""
+    """A first visit transfers less than 60 KB."""
     page = client.get("/")
     ours = {"/static/canvas.js", "/static/live.js", "/static/upload.js", "/static/page.js"}
     linked = {

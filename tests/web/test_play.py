@@ -1,4 +1,4 @@
-"""What the server says of the drawing challenge: who guesses, and which words from easy to hard."""
+"""The drawing challenge lists the models that guess, and each model's words from easy to hard."""
 
 import json
 import re
@@ -8,12 +8,12 @@ import pytest
 
 
 def words_of(page):
-    """Model -> its words, in the page's order; the chosen one first."""
+    """Returns the words of each model in the page's order. The selected model comes first."""
     found = re.findall(r"<option value=\"([\w-]+)\" data-words='([^']*)'( selected)?", page.text)
     return {name: json.loads(unescape(words)) for name, words, _ in sorted(found, key=lambda one: not one[2])}
 
 
-def test_each_ink_model_asks_for_what_it_knows_the_easiest_first(client, classifier):
+def test_each_ink_model_lists_its_words_easiest_first(client, classifier):
     words = words_of(client.get("/play"))
     cards = {card.name: card for card in classifier.catalog if card.input.kind == "ink"}
     assert words.keys() == cards.keys()
@@ -32,7 +32,7 @@ def test_each_ink_model_asks_for_what_it_knows_the_easiest_first(client, classif
         ("?model=<b>", "doodles-cnn"),
     ],
 )
-def test_the_address_chooses_who_guesses(client, query, chosen):
+def test_the_address_selects_the_guessing_model(client, query, chosen):
     assert next(iter(words_of(client.get(f"/play{query}")))) == chosen
 
 

@@ -1,4 +1,4 @@
-"""What a page says of itself to search engines, and to who is sent a link to it."""
+"""What pages tell search engines and link previews."""
 
 import html
 import re
@@ -7,14 +7,14 @@ import pytest
 
 from app import app as real_app
 
-INDEXED = {"/", "/help", "/models", "/compare/<task>"}  # by the words of the plan: nothing else
+INDEXED = {"/", "/help", "/models", "/compare/<task>"}  # nothing else is indexed
 RULES = sorted({rule.rule for rule in real_app.url_map.iter_rules()})
 
 
 def meta(answer):
-    """Name or property of a page's meta tags -> content."""
+    """Returns a mapping from name or property to content of a page's meta tags."""
     tags = re.findall(r'<meta (?:name|property)="([^"]+)" content="([^"]*)">', answer.text)
-    assert len(tags) == len(dict(tags)), "each once"
+    assert len(tags) == len(dict(tags)), "no meta tag appears twice"
     return {name: html.unescape(content) for name, content in tags}
 
 
@@ -25,7 +25,7 @@ def result(client, png, data_url, ink_model):
 
 @pytest.fixture
 def address(result, ink_model):
-    """Fills in a route."""
+    """Fills in the variables of a route."""
     parts = {"<task>": "digits", "<name>": ink_model, "<file>": "curves.svg", "<path:filename>": "style.css"}
 
     def fill(rule):
@@ -86,7 +86,7 @@ def test_a_link_to_a_result_shows_its_picture_and_answer(client, result):
 
 
 def test_the_address_of_a_result_goes_to_no_other_site(client, result):
-    """With `same-origin` a browser sends no Referer to any other site, and the page leads to none."""
+    """`same-origin` sends no Referer to other sites, and the page links to no other site."""
     answer = client.get(result)
     assert answer.headers["Referrer-Policy"] == "same-origin"
     assert not re.search(r'(?:href|src|action)="(?:https?:)?//(?!localhost/)', answer.text)

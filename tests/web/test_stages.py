@@ -1,4 +1,4 @@
-"""The steps that are shown are those that were taken: the last of them is what the model got."""
+"""The steps shown on the page are the steps taken: the last one is the model's input."""
 
 import io
 import weakref
@@ -58,7 +58,7 @@ def test_a_photo_squeezed_and_shrunk_is_what_the_model_gets(classifier, photo, p
 @pytest.mark.parametrize("width", [1, 3, 16])
 @pytest.mark.parametrize("layout", ["mnist", "quickdraw"])
 def test_the_field_is_where_the_model_looks(layout, width, at):
-    """The ink's middle, in shares of the field, is where it is in what the model gets; hairlines too."""
+    """The ink's center has the same place in the field as in the model's input, even for hairlines."""
     from PIL import ImageDraw
 
     image = Image.new("RGB", (600, 300), "white")
@@ -66,7 +66,7 @@ def test_the_field_is_where_the_model_looks(layout, width, at):
     ImageDraw.Draw(image).line([(x - 60, y - 40), (x + 60, y - 40), (x - 20, y + 50)], "black", width)
     made = inputs.ink_steps(image, layout)
     left, top, right, bottom = made.field
-    assert (right - left) * 600 == pytest.approx((bottom - top) * 300, rel=0.01)  # a square of the picture
+    assert (right - left) * 600 == pytest.approx((bottom - top) * 300, rel=0.01)  # the field is a square
     for axis, (first, last) in enumerate(((top, bottom), (left, right))):
         ink = (made.found.sum(axis=1 - axis) > 0).nonzero()[0]
         size = made.found.shape[axis]
@@ -82,7 +82,7 @@ def test_layers_are_shown_of_networks_that_have_them(shipped, classifier, drawin
         assert stages.has_layers(shipped.card)
     if sheet is not None:
         made = opened(sheet)
-        assert made.shape == (4 * 60, 8 * 60)  # two layers of sixteen
+        assert made.shape == (4 * 60, 8 * 60)  # two layers of sixteen channels
         tiles = made[2:-2, 2:-2]
         assert np.std(tiles) > 10
 
@@ -114,9 +114,7 @@ def test_the_first_layers_are_opened_for_a_look_and_not_kept(monkeypatch, classi
     assert later.shape[1] <= 28
 
 
-def test_a_file_that_was_exchanged_since_shows_no_layers_and_the_model_goes_on(
-    monkeypatch, classifier, drawing, ink_model
-):
+def test_a_replaced_model_file_shows_no_layers_and_the_model_still_answers(monkeypatch, classifier, drawing, ink_model):
 
     def changed(*_):
         raise ValueError("model.onnx is not the card's")
