@@ -1,5 +1,6 @@
 """A predictor that computes in this process."""
 
+import logging
 import os
 import statistics
 import threading
@@ -21,6 +22,7 @@ from inkling.recognition.predictor import Prediction, Prepared
 from inkling.recognition.runtimes import keras, openvino
 from inkling.recognition.runtimes.base import Runtime, tempered
 
+LOG = logging.getLogger(__name__)
 BATCH = {"ink": 16, "photo": 4}  # pictures in one call of a network; larger batches are hardly faster
 RUNS, RUN_SECONDS = 5, 0.25  # runs that measure a model, fewer for one that takes longer in all
 POLL_SECONDS = 0.25  # between two looks at the model folders
@@ -236,7 +238,10 @@ def _poll(reference: "weakref.ref[LocalPredictor]", stop: threading.Event) -> No
         predictor = reference()
         if predictor is None:
             return
-        predictor.reload()
+        try:
+            predictor.reload()
+        except Exception:  # the next look may succeed; without this, no change would be noticed any more
+            LOG.exception("The model folders could not be read again.")
         del predictor
 
 

@@ -181,6 +181,21 @@ def test_a_thread_notices_a_change(predictor, install, monkeypatch):
     assert len(watchers()) == before + 1
 
 
+def test_the_thread_goes_on_after_an_error(predictor, install, monkeypatch, caplog):
+    monkeypatch.setattr(local, "POLL_SECONDS", 0.01)
+    errors = iter([ZeroDivisionError, None])
+
+    def read(*arguments, **options):
+        if error := next(errors, None):
+            raise error
+        return read_catalog(*arguments, **options)
+
+    monkeypatch.setattr(local, "read_catalog", read)
+    install("first")
+    until(lambda: "first" in predictor.catalog.models)
+    assert [record.message for record in caplog.records] == ["The model folders could not be read again."]
+
+
 def test_the_thread_ends_with_its_predictor(root, monkeypatch):
     monkeypatch.setattr(local, "POLL_SECONDS", 3600)
     before = len(watchers())

@@ -36,6 +36,8 @@ def _compiled(loaded: Any) -> Network:
     def network(batch: np.ndarray) -> list[np.ndarray]:
         try:
             return [output.numpy() for output in function(tf.constant(batch))]
+        except tf.errors.ResourceExhaustedError as error:  # there may be enough memory the next time
+            raise MemoryError(str(error)) from error
         except tf.errors.OpError as error:
             raise RuntimeError(str(error)) from error
 
