@@ -183,7 +183,7 @@ def test_a_server_that_is_gone_is_told_and_the_picture_stays(lab):
 def test_a_server_that_is_busy_says_so(lab):
     lab.route("**/lab", lambda route: route.fulfill(status=303, headers={"Location": "/help?reason=busy"}))
     lab.fill("#s1-low", "7")
-    expect(lab.get_by_role("alert")).to_have_text("Wait a few seconds and send it again.")
+    expect(lab.get_by_role("alert")).to_have_text("Wait a few seconds, then try again.")
 
 
 def test_a_result_that_is_gone_is_told(page, cat):
