@@ -1,4 +1,4 @@
-"""What tests of the command line share."""
+"""Fixtures for tests of the command line."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from training import registry, vgg16
 
 @pytest.fixture
 def prepare_bars(tmp_path_factory, monkeypatch):
-    """Prepares an "MNIST" of bars at ten places, which the one recipe given learns."""
+    """Returns a function that prepares an "MNIST" of vertical bars at ten places and registers one recipe for it."""
 
     def prepare_bars(recipe):
         folder, arrays = tmp_path_factory.mktemp("data"), {}
@@ -27,5 +27,5 @@ def prepare_bars(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def thin_vgg16(monkeypatch):
-    """VGG16 at an eighth of its width, which takes the time where the shape is what matters."""
+    """Reduces VGG16 to an eighth of its width. Its shape stays the same, and training is fast."""
     monkeypatch.setattr(vgg16, "BLOCKS", [(channels // 8, count) for channels, count in vgg16.BLOCKS])

@@ -1,6 +1,7 @@
-"""The shipped models are as good as their cards say, and read handwriting that they never trained on.
+"""The shipped models are as accurate as their cards say, and read handwriting of writers that are not in the training
+data.
 
-A model that is not there yet skips its tests on a developer's machine and fails them in CI.
+If a model is missing, its tests are skipped on a developer's machine and fail in CI.
 """
 
 import os
@@ -27,40 +28,40 @@ FOLDER = Settings.from_env().models
 MODELS = read_catalog(FOLDER).models
 NAMES = sorted({"cats-dogs-cnn", "digits-cnn", "doodles-cnn"} | MODELS.keys())
 
-PICTURES = {"photo": 500, "ink": 2000}  # of a test set; bitmaps of ink cost next to nothing
-LARGE = 10_000_000  # parameters of a network that is asked about half as many
-SLACK = 0.02  # what a part of the test set may be off the whole, where three standard errors are more
+PICTURES = {"photo": 500, "ink": 2000}  # test pictures per kind; bitmaps of ink cost least
+LARGE = 10_000_000  # networks with more parameters are tested on half as many
+SLACK = 0.02  # largest accepted difference from the card
 TEXTS = ("title", "summary", "strengths", "limitations")
-FOREIGN = 0.90  # of scikit-learn's digits that must be read right
+FOREIGN = 0.90  # share of scikit-learn's digits that must be read correctly
 
 
 def the_model(name):
-    """A shipped model."""
+    """Returns a shipped model. Skips the test if it is missing outside CI."""
     if name not in MODELS and not (FOLDER / name).exists() and not CI:
         pytest.skip(f"{FOLDER / name} does not exist yet: python -m training train {name}")
     assert name in MODELS, f"{name} must be shipped with a card that can be read"
     return MODELS[name]
 
 
-# ---- Digits of other people: scikit-learn's, 8x8, from 43 writers (UCI, Alpaydin and Kaynak 1998) ----
+# ---- Digits of other writers: scikit-learn's, 8 x 8 pixels, from 43 writers (UCI, Alpaydin and Kaynak 1998) ----
 
 
 @pytest.fixture(scope="module")
 def digits():
-    """Every third digit: float32 [n, 8, 8], ink 16 on 0, and int64 [n]."""
+    """Every third digit as float32 [n, 8, 8], with ink up to 16 on 0, and its label as int64 [n]."""
     all_of_them = load_digits()
     return all_of_them.images[::3].astype(np.float32), all_of_them.target[::3]
 
 
 def share_right(classifier, name, pictures, truth):
-    """Accuracy of the whole path from picture to label; a digit taken for a blank sheet is wrong."""
+    """Returns the accuracy from picture to label. A digit that is taken for a blank sheet counts as wrong."""
     answers = classify(classifier, pictures, classifier.catalog.model(name))
     return np.mean([getattr(answer, "label", None) == str(y) for answer, y in zip(answers, truth, strict=True)])
 
 
 @pytest.mark.parametrize("side", [8, 280])
-def test_digits_as_pictures(classifier, digits, side):
-    """Enlarged as a picture is: soft, dark on light."""
+def test_enlarged_digits_are_read(classifier, digits, side):
+    """The digits are enlarged smoothly, as dark ink on light paper."""
     the_model("digits-cnn")
     images, truth = digits
     greys = (Image.fromarray(np.rint(255 - image * 255 / 16).astype(np.uint8)).convert("RGB") for image in images)
@@ -69,25 +70,25 @@ def test_digits_as_pictures(classifier, digits, side):
 
 
 @pytest.mark.parametrize("pen", [10, 20])
-def test_digits_as_drawings(classifier, digits, pen):
-    """Drawn on the canvas along the middle of their lines, which is where ink is above half its strength."""
+def test_redrawn_digits_are_read(classifier, digits, pen):
+    """The digits are redrawn on the canvas along their center lines, where ink has more than half its strength."""
     the_model("digits-cnn")
     images, truth = digits
     pictures = []
     for image in images:
-        # redraw takes 28x28 bitmaps, and as ink what is above LINE: half of full strength here.
+        # `redraw` takes 28 x 28 bitmaps and treats values above LINE as ink. LINE is half of full strength here.
         enlarged = cv2.resize(image * (2 * LINE / 16), (24, 24), interpolation=cv2.INTER_CUBIC)
         bitmap = np.pad(np.clip(enlarged, 0, 255).astype(np.uint8), 2)
         pictures.append(redraw(bitmap, Hand(pen=pen)))
     assert share_right(classifier, "digits-cnn", pictures, truth) >= FOREIGN
 
 
-# ---- The data sets' own test pictures ----
+# ---- Test pictures of the data sets ----
 
 
 @pytest.fixture(scope="session")
 def unpacked(tmp_path_factory):
-    """Where the prepared data lies: what is here already, or made from `../shared/data`."""
+    """The folder with the data sets made from `../shared/data`, or None if that is missing."""
     if not (SHARED / "unpack.py").exists():
         return None
     folder = tmp_path_factory.mktemp("data")
@@ -97,7 +98,7 @@ def unpacked(tmp_path_factory):
 
 @pytest.fixture
 def test_set(request, monkeypatch):
-    """Loads a part of a data set's test pictures."""
+    """Returns a function that loads some of a data set's test pictures."""
 
     def load(name, count):
         prepared = data.folder() / data.DATASETS[name].file
@@ -111,7 +112,7 @@ def test_set(request, monkeypatch):
 
 
 def arranged(x, spec):
-    """Test pictures as the model sees them; ink is laid out already."""
+    """Returns test pictures as the model's input. Ink is already laid out."""
     if spec.kind == "ink":
         return x[..., None]
     return np.stack([inputs.prepare(Image.fromarray(picture), spec) for picture in x])
@@ -132,11 +133,11 @@ def test_accuracy_is_that_of_the_card(name, test_set):
     assert abs(np.mean(right) - stated) <= min(SLACK, error)
 
 
-# ---- What is promised of every model ----
+# ---- Recipes ----
 
 
 def test_every_recipe_is_shipped_as_it_is_written():
-    """The model in the folder says of itself what `python -m training train` would make it say today."""
+    """Training a model today would write the same texts and specifications into its card."""
     from training.registry import recipes  # imports Keras
 
     for name, recipe in recipes().items():

@@ -1,4 +1,4 @@
-"""Any Keras classifier becomes a folder that both runtimes serve; what cannot is refused in a sentence."""
+"""Importing a Keras classifier makes a folder that both runtimes serve, or refuses the file in one sentence."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,7 @@ SIDE = 12
 
 
 def net(outputs=3, activation="softmax", shape=(SIDE, SIDE, 3), front=(), back=()):
-    """As a notebook has it."""
+    """Returns a network as a notebook would build it."""
     keras.utils.set_random_seed(1)
     middle = (
         [layers.Flatten()]
@@ -42,14 +42,14 @@ def net(outputs=3, activation="softmax", shape=(SIDE, SIDE, 3), front=(), back=(
 
 
 def functional(calculate, **options):
-    """The same behind a bare operation."""
+    """Returns the same network as a functional model that starts with a bare operation."""
     inputs = keras.Input((SIDE, SIDE, 3))
     return keras.Model(inputs, net(**options)(calculate(inputs)))
 
 
 @pytest.fixture
 def save(tmp_path):
-    """Saves a network as a notebook would, with its optimizer."""
+    """Saves a network with its optimizer, as a notebook would."""
 
     def save(model, name="my_flowers.keras"):
         if model.built and isinstance(model.outputs, list) and len(model.outputs) == 1:
@@ -70,7 +70,7 @@ def pictures(card, count=7):
     return np.random.default_rng(5).integers(0, 256, shape, np.uint8)
 
 
-# ---- What is taken ----
+# ---- Networks that are accepted ----
 
 SOFT, SIGMOID = "softmax was put behind it", "sigmoid was put behind it"
 GOOD = {
@@ -135,7 +135,7 @@ def test_both_runtimes_answer_as_the_network_did(save, models, name, suffix):
 
 
 def answers(model, x, wanted, says):
-    """What the network itself gives, with the pixels it was trained on, as a row of probabilities."""
+    """Returns the network's own probabilities, computed from the pixels that it was trained on."""
     raw = wanted.scaling == "raw" or any("0..255" in one for one in says)
     x = x.astype(np.float32) if raw else inputs.scale(x, wanted.scaling or "unit")
     channels = model.inputs[0].shape[-1]
@@ -160,7 +160,7 @@ def test_the_card_says_what_is_known_and_nothing_else(save, models):
     assert "my_flowers.keras" in card.summary
 
 
-# ---- What is refused ----
+# ---- Networks that are refused ----
 
 
 def two_inputs():
@@ -219,7 +219,7 @@ def refused(file, wanted, models, sentence):
 
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_such_classifier_is_refused_in_a_sentence(save, models, name):
+def test_a_network_of_another_kind_is_refused_in_a_sentence(save, models, name):
     model, options, sentence = BAD[name]
     refused(save(model), replace(PHOTO, **options), models, sentence)
 
@@ -246,7 +246,7 @@ def test_code_in_a_file_is_never_run(save, models, layer, sentence, suffix):
         ("a.keras", None, r"must be a \.keras or \.h5 that model\.save wrote\. Received: .*a\.keras$"),
     ],
 )
-def test_what_is_no_network_is_refused(tmp_path, models, name, content, sentence):
+def test_a_file_without_a_network_is_refused(tmp_path, models, name, content, sentence):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     refused(tmp_path / name, PHOTO, models, sentence)
@@ -262,7 +262,7 @@ def test_weights_alone_are_refused(tmp_path, models):
 
 @pytest.fixture
 def run(models, capfd):
-    """Imports a file; returns the exit status, and what was printed as one text with single spaces."""
+    """Imports a file. Returns the exit status and all output as one text with single spaces."""
 
     def run(file, *options):
         required = ("--labels", "daisy, rose,tulip", "--task", "objects", "--input", "photo", "--models", str(models))
@@ -273,7 +273,7 @@ def run(models, capfd):
     return run
 
 
-def test_the_command_says_what_it_made(run, save, models):
+def test_the_command_prints_what_it_imported(run, save, models):
     status, text = run(save(net(activation=None)), "--name", "flowers", "--title", "Flowers")
     assert status == 0
     card = read_card(models / "flowers")

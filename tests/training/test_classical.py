@@ -1,4 +1,4 @@
-"""The digits' models without deep learning: HOG as layers, and networks that answer as what was fitted does."""
+"""Digit models without deep learning: HOG as Keras layers, and networks that answer like the fitted estimators."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ DIGITS = Dataset("digits", tuple("0123456789"), split(0, 400), split(400, 600), 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    """A small kernel machine on plain digits."""
+    """Makes the kernel machine small and skips redrawing."""
     for name, value in {"CENTRES": 150, "COMPONENTS": 40, "COMPARED_CENTRES": 50}.items():
         monkeypatch.setattr(kernel, name, value)
     monkeypatch.setattr(kernel, "through_canvas", lambda x, layout, seed: x)
@@ -59,7 +59,7 @@ def test_classic_hog_is_that_of_scikit_image(side):
 
 
 def smooth_by_angles(picture: np.ndarray) -> np.ndarray:
-    """What `hog.smooth` computes, from its definition: angles and a double loop over the cells."""
+    """Computes `hog.smooth` from its definition, by angles and with a double loop over the cells."""
     padded = np.pad(picture, 1)
     patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
     level, upright = (np.einsum("ijkl,kl", patches, sobel) for sobel in (hog.SOBEL, hog.SOBEL.T))
@@ -86,11 +86,13 @@ def smooth_by_angles(picture: np.ndarray) -> np.ndarray:
     return np.sqrt(np.array(cells)).ravel()
 
 
-def test_smooth_hog_is_what_its_definition_says():
+def test_smooth_hog_matches_its_definition():
     x = DIGITS.train.x[:20] / 255
     got = hog.extractor(hog.smooth).predict(x[..., None], verbose=0)
     assert got.shape == (20, hog.LENGTH)
-    assert got == pytest.approx(np.stack([smooth_by_angles(picture) for picture in x]), abs=2e-3)  # roots near zero
+    assert got == pytest.approx(
+        np.stack([smooth_by_angles(picture) for picture in x]), abs=2e-3
+    )  # near zero, the root amplifies rounding
     assert got**2 == pytest.approx(np.stack([smooth_by_angles(picture) ** 2 for picture in x]), abs=1e-5)
 
 
@@ -101,11 +103,11 @@ def test_smooth_hog_tells_dark_to_light_from_light_to_dark():
     assert (right.argmax(), left.argmax()) == (0, 4)
 
 
-# ---- The networks are what was fitted ----
+# ---- Networks match the fitted estimators ----
 
 
-def test_the_kernel_network_is_the_pipeline_that_it_came_from():
-    """StandardScaler, PCA, scikit-learn's RBF kernel and a linear model give what the network gives."""
+def test_the_kernel_network_equals_its_pipeline():
+    """The network equals StandardScaler, PCA, scikit-learn's RBF kernel and a linear model."""
     rng = np.random.default_rng(0)
     features = hog.extractor(hog.smooth).predict(DIGITS.train.x[..., None] / 255, verbose=0)
     for divide in (False, True):
@@ -120,7 +122,7 @@ def test_the_kernel_network_is_the_pipeline_that_it_came_from():
 
 
 def test_the_weights_solve_the_ridge_regression(monkeypatch):
-    """With as many centres as pictures and no floor they are kernel ridge regression's."""
+    """With one center per picture and no floor, the weights equal those of kernel ridge regression."""
     monkeypatch.setattr(kernel, "FLOOR", 0)
     x = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
     y = np.arange(60) % 3
@@ -145,7 +147,7 @@ def test_the_logistic_network_is_scikit_learns_model():
 
 
 @each
-def test_it_learns_from_few_and_tells_how(recipe):
+def test_each_recipe_learns_from_few_pictures(recipe):
     fitted = train(recipe)
     assert np.mean(answers(fitted.model).argmax(axis=1) == DIGITS.test.y) > 0.75
     assert fitted.history == {}
@@ -165,16 +167,16 @@ def test_another_seed_is_another_kernel_machine():
 
 
 @each
-def test_a_digit_that_is_never_seen_stays_a_label(recipe):
-    """All ten digits stay labels, whatever a small part of the data set holds."""
+def test_a_label_without_pictures_stays_a_label(recipe):
+    """The model has ten labels even if a label is missing from the training pictures."""
     kept = DIGITS.train.y < 9
     few = replace(DIGITS, train=Split(DIGITS.train.x[kept], DIGITS.train.y[kept]))
     model = recipe.fit(recipe, few, Run(1 if recipe.augment else recipe.epochs)).model
     assert answers(model).shape == (200, 10)
 
 
-def test_the_files_need_no_code_of_ours(tmp_path):
-    """A fresh process loads them in Keras' safe mode, without `training`, and they answer as before."""
+def test_the_files_need_no_code_of_this_project(tmp_path):
+    """A fresh process loads the files in Keras' safe mode without importing `training`, and gets the same answers."""
     x = DIGITS.test.x[:5, :, :, None].astype(np.float32) / 255
     np.save(tmp_path / "x.npy", x)
     models = {name: recipe.build(10) for name, recipe in RECIPES.items()}

@@ -1,4 +1,4 @@
-"""`python -m training compare`: every target with what was measured, and cards that are contradicted."""
+"""`python -m training compare` lists every target with its measurement, and fails for cards that are wrong."""
 
 import json
 
@@ -32,7 +32,7 @@ def network(labels):
 
 @pytest.fixture(autouse=True)
 def models(tmp_path, monkeypatch):
-    """A folder with a measured model, the set that it was measured on, and three targets, one out of reach."""
+    """A folder with a measured model, the data set of the measurement, and three targets, one of them missed."""
     rng = np.random.default_rng(0)
     parts = [Split(rng.integers(0, 256, (60, 28, 28), np.uint8), np.arange(60) % 3) for _ in range(3)]
     dataset = Dataset("toy", ("a", "b", "c"), *parts, "made here")
@@ -60,7 +60,7 @@ def models(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(models, capfd):
-    """Runs the command; returns its exit status, the table's cells, and what it complained of."""
+    """Runs the command. Returns its exit status, the cells of its table, and its complaints."""
 
     def run(*options):
         status = cli.main(["compare", "--models", str(models), *options])
@@ -73,7 +73,7 @@ def run(models, capfd):
 
 
 def state(models, keys, value):
-    """Writes another value into the card."""
+    """Changes a value in the card."""
     path = models / "toy" / "card.json"
     card = part = json.loads(path.read_text())
     for key in keys[:-1]:
@@ -112,7 +112,7 @@ def test_a_card_that_is_not_confirmed_fails(run, models, keys, value, sentence):
     assert status == 1
     assert complaints[0].endswith(sentence)
     assert rows["a toy"][8] == "yes"
-    assert run("--limit", "20")[0] == 0  # a quick look gives no verdict
+    assert run("--limit", "20")[0] == 0  # a run on a few pictures gives no verdict
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_model_that_cannot_be_measured_fails(run, models, keys, value, sentenc
     assert rows["a toy"][3] == "broken"
 
 
-def test_the_six_animals_are_told_from_each_other_alone():
-    """Of 3 cats one is taken for a house, which is no animal, and one for a dog; of one dog none is mistaken."""
+def test_accuracy_among_the_animals_ignores_other_labels():
+    """Of 3 cats, one is taken for a house (not an animal) and one for a dog. The only dog is recognized."""
     labels = (*data.ANIMALS, "house")
     raw = np.full((5, 7), 0.01, np.float32)
     y = np.array([0, 0, 0, 1, 6])
@@ -152,7 +152,7 @@ def test_every_recipe_has_a_target():
     assert registry.recipes().keys() <= {target.model for target in TARGETS}
 
 
-def test_targets_are_told_apart_and_in_order():
+def test_targets_are_unique_and_ordered():
     assert len({(target.model, target.figure) for target in TARGETS}) == len(TARGETS)
     assert all(0 < target.least < target.aim < 1 and target.task in catalog.TASKS for target in TARGETS)
 
@@ -167,13 +167,13 @@ def cards(models_folder):
     [target for target in TARGETS if target.figure != ANIMALS_MEAN],
     ids=lambda target: f"{target.model}, {target.figure}",
 )
-def test_what_is_shipped_reaches_the_least(cards, target):
+def test_shipped_models_reach_their_least_accuracy(cards, target):
     metrics = cards[target.model].metrics
     assert (metrics.groups | {ACCURACY: metrics.accuracy})[target.figure] >= target.least
 
 
 @pytest.mark.parametrize("name", registry.recipes())
-def test_what_is_shipped_is_calibrated_and_gives_most_strangers_no_sure_answer(cards, name):
+def test_shipped_models_are_calibrated_and_rarely_sure_of_unfamiliar_pictures(cards, name):
     metrics = cards[name].metrics
     assert metrics.calibration_error <= CALIBRATION
     assert min(metrics.not_sure.values()) > 0.5

@@ -1,4 +1,5 @@
-"""Corrections join the training part, through the pipeline that serves, and a network goes on from where it was."""
+"""Corrections are added to the training data, preprocessed as in serving, and training continues from the shipped
+weights."""
 
 import keras
 import numpy as np
@@ -53,46 +54,46 @@ def stroke(width=16):
 
 
 @pytest.fixture
-def told(tmp_path):
-    """Writes corrections as `inkling corrections export` does; returns their folder."""
+def export(tmp_path):
+    """Writes corrections as `inkling corrections export` does, and returns their folder."""
 
-    def told(*labels, task="digits", picture=None):
+    def export(*labels, task="digits", picture=None):
         for i, label in enumerate(labels):
             folder = tmp_path / "told" / task / folder_of(label)
             folder.mkdir(parents=True, exist_ok=True)
             (picture or stroke()).save(folder / f"{i}.png")
         return tmp_path / "told"
 
-    return told
+    return export
 
 
 # ---- Reading ----
 
 
-def test_a_drawing_is_read_as_the_model_will_see_it(told):
-    taught = corrections.read(told("1", "7"), TOY, dataset())
+def test_a_drawing_is_read_as_the_model_will_see_it(export):
+    taught = corrections.read(export("1", "7"), TOY, dataset())
     assert taught.x.dtype == np.uint8
     assert taught.y.tolist() == [1, 7]
     assert (taught.x[0] == inputs.ink(stroke(), "mnist")[..., 0]).all()
 
 
-def test_a_photo_gets_the_size_of_the_data_sets(told):
+def test_a_photo_gets_the_size_of_the_data_sets(export):
     recipe = Recipe(**{**vars(TOY), "task": "objects", "input": PHOTO})
     picture = Image.linear_gradient("L").convert("RGB")
     taught = corrections.read(
-        told("cat", task="objects", picture=picture), recipe, dataset(shape=(32, 24, 3), labels=("dog", "cat"))
+        export("cat", task="objects", picture=picture), recipe, dataset(shape=(32, 24, 3), labels=("dog", "cat"))
     )
     assert taught.x.shape == (1, 32, 24, 3)
     assert (taught.x[0] == inputs.photo(picture, 24, 32)).all()
 
 
-def test_a_label_may_hold_anything(told):
-    taught = corrections.read(told("a/b", ".."), TOY, dataset(labels=("..", "a/b")))
+def test_a_label_may_hold_anything(export):
+    taught = corrections.read(export("a/b", ".."), TOY, dataset(labels=("..", "a/b")))
     assert sorted(taught.y) == [0, 1]
 
 
-def test_a_blank_drawing_is_left_out_and_named(told, capsys):
-    folder = told("1", "2")
+def test_a_blank_drawing_is_left_out_and_named(export, capsys):
+    folder = export("1", "2")
     Image.new("RGB", (400, 400), "white").save(folder / "digits" / "1" / "0.png")
     assert corrections.read(folder, TOY, dataset()).y.tolist() == [2]
     assert "0.png is left out: nothing is drawn in it." in capsys.readouterr().out
@@ -122,7 +123,7 @@ def test_a_blank_drawing_is_left_out_and_named(told, capsys):
     ],
     ids=["nothing", "no label", "another label", "no picture", "blank"],
 )
-def test_what_cannot_be_learned_is_told(tmp_path, spoil, says):
+def test_corrections_that_cannot_be_learned_are_reported(tmp_path, spoil, says):
     (tmp_path / "digits").mkdir()
     spoil(tmp_path)
     with pytest.raises(ValueError, match=".") as caught:
@@ -136,7 +137,7 @@ def test_what_cannot_be_learned_is_told(tmp_path, spoil, says):
 @pytest.mark.parametrize(
     "size, count, times", [(600, 1, 31), (600, 5, 6), (600, 200, 1), (20_000, 50, 5), (20_000, 1, 40)]
 )
-def test_corrections_are_repeated_enough_to_matter_and_never_the_most(size, count, times):
+def test_corrections_are_repeated_but_stay_a_minority(size, count, times):
     whole = dataset(size)
     taught = Split(np.full((count, 28, 28), 7, np.uint8), np.zeros(count, np.int64))
     mixed = corrections.mixed(TOY, whole, taught, seed=0)
@@ -147,7 +148,7 @@ def test_corrections_are_repeated_enough_to_matter_and_never_the_most(size, coun
     assert (mixed.held_out, mixed.test) == (whole.held_out, whole.test)
 
 
-def test_what_is_rehearsed_keeps_rare_labels_as_often_as_the_recipe_does():
+def test_rehearsal_repeats_rare_labels_as_the_recipe_does():
     y = np.repeat([0, 1], [19_900, 100])
     whole = dataset(20_000, labels="01")
     rare = Dataset(**{**vars(whole), "train": Split(whole.train.x, y)})
@@ -156,19 +157,19 @@ def test_what_is_rehearsed_keeps_rare_labels_as_often_as_the_recipe_does():
     assert np.mean(mixed.train.y == 1) == pytest.approx(0.2, abs=0.01)
 
 
-def test_what_is_fitted_at_once_is_fitted_on_everything(told, tmp_path):
+def test_estimators_are_fitted_on_all_training_pictures(export, tmp_path):
     recipe = Recipe(**{**vars(TOY), "fit": lambda *_: None})
-    lesson = corrections.lesson(told("1"), recipe, dataset(20_000), tmp_path / "no-models", seed=0)
+    lesson = corrections.lesson(export("1"), recipe, dataset(20_000), tmp_path / "no-models", seed=0)
     assert len(lesson.dataset.train.y) == 20_000 + corrections.REPEATED
     assert lesson.recipe is recipe
 
 
-# ---- Going on ----
+# ---- Continued training ----
 
 
 @pytest.mark.parametrize("name", [name for name, recipe in registry.recipes().items() if recipe.fit is None])
-def test_a_shipped_network_is_what_goes_on(models_folder, name):
-    """Before it learns anything, it answers as the model that is served."""
+def test_training_continues_from_the_shipped_network(models_folder, name):
+    """Before it is trained further, the network answers like the served model."""
     model = catalog.read_catalog(models_folder).models.get(name)
     if model is None or not (model.folder / "model.keras").exists():
         pytest.skip(f"{name} is not here")
@@ -189,8 +190,8 @@ def prepared(prepare_bars):
     prepare_bars(TOY)
 
 
-def test_the_card_says_how_many_were_learned_and_by_which_command(prepared, told, tmp_path, capfd, monkeypatch):
-    models, folder = str(tmp_path / "models"), told("1", "1", "7")
+def test_the_card_records_the_corrections_and_the_command(prepared, export, tmp_path, capfd, monkeypatch):
+    models, folder = str(tmp_path / "models"), export("1", "1", "7")
     assert cli.main(["train", "toy", "--models", models]) == 0
     before = read_card(tmp_path / "models" / "toy")
     assert before.training.corrections == 0
@@ -211,7 +212,7 @@ def test_the_card_says_how_many_were_learned_and_by_which_command(prepared, told
         assert (getattr(mixed, part).x == getattr(whole, part).x).all()
 
 
-def test_without_a_model_there_is_nothing_to_teach(prepared, told, tmp_path, capfd):
-    assert cli.main(["train", "toy", "--models", str(tmp_path / "none"), "--corrections", str(told("1"))]) == 1
+def test_without_a_model_there_is_nothing_to_teach(prepared, export, tmp_path, capfd):
+    assert cli.main(["train", "toy", "--models", str(tmp_path / "none"), "--corrections", str(export("1"))]) == 1
     assert "toy must be there to be taught: card.json cannot be read" in capfd.readouterr().err
     assert not (tmp_path / "none" / "toy").exists()

@@ -1,4 +1,4 @@
-"""The loaders on tiny data sets made here: prepared ones, and archives from a server on this machine."""
+"""The loaders and downloads of data sets, tested with tiny data and a local server."""
 
 import functools
 import hashlib
@@ -24,7 +24,7 @@ ARRAY_SETS = {"mnist": (28, 28), "cifar10": (32, 32, 3), "doodles": (28, 28)}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """An empty data folder that every test has to itself."""
+    """An empty data folder for each test."""
     path = tmp_path / "data"
     path.mkdir()
     monkeypatch.setenv("INKLING_DATA", str(path))
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """A folder that is served over HTTP; `web.origin(name, ...)` makes a data set come from it."""
+    """A folder that is served over HTTP. `web.origin(name, ...)` makes it the source of a data set."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args):
@@ -43,7 +43,7 @@ def web(tmp_path, monkeypatch):
     root.mkdir()
     monkeypatch.setattr(download, "PAUSE", 0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=root))
-    server.handle_error = lambda *args: None  # a client that has enough hangs up
+    server.handle_error = lambda *args: None  # a client may close the connection early
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield Web(root, f"http://127.0.0.1:{server.server_port}/", monkeypatch)
@@ -57,7 +57,7 @@ class Web:
         self.root, self.url, self.monkeypatch = root, url, monkeypatch
 
     def publish(self, name, content, **known):
-        """Serves `content` as the origin of data set `name`, its checksum published."""
+        """Serves `content` as data set `name` and publishes its checksum."""
         (self.root / "file").write_bytes(content)
         known = known or {"sha256": hashlib.sha256(content).hexdigest()}
         self.origin(name, Source(self.url + "file", **known))
@@ -66,12 +66,12 @@ class Web:
         self.monkeypatch.setitem(data.DATASETS, name, replace(data.DATASETS[name], origin=source))
 
 
-def left(folder):
+def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
 def numbered(shape, first, count):
-    """`count` pictures, each of which says its own number in its first two pixels."""
+    """Makes `count` pictures. The first two pixels of each hold its number."""
     x = np.zeros((count, *shape), np.uint8)
     flat = x.reshape(count, -1)
     flat[:, 0], flat[:, 1] = np.divmod(np.arange(first, first + count), 256)
@@ -84,7 +84,7 @@ def numbers(x):
 
 
 def tiny(name, train=600, test=120, extra=30):
-    """The arrays of a prepared file, with 10 classes; class 0 is rare."""
+    """The arrays of a prepared file with 10 labels. Label 0 is rare."""
     y = np.maximum(np.arange(train + test + extra) % 40 % 10, np.arange(train + test + extra) % 40 == 10)
     y = y.astype(np.uint8)
     shape = ARRAY_SETS[name]
@@ -101,7 +101,7 @@ def tiny(name, train=600, test=120, extra=30):
 
 
 def save_photos(folder, counts):
-    """Prepared cats and dogs: `counts` pictures of each in train and in test, cats grey and dogs white."""
+    """Writes prepared cats (gray) and dogs (white), `counts` of each in train and in test."""
     for part, count in counts.items():
         for label, grey in (("cat", 100), ("dog", 255)):
             place = folder / "cats-dogs" / part / label
@@ -308,7 +308,7 @@ def test_prepare_without_the_host_leaves_nothing(folder, web, name):
 
 
 def python2_batch(x, y):
-    """A CIFAR-10 batch as Python 2 pickled it: protocol 2, byte strings, numpy's old names."""
+    """Returns a CIFAR-10 batch as Python 2 pickled it: protocol 2, byte strings, numpy's old names."""
 
     def text(value):
         return b"T" + struct.pack("<i", len(value)) + value
@@ -357,7 +357,7 @@ def test_prepare_cifar10(folder, web):
         assert (prepared["x_test"] == x[50:]).all()
         assert (prepared["y_test"] == y[50:]).all()
         assert {prepared[key].dtype for key in prepared} == {np.dtype(np.uint8)}
-    assert left(folder) == ["cifar10.npz"]
+    assert names(folder) == ["cifar10.npz"]
     assert data.load("cifar10").labels[:2] == ("airplane", "automobile")
 
 
@@ -384,16 +384,16 @@ def test_a_malicious_pickle_is_refused(folder, web, tmp_path, function, protocol
 
 
 def test_the_checksum_comes_before_the_pickle(folder, web, monkeypatch):
-    monkeypatch.delattr(data, "ArrayUnpickler")  # reading one would fail with NameError
+    monkeypatch.delattr(data, "ArrayUnpickler")  # reading a pickle would fail with NameError
     web.publish("cifar10", cifar10_archive(cifar10_batches()[2]), sha256="0" * 64)
     with pytest.raises(DownloadError, match="SHA-256"):
         data.prepare("cifar10")
-    assert left(folder) == []
+    assert names(folder) == []
 
 
 @pytest.fixture
 def few_drawings(web, monkeypatch):
-    """Three classes with 40 drawings each, of which 12 (an animal) or 6 (the others) are wanted."""
+    """Three labels with 40 drawings each. 12 of the animal and 6 of each other label are wanted."""
     monkeypatch.setattr(data, "DOODLE_LABELS", ("cat", "hot air balloon", "tree"))
     monkeypatch.setattr(data, "ANIMALS", ("cat",))
     monkeypatch.setattr(data, "ANIMALS_KEPT", (10, 2))
@@ -414,7 +414,7 @@ def test_prepare_doodles(folder, few_drawings):
         assert numbers(prepared["x_test"]).tolist() == [10, 11, 1_004, 1_005, 2_004, 2_005]
         assert prepared["y_test"].tolist() == [0, 0, 1, 1, 2, 2]
         assert (prepared["x_tu_berlin"].shape, prepared["y_tu_berlin"].shape) == ((0, 28, 28), (0,))
-    assert left(folder) == ["doodles.npz"]
+    assert names(folder) == ["doodles.npz"]
     assert "TU-Berlin" not in data.load("doodles").source
 
 
@@ -431,8 +431,8 @@ def test_drawings_of_another_form(folder, few_drawings, content):
     np.save(few_drawings.root / "tree.npy", content)
     with pytest.raises(DownloadError, match="tree.npy must be as published; run again. Received: "):
         data.prepare("doodles")
-    assert left(folder) == ["quickdraw"]
-    assert left(folder / "quickdraw") == ["cat.npy", "hot air balloon.npy"]
+    assert names(folder) == ["quickdraw"]
+    assert names(folder / "quickdraw") == ["cat.npy", "hot air balloon.npy"]
 
 
 def test_drawings_that_are_an_error_page(few_drawings):
@@ -453,7 +453,7 @@ def jpeg(mode, size, colour):
 
 
 def photos_archive(compression=zipfile.ZIP_DEFLATED):
-    """21 cats and dogs, among them a broken, a cut-off and a grey one, and members that must not be read."""
+    """21 cats and dogs with a broken, a truncated and a gray picture, and members that must not be read."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
         for label, colour in (("Cat", "red"), ("Dog", "blue")):
@@ -472,8 +472,8 @@ def test_prepare_cats_dogs(folder, web, capsys):
     content = photos_archive()
     web.publish("cats-dogs", content, size=len(content))
     root = data.prepare("cats-dogs")
-    assert left(folder) == ["cats-dogs"]
-    found = {part: left(root / part) for part in ("train/cat", "train/dog", "test/cat", "test/dog")}
+    assert names(folder) == ["cats-dogs"]
+    found = {part: names(root / part) for part in ("train/cat", "train/dog", "test/cat", "test/dog")}
     tests = ["00000.webp", "00010.webp", "00020.webp"]
     trains = [f"{i:05}.webp" for i in range(21) if i % 10]
     assert found == {
@@ -493,15 +493,15 @@ def test_prepare_cats_dogs(folder, web, capsys):
 def test_an_interrupted_prepare_leaves_no_photos(folder, web, monkeypatch):
     content = photos_archive()
     web.publish("cats-dogs", content, size=len(content))
-    (folder / "cats-dogs.draft").mkdir()  # as a killed run would leave it
+    (folder / "cats-dogs.draft").mkdir()  # a killed run leaves this folder
     with monkeypatch.context() as patch:
         patch.setattr(data.Image.Image, "save", interrupt)
         with pytest.raises(KeyboardInterrupt):
             data.prepare("cats-dogs")
-    assert left(folder) == ["kagglecatsanddogs.zip"]
-    (web.root / "file").unlink()  # the next run needs no second download
+    assert names(folder) == ["kagglecatsanddogs.zip"]
+    (web.root / "file").unlink()  # the next run must not download again
     data.prepare("cats-dogs")
-    assert left(folder) == ["cats-dogs"]
+    assert names(folder) == ["cats-dogs"]
 
 
 def interrupt(*args, **kwargs):
@@ -516,4 +516,4 @@ def test_a_zip_of_the_right_size_with_wrong_bytes(folder, web, damage):
     web.publish("cats-dogs", bytes(content), size=len(content))
     with pytest.raises(DownloadError, match="kagglecatsanddogs.zip must be as published"):
         data.prepare("cats-dogs")
-    assert left(folder) == []
+    assert names(folder) == []

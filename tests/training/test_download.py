@@ -1,4 +1,4 @@
-"""The fetcher against a server on this machine that misbehaves in every way a real one has."""
+"""Downloads from a local server that fails in the ways that real servers do."""
 
 import hashlib
 import threading
@@ -16,13 +16,13 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 @dataclass
 class Host:
-    """What the server sends, how it misbehaves, and the Range header of each request that it got."""
+    """The server's content, its faults, and the Range header of each request."""
 
     url: str
     content: bytes = CONTENT
-    cut: list[int] = field(default_factory=list)  # bytes that each coming answer really sends
-    status: list[int] = field(default_factory=list)  # of each coming answer, in place of 200 or 206
-    ranges: bool = True  # whether Range is honoured
+    cut: list[int] = field(default_factory=list)  # bytes that the next responses really send
+    status: list[int] = field(default_factory=list)  # status codes of the next responses, instead of 200 or 206
+    ranges: bool = True  # whether Range is honored
     length: bool = True  # whether Content-Length is sent
     asked: list[str | None] = field(default_factory=list)
 
@@ -31,7 +31,7 @@ class Host:
 def host(monkeypatch):
     monkeypatch.setattr(download, "PAUSE", 0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *args: None  # a client that has enough hangs up
+    server.handle_error = lambda *args: None  # a client may close the connection early
     server.host = Host(f"http://127.0.0.1:{server.server_port}/file")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def left(folder):
+def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -78,7 +78,7 @@ def test_good(host, tmp_path):
     path = fetch(Source(host.url, len(CONTENT), SHA256), tmp_path / "a")
     assert path == tmp_path / "a"
     assert path.read_bytes() == CONTENT
-    assert left(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
     assert host.asked == [None]
 
 
@@ -88,11 +88,11 @@ def test_a_verified_file_is_not_fetched_again(host, tmp_path):
     assert host.asked == []
 
 
-def test_a_file_that_is_not_the_published_one_is_deleted(host, tmp_path):
+def test_a_file_with_another_checksum_is_deleted(host, tmp_path):
     (tmp_path / "a").write_bytes(CONTENT[:-1])
     with pytest.raises(DownloadError, match="Received"):
         fetch(Source(host.url, size=len(CONTENT)), tmp_path / "a")
-    assert left(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("source", [{}, {"size": len(CONTENT)}, {"first": 5_000}])
@@ -107,11 +107,11 @@ def test_giving_up_leaves_the_part_for_the_next_run(host, tmp_path):
     host.cut = [100] * download.ATTEMPTS
     with pytest.raises(DownloadError, match="run again"):
         fetch(Source(host.url, sha256=SHA256), tmp_path / "a")
-    assert left(tmp_path) == ["a.part"]
+    assert names(tmp_path) == ["a.part"]
     assert (tmp_path / "a.part").read_bytes() == CONTENT[: 100 * download.ATTEMPTS]
     fetch(Source(host.url, sha256=SHA256), tmp_path / "a")
     assert host.asked[-1] == "bytes=400-"
-    assert left(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_a_server_that_ignores_range_sends_all_again(host, tmp_path):
@@ -136,10 +136,10 @@ def test_a_part_longer_than_the_file_is_dropped(host, tmp_path, size):
 def test_wrong_checksum(host, tmp_path):
     with pytest.raises(DownloadError, match=f"Received: .*{SHA256}"):
         fetch(Source(host.url, sha256="0" * 64), tmp_path / "a")
-    assert left(tmp_path) == []
+    assert names(tmp_path) == []
 
 
-def test_a_broken_part_is_found_out_and_the_next_run_starts_afresh(host, tmp_path):
+def test_a_corrupt_part_is_deleted_and_the_next_run_starts_again(host, tmp_path):
     (tmp_path / "a.part").write_bytes(b"x" * 1_000)
     source = Source(host.url, sha256=SHA256)
     with pytest.raises(DownloadError):
@@ -150,7 +150,7 @@ def test_a_broken_part_is_found_out_and_the_next_run_starts_afresh(host, tmp_pat
 def test_wrong_size(host, tmp_path):
     with pytest.raises(DownloadError, match=rf"must have 7 bytes. Received: {len(CONTENT)}"):
         fetch(Source(host.url, size=7), tmp_path / "a")
-    assert left(tmp_path) == []
+    assert names(tmp_path) == []
     assert len(host.asked) == 1
 
 
@@ -158,7 +158,7 @@ def test_404(host, tmp_path):
     host.status = [404]
     with pytest.raises(DownloadError, match="Received: 404"):
         fetch(Source(host.url), tmp_path / "a")
-    assert left(tmp_path) == []
+    assert names(tmp_path) == []
     assert len(host.asked) == 1
 
 
@@ -170,10 +170,10 @@ def test_a_busy_server_is_asked_again(host, tmp_path):
 def test_nobody_listens(host, tmp_path):
     with pytest.raises(DownloadError, match="refused"):
         fetch(Source("http://127.0.0.1:1/file"), tmp_path / "a")
-    assert left(tmp_path) == []
+    assert names(tmp_path) == []
 
 
-def test_a_server_that_tells_no_length(host, tmp_path):
+def test_a_server_that_sends_no_length(host, tmp_path):
     host.length = False
     host.cut = [1_000]
     assert fetch(Source(host.url, len(CONTENT), SHA256), tmp_path / "a").read_bytes() == CONTENT

@@ -1,4 +1,4 @@
-"""The figures of a card on examples whose answer is known."""
+"""Every figure of a card is computed correctly for examples with a known result."""
 
 import xml.etree.ElementTree as ET
 
@@ -17,14 +17,14 @@ INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", lay
 
 
 def binary(confidence, right):
-    """Two-label answers of the given confidences, always for label 0; the truth is 1 where one is wrong."""
+    """Two-label answers that give label 0 the stated confidences, and labels that are 1 where the answer is wrong."""
     confidence = np.asarray(confidence, np.float32)
     return np.stack([confidence, 1 - confidence], axis=1), np.where(right, 0, 1)
 
 
 @pytest.fixture
 def drawn_by_lot():
-    """Probabilities of 20,000 pictures of 10 labels, with labels drawn from them: calibrated by making."""
+    """Probabilities of 20,000 pictures of 10 labels. The labels are drawn from them, so they are calibrated."""
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (20_000, 10))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -57,9 +57,9 @@ def test_a_label_that_never_comes_up_has_zeros():
         ([1.0] * 4, [False] * 4, 1.0),
         ([0.8] * 10, [True] * 6 + [False] * 4, 0.2),
         ([0.8] * 10, [True] * 8 + [False] * 2, 0.0),
-        # two bins: 0.1 too sure in one, 0.3 not sure enough in the other, weighted by their pictures
+        # Two bins, weighted by their pictures: one is 0.1 overconfident, the other 0.3 underconfident.
         ([0.9] * 30 + [0.7] * 10, [True] * 24 + [False] * 6 + [True] * 10, 0.75 * 0.1 + 0.25 * 0.3),
-        # within one bin errors cancel: 0.61 and 0.65 lie in (9/15, 10/15]
+        # Errors within one bin cancel: 0.61 and 0.65 are both in (9/15, 10/15].
         ([0.61, 0.65], [False, True], 0.13),
     ],
 )  # fmt: skip
@@ -68,7 +68,7 @@ def test_calibration_error(confidence, right, error):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_spoiled_the_probabilities_is_found(drawn_by_lot, temperature):
+def test_the_fitted_temperature_restores_calibration(drawn_by_lot, temperature):
     probabilities, y = drawn_by_lot
     spoiled = tempered(probabilities, 1 / temperature)
     found = evaluate.fit_temperature(spoiled, y)
@@ -92,18 +92,18 @@ def test_the_threshold_is_the_smallest_that_keeps_the_promise():
 
 
 def test_three_pictures_do_not_decide_the_threshold():
-    """Only the three surest are all right: below them one in ten is wrong."""
+    """Only the three surest answers are all right. Below them, one in ten is wrong."""
     confidence = np.linspace(0.5, 0.999, 1000)
     right = np.arange(1000) % 10 > 0
     right[-12:-3], right[-3:] = False, True
     probabilities, y = binary(confidence, right)
     share, accuracy = evaluate.sure(probabilities, y, evaluate.choose_threshold(probabilities, y))
     assert share * 1000 >= evaluate.FEWEST
-    assert 0.85 < accuracy < 0.95  # out of reach: the best there is
+    assert 0.85 < accuracy < 0.95  # the best accuracy that is possible
 
 
 def test_pictures_of_equal_confidence_stay_together():
-    """99 right answers and 100 wrong ones, all equally sure, cannot be told apart."""
+    """99 right answers and 100 wrong ones have the same confidence, so no threshold separates them."""
     probabilities, y = binary([0.99] * 150 + [0.9] * 199, [True] * 150 + [True] * 99 + [False] * 100)
     threshold = evaluate.choose_threshold(probabilities, y)
     assert 0.9 < threshold <= 0.99
@@ -114,8 +114,8 @@ def test_a_few_pictures_are_judged_together():
     assert evaluate.choose_threshold(*binary([0.99, 0.95, 0.92], [True, True, False])) <= 0.92
 
 
-def test_an_answer_that_doubts_itself_is_never_sure():
-    """However right all of them are together."""
+def test_low_confidence_is_never_sure():
+    """Low confidence is never called sure, even if every answer is right."""
     probabilities = np.full((200, 4), 0.1, np.float32)
     probabilities[:, 0] = 0.7
     assert evaluate.choose_threshold(probabilities, np.zeros(200, int)) == evaluate.LEAST_SURE
@@ -142,7 +142,7 @@ def test_all_held_out_pictures_are_familiar_but_a_share(strange):
 
 @pytest.mark.parametrize("familiar", [None, 0.0])
 @pytest.mark.parametrize("threshold", [0.6, 0.9])
-def test_what_is_counted_as_not_sure_is_worded_so(familiar, threshold):
+def test_the_share_of_not_sure_matches_the_wording(familiar, threshold):
     rng = np.random.default_rng(0)
     probabilities, _ = binary(rng.uniform(0.5, 1, 500), True)
     answer = Answer(probabilities, rng.normal(size=500))
@@ -156,12 +156,12 @@ def test_what_is_counted_as_not_sure_is_worded_so(familiar, threshold):
 
 def test_auroc_is_that_of_scikit_learn():
     rng = np.random.default_rng(0)
-    familiar, strange = rng.normal(1, 1, 300).round(1), rng.normal(0, 1, 200).round(1)  # rounded, so that some tie
+    familiar, strange = rng.normal(1, 1, 300).round(1), rng.normal(0, 1, 200).round(1)  # rounded, so there are ties
     expected = roc_auc_score([1] * 300 + [0] * 200, np.concatenate([familiar, strange]))
     assert evaluate.auroc(familiar, strange) == pytest.approx(expected)
 
 
-# ---- What a page shows ----
+# ---- Figures of a model's page ----
 
 
 def test_bins_hold_all_pictures(drawn_by_lot):
@@ -175,7 +175,7 @@ def test_bins_hold_all_pictures(drawn_by_lot):
 
 
 def test_mistakes_are_the_commonest_pairs_with_their_surest_pictures():
-    """Label 0 taken for 1 five times, 1 for 2 once, the rest right."""
+    """Label 0 is taken for 1 five times and label 1 for 2 once. The other answers are right."""
     predicted, y = np.array([1, 1, 1, 1, 1, 2, 0, 1]), np.array([0, 0, 0, 0, 0, 1, 0, 1])
     confidence = np.array([0.5, 0.9, 0.6, 0.8, 0.7, 0.99, 1, 1])
     probabilities = np.zeros((8, 3))
@@ -213,11 +213,11 @@ def test_a_sheet_goes_on_in_the_next_row(tmp_path):
     assert not sheet[28:, 3 * 28 :].any()
 
 
-def test_group_accuracy_hears_only_the_group():
+def test_group_accuracy_ignores_other_labels():
     probabilities = np.array([[0.3, 0.1, 0.6], [0.3, 0.2, 0.5], [0.9, 0.05, 0.05]], np.float32)
     y = np.array([0, 1, 2])
     assert evaluate.accuracy(probabilities, y) == 0
-    assert evaluate.group_accuracy(probabilities, y, 2) == 0.5  # the third picture is of another label
+    assert evaluate.group_accuracy(probabilities, y, 2) == 0.5  # the third picture's label is outside the group
 
 
 def test_measure_sees_every_picture_in_batches():
@@ -232,7 +232,7 @@ def test_measure_sees_every_picture_in_batches():
         assert batch.shape[1:] == (28, 28, 1)
         assert batch.max() == 1
         sizes.append(len(batch))
-        return 0.7 * batch[:, 0, :3, 0] + 0.1  # 0.8 for the true label, 0.1 for the two others
+        return 0.7 * batch[:, 0, :3, 0] + 0.1  # 0.8 for the true label, 0.1 for the others
 
     dataset = Dataset("toy", ("a", "b", "c"), None, None, Split(x, y), "made here")
     served = Answering(lambda batch: [network(batch)])
@@ -242,7 +242,10 @@ def test_measure_sees_every_picture_in_batches():
     assert metrics.groups == {"first two": 1.0}
     assert metrics.calibration_error_before == pytest.approx(0.2, abs=1e-6)
     assert metrics.calibration_error == pytest.approx(1 - 0.64 / 0.66, abs=1e-5)
-    assert (metrics.sure_share, metrics.sure_accuracy) == (1.0, 1.0)  # 0.64 / 0.66 passes 0.9, 0.8 would not
+    assert (metrics.sure_share, metrics.sure_accuracy) == (
+        1.0,
+        1.0,
+    )  # the temperature raises 0.8 to 0.64 / 0.66, above 0.9
     assert np.array_equal(metrics.confusion, np.diag(np.bincount(y)))
 
 
@@ -275,10 +278,10 @@ def test_curves_name_what_they_show(tmp_path, epochs):
     evaluate.draw_curves(history, tmp_path / "curves.svg")
     text = text_of(tmp_path / "curves.svg")
     assert {"loss", "accuracy", "training", "validation", "epoch"} <= set(text)
-    assert not {"0.5", "1.5"} & set(text[: text.index("epoch")])  # whole epochs
+    assert not {"0.5", "1.5"} & set(text[: text.index("epoch")])  # only whole epochs are marked
 
 
-def test_figures_are_small_the_same_each_time_and_say_nothing_of_their_making(tmp_path):
+def test_figures_are_small_reproducible_and_without_metadata(tmp_path):
     for name in ("one", "two"):
         evaluate.draw_confusion(matrix_of(DOODLE_LABELS), DOODLE_LABELS, tmp_path / f"{name}.svg")
     content = (tmp_path / "one.svg").read_bytes()

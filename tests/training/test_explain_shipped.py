@@ -1,4 +1,4 @@
-"""Every shipped model can be explained: thirty forward passes and more of the largest."""
+"""Every shipped model can be explained. The largest model needs more than thirty forward passes for that."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A trained network becomes a folder of models/, whole or not at all."""
+"""A trained network is exported as a complete folder of models/, or not at all."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ RECIPES = registry.recipes()
 
 
 def network(labels):
-    """A small network: softmax, or one sigmoid for two labels."""
+    """A small network that ends in a softmax, or in one sigmoid for two labels."""
     inputs = keras.Input((28, 28, 1))
     x = keras.layers.Conv2D(2, 3, strides=3)(inputs)
     x = keras.layers.BatchNormalization()(x)
@@ -62,7 +62,7 @@ def few_strangers():
 
 
 def toy(labels):
-    """A data set of noise with so many labels."""
+    """A data set of noise with the given number of labels."""
     rng = np.random.default_rng(0)
 
     def split(size):
@@ -88,7 +88,7 @@ def everything(root):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A folder with one model, not to be changed."""
+    """A folder with one model. Tests must not change it."""
     root = tmp_path_factory.mktemp("models")
     save(root)
     return root
@@ -130,15 +130,15 @@ def test_the_card_says_how_the_model_came_to_be(saved):
 
 def test_the_card_reads_well_and_keeps_odd_labels(saved):
     text = (saved / "toy" / "card.json").read_text()
-    assert len(re.findall(r"^ *\[\d+, \d+, \d+\],?$", text, re.MULTILINE)) == 3  # the matrix's rows
+    assert len(re.findall(r"^ *\[\d+, \d+, \d+\],?$", text, re.MULTILINE)) == 3  # the rows of the matrix
     card = read_card(saved / "toy")
     assert card.labels == toy(3).labels
     assert json.loads(text) == json.loads(card.model_dump_json())
 
 
 @pytest.mark.parametrize("labels", [2, 4])
-def test_the_card_measures_what_is_served(tmp_path, labels):
-    """The figures are those of the ONNX file with the card's temperature and threshold; Keras agrees."""
+def test_the_card_holds_the_figures_of_the_served_file(tmp_path, labels):
+    """The card's figures are those of the ONNX file at the card's temperature and threshold. Keras agrees with them."""
     card = save(tmp_path, labels)
     model = catalog.Model(card, tmp_path / "toy")
     served = openvino.open_model(model)
@@ -205,7 +205,7 @@ def test_temperature_and_threshold_come_from_held_out_pictures_alone():
         (export, "as_json"),
     ],
 )
-def test_whatever_goes_wrong_the_old_model_stays(models, monkeypatch, module, function, error):
+def test_the_old_model_survives_any_failure(models, monkeypatch, module, function, error):
     def fail(*args, **kwargs):
         raise error("for this test")
 
@@ -240,13 +240,13 @@ def test_a_new_folder_replaces_the_old_one_whole(models):
     (models / "toy" / "stray.txt").write_text("old")
     with export.replacing(models / "toy") as draft:
         assert draft.parent == models
-        assert draft.name.startswith(".")  # so the catalog passes it over
+        assert draft.name.startswith(".")  # the catalog ignores hidden folders
         (draft / "card.json").write_text("new")
     assert everything(models) == {"toy/card.json": b"new"}
 
 
-def test_what_a_killed_run_left_behind_is_put_right(models):
-    """Killed between the two renames: the old model lies aside, the new one is still a draft."""
+def test_the_next_run_repairs_what_a_killed_run_left(models):
+    """The run was killed between the two renames: the old model was set aside and the new one is still a draft."""
     before = everything(models)
     (models / "toy").rename(models / ".toy.old")
     (models / ".toy.draft").mkdir()

@@ -1,4 +1,4 @@
-"""The second output: lower for what the network never learned, in a file that needs none of our code."""
+"""The second output is lower for unfamiliar pictures, and the model's file needs no code of this project."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", lay
 
 
 def bars(count, upright=True):
-    """Noise with a bar at one of as many places as labels: uint8 [n, 28, 28], int64 [n]."""
+    """Noise with a bar at one of two places: pictures as uint8 [n, 28, 28], labels as int64 [n]."""
     y = np.arange(count) % 2
     x = np.random.default_rng(count).integers(0, 60, (count, 28, 28), np.uint8)
     for i, label in enumerate(y):
@@ -29,7 +29,7 @@ def as_batch(x):
 
 @pytest.fixture(scope="module", params=["softmax", "sigmoid", "linear"])
 def learned(request):
-    """A small network that has learned upright bars, and the same with familiarity."""
+    """A small network trained on upright bars, without and with familiarity."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((28, 28, 1))
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(inputs))
@@ -44,7 +44,7 @@ def learned(request):
     return model, familiar.with_familiarity(model, Split(x, y), INK)
 
 
-def test_what_was_never_learned_is_less_familiar(learned):
+def test_unfamiliar_pictures_score_lower(learned):
     _, both = learned
     seen, strange = (both.predict(as_batch(bars(200, upright)[0]), verbose=0)[1] for upright in (True, False))
     assert seen.shape == (200, 1)
@@ -69,14 +69,14 @@ def test_the_file_needs_none_of_our_code(learned, tmp_path):
     np.save(tmp_path / "batch.npy", batch)
     code = (
         "import keras, numpy as np, sys; model = keras.saving.load_model('model.keras', safe_mode=True);"
-        "np.save('told.npy', model.predict(np.load('batch.npy'), verbose=0)[1]); print('training' in sys.modules)"
+        "np.save('scores.npy', model.predict(np.load('batch.npy'), verbose=0)[1]); print('training' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
-    assert np.load(tmp_path / "told.npy") == pytest.approx(both.predict(batch, verbose=0)[1], abs=1e-5)
+    assert np.load(tmp_path / "scores.npy") == pytest.approx(both.predict(batch, verbose=0)[1], abs=1e-5)
 
 
-def test_of_a_linear_network_it_is_the_distance_to_a_typical_picture(monkeypatch):
+def test_familiarity_of_a_linear_network_is_the_distance_to_a_typical_picture(monkeypatch):
     monkeypatch.setattr(familiar, "TYPICAL", 2)
     inputs = keras.Input((28, 28, 1))
     model = keras.Model(inputs, keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(inputs)))
@@ -85,17 +85,17 @@ def test_of_a_linear_network_it_is_the_distance_to_a_typical_picture(monkeypatch
     pictures = as_batch(bars(50)[0]).reshape(50, -1)
     middles = np.stack([as_batch(x[y == label]).reshape(100, -1).mean(axis=0) for label in (0, 1)])
     wanted = -np.linalg.norm(pictures[:, None] - middles, axis=2).min(axis=1)
-    told = both.predict(pictures.reshape(-1, 28, 28, 1), verbose=0)[1][:, 0]
-    assert np.corrcoef(told, wanted)[0, 1] == pytest.approx(1, abs=1e-3)
+    familiarity = both.predict(pictures.reshape(-1, 28, 28, 1), verbose=0)[1][:, 0]
+    assert np.corrcoef(familiarity, wanted)[0, 1] == pytest.approx(1, abs=1e-3)
 
 
-def test_where_logits_are_centred_it_is_how_far_the_answer_is_from_all_labels_alike():
+def test_with_centered_logits_familiarity_is_the_distance_from_the_uniform_answer():
     inputs = keras.Input((28, 28, 1))
     x = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(x))
     both = familiar.with_familiarity(model, Split(*bars(200)), INK, centred=True)
-    answers, told = both.predict(as_batch(bars(50)[0]), verbose=0)
-    assert np.corrcoef(told[:, 0], -np.log(answers).mean(axis=1))[0, 1] == pytest.approx(1, abs=1e-3)
+    answers, familiarity = both.predict(as_batch(bars(50)[0]), verbose=0)
+    assert np.corrcoef(familiarity[:, 0], -np.log(answers).mean(axis=1))[0, 1] == pytest.approx(1, abs=1e-3)
 
 
 def test_a_network_without_a_last_dense_layer_stays_as_it_is():

@@ -96,7 +96,7 @@ def test_augmentation_gives_what_the_network_takes(recipe):
     changed = recipe.augment(pictures, np.random.default_rng(0), recipe.input.width)
     assert changed.dtype == np.uint8
     assert changed.shape == (3, recipe.input.height, recipe.input.width, recipe.input.channels)
-    assert np.array_equal(pictures, before)  # the data set itself stays
+    assert np.array_equal(pictures, before)  # the data set is not changed
     again, other = (recipe.augment(pictures, np.random.default_rng(seed), recipe.input.width) for seed in (0, 1))
     assert np.array_equal(changed, again)
     assert not np.array_equal(changed, other)
@@ -121,7 +121,7 @@ def test_a_seed_repeats_every_batch_of_every_epoch():
     assert np.array_equal(x, same_x)
     assert np.array_equal(y, same_y)
     assert not np.array_equal(x, other_x)
-    assert not np.array_equal(x[:40], x[40:])  # an epoch draws anew
+    assert not np.array_equal(x[:40], x[40:])  # each epoch augments differently
 
 
 def test_an_epoch_shows_every_picture_once():
@@ -150,7 +150,7 @@ def test_rare_classes_are_repeated_up_to_the_fewest():
     indices = fit.balanced(y, 7)
     assert np.bincount(y[indices]).tolist() == [10, 7, 7]
     assert set(indices) == set(range(18))
-    assert max(np.bincount(indices)) == 3  # evenly: 3 pictures, 7 times
+    assert max(np.bincount(indices)) == 3  # evenly: 3 pictures make 7, none more than 3 times
     assert np.array_equal(fit.balanced(y, 0), np.arange(18))
 
 
@@ -160,7 +160,7 @@ def plain(pictures, rng, side):
 
 def test_each_picture_is_mirrored_in_every_other_epoch():
     x = np.zeros((40, 28, 28), np.uint8)
-    x[:, :, 0] = np.arange(1, 41)[:, None]  # on its left edge each bears its number
+    x[:, :, 0] = np.arange(1, 41)[:, None]  # the left edge of each picture holds its number
     batches = fit.Batches(replace(TOY, augment=plain, flip=True, batch=40), [x], bars(40).y, 3, 0)
 
     def seen():
@@ -176,15 +176,15 @@ def test_each_picture_is_mirrored_in_every_other_epoch():
     assert third == first
 
 
-def test_a_teacher_labels_the_very_views_and_students_see_them_smaller():
-    heard = 0
+def test_a_teacher_labels_the_same_views_that_students_see_smaller():
+    labeled = 0
 
     class Teacher:
         side = 56
 
         def __call__(self, pictures):
-            nonlocal heard
-            heard += len(pictures)
+            nonlocal labeled
+            labeled += len(pictures)
             assert pictures.shape[1:] == (56, 56, 3)
             return np.repeat(pictures[:, :1, 0, 0] / np.float32(255), 3, axis=1)
 
@@ -198,9 +198,9 @@ def test_a_teacher_labels_the_very_views_and_students_see_them_smaller():
         pictures, y = batches[0]
         assert pictures.shape == (16, side, side, 3)
         assert pictures[:, 0, 0, 0] == pytest.approx(y[:, 0], abs=1e-6)
-    before = heard
+    before = labeled
     assert len([*batches, *batches]) == 2
-    assert heard == before == 32  # once for each side
+    assert labeled == before == 32  # 16 views at each of two sizes
 
 
 def test_pictures_grow_through_the_recipes_sides_in_equal_parts():
@@ -217,7 +217,7 @@ def test_pictures_grow_through_the_recipes_sides_in_equal_parts():
     assert len(history["loss"]) == 7
 
 
-# ---- Arranging ----
+# ---- Layout ----
 
 
 def test_ink_is_laid_out_already():
@@ -243,7 +243,7 @@ def test_a_drawing_comes_back_from_the_canvas_where_it_was():
     x[x < 255] = 0
     drawn = fit.through_canvas(x, "quickdraw", seed=1)
     assert (drawn.dtype, drawn.shape) == (np.uint8, x.shape)
-    assert (drawn[:, 12:16, 12:16] > 128).any(axis=(1, 2)).all()  # each line now stands in the middle
+    assert (drawn[:, 12:16, 12:16] > 128).any(axis=(1, 2)).all()  # each line is now in the center
     assert np.array_equal(drawn, fit.through_canvas(x, "quickdraw", seed=1))
 
 
@@ -256,7 +256,7 @@ def test_drawings_are_redrawn_once_for_all_seeds(monkeypatch):
     assert seeds == [0, 0]
 
 
-# ---- The loop ----
+# ---- The training loop ----
 
 
 @pytest.fixture(scope="module")
@@ -273,21 +273,21 @@ def test_the_loop_learns_and_keeps_its_history(learned):
     assert fitted.seconds > 0
 
 
-def test_the_weights_kept_are_the_averaged_ones_that_were_validated(learned):
+def test_the_averaged_weights_are_validated_and_kept(learned):
     fitted, dataset = learned
     x, y = fit.validation(TOY, dataset.held_out, 3)
     loss = keras.losses.CategoricalCrossentropy()(y, fitted.model.predict(x, verbose=0))
     assert float(loss) == pytest.approx(fitted.history["val_loss"][-1], rel=1e-4)
 
 
-def test_a_quick_recipe_learns_too_and_gives_a_network_as_keras_builds_it():
+def test_a_quick_recipe_gives_an_ordinary_float32_network():
     dataset = Dataset("toy", ("a", "b", "c"), bars(96), bars(30, 1), bars(30, 2), "made here")
     fitted = fit.fit(replace(TOY, quick=True), dataset, Run(epochs=2, seed=5))
     assert fitted.history["loss"][-1] < fitted.history["loss"][0]
     assert {layer.compute_dtype for layer in fitted.model.layers} == {"float32"}
     x, y = fit.validation(TOY, dataset.held_out, 3)
     loss = keras.losses.CategoricalCrossentropy()(y, fitted.model.predict(x, verbose=0))
-    assert float(loss) == pytest.approx(fitted.history["val_loss"][-1], rel=0.02)  # that was of the twin
+    assert float(loss) == pytest.approx(fitted.history["val_loss"][-1], rel=0.02)  # measured on the bfloat16 twin
 
 
 def test_a_seed_gives_the_same_first_weights():

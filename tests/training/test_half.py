@@ -1,4 +1,4 @@
-"""Weights as float16: half the file, nearly the same answers."""
+"""Weights stored as float16 halve the file and hardly change the answers."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ def pictures():
 
 @pytest.fixture
 def network():
-    """Convolutions and a dense layer with more numbers than a cast is worth, and biases with fewer."""
+    """Convolutions and a dense layer that are large enough for float16, and biases that are too small."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((28, 28, 1))
     x = keras.layers.Conv2D(32, 3, strides=2, activation="relu")(inputs)
@@ -30,7 +30,7 @@ def network():
 
 
 def stored(path):
-    """The kinds of numbers in an ONNX file of at least a cast's worth, and of the others."""
+    """Returns the number types of an ONNX file: of tensors large enough for float16 (True) and of others (False)."""
     kinds = {True: set(), False: set()}
     for tensor in onnx.load(path).graph.initializer:
         if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):

@@ -1,4 +1,4 @@
-"""`python -m training` on a tiny data set made here."""
+"""The commands of `python -m training` on a tiny data set."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def models(tmp_path):
 
 @pytest.fixture
 def run(models, capfd):
-    """Runs a command; returns its exit status, and what it printed as one text with single spaces."""
+    """Runs a command. Returns its exit status and all output as one text with single spaces."""
 
     def run(*arguments, folder=True):
         status = cli.main([*arguments, *(["--models", str(models)] if folder else [])])
@@ -99,12 +99,12 @@ def test_train_makes_a_model_that_evaluate_confirms(run, models):
     status, text = run("evaluate", "toy")
     assert status == 1
     assert text.endswith("The accuracy is not the card's.")
-    assert run("evaluate", "toy", "--limit", "20")[0] == 0  # a quick look gives no verdict
+    assert run("evaluate", "toy", "--limit", "20")[0] == 0  # a run on a few pictures gives no verdict
 
 
 @pytest.mark.parametrize("processor", [True, False])
-def test_evaluate_says_what_bfloat16_costs_where_there_is_one(run, models, monkeypatch, processor):
-    """Of any model, even of one that is never served so."""
+def test_evaluate_measures_bfloat16_if_the_processor_has_it(run, models, monkeypatch, processor):
+    """Any model can be measured in bfloat16, even if it is never served in it."""
     asked, right = [], openvino.compile_onnx
     run("train", "toy", "--epochs", "1", "--seed", "3")
 
@@ -119,7 +119,7 @@ def test_evaluate_says_what_bfloat16_costs_where_there_is_one(run, models, monke
     assert processor or text.endswith("this processor has no bfloat16")
 
 
-def test_of_several_seeds_the_median_on_held_out_pictures_is_kept_and_all_are_recorded(run, models):
+def test_the_median_of_several_seeds_is_kept_and_all_are_recorded(run, models):
     status, text = run("train", "toy", "--epochs", "2", "--seed", "4", "--seeds", "3")
     assert status == 0
     card = read_card(models / "toy")
@@ -127,7 +127,7 @@ def test_of_several_seeds_the_median_on_held_out_pictures_is_kept_and_all_are_re
     assert [trial.seed for trial in card.trials] == [4, 5, 6]
     (kept,) = [trial for trial in card.trials if trial.seed == card.training.seed]
     assert kept.held_out == sorted(trial.held_out for trial in card.trials)[1]
-    assert kept.accuracy == pytest.approx(card.metrics.accuracy, abs=0.011)  # a tie may fall the other way in ONNX
+    assert kept.accuracy == pytest.approx(card.metrics.accuracy, abs=0.011)  # ONNX may resolve ties differently
     assert "mean of 3 seeds" in text
     assert f"seed kept {kept.seed}" in text
 
@@ -150,7 +150,7 @@ def test_a_recipe_may_bring_its_own_training_and_have_no_history(run, models, mo
 
 
 def state_accuracy(models, accuracy):
-    """Writes another accuracy into the card."""
+    """Changes the accuracy in the card."""
     path = models / "toy" / "card.json"
     card = json.loads(path.read_text())
     card["metrics"]["accuracy"] = accuracy
@@ -165,12 +165,12 @@ def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, m
     status, text = run("evaluate", "toy")
     assert status == 1
     assert text.endswith("The card was measured on 40 pictures, not 100.")
-    _, text = run("evaluate", "toy", "--limit", "40")  # the same 40 pictures
+    _, text = run("evaluate", "toy", "--limit", "40")  # the same 40 pictures as before
     assert f"accuracy {card.metrics.accuracy:.2%} {card.metrics.accuracy:.2%}" in text
 
 
 @pytest.mark.parametrize(
-    ("told", "title"),
+    ("recipes", "title"),
     [
         ({"toy": replace(TOY, title="Renamed")}, "Renamed"),
         ({"toy": replace(TOY, title="Another", build=another)}, "Toy"),
@@ -178,12 +178,12 @@ def test_a_limited_training_says_so_and_is_not_compared_with_all_pictures(run, m
     ],
     ids=["the recipe's words", "a recipe of another network", "no recipe"],
 )
-def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch, told, title):
-    """Even from a network that has a familiarity; what the recipe says of it may have changed meanwhile."""
+def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch, recipes, title):
+    """A network with familiarity can be exported too, and the recipe may have changed since training."""
     run("train", "toy", "--epochs", "1", "--seed", "3")
     before, network = read_card(models / "toy"), (models / "toy" / "model.onnx").read_bytes()
-    monkeypatch.setattr(registry, "recipes", lambda: told)
-    monkeypatch.setattr(fit, "fit", None)  # would fail if called
+    monkeypatch.setattr(registry, "recipes", lambda: recipes)
+    monkeypatch.setattr(fit, "fit", None)  # raises an error if called
     (models / "toy" / "stray.txt").write_text("old")
     status, text = run("export", "toy")
     assert status == 0, text
@@ -196,11 +196,11 @@ def test_export_writes_the_folder_anew_without_training(run, models, monkeypatch
     ]
     assert after.metrics.model_dump(exclude={"groups"}) == before.metrics.model_dump(exclude={"groups"})
     assert not (models / "toy" / "stray.txt").exists()
-    # Names of nodes are as long as what the process made before has them; weights of another width would be seen.
+    # Node names vary in length with what the process built before. Weights of another width would exceed the tolerance.
     assert len((models / "toy" / "model.onnx").read_bytes()) == pytest.approx(len(network), rel=0.2)
 
 
-def test_what_keras_refuses_is_not_exported(run, models):
+def test_a_file_that_keras_refuses_is_not_exported(run, models):
     run("train", "toy", "--limit", "20", "--epochs", "1")
     (models / "toy" / "model.keras").write_bytes(b"something else")
     before = everything(models)
@@ -226,7 +226,7 @@ def test_ctrl_c_leaves_the_model_as_it_was(run, models, monkeypatch, module, fun
 
 
 def test_a_signal_in_the_middle_of_training_stops_it(models):
-    """Ctrl-C as a terminal sends it, to a real process, once the first epoch is over."""
+    """A real process gets the signal of Ctrl-C after its first epoch."""
     (models / "digits-cnn").mkdir(parents=True)
     (models / "digits-cnn" / "card.json").write_text("the last good one")
     command = [

@@ -1,4 +1,4 @@
-"""The networks that are more than a stack of layers: what they must be equal to."""
+"""Networks with branches, tied weights or other special parts compute what their definitions say."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ TRANSFER = Recipe(
 
 
 def photos(count, seed=0):
-    """Two labels: dark and light noise."""
+    """Pictures of two labels: dark noise and light noise."""
     y = np.arange(count) % 2
     x = np.random.default_rng(seed).integers(0, 128, (count, SIDE, SIDE, 3), np.uint8)
     return Split(x + (y * 127).astype(np.uint8)[:, None, None, None], y)
@@ -42,7 +42,7 @@ def dataset():
 
 
 def shaken(model):
-    """A model whose weights are all random, those of its batch norm too."""
+    """Gives random weights to the batch normalization layers of a model."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -71,7 +71,7 @@ def test_the_folded_mobilenet_is_mobilenet(tmp_path):
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
-    """VGG16's convolutions with random weights, and their file."""
+    """VGG16's convolutions with random weights, and the file that holds them."""
     keras.utils.set_random_seed(0)
     whole = keras.applications.VGG16(include_top=False, weights=None)
     path = tmp_path_factory.mktemp("weights") / "vgg16.weights.h5"
@@ -88,7 +88,7 @@ def test_vgg16_sees_a_picture_as_its_pretrained_weights_expect(backbone):
     layer = "block1_conv1"
     wanted = keras.Model(whole.input, whole.get_layer(layer).output)(as_imagenet).numpy()
     got = keras.Model(model.input, model.get_layer(f"{layer}_relu").output)(inputs.scale(picture, "signed")).numpy()
-    inside = np.s_[:, 1:-1, 1:-1]  # at the rim, the padding is another grey
+    inside = np.s_[:, 1:-1, 1:-1]  # at the rim, the padding has another gray level
     assert got[inside] == pytest.approx(wanted[inside], abs=1e-2)
 
 
@@ -96,7 +96,7 @@ def test_transfer_keeps_the_first_blocks_and_tunes_the_last(backbone, dataset):
     whole, path = backbone
     given = {layer.name: layer.get_weights() for layer in whole.layers}
     fitted = vgg16.train(TRANSFER, dataset, Run(epochs=2, weights=str(path)))
-    assert fitted.epochs == 4  # two for the head, two for the rest
+    assert fitted.epochs == 4  # two for the head, two for the last blocks
     assert {key: len(values) for key, values in fitted.history.items()} == dict.fromkeys(fitted.history, 4)
     kernel = {layer.name: layer.get_weights()[0] for layer in fitted.model.layers if layer.weights}
     assert np.array_equal(kernel["block3_conv3"], given["block3_conv3"][0])
@@ -111,7 +111,7 @@ def test_widening_changes_the_width_and_hardly_the_answers():
     assert wide.get_layer("block5_conv3").output.shape[-1] == 512
     assert wide(x).numpy() == pytest.approx(narrow(x).numpy(), abs=0.05)
     kernel = wide.get_layer("block3_conv2").get_weights()[0]
-    assert not np.array_equal(kernel[..., 0], kernel[..., 1])  # or training could never part them
+    assert not np.array_equal(kernel[..., 0], kernel[..., 1])  # equal kernels could never become different
 
 
 @pytest.mark.usefixtures("thin_vgg16")
@@ -135,7 +135,7 @@ def test_the_first_layer_whitens():
     out = keras.Model(model.input, layer.output)(pictures).numpy().reshape(-1, layer.filters)
     half = layer.filters // 2
     assert np.cov(out[:, :half], rowvar=False) == pytest.approx(np.eye(half), abs=0.02)
-    # Equal but for rounding: the processor may add up the products of the two halves in another order.
+    # The values may differ by rounding: a processor may add the products of the two halves in another order.
     assert out[:, half:] == pytest.approx(-out[:, :half], abs=1e-5)
     assert not layer.trainable
 
@@ -148,17 +148,17 @@ def test_the_other_convolutions_start_by_passing_on_what_they_get():
     assert layer(x).numpy()[..., :64] == pytest.approx(x)
 
 
-# ---- Asked twice ----
+# ---- Averages of several views ----
 
 
 def moved(x, down):
-    """Pictures one pixel further down and right (1), or up and left (-1), their rim as in a mirror."""
+    """Moves pictures by one pixel, down and right (1) or up and left (-1), with mirrored rims."""
     wide = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
     return wide[:, 1 - down :, 1 - down :][:, :8, :8]
 
 
 @pytest.mark.parametrize("nudge", [0, 1])
-def test_a_mirrored_network_means_a_picture_and_its_mirror_image(tmp_path, nudge):
+def test_a_mirrored_network_averages_a_picture_and_its_mirror_image(tmp_path, nudge):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Flatten()(inputs)

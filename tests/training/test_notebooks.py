@@ -1,4 +1,4 @@
-"""The notebooks: what is committed was run and holds nothing of others, and all of it still runs."""
+"""The committed notebooks were run, hold no photos of others, and still run from start to end."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from training.data import CIFAR10_LABELS, DOODLE_LABELS, PHOTO_SIZE
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LARGEST = 400_000  # bytes of a notebook
-LIMIT = 30  # pictures of each part of a data set, in a test's run; doodles need one of each kind
+LIMIT = 30  # pictures of each part of a data set; doodles need one of each label
 
-# What a cell's plots show, by its tag, and what the text before them must say. Photos of others have no tag.
+# The tag of a cell with plots, and the license that the text before it must name. Photos of others have no tag.
 SHOWN = {"chart": "", "drawn": "", "mnist": "CC BY-SA 3.0", "quickdraw": "CC BY 4.0"}
 OF_PHOTOS = {"cats_dogs", "objects"}
 MACHINE = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|usr|opt|var)/|site-packages|\b[A-Z]:\\\\")
@@ -49,7 +49,7 @@ def has_picture(cell):
     )
 
 
-# ---- What is committed ----
+# ---- Committed notebooks ----
 
 
 def test_it_is_valid_and_small(path, notebook):
@@ -75,7 +75,7 @@ def test_it_was_run_when_every_model_was_there(path):
     assert "is not here yet" not in path.read_text("utf-8")
 
 
-def test_it_tells_nothing_of_the_machine(path):
+def test_it_holds_no_paths_of_the_machine(path):
     assert MACHINE.findall(path.read_text("utf-8")) == []
 
 
@@ -106,12 +106,12 @@ def test_figures_are_computed_not_typed(notebook):
     assert re.findall(r"\d+\.\d+ ?%", text) == []
 
 
-# ---- All of it runs ----
+# ---- Running notebooks ----
 
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """Small sets of drawn pictures, in the form that `training.data` prepares, and a backbone that knows nothing."""
+    """Small data sets in the form of `training.data`, and a backbone with random weights."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     save_ink(folder / "mnist.npz", 10, rng)
@@ -138,7 +138,7 @@ def repeated(labels, each):
 
 
 def save_ink(path, labels, rng, **more):
-    """Digits of OpenCV's font, a little out of place."""
+    """Writes digits in OpenCV's font, slightly displaced."""
     arrays = dict(more)
     parts = {"train": 8, "test": 4} | ({"tu_berlin": 1} if more else {})
     for part, each in parts.items():
@@ -152,7 +152,7 @@ def save_ink(path, labels, rng, **more):
 
 
 def save_backbone(path):
-    """MobileNetV2's weights as they are before any training."""
+    """Writes MobileNetV2's weights before any training."""
     import keras
 
     path.parent.mkdir()
@@ -173,14 +173,14 @@ def test_it_runs_on_a_few_pictures(path, notebook, tiny_data, monkeypatch):
 
 
 def test_it_runs_without_any_model(tiny_data, tmp_path, monkeypatch):
-    """One notebook for all: the others look for models in the same way."""
+    """One notebook is enough: all look for models in the same way."""
     notebook = nbformat.read(FOLDER / "image_processing.ipynb", as_version=4)
     run(notebook, monkeypatch, INKLING_DATA=tiny_data, NOTEBOOK_LIMIT=LIMIT, INKLING_MODELS=tmp_path)
     assert "is not here yet" in json.dumps(notebook)
 
 
-def test_a_wrong_limit_is_said():
-    """In a process of its own, for importing `common` changes the folder."""
+def test_an_invalid_limit_is_reported():
+    """Importing `common` changes the working folder, so this runs in a process of its own."""
     import subprocess
     import sys
 

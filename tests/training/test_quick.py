@@ -1,4 +1,4 @@
-"""The twin that learns in the place of a network."""
+"""The bfloat16 twin that is trained in place of a network."""
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ def test_a_twin_answers_as_the_network_to_the_precision_of_bfloat16():
     assert all(weight.dtype == "float32" for weight in twin.weights)
 
 
-def test_what_a_twin_learns_comes_home_to_a_network_that_was_not_changed():
+def test_weights_of_a_trained_twin_fit_the_original_network():
     keras.utils.set_random_seed(0)
     model = network()
     first = model.get_weights()
@@ -57,7 +57,7 @@ def test_the_fused_batch_norm_is_keras_own(options):
     plain, fused = layers.BatchNormalization(**options), FusedNormalization(**options)
     wanted, got = (layer(x, training=True).numpy() for layer in (plain, fused))
     assert got == pytest.approx(wanted, abs=1e-4)
-    # Its variance is that of a sample: 64 x 64 values a channel against one less.
+    # The fused layer averages the sample variance, which differs by n / (n - 1) with n = 64 * 64.
     for expected, moving in zip(plain.get_weights(), fused.get_weights(), strict=True):
         assert moving == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert fused(x, training=False).numpy() == pytest.approx(plain(x, training=False).numpy(), abs=1e-2)

@@ -1,4 +1,4 @@
-"""Pictures that are none of the labels: the same each time, through the pipeline, and never downloaded."""
+"""Unfamiliar pictures are the same each time, preprocessed as in serving, and never downloaded."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", lay
 
 @pytest.fixture
 def prepared(tmp_path, monkeypatch):
-    """Tells which data sets are on this machine: MNIST, and CIFAR-10 with a picture of each grey level 20 * label."""
+    """Prepares two data sets: MNIST, and CIFAR-10 with pictures of the gray level 20 * label."""
     monkeypatch.setenv("INKLING_DATA", str(tmp_path))
     y = np.arange(100) % 10
     bars = np.zeros((100, 28, 28), np.uint8)
@@ -36,7 +36,7 @@ def test_every_task_has_its_strangers():
         ("objects", PHOTO, {"digits"}, (24, 32, 3)),
     ],
 )
-def test_strangers_whose_data_is_here_come_as_the_model_takes_them(prepared, monkeypatch, task, spec, kinds, shape):
+def test_unfamiliar_pictures_are_prepared_for_the_model(prepared, monkeypatch, task, spec, kinds, shape):
     monkeypatch.setattr(data, "prepare", lambda name: data.folder() / data.DATASETS[name].file)  # no download
     found = strangers.gather(task, spec, 6)
     assert found.keys() == kinds
@@ -51,7 +51,7 @@ def test_objects_are_neither_cats_nor_dogs(prepared):
 
 
 def test_doodles_are_of_none_of_the_tasks_things(prepared, monkeypatch):
-    """Each is as grey as its label's number says."""
+    """The gray level of each drawing is the number of its label."""
     monkeypatch.setattr(strangers, "redraw", lambda bitmap, hand: bitmap)
     labels, y = ["cat", "fish", "dog", "car", "tree", "bird"], np.arange(120) % 6
     x = np.broadcast_to(y.astype(np.uint8)[:, None, None], (120, 28, 28))
@@ -74,7 +74,7 @@ def test_letters_are_drawings_the_same_each_time():
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert len({picture.tobytes() for picture in first}) == 8
     for picture in first:
-        assert (picture[0] == 255).all()  # paper around, and ink within
+        assert (picture[0] == 255).all()  # paper at the rim, ink inside
         assert 0.01 < np.mean(picture < 128) < 0.4
 
 

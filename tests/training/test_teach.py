@@ -68,11 +68,11 @@ def accuracy(models, limit):
     return np.mean(openvino.open_model(model)(x).argmax(axis=1) == test.y)
 
 
-@pytest.mark.timeout(1800)  # a minute of computing on a quiet processor without bfloat16
+@pytest.mark.timeout(1800)  # about a minute of computing on an idle processor without bfloat16
 def test_fifty_corrections_teach_a_habit_and_cost_nothing(
     client, runner, prepared, models, settings, encode, data_url, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(strangers, "COUNT", 50)  # how well strangers are noticed is measured elsewhere
+    monkeypatch.setattr(strangers, "COUNT", 50)  # other tests measure how well unfamiliar pictures are noticed
     label, habit = HABITS["a mirrored 3"]
     rng = np.random.default_rng(0)
     taught, others = ([drawing(habit, rng) for _ in range(COUNT)] for _ in range(2))

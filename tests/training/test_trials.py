@@ -13,7 +13,7 @@ from training.trials import Trained
     ids=["the middle", "the lower of two", "the first of equals", "the lower of the two in the middle"],
 )
 def test_the_median_is_chosen_on_held_out_pictures(held_out, kept):
-    # On the test pictures they stand the other way round, which must not matter.
+    # The test pictures rank the seeds the other way round, which must not matter.
     trained = [
         Trained(None, seed, Trial(seed=seed, held_out=share, accuracy=1 - share)) for seed, share in enumerate(held_out)
     ]

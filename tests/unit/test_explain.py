@@ -1,5 +1,7 @@
-"""Occlusion sensitivity points at what an answer hangs on, whatever the model; the shipped ones are measured by
-`python -m benchmarks.explain`."""
+"""Occlusion sensitivity finds the part of a picture that decides the answer, whatever the model.
+
+`python -m benchmarks.explain` measures the shipped models.
+"""
 
 import io
 import threading
@@ -28,10 +30,10 @@ every_kind = pytest.mark.parametrize("spec", [PHOTO, INK], ids=["photo", "ink"])
 
 
 def toy(spec, network):
-    """A predictor of one model, whose network is a function of float32 [n, h, w, c], and that model."""
+    """Returns a predictor with one model whose network is a function of float32 [n, h, w, c], and that model."""
     card = ModelCard(
         name="toy", task="objects", title="Toy", labels=("no", "yes"), input=spec, files={}, exact=True
-    )  # has no faster network
+    )  # it has no faster network
     model = Model(card, None)
     predictor = LocalPredictor(Catalog({"toy": model}), Settings.from_env({}))
     predictor._runtimes[model] = base.Runtime(network, card)
@@ -39,7 +41,7 @@ def toy(spec, network):
 
 
 def by_corner(row, column):
-    """Says "yes" for patterns in one corner of a photo, or ink in that of a drawing, and sees nothing else."""
+    """Returns a network that answers "yes" for patterns or ink in one corner of a picture and ignores all else."""
 
     def network(batch):
         half_h, half_w = batch.shape[1] // 3, batch.shape[2] // 3
@@ -52,7 +54,7 @@ def by_corner(row, column):
 
 
 def busy_picture():
-    """Patterns everywhere: rings in each corner and in the middle."""
+    """A picture with patterns everywhere: rings in each corner and in the middle."""
     image = Image.new("RGB", (300, 300), "white")
     draw = ImageDraw.Draw(image)
     for x, y in ((50, 50), (250, 50), (50, 250), (250, 250), (150, 150)):
@@ -69,23 +71,23 @@ def explanation(drops, field=(0.0, 0.0, 1.0, 1.0)):
     return Explanation("toy", "yes", 0.9, tuple(map(tuple, drops)), field, 1.0)
 
 
-# ---- It points at the right thing ----
+# ---- The decisive part ----
 
 
 @every_kind
 @pytest.mark.parametrize("corner", CORNERS)
-def test_it_points_at_the_corner_that_the_answer_hangs_on(spec, corner):
+def test_the_decisive_corner_is_found(spec, corner):
     row, column = CORNERS[corner]
     why = explanation_of(*toy(spec, by_corner(row, column)), busy_picture(), "yes")
     assert why.where == corner
     assert why.decides
-    far = np.rot90(np.asarray(why.drops), 2)  # the corner opposite
+    far = np.rot90(np.asarray(why.drops), 2)  # the drop in the opposite corner
     place = np.unravel_index(np.asarray(why.drops).argmax(), far.shape)
     assert abs(far[place]) < 1e-6
 
 
 @every_kind
-def test_a_model_that_does_not_look_hangs_on_nothing(spec):
+def test_a_constant_model_has_no_decisive_part(spec):
     def network(batch):
         return [np.full((len(batch), 1), 0.8, np.float32)]
 
@@ -99,19 +101,19 @@ def test_a_model_that_does_not_look_hangs_on_nothing(spec):
 def test_it_explains_the_label_that_is_asked_for_or_its_own(label, explained):
     why = explanation_of(*toy(PHOTO, by_corner(0, 0)), busy_picture(), label)
     assert why.label == explained
-    assert why.decides == (explained == "yes")  # for "no" the confidence rises
+    assert why.decides == (explained == "yes")  # for "no", hiding raises the confidence
     assert (why.confidence > 0.5) == (explained == "yes")
 
 
 def test_hiding_nothing_of_a_drawing_changes_nothing(classifier, drawing, ink_model):
-    """Where the paper is bare, hiding puts paper in the place of paper."""
+    """Hiding bare paper replaces paper by paper."""
     why = explanation_of(classifier, classifier.catalog.model(ink_model), drawing)  # an upright line in the middle
     drops = np.asarray(why.drops)
     assert np.abs(drops[:, [0, -1]]).max() < 1e-4
     assert np.abs(drops[:, 1:-1]).max() > 1e-4
 
 
-# ---- One batched run ----
+# ---- One run in batches ----
 
 
 def test_the_network_runs_in_batches_not_once_a_part():
@@ -123,7 +125,7 @@ def test_the_network_runs_in_batches_not_once_a_part():
 
     explainer, (predictor, model) = Explainer(), toy(PHOTO, network)
     explainer.explain(predictor, busy_picture(), model)
-    sizes.clear()  # the first time it finds out how fast the model is
+    sizes.clear()  # the first explanation also measures the model's speed
     why = explainer.explain(predictor, busy_picture(), model)
     pictures = len(why.drops) ** 2 + 1
     assert sum(sizes) == pictures
@@ -167,7 +169,7 @@ def test_a_slow_model_gets_a_coarse_grid(monkeypatch, spec, milliseconds, parts)
 def test_a_model_that_is_too_slow_for_every_grid_runs_in_reduced_precision(
     monkeypatch, spec, milliseconds, fast_milliseconds, reduced, parts
 ):
-    """The variants do; the confidence is that of a usual answer."""
+    """Only the variants run in reduced precision. The confidence is that of a normal answer."""
     answer, asked = LocalPredictor.answer, []
 
     def slow(self, pictures, model, fast=False):
@@ -190,11 +192,11 @@ def test_a_model_that_is_too_slow_for_every_grid_runs_in_reduced_precision(
         why = explainer.explain(predictor, picture, model, "yes")
         assert why.confidence == pytest.approx(float(usual.probabilities[1]), abs=1e-6)
         assert len(why.drops) == parts
-    assert asked == ([True, False] if reduced else [False])  # the second time, when the times are known
+    assert asked == ([True, False] if reduced else [False])  # the times are known in the second explanation
 
 
 def test_no_drop_exceeds_the_confidence_in_reduced_precision(monkeypatch):
-    """Even where the fast network is surer of the whole picture than the usual one."""
+    """This holds even if the fast network is surer of the whole picture than the normal one."""
     monkeypatch.setattr(LocalPredictor, "_is_faster_in_bfloat16", lambda self, model: True)
     (predictor, model), picture = toy(PHOTO, lambda batch: [np.full((len(batch), 1), 0.6, np.float32)]), busy_picture()
     whole = inputs.scale(prepare(picture, model.card).seen, PHOTO.scaling)
@@ -211,7 +213,7 @@ def test_no_drop_exceeds_the_confidence_in_reduced_precision(monkeypatch):
     assert why.largest == pytest.approx(0.6, abs=1e-5)
 
 
-# ---- One at a time ----
+# ---- One explanation at a time ----
 
 
 def test_a_drawing_without_ink_is_refused_and_holds_up_nobody(paper):
@@ -240,7 +242,7 @@ def test_pictures_are_explained_one_at_a_time():
     assert max(most) == 1
 
 
-# ---- The parts of it ----
+# ---- Parts of an explanation ----
 
 
 @pytest.mark.parametrize("parts", GRIDS["photo"])
@@ -286,7 +288,7 @@ def test_hiding_leaves_what_is_far_as_it_is(kind, seen):
         ((6, 6), "lower-right"),
     ],
 )
-def test_where_is_told_in_words(place, where):
+def test_the_decisive_place_is_named_in_words(place, where):
     drops = np.zeros((7, 7))
     drops[place] = 0.5
     assert explanation(drops).where == where
@@ -302,7 +304,7 @@ def test_two_far_places_are_several():
 def test_an_overlay_has_the_pictures_shape_and_is_most_opaque_where_it_is_hot(size, shape):
     drops = np.zeros((5, 5))
     drops[4, 0] = 0.4
-    drops[0, 4] = -0.4  # what speaks against the answer is not lit up
+    drops[0, 4] = -0.4  # parts that speak against the answer are not highlighted
     overlay = explanation(drops).overlay(*size)
     assert (overlay.mode, overlay.size) == ("RGBA", shape)
     alpha = np.asarray(overlay)[..., 3]
@@ -311,7 +313,7 @@ def test_an_overlay_has_the_pictures_shape_and_is_most_opaque_where_it_is_hot(si
 
 
 def test_the_overlay_of_a_drawing_lies_where_the_drawing_is():
-    """A drawing in the lower right of a wide canvas, of which the right end is what counts."""
+    """The drawing is in the lower right of a wide canvas, and only its right end decides the answer."""
     image = Image.new("RGB", (800, 400), "white")
     ImageDraw.Draw(image).line([(600, 300), (760, 300)], "black", 12)
     drops = np.zeros((7, 7))
@@ -323,8 +325,8 @@ def test_the_overlay_of_a_drawing_lies_where_the_drawing_is():
     assert why.where == "lower-right"
 
 
-def test_what_lies_beside_a_long_photo_is_not_spoken_of():
-    """The rims that mirror it fill the outer rows; what counts most in the picture itself is its upper left."""
+def test_the_rims_of_a_long_photo_are_not_named():
+    """The mirrored rims fill the outer rows. The decisive part of the picture itself is the upper left."""
     field = inputs.field(Image.new("RGB", (400, 100)), PHOTO)
     drops = np.zeros((10, 10))
     drops[0, 9], drops[3, 1] = 0.9, 0.3
@@ -333,8 +335,8 @@ def test_what_lies_beside_a_long_photo_is_not_spoken_of():
 
 
 @pytest.mark.parametrize("parts", [4, 10])
-def test_of_a_very_long_photo_something_is_always_spoken_of(parts):
-    """However thin it is among its rims, some parts reach into it."""
+def test_a_very_long_photo_always_has_a_named_part(parts):
+    """A few cells still reach into the picture, however thin it is between its rims."""
     field = inputs.field(Image.new("RGB", (4000, 100)), PHOTO)
     drops = np.zeros((parts, parts))
     drops[:, 0] = 0.4

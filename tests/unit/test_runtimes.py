@@ -15,7 +15,7 @@ from inkling.recognition.runtimes import keras as keras_runtime
 
 
 def pictures(card, count):
-    """Noise, flat grey and a stroke: what a network may get, scaled as it wants."""
+    """Noise, flat gray and a stroke, scaled as the network expects."""
     spec = card.input
     batch = np.random.default_rng(0).integers(0, 256, (count, spec.height, spec.width, spec.channels), np.uint8)
     batch[1::3] = 128
@@ -52,7 +52,7 @@ def network(shipped):
 
 @pytest.fixture(scope="module")
 def digits(classifier, ink_model):
-    """One small model, for what does not depend on the network."""
+    """One small model, for tests that do not depend on the network."""
     return classifier.catalog.model(ink_model)
 
 
@@ -61,7 +61,7 @@ def digits_network(digits):
     return openvino.open_model(digits, threads=1)
 
 
-def test_whose_answers_bfloat16_would_change_is_called_exact(shipped, network):
+def test_a_model_that_bfloat16_would_change_is_marked_exact(shipped, network):
     if not openvino.has_bfloat16():
         pytest.skip("this processor has no bfloat16")
     batch = pictures(shipped.card, 30)
@@ -98,7 +98,7 @@ def test_an_answer_does_not_depend_on_the_batch(shipped, network, count):
 
 
 def test_batches_are_answered_as_one_batch_by_any_number_of_threads(digits, digits_network):
-    """Though each gives the memory of its batches back, once no other is under way."""
+    """Each call frees the memory of its batches when no other call is running."""
     batch = pictures(digits.card, 7)
     expected = digits_network.answer(batch)
 
@@ -114,7 +114,7 @@ def test_batches_are_answered_as_one_batch_by_any_number_of_threads(digits, digi
 
 
 class Counting(base.Runtime):
-    """Counts how often it gave memory back."""
+    """A runtime that counts how often it frees memory."""
 
     given_back = 0
 
@@ -123,7 +123,7 @@ class Counting(base.Runtime):
 
 
 @pytest.mark.parametrize("sizes, given_back", [([1], 0), ([1, 1], 0), ([2], 1), ([4, 4, 1], 1)])
-def test_memory_is_given_back_once_after_what_took_more_than_a_picture(digits, digits_network, sizes, given_back):
+def test_memory_is_freed_once_after_a_batch(digits, digits_network, sizes, given_back):
     counting = Counting(digits_network._network, digits.card)
     assert len(counting.answer_all(pictures(digits.card, size) for size in sizes).probabilities) == sum(sizes)
     assert counting.given_back == given_back
@@ -131,19 +131,19 @@ def test_memory_is_given_back_once_after_what_took_more_than_a_picture(digits, d
     assert counting.given_back == given_back
 
 
-def test_the_last_one_out_gives_the_memory_back(digits, digits_network):
+def test_the_last_call_frees_the_memory(digits, digits_network):
     counting = Counting(digits_network._network, digits.card)
 
     def batches():
         yield pictures(digits.card, 2)
-        counting.answer_all([pictures(digits.card, 2)])  # as another thread would, meanwhile
+        counting.answer_all([pictures(digits.card, 2)])  # stands for another thread's call
         assert counting.given_back == 0
 
     counting.answer_all(batches())
     assert counting.given_back == 1
 
 
-def test_a_failure_gives_the_memory_back_too(digits, digits_network):
+def test_a_failed_call_frees_the_memory_too(digits, digits_network):
     counting = Counting(digits_network._network, digits.card)
     with pytest.raises(RuntimeError):
         counting.answer_all([pictures(digits.card, 2), np.zeros((1, 3, 3, 9), np.float32)])
@@ -158,7 +158,7 @@ def test_rows_are_probabilities(shipped, network):
 
 
 def test_different_pictures_get_different_answers(shipped, network):
-    """Else the tests above would pass on a network that answers always the same."""
+    """Otherwise the tests above would pass for a network whose answer is always the same."""
     answer = network(pictures(shipped.card, 3))
     assert np.abs(answer[0] - answer[2]).max() > 1e-6
 
@@ -215,7 +215,7 @@ def test_a_file_that_is_not_the_cards_is_not_opened(digits, tmp_path, open_model
 
 
 def test_a_file_that_is_no_network_is_a_value_error(digits, tmp_path):
-    """Even where the checksum agrees."""
+    """The file is refused even if its checksum matches."""
     (tmp_path / "model.onnx").write_bytes(b"not a network")
     card = digits.card.model_copy(update={"files": {"model.onnx": sha256(tmp_path / "model.onnx")}})
     with pytest.raises(ValueError, match="."):
@@ -231,7 +231,7 @@ def test_familiarity_is_the_second_output(outputs, familiarity):
 
 
 def test_a_network_without_the_familiarity_that_its_card_asks_for_is_refused():
-    """Else everything would be familiar."""
+    """Otherwise every picture would be familiar."""
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
     card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={}, familiar=0.5)
     with pytest.raises(ValueError, match="must have a second output"):
@@ -240,7 +240,7 @@ def test_a_network_without_the_familiarity_that_its_card_asks_for_is_refused():
 
 @pytest.mark.parametrize("answer", [[[2.0, -1.0]], [[0.2, 0.3]], [[1.7]], [[np.nan, np.nan]]])
 def test_a_network_that_answers_no_probabilities_is_refused(answer):
-    """Logits would be taken for probabilities, and wrong answers for sure ones."""
+    """Otherwise logits would pass for probabilities, and wrong answers for sure ones."""
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")
     card = ModelCard(name="a", task="objects", title="A", labels=("a", "b"), input=spec, files={})
     with pytest.raises(ValueError, match=r"must answer probabilities, not logits\. Received: \["):

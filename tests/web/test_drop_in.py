@@ -1,4 +1,4 @@
-"""A folder copied into models/ is there without a restart: on the pages, in the API, on the command line."""
+"""A model folder copied into models/ appears on the pages, in the API and in the CLI without a restart."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 
 def minimal(name, file, model):
-    """A card written by hand, as docs/guide/own-model.md shows it."""
+    """Returns a card written by hand, as in docs/guide/own-model.md."""
     spec = model.card.input
     return {
         "name": name,
@@ -40,7 +40,7 @@ def minimal(name, file, model):
     ]
 )
 def running(request, settings, tmp_path, models_folder, ink_model):
-    """An app that runs while a folder with a card and one file is copied; each runtime needs its own file."""
+    """A running app with a new model folder: a card and the file that the app's runtime needs."""
     kind, file = request.param
     if kind == "keras":
         pytest.importorskip("tensorflow")
@@ -75,7 +75,7 @@ def test_it_is_everywhere(running, data_url, png, tmp_path):
 
 
 def test_the_other_runtimes_file_is_asked_for(running, data_url, png):
-    """A file of the one is none for the other."""
+    """OpenVINO cannot serve model.keras, and Keras cannot serve model.onnx."""
     there = running.extensions["inkling"].settings
     other = {"openvino": "keras", "keras": "openvino"}[there.runtime]
     client = create_app(there.replace(runtime=other)).test_client()
@@ -86,9 +86,9 @@ def test_the_other_runtimes_file_is_asked_for(running, data_url, png):
         assert f"card.json lists no {file}" in text
 
 
-def test_half_a_folder_is_no_fault_and_a_removed_one_is_gone(running, monkeypatch):
-    """`/readyz` and the page of models know of no model that is still being copied."""
-    monkeypatch.setattr(catalog, "SETTLE_SECONDS", 600)  # on a busy machine, the rest of this test takes a while
+def test_an_incomplete_folder_is_ignored_and_a_removed_one_disappears(running, monkeypatch):
+    """`/readyz` and the models page do not list a model that is still being copied."""
+    monkeypatch.setattr(catalog, "SETTLE_SECONDS", 600)  # the rest of this test may take long on a busy machine
     client, root = running.test_client(), running.extensions["inkling"].settings.models
     (root / "half").mkdir()
     (root / "half" / "card.json").write_text("{")
@@ -103,7 +103,7 @@ def test_half_a_folder_is_no_fault_and_a_removed_one_is_gone(running, monkeypatc
     assert client.get("/models/other").status_code == 404
 
 
-def test_a_model_that_breaks_is_off_and_comes_back_with_its_file(running, data_url, png):
+def test_a_broken_model_is_switched_off_until_its_file_is_repaired(running, data_url, png):
     client, root = running.test_client(), running.extensions["inkling"].settings.models
 
     def status():
