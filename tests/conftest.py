@@ -18,6 +18,7 @@ from inkling.service import Service
 from inkling.storage import Storage
 from inkling.web.app import create_app
 from tests.support.command import Runner
+from tests.support.routes import share_url_builders
 from tests.support.storage import stored
 from tests.support.templates import BytecodeCache
 
@@ -81,7 +82,8 @@ hypothesis.settings.register_profile("gate", derandomize=True, database=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("gate")
 
-# All apps of a process share compiled templates.
+# All apps of a process share compiled templates and routes.
+share_url_builders()
 Flask.jinja_options = {"bytecode_cache": BytecodeCache()}
 
 
