@@ -1,4 +1,4 @@
-"""A real browser before the real app. Chromium comes from the machine: CHROMIUM, or what the PATH holds."""
+"""Fixtures for tests in Chromium, which is found by the variable CHROMIUM or on the PATH."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def browser_type_launch_args():
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory, models_folder):
-    """The shipped models and three more for digits: one that says all of itself, one only what it must, one nothing."""
+    """The shipped models and three more for digits: one card is complete, one minimal, and one broken."""
     root = tmp_path_factory.mktemp("models")
     for folder in models_folder.glob("[!.]*"):
         (root / folder.name).symlink_to(folder, target_is_directory=True)
@@ -67,7 +67,7 @@ def models(tmp_path_factory, models_folder):
 
 @pytest.fixture(scope="session")
 def base_url(tmp_path_factory, models):
-    """The address of the app, which serves while the tests run."""
+    """The address of an app that serves during the whole session."""
     settings = Settings.from_env(
         {
             "INKLING_MODELS": str(models),
@@ -86,7 +86,7 @@ def base_url(tmp_path_factory, models):
 
 @pytest.fixture
 def open_page(new_context):
-    """Opens a page in a context of its own; no page may log an error or break the Content-Security-Policy."""
+    """Opens a page in a new browser context, and fails the test if a page logs an error or violates the CSP."""
     errors = []
 
     def note(message):
@@ -109,13 +109,13 @@ def open_page(new_context):
 
 @pytest.fixture
 def page(open_page):
-    """The first page, on a desktop."""
+    """The home page on a desktop."""
     return open_page("/?photo=cats-dogs-cnn&draw=digits-cnn", viewport={"width": 1280, "height": 800})
 
 
 @pytest.fixture(scope="session")
 def cat():
-    """A photo of a cat, as a file to upload. (scikit-image ships it; CC0, by Stefan van der Walt.)"""
+    """A photo of a cat as a file to upload. (From scikit-image; CC0, by Stefan van der Walt.)"""
     from skimage import data
 
     jpeg = io.BytesIO()

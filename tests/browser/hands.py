@@ -1,4 +1,4 @@
-"""Draws on the canvas as a visitor does, reads its pixels, and waits for what the page does about it."""
+"""Draws on the canvas as a visitor does, reads its pixels, and waits for the page to react."""
 
 import itertools
 from contextlib import contextmanager
@@ -47,7 +47,7 @@ def with_mouse(page, points):
 
 
 def with_touch(page, points):
-    """Touches as the screen reports them, not as a script would fake them."""
+    """Draws with touch events that come from the browser, not from a script."""
     touch = page.context.new_cdp_session(page)
     first, *rest = on_screen(page, points)
     for kind, x, y in [("touchStart", *first), *(("touchMove", *point) for point in rest)]:
@@ -56,7 +56,7 @@ def with_touch(page, points):
 
 
 def colour_at(page, x, y):
-    """The colour that is shown at a point of the field, once the next frame is drawn."""
+    """The color at a point of the canvas, after the next frame is drawn."""
     return tuple(
         page.evaluate(
             """async ([x, y]) => {
@@ -71,7 +71,7 @@ def colour_at(page, x, y):
 
 @contextmanager
 def asks(page, times=1):
-    """Waits until the actions inside have made the page ask the API so many times, and the test's routes have heard."""
+    """Waits until the page has sent so many requests to the API, and the test's routes have seen them."""
     requests = itertools.count(1)
     with page.expect_request(lambda request: "/api/predict" in request.url and next(requests) == times):
         yield
@@ -79,7 +79,7 @@ def asks(page, times=1):
 
 
 def settle(page):
-    """Waits until the page has handled every answer that it got so far: this one comes after them."""
+    """Waits until the page has handled all earlier responses, by sending one more request."""
     page.evaluate("""async () => {
         await (await fetch("/healthz")).text();
         for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);

@@ -1,4 +1,4 @@
-"""The canvas: hands, tools, screens, the live answer, and the way to the result."""
+"""The canvas: mouse, touch and keyboard, tools, screens, the live answer, and the result."""
 
 import base64
 import io
@@ -207,7 +207,7 @@ def test_the_drawing_is_there_after_it_could_not_be_answered(page):
     address, refusals = page.url, ["busy"]
 
     def refuse(route):
-        """As the server does: with the help page, at the form's own address, that leads back."""
+        """Answers as the server does: with the help page, which links back."""
         body = f'<!doctype html><a href="{address}">Try again</a>'
         return route.fulfill(status=503, content_type="text/html", body=body) if refusals else route.continue_()
 
@@ -246,14 +246,14 @@ def test_nothing_drawn_is_not_sent(page):
 
 
 def answer(wording, *guesses):
-    """What the API says, in short."""
+    """A short response of the API."""
     predictions = [{"label": label, "probability": probability} for label, probability in guesses]
     return json.dumps({"label": guesses[0][0], "wording": wording, "predictions": predictions})
 
 
 @pytest.fixture
 def held(page):
-    """Keeps what the page asks, unanswered."""
+    """The requests of the page to the API, which stay unanswered until the test answers them."""
     routes = []
     page.route("**/api/predict*", lambda route: routes.append(route))
     return routes
@@ -308,7 +308,7 @@ def test_a_long_stroke_is_answered_before_it_ends_one_question_at_a_time(page, h
 
 
 def test_the_answer_is_read_aloud_only_when_the_hand_rests(page):
-    """What a screen reader is told is the last of several answers, not each."""
+    """A screen reader hears the last of several answers, not each one."""
     page.evaluate("""() => {
         window.told = [];
         const aloud = document.querySelector(".live [role=status]");
@@ -365,7 +365,7 @@ CLOCK = """() => {
 
 @pytest.mark.parametrize("model", ["doodles-cnn", "digits-cnn"])
 def test_how_long_an_answer_takes_is_printed(open_page, model):
-    """From the pen's lifting to the new answer, on this machine as busy as it is; 60 ms are aimed at."""
+    """The time from the end of a stroke to the new answer; the goal is 60 ms on an idle machine."""
     page = open_page(f"/?draw={model}")
     page.evaluate(CLOCK)
     for i in range(20):

@@ -1,4 +1,4 @@
-"""Our own drawings, one click from an answer: each is what it says, for the models that are shipped."""
+"""The example drawings: one click gives an answer, and the shipped models recognize each of them."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_a_hand_that_draws_meanwhile_finishes_the_example(page):
 
 @pytest.mark.parametrize("motion, least, most", [("no-preference", 5, 1000), ("reduce", 1, 2)])
 def test_an_example_draws_itself_where_motion_is_welcome(open_page, motion, least, most):
-    """Counts the pictures from the empty paper to the whole drawing."""
+    """Counts the frames from the empty canvas to the complete drawing."""
     page = open_page("/?draw=digits-cnn", reduced_motion=motion)
     expect(page.locator(".examples button")).not_to_have_count(0)
     steps = page.evaluate("""async () => {

@@ -1,4 +1,4 @@
-"""The history: what this browser sent, small, and how to be rid of it."""
+"""The history page: thumbnails of what this browser sent, and how to delete them."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,7 +10,7 @@ PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
 @pytest.fixture
 def filled(open_page, cat):
-    """A history of two results, opened by the link in the head of the page."""
+    """A history of two results, opened by the link in the navigation."""
 
     def filled(**options):
         page = open_page("/help", **options)

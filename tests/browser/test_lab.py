@@ -1,4 +1,4 @@
-"""The lab in a browser: live with JavaScript, by a button without it, by keyboard, on a phone and a desktop."""
+"""The lab in a browser: live with JavaScript, with a button without it, by keyboard, on phone and desktop."""
 
 import ast
 import base64
@@ -27,14 +27,14 @@ def after(page):
 
 
 def changed(page, act):
-    """Does something, and waits until the result is another one."""
+    """Performs an action and waits until the result has changed."""
     before = after(page)
     act()
     expect(page.locator("[data-part=after]")).not_to_have_attribute("src", before)
 
 
 def sent(page, act):
-    """Does something that sends the whole form, and waits until the next page is there, with its script."""
+    """Performs an action that submits the form, and waits until the next page and its script are loaded."""
     with page.expect_navigation():
         act()
 
@@ -73,7 +73,7 @@ def test_a_number_by_keyboard_moves_the_slider(lab):
 
 @pytest.fixture
 def slow_page(new_context):
-    """The lab on a slow line: (page, what lets its script come)."""
+    """The lab on a slow connection: (page, a function that lets its script load)."""
     page, held = new_context().new_page(), []
     page.route("**/lab.js", lambda route: held.append(route), times=1)
     with page.expect_request("**/lab.js"):

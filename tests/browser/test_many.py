@@ -1,4 +1,4 @@
-"""Several photos at once: chosen, seen, sent with a bar that says how far they are, and answered on one page."""
+"""Several photos at once: selection, previews, upload with a progress bar, and one page of answers."""
 
 import base64
 import csv
@@ -24,7 +24,7 @@ TOO_MANY = '<div class="problem"><h1>Too many requests</h1><p>Wait a minute and 
 
 @pytest.fixture
 def first_page(open_page):
-    """Opens the first page at a width."""
+    """Opens the home page at a width."""
 
     def first_page(width=1280, **options):
         return open_page("/?photo=cats-dogs-cnn", viewport={"width": width, "height": 800}, **options)
@@ -37,7 +37,7 @@ def choose(page, *files):
 
 
 def choose_several(page, cat, count):
-    """Chooses photos and waits until they are shown: before, the form would go as it does without JavaScript."""
+    """Selects photos and waits until they are shown; until then, the form would be submitted as without JavaScript."""
     choose(page, *several(cat, count))
     expect(page.locator(".thumbnails li")).to_have_count(count)
 
@@ -47,7 +47,7 @@ def send(page):
 
 
 def names(page):
-    """The files that the form would send."""
+    """The files that the form would submit."""
     return page.locator("#image").evaluate("(input) => [...input.files].map((file) => file.name)")
 
 
@@ -78,7 +78,7 @@ def test_several_get_one_page_and_a_bad_one_its_place(first_page, cat, width, sc
 
 
 def test_answers_that_could_not_be_kept_are_shown_in_place(first_page, cat):
-    """No address leads to them: the post itself brings the page."""
+    """These results have no address: the response to the post is the page."""
     page = first_page()
     page.route("**/predict", lambda route: route.fulfill(content_type="text/html", body="<h1>Not kept</h1>"))
     choose_several(page, cat, 2)
@@ -218,7 +218,7 @@ def test_what_would_spoil_the_others_is_left_out_at_once(first_page, name, size,
 
 
 def test_the_bar_says_how_far_they_are(first_page, cat):
-    """The upload is slowed down, so that its stages can be seen."""
+    """Slows the upload down, so that its stages can be seen."""
     page = first_page()
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")

@@ -1,4 +1,4 @@
-"""The pages about models, by keyboard and without JavaScript, and what the others say of a picture."""
+"""The pages about models, by keyboard and without JavaScript, and the answers of other models."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +8,7 @@ MODEL = "/models/full-digits"
 
 @pytest.fixture
 def drawn(open_page):
-    """The result of a drawn 1, asked of the full model."""
+    """The result of a drawn 1 from the model with the complete card."""
     page = open_page("/?draw=full-digits")
     box = page.locator("#canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)

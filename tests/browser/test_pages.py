@@ -1,4 +1,4 @@
-"""What holds for every page: accessible, narrow, light, and faithful to the visitor's choices."""
+"""Rules for every page: accessibility, narrow screens, color schemes, and the visitor's choices."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -34,7 +34,7 @@ MAX_FIRST_VISIT = 60_000
 
 @pytest.fixture(scope="session")
 def result_paths(browser, base_url, cat):
-    """Results to look at: a cat as a cat, a cat as a doodle, and a cat beside what is no picture."""
+    """Results to open: a cat as a photo, a cat as a doodle, and a batch of a cat and a file that is not a picture."""
     paths = {}
     text = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"hello"}
     for name, model, files in (
@@ -115,7 +115,7 @@ CONTROLS = [
 
 
 def focused(page):
-    """The name of what has the focus, and the outline that shows it; a stage's outline is its card's."""
+    """The name of the focused element and its outline; for a stage, the outline is its card's."""
     return page.evaluate("""() => {
         const at = document.activeElement;
         const shown = at.matches("#canvas, #image") ? at.closest(".card") : at;

@@ -1,4 +1,4 @@
-"""The drawing challenge: six rounds, a clock or none, a score, and drawings to show."""
+"""The drawing challenge: six rounds with or without a clock, a score, and drawings to share."""
 
 import json
 import re
@@ -14,7 +14,7 @@ ROUNDS = 6
 
 @pytest.fixture
 def open_challenge(open_page):
-    """Opens the challenge; the model says what `says` is told to: (label, wording)."""
+    """Opens the challenge; the model answers with the last (label, wording) in `says`."""
 
     def open_challenge(path="/play?model=digits-cnn", says=None, own_time=False, **options):
         page = open_page(path, **{"viewport": {"width": 360, "height": 740}} | options)
@@ -34,7 +34,7 @@ def told(label, wording):
 
 
 def task(page):
-    """The digit that is to be drawn."""
+    """The digit to draw."""
     return re.fullmatch(r"Draw an? (\d)", page.locator("h1").text_content())[1]
 
 
@@ -43,7 +43,7 @@ def click(page, name):
 
 
 def play_a_round(page, says, wording="sure", right=True):
-    """Draws a line, which the model takes for the thing wanted, or for another."""
+    """Draws a line, which the model recognizes as the wanted digit or as another one."""
     says[:] = [task(page) if right else str((int(task(page)) + 1) % 10), wording]
     click(page, "Go")
     with_mouse(page, LINE)
@@ -213,7 +213,7 @@ def test_the_paper_is_clean_in_each_round(open_challenge):
 
 
 def test_a_game_by_keyboard_alone(open_challenge):
-    """With the real model: a line from top to bottom is a 1 wherever it is asked for, and else a line."""
+    """With the real model: a vertical line is right if a 1 is wanted, and wrong otherwise."""
     page = open_challenge()
     page.locator("#play-model").focus()
     for key in ("Tab", "ArrowDown", "Tab", "Enter"):
@@ -276,7 +276,7 @@ def test_the_choice_of_model_stands_in_the_address(open_challenge):
 
 
 def test_nothing_is_kept_of_a_game(open_challenge):
-    """All that a game sends goes to the API, which keeps nothing."""
+    """A game sends requests only to the API, which stores nothing."""
     page, posts = open_challenge(), []
     page.on("request", lambda request: request.method == "POST" and posts.append(request.url))
     click(page, "Start")

@@ -1,4 +1,4 @@
-"""The question whether the answer is right: by one tap or two, with and without JavaScript."""
+"""Saying whether an answer is right: one tap or two, with and without JavaScript."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,7 +12,7 @@ with_and_without_scripts = pytest.mark.parametrize("scripts", [True, False], ids
 
 @pytest.fixture
 def result(open_page, cat):
-    """Opens a photo's result by a model of two labels, or of sixty."""
+    """Opens a photo's result from a model with two labels, or with sixty."""
 
     def result(model="cats-dogs-cnn", **options):
         page = open_page(f"/?photo={model}", **options)

@@ -1,4 +1,4 @@
-"""The photo form: every way in, the preview, and what is said when a file will not do."""
+"""The photo form: every way to choose a photo, the preview, and messages about unusable files."""
 
 import base64
 
@@ -72,7 +72,7 @@ def test_the_second_photo_replaces_the_first(page, cat):
 
 
 def send_and_stop(page):
-    """In one go: a page that is on its way elsewhere answers no further question."""
+    """In one call: a page that is being left answers no further calls."""
     page.locator("#photo").evaluate("""form => new Promise((stopped) => {
         form.requestSubmit();
         setTimeout(() => stopped(stop()), 300);

@@ -1,4 +1,4 @@
-"""Why, and what the model saw: folded away until asked for, with and without JavaScript, on a phone and a desktop."""
+"""The explanation and the stages of a model: closed until opened, with and without JavaScript, on phone and desktop."""
 
 import re
 
@@ -15,7 +15,7 @@ SHOWN = "(image) => image.complete && image.naturalWidth > 0"
 
 @pytest.fixture(scope="module")
 def answered(browser, base_url, cat):
-    """The address of a photo's answer."""
+    """The address of a photo's result."""
     page = browser.new_page(base_url=base_url)
     page.goto("/?photo=cats-dogs-cnn")
     page.set_input_files("#image", cat)

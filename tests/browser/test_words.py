@@ -1,4 +1,4 @@
-"""The switch between the languages, with JavaScript and without; and what comes out of the printer."""
+"""Switching the language, with and without JavaScript, and printing."""
 
 import pytest
 from playwright.sync_api import expect
@@ -56,7 +56,7 @@ def test_paper_is_white_and_holds_what_can_be_read_on_it(open_page, path, scheme
 
 @pytest.fixture
 def result(open_page, cat):
-    """Opens the result of a photo."""
+    """Opens the result page of a photo."""
 
     def send(**options):
         page = open_page("/?photo=cats-dogs-cnn", **options)

@@ -1,4 +1,4 @@
-"""What breaks while it runs, on real servers: a worker, a model's file, the database, the disk, the clock."""
+"""Faults of running servers: a worker, a model file, the database, the disk, the clock."""
 
 import http.client
 import itertools
@@ -36,7 +36,7 @@ LIMIT = 20  # posts a minute and worker
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory, models_folder):
-    """One whole model, and one for each thing that may happen to a file."""
+    """One intact model, and one for each way in which a file can be damaged."""
     folder = tmp_path_factory.mktemp("models")
 
     def copy(name):
@@ -56,7 +56,7 @@ def models(tmp_path_factory, models_folder):
 
 @contextmanager
 def serving(folder, models, **changes):
-    """A server that believes who its clients say they are."""
+    """A server that trusts its clients' X-Forwarded-For."""
     changes = {"INKLING_MODELS": str(models), "INKLING_TRUSTED_PROXIES": "127.0.0.1"} | changes
     with running(folder, **changes) as server:
         wait_for_workers(server)
@@ -76,7 +76,7 @@ def server(folder, models):
 
 @pytest.fixture(scope="module")
 def frail(tmp_path_factory, models):
-    """A server on a small disk, if there may be one, with a clock that can be set."""
+    """A server on a small disk, if this machine allows a mount, with a clock that a test can set."""
     folder = tmp_path_factory.mktemp("frail")
     with ExitStack() as stack:
         problem = stack.enter_context(mounted(folder / "pictures"))
@@ -95,7 +95,7 @@ def frail(tmp_path_factory, models):
 
 @contextmanager
 def mounted(place, options="", what=("-t", "tmpfs", "none")):
-    """A small disk at a place, and nothing on it, or another folder; or why that cannot be."""
+    """Mounts a small empty disk, or another folder, at a path; yields the reason if it cannot."""
     place.mkdir(exist_ok=True)
     options = ",".join(filter(None, [f"size={DISK}" if "tmpfs" in what else "", options]))
     done = subprocess.run(["mount", "-o", options, *what, place], capture_output=True, text=True)
@@ -110,13 +110,13 @@ addresses = itertools.count(1)
 
 
 def somebody():
-    """A client that nobody has seen."""
+    """The header of a client with a new address."""
     number = next(addresses)
     return {"X-Forwarded-For": f"198.18.{number // 250}.{number % 250}"}
 
 
 def upload(server, data, model=MODEL, headers=None):
-    """A picture sent as a browser does, by somebody new."""
+    """Sends a picture as a browser does, from a new address."""
     body, kind = form(data, "a.png", model=model)
     return server.request("POST", "/predict", body, {"Content-Type": kind} | (headers or somebody()))
 
@@ -127,7 +127,7 @@ def is_kept(answer):
 
 
 def is_shown(answer):
-    """It is answered all the same."""
+    """Whether the picture is answered although it was not stored."""
     status, _, page = answer
     return status == 200 and NOT_KEPT in page and b"data:image/jpeg;base64," in page
 
@@ -146,22 +146,22 @@ def being_read(server):
 
 
 def saving(server):
-    """What /readyz says, of as many workers as answer."""
+    """The values of `saving` in /readyz, from several requests that reach both workers."""
     return {json.loads(server.request("GET", "/readyz")[2])["saving"] for _ in range(MANY)}
 
 
 def all_say(server, words):
-    """Waits until every worker says so."""
+    """Waits until /readyz of every worker contains these words."""
     wait_until(lambda: all(words in said for said in saving(server)))
 
 
 def comes_back(server):
-    """Waits until no worker is left that keeps nothing."""
+    """Waits until every worker stores pictures again."""
     wait_until(lambda: metrics(server)["inkling_saving"] == 1)
 
 
 def not_shown(server, png):
-    """What comes back for some pictures, but for answers that are not kept."""
+    """The responses to several uploads, except answers that are shown without being stored."""
     return [answer for answer in (upload(server, png) for _ in range(MANY)) if not is_shown(answer)]
 
 
@@ -169,11 +169,11 @@ def not_shown(server, png):
 
 
 def test_a_killed_worker_loses_no_more_than_it_held_and_is_replaced(tmp_path, models_folder, png):
-    """With all shipped models."""
+    """Requests in flight in the killed worker may be lost, but no others. All shipped models are loaded."""
     stop, clients = threading.Event(), 6
 
     def send():
-        """When each request of one client began, and what came of it."""
+        """Sends requests until told to stop; returns [(start, status or exception)]."""
         found = []
         while not stop.is_set():
             began = time.monotonic()
@@ -270,7 +270,7 @@ def test_a_model_that_is_open_outlives_its_file(server, models, png):
 
 
 def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, folder, png):
-    """The lock holds the row back, so that killed workers leave pictures without one, and the next start under it."""
+    """Workers killed while the lock delays a row leave pictures without one; new workers start under the lock."""
     kept = upload(server, png)[1]["Location"]
     pictures = folder / "pictures"
     before = {path.name for path in pictures.glob("*.jpg")}
@@ -310,7 +310,7 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
 
 
 def test_a_file_that_is_no_database_at_the_start(tmp_path, models, png):
-    """It is left as it is; once it is moved away, a new one is made, without a restart."""
+    """The file is left alone; once it is moved away, a new database is created without a restart."""
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     file = pictures / "inkling.sqlite3"
@@ -336,7 +336,7 @@ def start_anew(server):
 
 @pytest.fixture
 def disk(frail):
-    """The folder of pictures, which is on a small disk."""
+    """The pictures folder, which is on a small disk."""
     if frail.problem:
         pytest.skip(frail.problem)
     comes_back(frail)
@@ -360,7 +360,7 @@ def test_a_disk_that_fills_and_is_cleared(frail, disk, png):
 
 
 def test_a_disk_that_takes_no_more_files_although_it_has_room(frail, disk, png):
-    """No space left on device, between the two files of a result."""
+    """The disk is full between the two files of one result."""
     with mounted(disk, "nr_inodes=2"):
         # A worker that has not tried to keep anything yet says "on".
         wait_until(lambda: not_shown(frail, png) == [] and "on" not in saving(frail))
@@ -381,7 +381,7 @@ def test_a_disk_that_is_read_only_also_at_the_start_of_workers(frail, disk, png)
 
 
 def test_a_database_that_is_read_only_at_the_start(tmp_path, models, png):
-    """With what was kept in it: nothing is added, nothing is lost, and once it can be written all is as before."""
+    """Nothing is added or lost, and once the database is writable, results are stored again."""
     pictures = tmp_path / "pictures"
     with serving(tmp_path, models) as server:
         kept = upload(server, png)[1]["Location"]
@@ -403,7 +403,7 @@ def test_a_database_that_is_read_only_at_the_start(tmp_path, models, png):
 
 
 def test_a_clock_that_is_set_back_an_hour(frail, png):
-    """Nobody waits an hour for the next post, and a browser's history is not of the future."""
+    """Nobody waits an hour for the next post, and the history stays in order."""
     comes_back(frail)
     frail.clock.write_text("3600")
     _, headers, _ = kept = upload(frail, png)

@@ -1,4 +1,4 @@
-"""The real thing: gunicorn as the Procfile starts it, asked over HTTP."""
+"""gunicorn as the Procfile starts it, over HTTP."""
 
 import http.client
 import json
@@ -106,7 +106,7 @@ def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, 
     ids=str,
 )
 def test_an_early_answer_reaches_a_client_that_still_sends(server, path, headers, status):
-    """Within the limits: a photo as a phone takes it, with something else wrong."""
+    """The photo is within the limits, but something else in the request is wrong."""
     body, kind = form(bytes(12 * 2**20), "a.jpg")
     assert server.request("POST", path, body, headers | {"Content-Type": kind})[0] == status
 
@@ -163,7 +163,7 @@ def test_inkling_serve_starts_gunicorn_with_the_same_settings(monkeypatch):
 
 
 def test_of_a_body_no_more_is_read_ahead_than_the_app_asks_for():
-    """What is read beyond is copied again at every read."""
+    """Bytes that gunicorn reads ahead are copied again at every read."""
     asked, settings = [], runpy.run_path(str(ROOT / "gunicorn.conf.py"))
 
     class Socket:
@@ -187,7 +187,7 @@ def test_models_are_open_before_the_first_request(server):
 
 
 def test_libraries_are_loaded_once_and_models_by_each_worker(server):
-    """What starts workers has no thread of its own, for none would survive in them."""
+    """The process that forks workers has a single thread, because no other thread would survive the fork."""
     master = Path(f"/proc/{server.process.pid}")
     maps = (master / "maps").read_text()
     assert "cv2" in maps
@@ -210,7 +210,7 @@ def test_no_worker_maps_a_file_of_tensorflow(server):
 
 
 def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_model):
-    """Whichever worker is asked; a dead worker's counts stay, what only a living one has goes."""
+    """Any worker reports them; a dead worker's counters stay, and its gauges go."""
     sent, answers = 0, f'inkling_answers_total{{label="1",model="{ink_model}"}}'
     with running(tmp_path) as server:
         wait_for_workers(server)
@@ -230,7 +230,7 @@ def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_mo
 
 
 def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
-    """Also over connections that stay open, while the fresh one opens its models."""
+    """Also over kept-alive connections, while the new worker opens its models."""
     with running(tmp_path, GUNICORN_CMD_ARGS="--max-requests 30 --max-requests-jitter 10") as server:
         wait_for_workers(server)
         old, end = set(server.workers), time.monotonic() + 60

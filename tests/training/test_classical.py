@@ -22,7 +22,7 @@ each = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 
 
 def split(start, stop):
-    """Digits of scikit-learn, enlarged to uint8 [n, 28, 28]."""
+    """scikit-learn's digits, enlarged to uint8 [n, 28, 28]."""
     digits = load_digits()
     small = (digits.images[start:stop] * 255 / 16).astype(np.uint8)
     return Split(np.pad(small.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2))), digits.target[start:stop])

@@ -1,4 +1,4 @@
-"""Recipes, batches and the shared loop."""
+"""Recipes, batches and the training loop."""
 
 from dataclasses import replace
 
@@ -50,7 +50,7 @@ TOY = Recipe(
 
 
 def bars(size, seed=0):
-    """Drawings of three labels: an upright line at one of three places, with noise."""
+    """Drawings of three labels: a vertical line at one of three positions, with noise."""
     y = np.arange(size) % 3
     x = np.random.default_rng(seed).integers(0, 60, (size, 28, 28), np.uint8)
     for i, label in enumerate(y):

@@ -1,4 +1,4 @@
-"""Several seeds of one recipe."""
+"""Several seeds of one recipe, and the choice among them."""
 
 import pytest
 
