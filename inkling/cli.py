@@ -50,12 +50,13 @@ def _service() -> Service:
 
 
 def _settings() -> Settings:
+    """The settings of that service, without reading any model."""
     service = click.get_current_context().obj
     return service.settings if service else Settings.from_env()
 
 
 def _storage() -> Storage:
-    """The storage of that service, without reading any model."""
+    """The storage of that service, likewise."""
     service = click.get_current_context().obj
     return service.storage if service else Storage(_settings())
 

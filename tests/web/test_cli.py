@@ -1,4 +1,4 @@
-"""The `inkling` command does in a terminal what the pages do."""
+"""The `inkling` command: recognizing files, maintaining results, archives and settings."""
 
 import csv
 import json
