@@ -54,6 +54,6 @@ def client(app, photo_model):
 @pytest.fixture
 def left(app):
     """A function that lists the files and rows left behind. They are deleted afterwards, so that tests stay apart."""
-    inkling = app.extensions["inkling"]
-    yield lambda: stored(inkling.settings.pictures)
-    inkling.store.delete(*{name.partition(".")[0] for name in stored(inkling.settings.pictures)})
+    service = app.extensions["inkling"]
+    yield lambda: stored(service.settings.pictures)
+    service.storage.delete(*{name.partition(".")[0] for name in stored(service.settings.pictures)})
