@@ -1,13 +1,13 @@
 # make run          serve on http://127.0.0.1:5000
 # make check        format, lint, types, unit and web tests: before each commit
-# make test         all tests: the gate
+# make test         all tests
 # make docs         build the documentation in docs/_build/html, warnings are errors
 #
 # make lint         style, types, imports between rooms, known vulnerabilities
 # make format       format the code
 # make requirements pin pyproject.toml's dependencies in requirements*.txt
 # make wheel        build dist/inkling-*.whl
-# make words        bring the translations up to date
+# make words        update the translation catalogs
 # make screenshots  photograph the pages for the documentation
 # make notebooks    run all notebooks again
 # make fuzz         five minutes of random inputs; FUZZ_SECONDS=3600 for an hour
@@ -37,7 +37,7 @@ check: .venv/dev.done
 test: .venv/dev.done
 	$(TEST) --durations=30
 
-# With more threads for each process's linear algebra than cores, they would wait for each other.
+# One thread of linear algebra per process: there is already one process per core.
 TEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 docs: .venv/dev.done
@@ -72,7 +72,7 @@ fuzz: .venv/fuzz.done
 
 # ---- Environments ----
 
-# Newer versions of what is pinned: make requirements UPGRADE=--upgrade, or UPGRADE="--upgrade-package flask".
+# Pin newer versions: make requirements UPGRADE=--upgrade, or UPGRADE="--upgrade-package flask".
 requirements: .venv/dev.done
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra train --group dev -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra train -c requirements-dev.txt -o requirements.txt
@@ -85,7 +85,7 @@ requirements: .venv/dev.done
 	@$(PYTHON) -m tools.supported
 	$(PYTHON) -m venv .venv
 
-# A mark for each set, renewed when its list of packages changes.
+# One marker file per set of packages, older than its list if the list has changed.
 .venv/serve.done: requirements-serve.txt requirements-build.txt pyproject.toml | .venv/bin/python
 	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements-serve.txt -r requirements-build.txt
 	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
@@ -100,7 +100,7 @@ requirements: .venv/dev.done
 	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements-fuzz.txt
 	@touch $@
 
-# In an environment of their own: other servers need other versions.
+# The other servers need other versions, so they have their own environment.
 .venv-bench/done: requirements-bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/$(PIP_INSTALL) --require-hashes -r requirements-bench.txt

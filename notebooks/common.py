@@ -1,6 +1,6 @@
-"""What the notebooks share: the project's folder, how many pictures to use, and plots.
+"""Helpers of the notebooks: how many pictures to use, tables, and plots.
 
-Importing it goes to the project's folder, so that `inkling`, `training`, `data` and `models` are found from there.
+Importing this module changes to the project's folder, so that `inkling`, `training`, `data` and `models` are found.
 """
 
 import logging
@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no greetings of TensorFlow,
-logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)  # and no advice
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides TensorFlow's startup messages
+logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)  # and its advice
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
@@ -25,12 +25,12 @@ from inkling.recognition.catalog import Model, read_catalog  # noqa: E402
 from training.targets import TARGETS  # noqa: E402
 
 MODELS = Settings.from_env().models
-FEWEST = 10  # answers that a point of the reliability curve rests on
+FEWEST = 10  # fewest answers behind a point of the reliability curve
 History = dict[str, Sequence[float]]
 
 
 def limit(default: int | None = None) -> int | None:
-    """Pictures of each part of a data set: `NOTEBOOK_LIMIT`, or the notebook's own default where that is empty."""
+    """Returns how many pictures of each part of a data set to use: `NOTEBOOK_LIMIT`, or the default if it is empty."""
     given = os.environ.get("NOTEBOOK_LIMIT")
     if not given:
         return default
@@ -40,12 +40,12 @@ def limit(default: int | None = None) -> int | None:
 
 
 def epochs(default: int) -> int:
-    """Epochs of a training: two where `NOTEBOOK_LIMIT` says that the notebook is only tried."""
+    """Returns the number of epochs to train: two if `NOTEBOOK_LIMIT` is set."""
     return 2 if limit() else default
 
 
 def models(task: str) -> dict[str, Model]:
-    """The shipped models of a task by name; says which are not there yet, for the notebook goes on without."""
+    """Returns the shipped models of a task by name, and prints which of its models are missing."""
     found = read_catalog(MODELS).models
     for name in dict.fromkeys(target.model for target in TARGETS if target.task == task):
         if name not in found:
@@ -61,7 +61,7 @@ def percent(share: float) -> str:
 
 
 def table(*rows: Sequence[object]) -> None:
-    """Prints columns as wide as their widest cell; the first row is the header."""
+    """Prints columns as wide as their widest cell. The first row is the header."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -69,7 +69,7 @@ def table(*rows: Sequence[object]) -> None:
 
 
 def layers_of(rows: Sequence[object]) -> None:
-    """Prints a network's layers, as a card or `training.export.layers` has them."""
+    """Prints a network's layers from a card or from `training.export.layers`."""
     sizes = [" x ".join("any" if side is None else str(side) for side in row.output[1:]) for row in rows]
     table(
         ("layer", "output", "parameters"),
@@ -78,7 +78,7 @@ def layers_of(rows: Sequence[object]) -> None:
 
 
 def read_curves(history: History) -> None:
-    """Says what the curves of a training show."""
+    """Prints what the curves of a training show."""
     train, validation = history["accuracy"][-1], history["val_accuracy"][-1]
     losses = history["val_loss"]
     best, last = int(np.argmin(losses)) + 1, len(losses)
@@ -109,7 +109,7 @@ def read_curves(history: History) -> None:
 
 
 def confused(matrix: Sequence[Sequence[int]], labels: Sequence[str], count: int = 8) -> None:
-    """Prints the pairs of labels that a confusion matrix [true][predicted] has most errors in."""
+    """Prints the pairs of labels with the most errors in a confusion matrix [true][predicted]."""
     matrix = np.array(matrix)
     errors = matrix * (1 - np.eye(len(labels), dtype=int))
     order = np.argsort(-errors, axis=None, kind="stable")[:count]
@@ -130,11 +130,11 @@ def pictures(
     cmap: str = "gray",
     whole: bool = True,
 ) -> None:
-    """Shows pictures in a grid, [h, w] or [h, w, 3].
+    """Shows pictures, [h, w] or [h, w, 3], in a grid.
 
     Args:
-        side: of one picture, in inches.
-        whole: grey values from 0 to 255; False stretches each picture's own.
+        side: width of one picture in inches.
+        whole: maps 0 to 255 to the full gray scale. If False, each picture's own range is used.
     """
     columns = min(columns, len(x))
     rows = -(-len(x) // columns)
@@ -152,7 +152,7 @@ def pictures(
 
 
 def bars(shares: dict[str, float], title: str, low: float = 0.0) -> None:
-    """Shares by name as horizontal bars with their numbers, from `low` to 100%."""
+    """Shows shares by name as horizontal bars with their values, from `low` to 100%."""
     figure, ax = plt.subplots(figsize=(6, 0.6 + 0.3 * len(shares)), layout="constrained")
     drawn = ax.barh(list(shares), [100 * share for share in shares.values()])
     ax.bar_label(drawn, [percent(share) for share in shares.values()], padding=3)
@@ -169,14 +169,14 @@ def curves(history: History) -> None:
 
 
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
-    """Shows a confusion matrix [true][predicted]: the darker, the larger the part of the row."""
+    """Shows a confusion matrix [true][predicted]. Darker cells hold a larger share of their row."""
     from training import evaluate
 
     show_svg(lambda path: evaluate.draw_confusion(np.array(matrix), labels, path))
 
 
 def show_svg(draw) -> None:
-    """Shows what `draw` writes to the path that it is given."""
+    """Shows the SVG that `draw` writes to a path."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figure.svg"
         draw(path)
@@ -187,7 +187,7 @@ def reliability(before: tuple[np.ndarray, np.ndarray], after: tuple[np.ndarray, 
     """Shows how often answers of each confidence are right, before and after calibration.
 
     Args:
-        before, after: probabilities [n, labels], and the true labels [n].
+        before, after: probabilities [n, labels] and true labels [n].
     """
     from training import evaluate
 

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: an app with the shipped models and a folder of its own, and small pictures."""
+"""Fixtures for all tests: an app with the shipped models and its own folder, and small pictures."""
 
 import base64
 import copy
@@ -23,7 +23,7 @@ from tests.support.storage import stored
 from tests.support.templates import BytecodeCache
 
 INK_MODEL, PHOTO_MODEL = "digits-cnn", "cats-dogs-cnn"
-# Small, so that pictures beyond them are small too; but time enough on a busy machine.
+# The limits are small so that pictures beyond them are small too. The time limit suits a busy machine.
 LIMITS = {
     "INKLING_MAX_BYTES": "100000",
     "INKLING_MAX_PIXELS": "1000000",
@@ -31,7 +31,7 @@ LIMITS = {
     "INKLING_MAX_BATCH": "3",
     "INKLING_REQUEST_SECONDS": "60",
 }
-LARGE = 10_000_000  # parameters of a network that takes a slow processor seconds for a few pictures
+LARGE = 10_000_000  # networks with more parameters take a slow processor seconds for a few pictures
 SHIPPED = read_catalog(Settings.from_env().models)
 
 
@@ -43,9 +43,9 @@ TIME_LIMITS = {"unit": 120, "web": 120, "hostile": 240, "browser": 240, "server"
 
 
 def pytest_configure(config):
-    """Registers a marker for each folder, and turns Pillow's warning of decompression bombs into an error.
+    """Registers a marker for each folder, and turns Pillow's decompression bomb warning into an error.
 
-    The application does the latter too, but pytest replaces the filters of warnings.
+    The app does the latter too, but pytest replaces its warning filters.
     """
     for room in TIME_LIMITS:
         config.addinivalue_line("markers", f"{room}: the tests in tests/{room}")
@@ -63,13 +63,13 @@ def pytest_collection_modifyitems(items):
 
 
 def room_of(item):
-    """The folder of tests/ that a test is in."""
+    """Returns the folder of tests/ that a test is in."""
     return item.path.relative_to(ROOMS).parts[0]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Makes a skipped browser or server test a failure in CI: there, nothing they need may be missing."""
+    """Fails a skipped browser or server test in CI, where nothing that they need may be missing."""
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if skipped and os.environ.get("CI") == "true" and room_of(item) in ("browser", "server"):
@@ -77,7 +77,7 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-# CI draws the same examples each time; elsewhere Hypothesis looks for new ones.
+# CI draws the same examples each time. Elsewhere Hypothesis searches for new ones.
 hypothesis.settings.register_profile("gate", derandomize=True, database=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("gate")
@@ -104,7 +104,7 @@ def models_folder():
     ],
 )
 def shipped(request):
-    """Each shipped model in turn; `make check` leaves out the largest."""
+    """Each shipped model in turn. `make check` leaves out the largest."""
     return request.param
 
 
@@ -120,23 +120,23 @@ def photo_model():
 
 @pytest.fixture
 def settings(tmp_path, models_folder):
-    """Small limits, and a pictures' folder that the test throws away."""
+    """Settings with small limits and a temporary picture folder."""
     folders = {"INKLING_MODELS": str(models_folder), "INKLING_PICTURES": str(tmp_path / "pictures")}
     return Settings.from_env(LIMITS | folders)
 
 
 @pytest.fixture(scope="session")
 def classifier(models_folder):
-    """The shipped models, opened once for all tests; a test that breaks one makes its own."""
+    """A predictor with the shipped models, shared by all tests. A test that breaks a model needs its own."""
     return LocalPredictor(SHIPPED, Settings.from_env({"INKLING_MODELS": str(models_folder)}))
 
 
 @pytest.fixture
 def make_app(settings, classifier):
-    """Makes the app anew, as a restart does, on the models already open."""
+    """Returns a function that creates the app again, as a restart does, with the models that are already open."""
 
     def make(settings=settings, classifier=classifier):
-        # A copy shares the opened models, but a model that a test switches off is off in this app alone.
+        # The copy shares the opened models, but a model that a test switches off is off in this app only.
         return create_app(settings, Service(settings, copy.copy(classifier), Storage(settings)))
 
     return make
@@ -154,7 +154,7 @@ def client(app):
 
 @pytest.fixture
 def runner(app):
-    """Runs `inkling` on the app's models and storage."""
+    """Runs `inkling` with the app's models and storage."""
     return Runner(app.extensions["inkling"])
 
 
@@ -169,7 +169,7 @@ def app_without_models(settings, tmp_path):
 
 @pytest.fixture
 def kept(settings):
-    """Tells what is kept."""
+    """Returns a function that lists what is stored."""
     return lambda: stored(settings.pictures)
 
 
@@ -200,7 +200,7 @@ def data_url():
 
 @pytest.fixture(scope="session")
 def photo():
-    """A picture with colours everywhere."""
+    """A picture with many colors."""
     return Image.merge("RGB", [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.new("L", (256, 256), 90)])
 
 
@@ -214,7 +214,7 @@ def drawing():
 
 @pytest.fixture(scope="session")
 def paper():
-    """A canvas on which nothing is drawn."""
+    """A canvas without a drawing."""
     return Image.new("RGB", (400, 400), "white")
 
 

@@ -40,7 +40,7 @@ def needs(program):
 
 
 def instructions():
-    """The Dockerfile as (instruction, arguments), without comments and with continued lines joined."""
+    """Returns the Dockerfile as (instruction, arguments), without comments and with continued lines joined."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     return [tuple(line.split(None, 1)) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
@@ -72,7 +72,7 @@ def test_nothing_is_fetched_but_the_pinned_packages():
 
 
 def needed(names):
-    """Canonical names of these packages and of all that they need on this platform."""
+    """Returns the canonical names of these packages and of everything that they require on this platform."""
     found, open_names = set(), list(names)
     while open_names:
         name = canonicalize_name(open_names.pop())
@@ -87,7 +87,7 @@ def needed(names):
 
 
 def pins(file):
-    """The requirements that a file pins for this platform, with their hashes: [(requirement, hashes)]."""
+    """Returns the requirements that a file pins for this platform, with their hashes: [(requirement, hashes)]."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / file).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     lines = [line.split(" --hash=") for line in text.splitlines()]
     found = [(Requirement(pin), hashes) for pin, *hashes in lines]
@@ -100,7 +100,7 @@ def test_every_requirement_is_one_version_with_hashes(file):
         assert re.fullmatch(r"==[\w.]+", str(pin.specifier)), pin
         assert hashes, pin
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", each) for each in hashes), pin
-    assert "://" not in (ROOT / file).read_text(), "names no host"
+    assert "://" not in (ROOT / file).read_text(), "a file of pins names no package host"
 
 
 def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
@@ -112,7 +112,7 @@ def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
 
 def test_it_does_not_run_as_root():
     user = arguments("USER")[-1]
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # a number, from which a cluster can tell that it is not root
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # a number lets a cluster verify that the user is not root
     last = max(i for i, (instruction, _) in enumerate(STEPS) if instruction == "USER")
     assert not {"RUN", "COPY"} & {instruction for instruction, _ in STEPS[last:]}
 
@@ -193,14 +193,14 @@ def test_the_containers_settings_are_settings(service, environment):
 
 def test_gunicorn_has_time_to_stop(service):
     graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
-    assert graceful > DEFAULTS.body_seconds + DEFAULTS.request_seconds, "an upload in progress is answered"
+    assert graceful > DEFAULTS.body_seconds + DEFAULTS.request_seconds, "gunicorn waits for uploads in progress"
     assert int(service["stop_grace_period"].rstrip("s")) > graceful
     stop = re.search(r"^TimeoutStopSec=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
     assert int(stop) > graceful
 
 
 def test_all_threads_of_many_workers_fit(service):
-    """gunicorn's threads, as many of the libraries, and a few in the decoder of each picture."""
+    """Each worker has gunicorn's threads, as many library threads, and a few threads per decoder process."""
     threads = 2 * runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] + 4 * DEFAULTS.concurrent
     assert int(service["pids_limit"]) >= 32 * threads
     most = re.search(r"^TasksMax=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
@@ -212,7 +212,7 @@ def test_all_threads_of_many_workers_fit(service):
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit with an installed program, because systemd checks that the program exists."""
+    """The systemd unit with a program that exists here, because systemd checks that."""
     path = tmp_path / "inkling.service"
     text = (DEPLOY / "inkling.service").read_text()
     path.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", text, flags=re.MULTILINE))
@@ -326,7 +326,7 @@ def test_nginx_accepts_the_site(nginx):
 
 @pytest.fixture
 def ask(nginx, make_app, settings):
-    """Sends a request through nginx to the app; returns (status, headers, body)."""
+    """Sends a request through nginx to the app and returns (status, headers, body)."""
     upstream, plain, tls = free_port(), free_port(), free_port()
     app = make_app(settings.replace(max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
     server = make_server("127.0.0.1", upstream, app, threaded=True)
@@ -362,14 +362,14 @@ def ask(nginx, make_app, settings):
 @needs("nginx")
 @needs("openssl")
 def test_through_nginx(ask, png, ink_model):
-    """TLS only, no metrics, nginx's own request id, and the app's errors for bodies that nginx refuses."""
+    """nginx enforces TLS, hides /metrics, sets its own request id, and reports refused bodies as the app does."""
     status, headers, _ = ask("GET", "/models", over_tls=False)
     assert (status, headers["Location"]) == (301, "https://127.0.0.1/models")
 
     status, headers, page = ask("GET", "/api/docs", headers={"X-Request-ID": "z" * 32, "X-Forwarded-For": "192.0.2.1"})
     assert status == 200
     assert b"https://127.0.0.1" in page
-    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-ID"])  # nginx's
+    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-ID"])  # set by nginx
     assert headers["Strict-Transport-Security"]
     assert headers["Content-Security-Policy"]
     assert "/" not in headers["Server"]

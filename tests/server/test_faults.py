@@ -25,7 +25,7 @@ from tests.support.server import WORKERS, classify, log_lines, metrics, running,
 from tests.support.waiting import wait_until
 
 MODEL = "digits-logistic"  # the smallest
-NOT_KEPT = b"Inkling cannot keep pictures at the moment"
+NOT_SAVED = b"Inkling cannot keep pictures at the moment"
 MANY = 3 * WORKERS  # requests, so that each worker has likely answered one
 DISK = 24 * 2**20  # bytes of a small one; below 16 MiB it counts as full
 LIMIT = 20  # posts a minute and worker
@@ -75,9 +75,9 @@ def server(folder, models):
 
 
 @pytest.fixture(scope="module")
-def frail(tmp_path_factory, models):
+def fragile(tmp_path_factory, models):
     """A server on a small disk, if this machine allows a mount, with a clock that a test can set."""
-    folder = tmp_path_factory.mktemp("frail")
+    folder = tmp_path_factory.mktemp("fragile")
     with ExitStack() as stack:
         problem = stack.enter_context(mounted(folder / "pictures"))
         server = stack.enter_context(
@@ -109,7 +109,7 @@ def mounted(place, options="", what=("-t", "tmpfs", "none")):
 addresses = itertools.count(1)
 
 
-def somebody():
+def new_client():
     """The header of a client with a new address."""
     number = next(addresses)
     return {"X-Forwarded-For": f"198.18.{number // 250}.{number % 250}"}
@@ -118,18 +118,18 @@ def somebody():
 def upload(server, data, model=MODEL, headers=None):
     """Sends a picture as a browser does, from a new address."""
     body, kind = form(data, "a.png", model=model)
-    return server.request("POST", "/predict", body, {"Content-Type": kind} | (headers or somebody()))
+    return server.request("POST", "/predict", body, {"Content-Type": kind} | (headers or new_client()))
 
 
-def is_kept(answer):
+def is_saved(answer):
     status, headers, _ = answer
     return status == 303 and headers["Location"].startswith("/results/")
 
 
-def is_shown(answer):
+def is_shown_unsaved(answer):
     """Whether the picture is answered although it was not stored."""
     status, _, page = answer
-    return status == 200 and NOT_KEPT in page and b"data:image/jpeg;base64," in page
+    return status == 200 and NOT_SAVED in page and b"data:image/jpeg;base64," in page
 
 
 def being_read(server):
@@ -150,35 +150,35 @@ def saving(server):
     return {json.loads(server.request("GET", "/readyz")[2])["saving"] for _ in range(MANY)}
 
 
-def all_say(server, words):
+def wait_for_status(server, words):
     """Waits until /readyz of every worker contains these words."""
     wait_until(lambda: all(words in said for said in saving(server)))
 
 
-def comes_back(server):
+def wait_until_saving(server):
     """Waits until every worker stores pictures again."""
     wait_until(lambda: metrics(server)["inkling_saving"] == 1)
 
 
-def not_shown(server, png):
+def other_responses(server, png):
     """The responses to several uploads, except answers that are shown without being stored."""
-    return [answer for answer in (upload(server, png) for _ in range(MANY)) if not is_shown(answer)]
+    return [answer for answer in (upload(server, png) for _ in range(MANY)) if not is_shown_unsaved(answer)]
 
 
 # ---- Workers ----
 
 
-def test_a_killed_worker_loses_no_more_than_it_held_and_is_replaced(tmp_path, models_folder, png):
+def test_a_killed_worker_loses_only_its_own_requests_and_is_replaced(tmp_path, models_folder, png):
     """Requests in flight in the killed worker may be lost, but no others. All shipped models are loaded."""
     stop, clients = threading.Event(), 6
 
     def send():
-        """Sends requests until told to stop; returns [(start, status or exception)]."""
+        """Sends requests until responses to stop; returns [(start, status or exception)]."""
         found = []
         while not stop.is_set():
             began = time.monotonic()
             try:
-                found.append((began, classify(server, png, MODEL, somebody())[0]))
+                found.append((began, classify(server, png, MODEL, new_client())[0]))
             except (OSError, http.client.HTTPException) as error:
                 found.append((began, error))
         return found
@@ -203,7 +203,7 @@ def test_a_killed_worker_loses_no_more_than_it_held_and_is_replaced(tmp_path, mo
     assert all(isinstance(answer, Exception) and began <= killed for began, answer in lost)
 
 
-def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_path, models, png):
+def test_two_servers_start_on_one_new_database_and_one_stops_during_uploads(tmp_path, models, png):
     pictures = {"INKLING_PICTURES": str(tmp_path / "pictures")}
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -213,7 +213,7 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
                 lambda name: stack.enter_context(serving(tmp_path / name, models, **pictures)), "ab"
             )
         kept = [upload(server, png) for server in (one, other) * WORKERS]
-        assert all(map(is_kept, kept))
+        assert all(map(is_saved, kept))
         for server in (one, other):
             assert {server.request("GET", headers["Location"])[0] for _, headers, _ in kept} == {200}
             assert "Traceback" not in server.log
@@ -222,7 +222,7 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
         uploads = [http.client.HTTPConnection("127.0.0.1", one.port, timeout=60) for _ in range(2 * WORKERS)]
         for connection in uploads:
             connection.putrequest("POST", "/predict")
-            for name, value in {"Content-Type": kind, **somebody(), "Content-Length": str(len(body))}.items():
+            for name, value in {"Content-Type": kind, **new_client(), "Content-Length": str(len(body))}.items():
                 connection.putheader(name, value)
             connection.endheaders(body[:100])
         wait_until(lambda: being_read(one) == len(uploads))
@@ -234,7 +234,7 @@ def test_two_starts_on_one_new_database_and_the_end_of_one_during_uploads(tmp_pa
         finished = [(answer.status, answer.headers, answer.read()) for answer in answers]
         for connection in uploads:
             connection.close()
-        assert all(map(is_kept, finished))
+        assert all(map(is_saved, finished))
         assert one.process.wait(30) == 0
         assert {other.request("GET", headers["Location"])[0] for _, headers, _ in finished} == {200}
 
@@ -249,19 +249,19 @@ def test_a_model_whose_file_is_damaged_is_off_and_the_others_serve(server, png):
         assert (status, said[MODEL], said["removed"]) == (200, "ready", "off: model.onnx is missing")
         for name in ("truncated", "changed"):
             assert said[name].startswith("off: model.onnx is not the file that the card describes")
-        assert classify(server, png, MODEL, somebody())[0] == 200
+        assert classify(server, png, MODEL, new_client())[0] == 200
     for name in ("removed", "truncated", "changed"):
-        status, _, body = classify(server, png, name, somebody())
+        status, _, body = classify(server, png, name, new_client())
         assert (status, json.loads(body)["reason"]) == (503, "model-unavailable")
         assert metrics(server)[f'inkling_model_ready{{model="{name}"}}'] == 0
         assert upload(server, png, name)[1]["Location"].startswith("/help?reason=model-unavailable")
 
 
-def test_a_model_that_is_open_outlives_its_file(server, models, png):
+def test_an_open_model_still_serves_without_its_file(server, models, png):
     file = models / MODEL / "model.onnx"
     file.rename(models / "elsewhere")
     try:
-        assert {classify(server, png, MODEL, somebody())[0] for _ in range(MANY)} == {200}
+        assert {classify(server, png, MODEL, new_client())[0] for _ in range(MANY)} == {200}
     finally:
         (models / "elsewhere").rename(file)
 
@@ -288,14 +288,14 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
         for name in strays:
             assert server.request("GET", f"/results/{name[:22]}")[0] == 404
         wait_for_workers(server, without=dead)
-        assert is_shown(upload(server, png))
-        all_say(server, "off: the database cannot be used: database is locked")
+        assert is_shown_unsaved(upload(server, png))
+        wait_for_status(server, "off: the database cannot be used: database is locked")
         assert server.request("GET", kept)[0] == 200
-        assert classify(server, png, MODEL, somebody())[0] == 200
+        assert classify(server, png, MODEL, new_client())[0] == 200
         assert metrics(server)["inkling_saving"] == 0
         holder.execute("ROLLBACK")
-    comes_back(server)
-    assert is_kept(upload(server, png))
+    wait_until_saving(server)
+    assert is_saved(upload(server, png))
 
     for path in pictures.iterdir():
         os.utime(path, (time.time() - 3600,) * 2)
@@ -309,20 +309,20 @@ def test_a_lock_on_the_database_and_a_crash_between_picture_and_row(server, fold
     assert server.request("GET", kept)[0] == 200
 
 
-def test_a_file_that_is_no_database_at_the_start(tmp_path, models, png):
+def test_an_invalid_database_file_at_the_start(tmp_path, models, png):
     """The file is left alone; once it is moved away, a new database is created without a restart."""
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     file = pictures / "inkling.sqlite3"
     file.write_bytes(b"this is no database" * 99)
     with serving(tmp_path, models) as server:
-        assert not_shown(server, png) == []
-        all_say(server, "off: the database cannot be used: file is not a database")
+        assert other_responses(server, png) == []
+        wait_for_status(server, "off: the database cannot be used: file is not a database")
         assert server.request("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
         assert file.read_bytes() == b"this is no database" * 99
         file.rename(pictures / "aside")
-        comes_back(server)
-        assert is_kept(upload(server, png))
+        wait_until_saving(server)
+        assert is_saved(upload(server, png))
 
 
 def start_anew(server):
@@ -335,49 +335,49 @@ def start_anew(server):
 
 
 @pytest.fixture
-def disk(frail):
+def disk(fragile):
     """The pictures folder, which is on a small disk."""
-    if frail.problem:
-        pytest.skip(frail.problem)
-    comes_back(frail)
-    return frail.pictures
+    if fragile.problem:
+        pytest.skip(fragile.problem)
+    wait_until_saving(fragile)
+    return fragile.pictures
 
 
-def test_a_disk_that_fills_and_is_cleared(frail, disk, png):
-    kept = upload(frail, png)
-    assert is_kept(kept)
+def test_a_disk_that_fills_and_is_cleared(fragile, disk, png):
+    kept = upload(fragile, png)
+    assert is_saved(kept)
     with (disk / "film.mp4").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, DISK - 2**24)
-    assert not_shown(frail, png) == []
-    all_say(frail, "off: the disk is full: less than 16 MiB are free")
-    wait_until(lambda: metrics(frail)["inkling_saving"] == 0)
-    assert frail.request("GET", kept[1]["Location"])[0] == 200
-    assert frail.request("POST", f"{kept[1]['Location']}/delete", headers=somebody())[1]["Location"] == "/?deleted="
+    assert other_responses(fragile, png) == []
+    wait_for_status(fragile, "off: the disk is full: less than 16 MiB are free")
+    wait_until(lambda: metrics(fragile)["inkling_saving"] == 0)
+    assert fragile.request("GET", kept[1]["Location"])[0] == 200
+    assert fragile.request("POST", f"{kept[1]['Location']}/delete", headers=new_client())[1]["Location"] == "/?deleted="
     assert list(disk.glob(f"{kept[1]['Location'][-22:]}*")) == []
     (disk / "film.mp4").unlink()
-    comes_back(frail)
-    assert is_kept(upload(frail, png))
+    wait_until_saving(fragile)
+    assert is_saved(upload(fragile, png))
 
 
-def test_a_disk_that_takes_no_more_files_although_it_has_room(frail, disk, png):
+def test_a_disk_without_free_inodes(fragile, disk, png):
     """The disk is full between the two files of one result."""
     with mounted(disk, "nr_inodes=2"):
         # A worker that has not tried to keep anything yet says "on".
-        wait_until(lambda: not_shown(frail, png) == [] and "on" not in saving(frail))
+        wait_until(lambda: other_responses(fragile, png) == [] and "on" not in saving(fragile))
         assert list(disk.iterdir()) == []
-        assert classify(frail, png, MODEL, somebody())[0] == 200
-    comes_back(frail)
+        assert classify(fragile, png, MODEL, new_client())[0] == 200
+    wait_until_saving(fragile)
 
 
-def test_a_disk_that_is_read_only_also_at_the_start_of_workers(frail, disk, png):
+def test_a_disk_that_is_read_only_when_workers_start(fragile, disk, png):
     with mounted(disk, "ro"):
-        assert not_shown(frail, png) == []
-        all_say(frail, "off: the pictures' folder cannot be used: Read-only file system")
-        start_anew(frail)
-        assert not_shown(frail, png) == []
-        assert frail.request("GET", "/readyz")[0] == 200
-        assert frail.request("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
-    comes_back(frail)
+        assert other_responses(fragile, png) == []
+        wait_for_status(fragile, "off: the pictures' folder cannot be used: Read-only file system")
+        start_anew(fragile)
+        assert other_responses(fragile, png) == []
+        assert fragile.request("GET", "/readyz")[0] == 200
+        assert fragile.request("GET", "/results/AAAAAAAAAAAAAAAAAAAAAA")[0] == 503
+    wait_until_saving(fragile)
 
 
 def test_a_database_that_is_read_only_at_the_start(tmp_path, models, png):
@@ -389,35 +389,35 @@ def test_a_database_that_is_read_only_at_the_start(tmp_path, models, png):
         if problem:
             pytest.skip(problem)
         with serving(tmp_path, models) as server:
-            assert not_shown(server, png) == []
-            all_say(server, "off: ")
+            assert other_responses(server, png) == []
+            wait_for_status(server, "off: ")
             assert server.request("GET", "/readyz")[0] == 200
             assert {server.request("GET", kept)[0] for _ in range(MANY)} <= {200, 503}
             assert "Traceback" not in server.log
     with serving(tmp_path, models) as server:
         assert server.request("GET", kept)[0] == 200
-        assert is_kept(upload(server, png))
+        assert is_saved(upload(server, png))
 
 
 # ---- The clock ----
 
 
-def test_a_clock_that_is_set_back_an_hour(frail, png):
+def test_a_clock_that_is_set_back_an_hour(fragile, png):
     """Nobody waits an hour for the next post, and the history stays in order."""
-    comes_back(frail)
-    frail.clock.write_text("3600")
-    _, headers, _ = kept = upload(frail, png)
+    wait_until_saving(fragile)
+    fragile.clock.write_text("3600")
+    _, headers, _ = kept = upload(fragile, png)
     cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
-    eager = somebody()
-    wait_until(lambda: frail.request("POST", "/language", headers=eager)[0] == 429)
-    frail.clock.write_text("0")
-    told = [frail.request("POST", "/language", headers=eager)[:2] for _ in range(MANY)]
-    assert {status for status, _ in told} <= {400, 429}
-    assert all(int(headers["Retry-After"]) <= 61 for status, headers in told if status == 429)
-    status, headers, _ = later = upload(frail, png, headers=cookie | somebody())
-    assert is_kept(later)
+    eager = new_client()
+    wait_until(lambda: fragile.request("POST", "/language", headers=eager)[0] == 429)
+    fragile.clock.write_text("0")
+    responses = [fragile.request("POST", "/language", headers=eager)[:2] for _ in range(MANY)]
+    assert {status for status, _ in responses} <= {400, 429}
+    assert all(int(headers["Retry-After"]) <= 61 for status, headers in responses if status == 429)
+    status, headers, _ = later = upload(fragile, png, headers=cookie | new_client())
+    assert is_saved(later)
     cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
-    page = frail.request("GET", "/history", headers=cookie)[2].decode()
+    page = fragile.request("GET", "/history", headers=cookie)[2].decode()
     listed = [f"/results/{id}" for id in re.findall(r'href="/results/([\w-]{22})"', page)]
     assert listed == [later[1]["Location"], kept[1]["Location"]]
-    assert {frail.request("GET", address)[0] for address in listed} == {200}
+    assert {fragile.request("GET", address)[0] for address in listed} == {200}

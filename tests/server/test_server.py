@@ -105,7 +105,7 @@ def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, 
     ],
     ids=str,
 )
-def test_an_early_answer_reaches_a_client_that_still_sends(server, path, headers, status):
+def test_a_client_that_still_sends_receives_an_early_response(server, path, headers, status):
     """The photo is within the limits, but something else in the request is wrong."""
     body, kind = form(bytes(12 * 2**20), "a.jpg")
     assert server.request("POST", path, body, headers | {"Content-Type": kind})[0] == status
@@ -162,7 +162,7 @@ def test_inkling_serve_starts_gunicorn_with_the_same_settings(monkeypatch):
     assert found.max_requests == 77
 
 
-def test_of_a_body_no_more_is_read_ahead_than_the_app_asks_for():
+def test_the_server_reads_no_more_of_a_body_than_the_app_requests():
     """Bytes that gunicorn reads ahead are copied again at every read."""
     asked, settings = [], runpy.run_path(str(ROOT / "gunicorn.conf.py"))
 
@@ -209,7 +209,7 @@ def test_no_worker_maps_a_file_of_tensorflow(server):
 # ---- Seen from outside ----
 
 
-def test_figures_are_those_of_all_workers_and_outlive_each(tmp_path, png, ink_model):
+def test_metrics_cover_all_workers_and_survive_each(tmp_path, png, ink_model):
     """Any worker reports them; a dead worker's counters stay, and its gauges go."""
     sent, answers = 0, f'inkling_answers_total{{label="1",model="{ink_model}"}}'
     with running(tmp_path) as server:
@@ -251,7 +251,7 @@ def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
         assert server.request("GET", "/healthz")[0] == 200
 
 
-def test_what_is_counted_leaves_nothing_behind(tmp_path):
+def test_metrics_leave_no_files_behind(tmp_path):
     with running(tmp_path) as server:
         server.request("GET", "/")
         wait_for_workers(server)

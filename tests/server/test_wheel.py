@@ -1,4 +1,4 @@
-"""The wheel, installed into an empty environment, serves and classifies in an empty folder."""
+"""An installed wheel serves and classifies in an empty folder."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ from inkling.config import ROOT
 from tests.support.server import request, wait_until
 
 MOST_BYTES = 70 * 10**6
-START_SECONDS = 120  # on a busy machine; every model is compiled
+START_SECONDS = 120  # generous: a busy machine compiles every model
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +33,21 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def inkling(wheel, tmp_path_factory):
-    """The installed command, in an environment that sees the packages of this one but nothing of the checkout."""
+    """The installed command, in an environment with this one's packages but without the checkout."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     python = str(folder / "bin" / "python")
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, wheel], check=True, timeout=300)
-    # A plain path, without site.addsitedir: an editable installation of the checkout there is not followed.
+    # A .pth file with a plain path: site.addsitedir would also follow an editable installation of the checkout.
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
     return folder / "bin" / "inkling"
 
 
 @pytest.fixture
 def empty(tmp_path):
-    """An empty folder to run in, and the environment variables to run with."""
+    """An empty working folder, and the environment variables of the command."""
     folder = tmp_path / "empty"
     folder.mkdir()
     names = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
@@ -55,7 +55,7 @@ def empty(tmp_path):
 
 
 def run(inkling, empty, *arguments):
-    """Runs the command; returns what it prints."""
+    """Runs the command and returns its output."""
     folder, env = empty
     done = subprocess.run(
         [inkling, *map(str, arguments)], cwd=folder, env=env, capture_output=True, text=True, timeout=START_SECONDS
@@ -66,7 +66,7 @@ def run(inkling, empty, *arguments):
 
 @contextmanager
 def serving(inkling, empty):
-    """Starts `inkling serve`, waits for its first answer, and ends it; yields a function that sends a request."""
+    """Starts `inkling serve` and waits for its first response. Yields a function that sends a request."""
     folder, env = empty
     port = free_port()
     env = env | {"PORT": str(port), "INKLING_HOST": "127.0.0.1", "WEB_CONCURRENCY": "1"}
@@ -129,7 +129,7 @@ def test_the_wheel_reports_its_version(inkling, empty, wheel):
 
 
 def test_the_command_needs_no_checkout(inkling, empty):
-    """Nothing of this checkout is on the command's path."""
+    """The command does not import anything from this checkout."""
     folder, env = empty
     code = "import inkling, sys; print(inkling.__file__); print(*sys.path, sep='\\n')"
     output = subprocess.run(

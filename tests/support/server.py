@@ -19,7 +19,7 @@ from inkling.config import ROOT
 from tests.support.waiting import wait_until
 
 WORKERS = 2
-PLUGIN = "openvino_intel_cpu_plugin"  # the library of OpenVINO that is loaded once a model is open
+PLUGIN = "openvino_intel_cpu_plugin"  # OpenVINO's library that is loaded when a model is open
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
@@ -65,7 +65,7 @@ def environment(pictures: Path, **changes: str) -> dict[str, str]:
 
 
 def wait_for_answer(server: Server, path: str = "/healthz") -> None:
-    """Waits until the server answers at all; fails the test as soon as the process has ended."""
+    """Waits until the server answers. Fails the test as soon as its process has ended."""
 
     def answers() -> bool:
         try:
@@ -111,7 +111,7 @@ def running(folder: Path, **changes: str) -> Iterator[Server]:
 
 
 def wait_for_workers(server: Server, without: tuple[int, ...] | list[int] = ()) -> None:
-    """Waits until all workers serve, none of which is one of those given."""
+    """Waits until all workers serve and none of them is one of those given."""
 
     def all_serve() -> bool:
         workers = server.workers
@@ -134,7 +134,7 @@ def classify(server: Server, data: bytes, model: str, headers: dict[str, str] | 
 
 
 def metrics(server: Server) -> dict[str, float]:
-    """The samples of /metrics: name and labels as written -> value."""
+    """Returns the samples of /metrics: a mapping from name and labels, as written, to value."""
     lines = server.request("GET", "/metrics")[2].decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
@@ -144,6 +144,6 @@ def log_lines(server: Server) -> list[dict]:
 
 
 def concurrently(count: int, call: Callable[[], Answer]) -> list[Answer]:
-    """The results of as many calls, eight at a time."""
+    """Calls a function several times, up to eight at a time, and returns the results."""
     with ThreadPoolExecutor(8) as threads:
         return list(threads.map(lambda _: call(), range(count)))

@@ -1,4 +1,4 @@
-"""Saves results, and reads what is stored without the app."""
+"""Saves results, and reads stored data without the app."""
 
 import sqlite3
 from pathlib import Path
@@ -12,19 +12,19 @@ from inkling.storage.blobs import SIGNING_KEY
 
 
 def new(image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict) -> NewResult:
-    """A picture with an answer in the form that storage takes."""
+    """Returns a picture with an answer in the form that storage takes."""
     result = Outcome("", kind, prediction, image, milliseconds).new_result
     assert result
     return result
 
 
 def add(storage: Storage, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict) -> str:
-    """Saves a picture with an answer as the service does; returns the result's id."""
+    """Saves a picture with an answer as the service does and returns the result's id."""
     return storage.add(new(image, prediction, kind, milliseconds))
 
 
 def stored(pictures: Path) -> list[str]:
-    """The names of the files in a pictures folder, then the ids of the results in its database.
+    """Returns the names of the files in a picture folder and the ids of the results in its database.
 
     The database itself and the key that signs cookies are left out.
     """
@@ -36,7 +36,7 @@ def stored(pictures: Path) -> list[str]:
         return files
     connection = sqlite3.connect(database)
     try:
-        # A worker that is just starting may have created the file, but not yet its tables.
+        # A starting worker may have created the file but not its tables.
         ready = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone()
         rows = connection.execute("SELECT id FROM predictions") if ready else ()
         return sorted(files) + [row[0] for row in rows]

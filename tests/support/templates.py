@@ -1,4 +1,4 @@
-"""Compiled Jinja templates that all apps of a test run share."""
+"""Compiled Jinja templates shared by all apps of a test process."""
 
 import jinja2
 from jinja2.bccache import Bucket
