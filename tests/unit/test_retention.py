@@ -274,7 +274,7 @@ def test_results_saved_while_a_sweep_is_stopped_stay(store, settings, keep, plac
     assert store.get(expired) is None
 
 
-def test_files_whose_rows_appear_during_a_sweep_stay(store, settings, keep):
+def test_files_whose_rows_appear_during_a_sweep_stay(store, settings, keep, monkeypatch):
     """The sweep lists the files before their rows exist. The rows appear before it continues."""
     other = keep(2)
     saved = [keep() for _ in range(40)]
@@ -288,6 +288,7 @@ def test_files_whose_rows_appear_during_a_sweep_stay(store, settings, keep):
         with store.database.writing() as session:
             session.execute(sa.insert(ResultRow.__table__), rows)
 
+    monkeypatch.setattr("inkling.storage.retention.AT_ONCE", 1)  # each file's row is looked up before the next file
     store.blobs = PausedBlobs(settings.pictures, ends=insert)
     assert removed(prune(store, settings)) == NONE
     assert {result.id for result in store.get_all(saved)} == set(saved)
