@@ -24,14 +24,14 @@ from tests.support.command import Runner
 from tests.support.server import WORKERS, classify, log_lines, metrics, running, wait_for_workers
 from tests.support.waiting import wait_until
 
-MODEL = "digits-logistic"  # the smallest
+MODEL = "digits-logistic"  # the smallest model
 NOT_SAVED = b"Inkling cannot keep pictures at the moment"
-MANY = 3 * WORKERS  # requests, so that each worker has likely answered one
-DISK = 24 * 2**20  # bytes of a small one; below 16 MiB it counts as full
-LIMIT = 20  # posts a minute and worker
+MANY = 3 * WORKERS  # requests, enough to reach each worker
+DISK = 24 * 2**20  # bytes of the small disk; saving stops with less than 16 MiB free
+LIMIT = 20  # posts per minute and worker
 
 
-# ---- The servers, and what is asked of them ----
+# ---- Servers and requests ----
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_a_killed_worker_loses_only_its_own_requests_and_is_replaced(tmp_path, m
     stop, clients = threading.Event(), 6
 
     def send():
-        """Sends requests until responses to stop; returns [(start, status or exception)]."""
+        """Sends requests until the test stops. Returns the start and the outcome of each."""
         found = []
         while not stop.is_set():
             began = time.monotonic()
@@ -362,7 +362,7 @@ def test_a_disk_that_fills_and_is_cleared(fragile, disk, png):
 def test_a_disk_without_free_inodes(fragile, disk, png):
     """The disk is full between the two files of one result."""
     with mounted(disk, "nr_inodes=2"):
-        # A worker that has not tried to keep anything yet says "on".
+        # /readyz says "on" for a worker that has not tried to save yet.
         wait_until(lambda: other_responses(fragile, png) == [] and "on" not in saving(fragile))
         assert list(disk.iterdir()) == []
         assert classify(fragile, png, MODEL, new_client())[0] == 200

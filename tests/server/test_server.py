@@ -51,7 +51,7 @@ def test_a_drawn_digit_is_answered(server, png, data_url, ink_model):
     status, headers, _ = server.request("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
     assert status == 303
     assert re.fullmatch(r"/results/[\w-]{22}", headers["Location"])
-    for _ in range(2 * WORKERS):  # whichever worker answers
+    for _ in range(2 * WORKERS):  # enough to reach each worker
         assert server.request("GET", headers["Location"])[0] == 200
     status, headers, picture = server.request("GET", headers["Location"] + "/picture")
     assert (status, headers["Content-Type"], picture[:4]) == (200, "image/png", b"\x89PNG")
@@ -86,7 +86,7 @@ def test_too_large_an_upload_gets_the_help_page_not_a_broken_connection(server, 
     assert headers["Location"].startswith("/help?reason=too-large&got=")
 
 
-@pytest.mark.parametrize("size", [22_371_000, 40_000_000])  # 16 MiB are 22,369,624 letters
+@pytest.mark.parametrize("size", [22_371_000, 40_000_000])  # 16 MiB take 22,369,624 base64 characters
 def test_too_large_a_drawing_gets_the_help_page_not_a_broken_connection(server, ink_model, size):
     body = f"model={ink_model}&drawing=data:image/png;base64,{'A' * size}"
     status, headers, _ = server.request("POST", "/predict", body, {"Content-Type": "application/x-www-form-urlencoded"})
@@ -150,7 +150,7 @@ def test_without_a_number_there_is_a_worker_a_core(monkeypatch, asked, workers):
         monkeypatch.setenv("WEB_CONCURRENCY", asked)
     settings = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     assert settings["workers"] == workers
-    assert settings["raw_env"] == [f"WEB_CONCURRENCY={workers}"]  # by which the app divides the cores
+    assert settings["raw_env"] == [f"WEB_CONCURRENCY={workers}"]  # the app divides the cores by it
 
 
 def test_inkling_serve_starts_gunicorn_with_the_same_settings(monkeypatch):
@@ -187,7 +187,7 @@ def test_models_are_open_before_the_first_request(server):
 
 
 def test_libraries_are_loaded_once_and_models_by_each_worker(server):
-    """The process that forks workers has a single thread, because no other thread would survive the fork."""
+    """The process that starts workers has a single thread, because other threads would not survive in the workers."""
     master = Path(f"/proc/{server.process.pid}")
     maps = (master / "maps").read_text()
     assert "cv2" in maps
@@ -206,7 +206,7 @@ def test_no_worker_maps_a_file_of_tensorflow(server):
         assert not re.search(r"site-packages/(tensorflow|keras|sklearn|scipy|matplotlib|skimage|torch)", maps)
 
 
-# ---- Seen from outside ----
+# ---- Metrics and logs ----
 
 
 def test_metrics_cover_all_workers_and_survive_each(tmp_path, png, ink_model):
@@ -238,7 +238,7 @@ def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
         def keep_asking(_):
             connection, found = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60), []
             while set(server.workers) & old and time.monotonic() < end:
-                connection.request("GET", "/healthz")  # anew where the last answer said that it closes
+                connection.request("GET", "/healthz")  # reconnects if the last response closed the connection
                 found.append(connection.getresponse())
                 found[-1].read()
             connection.close()
@@ -294,7 +294,7 @@ def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path):
             _, headers, page = server.request("GET", "/api/docs", headers=said)
             assert (headers["X-Request-ID"] == said["X-Request-ID"]) == bool(trusted)
             assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
-            # Whom it stands for may not read the figures.
+            # The client behind the proxy may not read the metrics.
             assert server.request("GET", "/metrics", headers=said)[0] == (403 if trusted else 200)
 
 
@@ -321,7 +321,7 @@ def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path
         assert classify(server, large, photo_model)[0] == 200
 
 
-# ---- Start and end ----
+# ---- Starting and stopping ----
 
 
 def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):

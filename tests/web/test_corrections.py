@@ -14,7 +14,7 @@ from inkling.storage.corrections import folder_of, label_of
 
 @pytest.fixture
 def send(client, png, jpeg, ink_model, photo_model):
-    """Sends a drawing or a photo; returns the result's address."""
+    """Sends a drawing or a photo and returns the result's address."""
 
     def send(kind="drawing", model=None):
         data, name, default = (png, "a.png", ink_model) if kind == "drawing" else (jpeg, "a.jpg", photo_model)
@@ -117,11 +117,11 @@ def test_deleting_the_result_deletes_its_correction(app, client, send, kept):
     assert app.extensions["inkling"].storage.corrected() == []
 
 
-# ---- Nowhere else ----
+# ---- Other pages ----
 
 
 def test_no_page_shows_corrections(app, client, send):
-    """No other page changes by a correction."""
+    """A correction changes no other page."""
     result, stranger = send(), app.test_client()
     pages = [
         "/",

@@ -1,4 +1,4 @@
-"""Two languages: which one a page is in, how the visitor changes it, and that nothing is left in the other."""
+"""Pages in two languages: how the language is selected, and that every string is translated."""
 
 import ast
 import io
@@ -18,14 +18,14 @@ COOKIE = "inkling-language"
 
 
 def language_of(answer):
-    """The language that a page says it is in."""
+    """Returns the language that a page declares."""
     (code,) = answer.content_language
     assert f'<html lang="{code}">' in answer.text
     assert {"accept-language", "cookie"} <= {name.lower() for name in answer.vary}
     return code
 
 
-# ---- Which language ----
+# ---- Selecting a language ----
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_error_is_in_the_language_too(client):
     assert language_of(client.get("/no-such-page", headers=RUSSIAN)) == "ru"
 
 
-# ---- The switch ----
+# ---- Changing the language ----
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_programs_are_answered_in_one_language(client, path):
     assert not russian.vary
 
 
-# ---- Nothing is left in the other language ----
+# ---- Every string is translated ----
 
 SPOKEN = {"alt", "title", "placeholder", "aria-label", "aria-description", "aria-roledescription", "label"}
-DATA = {"data-words"}  # labels, as programs know them
-VERBATIM = {"code", "kbd", "pre", "script", "style"}  # the same in every language
+DATA = {"data-words"}  # labels that scripts compare
+VERBATIM = {"code", "kbd", "pre", "script", "style"}  # not translated
 NAMES = {"Inkling", "API", "jpg", "png", "webp", "heic"}
 GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html"))
@@ -121,7 +121,7 @@ SENTENCE = re.compile(r"[A-Z][a-z]|[a-z] [a-z]")
 
 
 class Texts(HTMLParser):
-    """What a page says: (text, whether it is English on purpose), in text nodes and in attributes that are read."""
+    """Collects the visible and spoken texts of a page as (text, whether it is English on purpose)."""
 
     VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -143,7 +143,7 @@ class Texts(HTMLParser):
             value
             for name, value in attributes.items()
             if name in SPOKEN or (name.startswith("data-") and name not in DATA and SENTENCE.search(value or ""))
-        ]  # what a script will say
+        ]  # texts that a script shows
         if tag == "meta" and attributes.get("name", attributes.get("property", "")).endswith(("description", "title")):
             spoken.append(attributes["content"])
         self.said += [(value, english) for value in spoken if value]
@@ -158,12 +158,12 @@ class Texts(HTMLParser):
 
 
 def words(text):
-    """The words in it that are no names."""
+    """Returns the words of a text, except names."""
     return [word for word in re.findall(r"[^\W\d_]+", text) if word not in NAMES]
 
 
 def flatten(node, expressions):
-    """A template as HTML in which each expression is one character of the private use area."""
+    """Returns a template as HTML. One private-use character stands for each expression."""
     if isinstance(node, nodes.TemplateData):
         return node.data
     if isinstance(node, nodes.Expr):
@@ -177,7 +177,7 @@ def flatten(node, expressions):
 
 
 def said_by(expression):
-    """The texts that an expression writes into the page as they stand."""
+    """Returns the literal texts that an expression can write into the page."""
     if isinstance(expression, nodes.Const):
         return [expression.value] if isinstance(expression.value, str) else []
     if isinstance(expression, nodes.CondExpr):
@@ -190,7 +190,7 @@ def said_by(expression):
 
 
 def literals(node):
-    """All texts in a template's expressions, but those handed to gettext."""
+    """Returns all literal texts in a template's expressions, except those passed to gettext."""
     if isinstance(node, nodes.Const):
         return [node.value] if isinstance(node.value, str) else []
     if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in GETTEXT:
@@ -212,7 +212,7 @@ def test_no_string_of_a_template_escapes(path):
 
 @pytest.fixture
 def pages(client, data_url, png, ink_model):
-    """Addresses of every kind of page."""
+    """Addresses of one page of every kind."""
     result = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}).location
     batch = client.post(
         "/predict",
@@ -261,10 +261,10 @@ KINDS = (
 
 
 @pytest.fixture(scope="module")
-def meant():
-    """The Latin words that translations keep, such as names, and the kinds of files."""
-    catalogue = words_tool.read(words_tool.CATALOGS / "ru.po")
-    kept = " ".join(form for message in catalogue for form in words_tool.forms(message.string) if message.id)
+def translated_latin():
+    """The Latin words that translations contain, such as names, and the file extensions."""
+    catalog = words_tool.read(words_tool.CATALOGS / "ru.po")
+    kept = " ".join(form for message in catalog for form in words_tool.forms(message.string) if message.id)
     return latin_words(kept) | set(EXTENSIONS)
 
 
@@ -273,11 +273,13 @@ def latin_words(text):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_russian_page_is_russian(client, pages, meant, kind):
+def test_a_russian_page_is_russian(client, pages, translated_latin, kind):
     answer = client.get(pages[kind], headers=RUSSIAN)
     assert language_of(answer) == "ru"
     latin = {
-        text.strip() for text, english in Texts(answer.text).said if not english and not latin_words(text) <= meant
+        text.strip()
+        for text, english in Texts(answer.text).said
+        if not english and not latin_words(text) <= translated_latin
     }
     assert latin == set()
 
@@ -303,7 +305,7 @@ def test_numbers_have_the_languages_sign(client, pages):
 
 
 def test_no_error_page_escapes():
-    """The description given to `abort` is a literal, which the error page translates, or comes from gettext."""
+    """The description passed to `abort` is a literal, which the error page translates, or a call of gettext."""
     files = [path for path in (ROOT / "inkling" / "web").rglob("*.py") if path.name not in words_tool.FOR_PROGRAMS]
     trees = [ast.parse(path.read_text("utf-8")) for path in files]
     calls = [call for tree in trees for call in ast.walk(tree) if isinstance(call, ast.Call)]
@@ -319,7 +321,7 @@ def test_no_error_page_escapes():
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_no_string_of_a_script_escapes(path):
-    """A script takes what it says from the page."""
+    """Scripts take all texts that they show from the page."""
     code = re.sub(r"(?s:/\*.*?\*/)|(?m:^\s*//.*$|\s// .*$)", "", path.read_text("utf-8"))
     strings = re.findall(r'"[^"\n]*"|`[^`]*`', code)
     assert [
@@ -329,13 +331,13 @@ def test_no_string_of_a_script_escapes(path):
     ] == []
 
 
-# ---- The catalogues ----
+# ---- The catalogs ----
 
 CATALOGUES = sorted(words_tool.CATALOGS.glob("*.po"))
 
 
 @pytest.fixture(params=CATALOGUES, ids=lambda path: path.stem, scope="module")
-def catalogue(request):
+def catalog(request):
     return words_tool.read(request.param)
 
 
@@ -343,22 +345,22 @@ def test_there_is_a_catalogue_for_each_language():
     assert {path.stem for path in CATALOGUES} == LANGUAGES.keys() - {"en"}
 
 
-def test_everything_said_is_translated_and_nothing_else(catalogue):
-    keys = {(message.id, message.context) for message in catalogue if message.id}
+def test_everything_said_is_translated_and_nothing_else(catalog):
+    keys = {(message.id, message.context) for message in catalog if message.id}
     said = {(message.id, message.context) for message in words_tool.extracted() if message.id}
-    assert said - keys == set(), "not in the catalogue: run `make words` and translate"
-    assert keys - said == set(), "no longer said: run `make words`"
-    assert [message.id for message in words_tool.untranslated(catalogue)] == []
-    assert list(catalogue.obsolete) == []
+    assert said - keys == set(), "not in the catalog: run `make words` and translate"
+    assert keys - said == set(), "no longer in use: run `make words`"
+    assert [message.id for message in words_tool.untranslated(catalog)] == []
+    assert list(catalog.obsolete) == []
 
 
 def marks(text):
-    """What a translation must keep: placeholders, tags with their addresses, percent signs."""
+    """Returns the parts of a text that a translation must keep: placeholders, tags with addresses, percent signs."""
     return set(re.findall(r"%\(\w+\)[sd]|\{\w*\}|<[^>]+>|%%", text))
 
 
-def test_translations_keep_the_placeholders(catalogue):
-    for message in catalogue:
+def test_translations_keep_the_placeholders(catalog):
+    for message in catalog:
         *_, whole = words_tool.forms(message.id)
         for form in words_tool.forms(message.string) if message.id else ():
             assert marks(form) == marks(whole), message.id
@@ -366,9 +368,9 @@ def test_translations_keep_the_placeholders(catalogue):
             assert not re.search(r"%(?!\(\w+\)s|%)", form) or "%" in whole, message.id
 
 
-def test_plurals_have_as_many_forms_as_the_language(catalogue):
-    counts = {len(message.string) for message in catalogue if isinstance(message.id, tuple)}
-    assert counts == {catalogue.num_plurals}
+def test_plurals_have_as_many_forms_as_the_language(catalog):
+    counts = {len(message.string) for message in catalog if isinstance(message.id, tuple)}
+    assert counts == {catalog.num_plurals}
 
 
 # ---- Data in two languages ----
