@@ -288,7 +288,7 @@ class Settings(BaseSettings):
         "Empty means that each worker counts its own.",
     )
 
-    # Whom to trust
+    # Trusted proxies and scrapers
     trusted_proxies: Networks = Field(
         (),
         description="Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` headers Inkling trusts.",

@@ -45,7 +45,7 @@ class Problem(Exception):
 
 @dataclass(frozen=True)
 class Reason:
-    """What a stable code means.
+    """The meaning of a stable code.
 
     Attributes:
         status: HTTP status.

@@ -3,7 +3,7 @@
     python -m tools.reference          rewrite them in README.md and docs/
     python -m tools.reference --check  exit with 1 where one is out of date
 
-A page holds a call between markers, and cog puts what the call returns below it:
+Each table is a function call between markers. cog writes the returned text below the call:
 
     <!-- [[[cog cog.out(reference.settings()) ]]] -->
     <!-- [[[end]]] -->
@@ -90,7 +90,7 @@ def routes(prefix: str = "/") -> str:
 
 
 def reasons() -> str:
-    """Every reason for which a picture or request is refused, with the limits at their defaults."""
+    """Every reason for refusing a picture or request, with the limits at their defaults."""
     defaults = Settings.from_env({})
     return table(
         ("reason", "status", "title", "advice"),

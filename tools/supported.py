@@ -16,7 +16,7 @@ SUPPORTED = (
 
 
 def problem(version, system, machine, libc):
-    """Says what is not supported, or returns None.
+    """Returns a sentence about what is not supported, or None.
 
     Args:
         version: of Python: (major, minor).

@@ -257,7 +257,7 @@ def find(name: str, models: Path) -> Model:
 
 
 def find_trained(name: str, models: Path) -> Model:
-    """Like `find`, but raises ValueError for an imported model, for which there are no test pictures."""
+    """Like `find`, but raises ValueError for an imported model, because it has no test pictures."""
     model = find(name, models)
     if model.card.training is None:
         raise ValueError(f"{name} was imported: there are no test pictures here that it could be measured on")

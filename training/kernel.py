@@ -2,7 +2,7 @@
 
     HOG -> StandardScaler -> PCA -> RBF kernel with 3,000 training digits -> ridge regression -> softmax
 
-The weights are solved for in closed form: passes over augmented pictures accumulate the normal equations.
+The weights have a closed-form solution: passes over augmented pictures accumulate its normal equations.
 `python -m training.kernel` prints the cross-validation of several classifiers that led to this one.
 """
 

@@ -1,4 +1,4 @@
-"""The time that one request, or one file of the command line, has for waiting and for decoding."""
+"""The time budget of one request, or of one file of the command line, for waiting and decoding."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ RESERVE = 0.5  # seconds that a request needs after its last picture, to answer 
 
 
 class Budget:
-    """Seconds that run from now on, shared by everything that one request waits for and decodes.
+    """A number of seconds from now, shared by all waiting and decoding of one request.
 
     The first picture is read even if the time is over, provided that decoding it is cheap ("plain"): a visitor who has
     waited in the queue still gets an answer. Further pictures are read while more than `RESERVE` is left.
@@ -27,7 +27,7 @@ class Budget:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Context in which one picture is read.
+        """Returns a context manager for reading one picture.
 
         Raises:
             Problem: "late", when this request has read a picture before and too little time is left for another.
@@ -39,7 +39,7 @@ class Budget:
 
 
 def late() -> Problem:
-    """The refusal of a picture for which the request has no time left."""
+    """The refusal of a picture because the request's time is over."""
     return Problem(
         "late",
         "Waiting in the queue and the pictures before this one used up the time of the request. "

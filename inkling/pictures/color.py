@@ -33,7 +33,7 @@ def upright_rgb(image: Image.Image, at_least: int) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return image.getexif().get(ORIENTATION, 1)
-    except Exception:  # Pillow raises errors of many types for broken EXIF, which is no reason to refuse a picture
+    except Exception:  # Pillow raises errors of many types for broken EXIF; the picture is read without it
         return 1
 
 

@@ -149,7 +149,7 @@ class ModelCard(Card):
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     input: InputSpec
     output: Output = Output()
-    network: tuple[Layer, ...] = ()  # empty, and 0 parameters, where they were not counted
+    network: tuple[Layer, ...] = ()  # empty, with 0 parameters, if unknown
     parameters: int = 0
     training: Training | None = None  # None for an imported model
     metrics: Metrics | None = None  # None where nothing was measured

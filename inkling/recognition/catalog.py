@@ -160,7 +160,7 @@ def check_file(model: Model, name: str) -> Path:
 
 
 def _compare_checksum(path: Path, expected: str) -> None:
-    """Raises ValueError where a file's content is not what the card describes."""
+    """Raises ValueError if a file does not match its checksum in the card."""
     try:
         state = _state(path.name, path.lstat())
         actual = _cached_sha256(path, state)
@@ -252,7 +252,7 @@ def _read_folder(folder: Path, previous: Catalog | None) -> _Entry | None:
     model, reason = _read_model(folder)
     served = before.model if before and before.reason is None else None
     if served and model and reason is None and _same(served, model):
-        return _Entry(state, served, None)  # what was opened is still right, even if its file is missing now
+        return _Entry(state, served, None)  # an open model is still valid even if its file is missing now
     if model and reason is None:
         reason = _missing_network(model)
     if reason is not None and previous and _is_recent(state):
@@ -261,7 +261,7 @@ def _read_folder(folder: Path, previous: Catalog | None) -> _Entry | None:
 
 
 def _read_model(folder: Path) -> tuple[Model | None, str | None]:
-    """The model in a folder, where its card can be read, and what is wrong with it, if anything is.
+    """The model in a folder, and its problem. Without a readable card there is no model; without a problem, None.
 
     A listed file may be missing, because git leaves large ones out.
     """

@@ -28,10 +28,10 @@ TRIALS = 6  # runs that measure a model; the first ones are slow
 BLUR = 0.1  # of the side: the blur that hides a part of a photo and leaves its colors
 
 OVERLAY = 320  # pixels of the overlay's longer side
-SMOOTH = 0.35  # of a part: the blur of the overlay, which hides the grid
-LEAST_OPAQUE, MOST_OPAQUE = 0.25, 0.85  # opacity where the answer depends on nothing, and where it does most
+SMOOTH = 0.35  # of a part: the overlay is blurred to hide the grid
+LEAST_OPAQUE, MOST_OPAQUE = 0.25, 0.85  # opacity of the least and of the most important parts
 HOTTEST = 0.1  # share of the picture that decides where its most important part is
-SPREAD = 0.3  # of the side: a hottest share that is further apart counts as several places
+SPREAD = 0.3  # of the side: if the hottest parts are further apart, they count as several places
 LEAST_DROP = 0.05  # a smaller loss of confidence hardly changes the answer, so no place is named for it
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # the field of a model that sees exactly the picture
 NOTE = "explanation"  # key of the numbers in the PNG file
@@ -184,7 +184,7 @@ class Explainer:
                 label = usual.label
             confidence = 1 - _doubt(usual, label)
             drops = np.reshape([_doubt(other, label) - _doubt(whole, label) for other in others], (parts, parts))
-            drops = drops.clip(confidence - 1, confidence)  # in reduced precision the difference may be a little more
+            drops = drops.clip(confidence - 1, confidence)  # reduced precision may exceed this range slightly
             return Explanation(
                 card.name,
                 label,

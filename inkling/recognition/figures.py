@@ -18,7 +18,7 @@ class Figure:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height in pixels, by the header of a PNG file; None for any other file."""
+        """Width and height in pixels, read from the header of a PNG file; None for other files."""
         if len(self.data) < 24 or not self.data.startswith(PNG_SIGNATURE):
             return None
         return int.from_bytes(self.data[16:20]), int.from_bytes(self.data[20:24])

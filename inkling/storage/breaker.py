@@ -21,7 +21,7 @@ class CircuitBreaker:
     may probe: its success closes the circuit, its failure doubles the delay.
 
     Args:
-        name: what is guarded, for the log.
+        name: names the guarded operation in the log.
         failure: the exception that counts as a failure.
     """
 

@@ -54,7 +54,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction. SQLite's write lock is taken at its start, so that what it reads stays true until its end.
+        """A transaction that takes SQLite's write lock at its start, so nothing that it reads changes until its end.
 
         Raises:
             StoreError: the database cannot be opened, read or written.

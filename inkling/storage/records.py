@@ -83,7 +83,7 @@ class EntryRow(Base):
     name: Mapped[str] = mapped_column(sa.Text)  # of the file; empty once the result was deleted
     result_id: Mapped[str | None] = mapped_column(sa.ForeignKey("predictions.id", ondelete="SET NULL"), unique=True)
     reason: Mapped[str | None] = mapped_column(sa.String(32))  # a code of `inkling.problems.REASONS`
-    received: Mapped[str] = mapped_column(sa.Text)  # what was wrong with the file, in short
+    received: Mapped[str] = mapped_column(sa.Text)  # the problem with the file, in short
 
     result: Mapped[ResultRow | None] = relationship(back_populates="entry")
 

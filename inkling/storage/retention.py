@@ -1,4 +1,4 @@
-"""Retention: deletes what is too old or too much, and cleans up after crashes.
+"""Retention: deletes results beyond their age or the quota, and cleans up after crashes.
 
 Results older than the retention period are deleted unless they have a correction: a visitor who corrects a result wants
 to keep it. Beyond the quota, the oldest results are deleted, corrected or not; otherwise one visitor could fill the
@@ -48,7 +48,7 @@ QUOTA_SHARE = 50  # a worker enforces the quota earlier once it has written this
 
 @dataclass(frozen=True)
 class Pruned:
-    """What one sweep did, and what is left."""
+    """What one sweep removed, and the number and size of the remaining results."""
 
     expired: int  # results deleted for their age
     over_quota: int  # results deleted for the quota
@@ -170,7 +170,7 @@ class _Sweep:
                     inventory.quarantined.append(blob)
                 elif match and match[1] in known:
                     inventory.matched += 1
-                    if match[2] in ("jpg", "png") and blob.size:  # an empty file is what a power cut left
+                    if match[2] in ("jpg", "png") and blob.size:  # a power cut leaves empty files
                         inventory.with_picture.add(match[1])
                     if known[match[1]] is None:
                         inventory.sizes[match[1]] = inventory.sizes.get(match[1], 0) + disk_space(blob.size)

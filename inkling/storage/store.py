@@ -83,7 +83,7 @@ class NewResult:
     answer: Answer
     kind: str  # "photo" or "drawing"
     picture: bytes  # a JPEG file for a photo, a PNG file for a drawing
-    seen: bytes  # what the model saw of it, as a PNG file
+    seen: bytes  # the model's input as a PNG file
     milliseconds: Mapping[str, float]  # stage -> time
 
 
@@ -94,7 +94,7 @@ class Entry:
     name: str  # of the file; empty once the result was deleted
     result: str | None = None  # id
     reason: str | None = None  # a code of `inkling.problems.REASONS`
-    received: str = ""  # what was wrong with the file, in short
+    received: str = ""  # the problem with the file, in short
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Storage:
                     session.add(_batch_row(batch))
                 _add_usage(session, sum(row.bytes or 0 for row in rows))
         except BaseException:
-            with suppress(OSError):  # the next sweep finds what is left
+            with suppress(OSError):  # the next sweep removes remaining files
                 self.blobs.delete(key for id in ids for key in file_keys(id))
             raise
         return ids
@@ -298,7 +298,7 @@ class Storage:
         return self._get(picture_key(result.id, result.kind))
 
     def seen(self, id: str) -> bytes | None:
-        """What the model saw of a result's picture, as a PNG file; None if it is gone."""
+        """A result's model input as a PNG file; None if it is gone."""
         return self._get(f"{id}.seen.png")
 
     def heatmap(self, id: str) -> bytes | None:
@@ -320,7 +320,7 @@ class Storage:
         return self.delete_where(ids).results
 
     def delete_where(self, ids: Iterable[str], *conditions: sa.ColumnElement[bool]) -> Deleted:
-        """As `delete`, but leaves results for which the conditions on `ResultRow` do not hold at that moment."""
+        """Deletes like `delete`, but only results that meet the conditions on `ResultRow` at that moment."""
         results = batches = 0
         for some in portions(ids, AT_ONCE):
             with self.database.writing() as session:
@@ -367,7 +367,7 @@ def portions(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def disk_space(size: int) -> int:
-    """What a file of so many bytes takes on a disk."""
+    """The disk space of a file of this many bytes."""
     return -(-size // BLOCK) * BLOCK
 
 

@@ -1,4 +1,4 @@
-"""What a page does with outcomes: count them, save them, and answer."""
+"""Counts and saves outcomes, and answers with a page."""
 
 from collections.abc import Sequence
 

@@ -13,7 +13,7 @@ from inkling.web.edge import metrics
 
 log = logging.getLogger("inkling.requests")
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")  # what a trusted proxy may send
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")  # ids accepted from a trusted proxy
 METHODS = {"GET", "HEAD", "OPTIONS", "POST"}  # any other counts as "other": a client could invent more
 # Machines ask for these every few seconds, or with every page.
 QUIET = {"/healthz", "/readyz", "/metrics", "/static/<path:filename>"}

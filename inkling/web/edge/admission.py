@@ -18,7 +18,7 @@ LARGE_BODIES = "large bodies"  # text that a worker holds in memory as a whole
 
 @dataclass(frozen=True)
 class Share:
-    """What one kind of work may take of a worker: requests that run, and requests that wait for a turn."""
+    """How many requests of one kind of work a worker runs, and how many wait for a turn."""
 
     running: int
     waiting: int
@@ -28,7 +28,7 @@ def shares(settings: Settings) -> dict[str, Share]:
     """The share of each kind of work. Each has its own, so that answers never wait for explanations."""
     return {
         ANSWERS: Share(settings.concurrent, settings.queue),
-        # An explanation takes about half a second: a fourth one that waits would outlive its request.
+        # An explanation takes about half a second. A fourth waiting request would exceed its time budget.
         EXPLANATIONS: Share(1, min(3, settings.queue)),
         # Nobody waits here: the client may still take a minute to send the body.
         LARGE_BODIES: Share(settings.concurrent, 0),

@@ -115,7 +115,7 @@ class FormParser(FormDataParser):
         return self.cls(fields), self.cls(files)
 
     def _urlencoded(self, stream: IO[bytes]) -> IO[bytes]:
-        """The form's text, of which Werkzeug would create any number of objects."""
+        """The form's text, with limits: Werkzeug would create any number of objects from it."""
         buffered = io.BufferedReader(cast(io.RawIOBase, stream))
         most_text, most_parts = self._limits()
         text = buffered.read(most_text + 1)

@@ -1,4 +1,4 @@
-"""What a request tells about its client: a program or a browser, and the page it came from."""
+"""Facts about a request's client: whether it is a program or a browser, and the page it came from."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""The language of a page: which one it is, and the strings in it."""
+"""Selects the language of a page and translates its strings."""
 
 import io
 from functools import cache
@@ -38,7 +38,7 @@ def init_app(app: Flask) -> None:
 
 
 def selected() -> str:
-    """The language that the visitor chose, else the one that the browser prefers. Programs always get the default."""
+    """The visitor's choice of language, or else the browser's preference. Programs always get the default."""
     default, *_ = LANGUAGES
     if clients.is_program() and request.endpoint != "api.docs":
         return default
@@ -94,7 +94,7 @@ def add_headers(response: Response) -> Response:
 @cache
 def _read(code: str) -> Translations:
     path = CATALOGS / f"{code}.po"
-    if not path.exists():  # English, which the strings are written in
+    if not path.exists():  # English: the strings themselves
         return Translations()
     compiled = io.BytesIO()
     with path.open("rb") as file:

@@ -106,6 +106,6 @@ def saving(works: bool) -> None:
 
 
 def saved(size: int, quota: int) -> None:
-    """Records the size of what is kept, and its quota, in bytes."""
+    """Records the size of the stored results and their quota, in bytes."""
     SAVED.set(size)
     QUOTA.set(quota)

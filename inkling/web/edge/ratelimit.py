@@ -68,7 +68,7 @@ class Limiter:
         self._retry_at = 0.0  # by time.monotonic
 
     def wait(self, client: str) -> int | None:
-        """Counts a request and returns after how many seconds the client may send one; None where it may now."""
+        """Counts a request. Returns the seconds until the client may send another; None if this one is allowed."""
         if self._redis and time.monotonic() >= self._retry_at:
             try:
                 return self._ask(self._redis, client)

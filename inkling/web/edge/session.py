@@ -30,7 +30,7 @@ class SignedCookie(SecureCookieSessionInterface):
         self._settings = settings
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Flask's serializer, or None where the key cannot be read: then no history is kept."""
+        """Flask's serializer, or None if the key cannot be read. Without it there is no history."""
         try:
             app.secret_key = app.secret_key or signing_key(self._settings)
         except OSError as error:
@@ -54,7 +54,7 @@ class SignedCookie(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Whether the cookie may only go over HTTPS: where this request came that way."""
+        """Whether the cookie is restricted to HTTPS: true if this request came over HTTPS."""
         return request.is_secure
 
 

@@ -15,7 +15,7 @@ from inkling.web.edge import admission, errors
 from inkling.web.edge.bodies import LARGE
 
 SHAPE = 'The JSON must be {"image": "<data URL or base64>"}.'
-MOST_VALUES = 100  # in a JSON body, which holds one picture; this also bounds how deeply they nest
+MOST_VALUES = 100  # values in a JSON body; this also limits its nesting
 WIDE_ESCAPE = re.compile(rb"\\u(?!00)")  # a JSON escape for a character beyond Latin-1
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 

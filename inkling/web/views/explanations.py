@@ -1,4 +1,4 @@
-"""Why a result is what it is: explanations, steps of preparation and feature maps, made on request."""
+"""Explanations, preprocessing steps and feature maps of a result, computed on request."""
 
 from io import BytesIO
 from typing import NoReturn

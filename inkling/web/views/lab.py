@@ -91,7 +91,7 @@ def _chosen_now() -> Original | None:
 
 
 def _chosen_before() -> Original:
-    """The picture that the form has been about: the visitor's own, a result's, or the sample.
+    """The picture of the form before this request: the visitor's own, a result's, or the sample.
 
     Raises:
         Problem: the form's copy is not a picture.

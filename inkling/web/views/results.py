@@ -26,7 +26,7 @@ def show(id: str) -> str:
 @blueprint.get("/others")
 @turns.in_turn
 def others(id: str) -> str:
-    """What the other models of the task say about the same picture; computed now, and not saved."""
+    """The answers of the other models of the task to the same picture; computed now, not saved."""
     result = result_or_404(id)
     picture = Decoded(picture_or_404(result), result.kind)
     answers = [(card, _answer(picture, card.name)) for card in render.other_models(result)]
