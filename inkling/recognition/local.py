@@ -24,8 +24,8 @@ from inkling.recognition.runtimes.base import Runtime, tempered
 
 LOG = logging.getLogger(__name__)
 BATCH = {"ink": 16, "photo": 4}  # pictures in one call of a network; larger batches are hardly faster
-RUNS, RUN_SECONDS = 5, 0.25  # runs that measure a model, fewer for one that takes longer in all
-POLL_SECONDS = 0.25  # between two looks at the model folders
+RUNS, RUN_SECONDS = 5, 0.25  # runs that measure a model; a model that exceeds the time gets fewer
+POLL_SECONDS = 0.25  # between two checks of the model folders
 
 
 class LocalPredictor:
@@ -43,7 +43,7 @@ class LocalPredictor:
         self._catalog = catalog
         self._settings = settings
         self._roots = tuple(roots)
-        # Each entry goes when neither the catalog nor a request holds its model any longer.
+        # An entry disappears when neither the catalog nor a request refers to its model.
         self._runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._fast_runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._milliseconds: MutableMapping[Model, float] = weakref.WeakKeyDictionary()

@@ -29,7 +29,7 @@ from inkling.web import logs
 SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a folder in memory; None is the temporary folder
 # Loaded before the fork, like OpenVINO: workers share 35 MB and start sooner.
 PRELOADED = ("cv2", "flask", "flask_babel", "limits", "pydantic", "sqlalchemy.orm")
-READ_AHEAD = 2**16  # bytes of a body, as many as the app reads: gunicorn copies what it reads beyond at every read
+READ_AHEAD = 2**16  # bytes of a body, as many as the app reads; gunicorn copies further bytes at every read
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # parameters of mallopt(3)
 LARGE_BLOCK = 8 * 2**20  # bytes
 

@@ -1,4 +1,4 @@
-"""Fixtures for tests in Chromium, which is found by the variable CHROMIUM or on the PATH."""
+"""Fixtures for tests in Chromium. The variable CHROMIUM names its program; the default is the one on the PATH."""
 
 import io
 import json

@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 
 from inkling.recognition.card import InputSpec
 from inkling.recognition.predictor import wording
-from inkling.recognition.runtimes import Answer, Answering, tempered
+from inkling.recognition.runtimes.base import Answer, Answering, tempered
 from training import evaluate
 from training.data import DOODLE_LABELS, Dataset, Split
 

@@ -315,7 +315,7 @@ def test_a_model_is_the_same_where_only_other_files_changed(models, settled):
 
 
 def test_a_model_outlives_the_file_of_its_network(models, settled):
-    """It may be open already; where it is not, opening it says what is missing."""
+    """The model may be open already. If it is not, opening it reports the missing file."""
     before = read_catalog(models)
     for name in ("model.onnx", "model.keras"):
         (models / "first" / name).unlink()

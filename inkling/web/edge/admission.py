@@ -30,7 +30,7 @@ def shares(settings: Settings) -> dict[str, Share]:
         ANSWERS: Share(settings.concurrent, settings.queue),
         # An explanation takes about half a second. A fourth waiting request would exceed its time budget.
         EXPLANATIONS: Share(1, min(3, settings.queue)),
-        # Nobody waits here: the client may still take a minute to send the body.
+        # No request waits here: its client may still take a minute to send the body.
         LARGE_BODIES: Share(settings.concurrent, 0),
     }
 

@@ -27,11 +27,11 @@ LARGE = 2**20  # bytes: a longer body of text takes a place of the admission con
 FIELDS = 3 * 2**20  # bytes of all text fields of a form; two pictures of the lab take 2.1 million
 ESCAPES = 2**17  # in a URL-encoded form; base64 that fills the form has 100,000
 HEADERS = 2**17  # bytes of a multipart form outside its fields and files: Werkzeug makes an object of each line
-HEADERS_OF_PART = 512  # bytes, where the form may have so many parts that they need more
+HEADERS_OF_PART = 512  # bytes for each part, if a form may have so many parts that `HEADERS` is too little
 BOUNDARY = 100  # characters; RFC 2046 allows 70, and searching for a very long boundary is slow
 CHUNK = 2**16  # bytes read at once
 SPOOLED = 2**16  # bytes of a file that stay in memory; a longer file goes to the temporary folder
-DRAINED = 8  # times the largest picture, added to a whole batch: what a client sends beyond that is cut off
+DRAINED = 8  # times the largest picture, on top of a whole batch; a longer body is cut off
 OVERDUE = "inkling.overdue"  # marks the environment of a request whose body did not arrive in time
 
 
@@ -74,8 +74,8 @@ def release(_error: BaseException | None) -> None:
 class FormParser(FormDataParser):
     """Werkzeug's form parser with limits on what a form holds in memory.
 
-    Of a multipart form, Werkzeug limits each field, but neither all fields together nor the headers of its parts. Of a
-    URL-encoded form it limits nothing. A million fields or escapes would take gigabytes as objects.
+    Werkzeug limits each field of a multipart form, but neither all fields together nor the parts' headers. It does not
+    limit URL-encoded forms. A million fields or escapes would take gigabytes as objects.
 
     Raises:
         Problem: "busy", when the temporary folder for large files is full.
