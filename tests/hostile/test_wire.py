@@ -207,6 +207,7 @@ def looked_at(server, models):
         server.request("POST", f"{place}/delete")
 
 
+@pytest.mark.timeout(900)  # a minute on two idle Zen 1 cores; explanations of all models on a busy machine
 def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
     """A worker stays below its memory limit under the largest batches, texts and decoded files.
 
