@@ -14,7 +14,8 @@ from inkling.pictures.sandbox import DecoderEnded
 from inkling.problems import Problem
 
 LONG = "a name of " + "many letters " * 9 + "and a \x07 bell.png"
-NO_PROGRAM = ("inkling.__main__",)  # runs a program when imported
+# Scripts, not modules: the first runs the command, and only Alembic can run the second.
+SCRIPTS = ("inkling.__main__", "inkling.storage.migrations.env")
 
 
 def subclasses(kind):
@@ -24,7 +25,7 @@ def subclasses(kind):
 def problem_classes():
     """Returns `Problem` and all its subclasses in the package."""
     for module in pkgutil.walk_packages(inkling.__path__, "inkling."):
-        if module.name not in NO_PROGRAM:
+        if module.name not in SCRIPTS:
             importlib.import_module(module.name)
     return sorted(
         (kind for kind in subclasses(Problem) if kind.__module__.startswith("inkling.")), key=lambda kind: kind.__name__
