@@ -20,18 +20,14 @@ PIP_INSTALL = pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make requirements"
 
-.PHONY: run check test docs lint format requirements wheel words screenshots notebooks fuzz \
+.PHONY: run check test docs static lint format requirements wheel words screenshots notebooks fuzz \
   ink photos explain folder decode bench load clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
 	@$(BIN)/inkling serve
 
-check: .venv/dev.done
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+check: static
 	$(TEST) -m "not training" tests/unit tests/web
 
 test: .venv/dev.done
@@ -44,11 +40,14 @@ docs: .venv/dev.done
 	$(BIN)/python -m tools.reference
 	$(BIN)/sphinx-build -n -W --keep-going -q -b html docs docs/_build/html
 
-lint: .venv/dev.done
+# Everything that reads the code without running it.
+static: .venv/dev.done
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lint: static
 	$(BIN)/python -m tools.audit
 
 format: .venv/dev.done
