@@ -1,7 +1,13 @@
 """Random augmentation that preserves the label. Arrays are uint8 in and out."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
+
+from training import scenes
+
+Harm = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # photo uint8 [h, w, 3], generator -> such a photo
 
 
 def photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
@@ -81,6 +87,57 @@ def hidden(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     top, left = rng.integers(0, photo.shape[0] - height), rng.integers(0, photo.shape[1] - width)
     photo[top : top + height, left : left + width] = rng.integers(0, 256)
     return photo
+
+
+def framed(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shrinks a photo to between a fifth and three quarters of its side, at a random place on a drawn backdrop."""
+    height, width = photo.shape[:2]
+    frame = scenes.backdrop(rng, max(height, width))
+    share = float(np.exp(rng.uniform(np.log(0.2), np.log(0.75))))
+    return cv2.resize(scenes.pasted(photo, frame, share, tuple(rng.uniform(0, 1, 2))), (width, height))
+
+
+def bars(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Adds flat bars of one color above and below, or left and right, and squeezes the photo to make room for them."""
+    height, width = photo.shape[:2]
+    upright = bool(rng.random() < 0.5)
+    room = rng.uniform(0.05, 0.6) * (height if upright else width)
+    before = round(room * rng.uniform(0.3, 0.7))
+    color = tuple(rng.integers(0, 256, 3).tolist()) if rng.random() < 0.4 else (int(rng.choice([0, 24, 255])),) * 3
+    barred = scenes.barred(photo, before, round(room) - before, upright, color)
+    return cv2.resize(barred, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def noise(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Adds Gaussian noise, in half of the photos to a darkened picture, as a camera does in poor light."""
+    if rng.random() < 0.5:
+        photo = dark(photo, rng)
+    return scenes.noisy(photo, rng.uniform(4, 32), rng)
+
+
+def quarter(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Turns a square photo by 90 degrees in either direction."""
+    return np.ascontiguousarray(np.rot90(photo, rng.choice([1, 3])))
+
+
+# Changes that a recipe may add to `HARMS`, in the order in which a picture meets them: (change, share of pictures).
+UNUSUAL = ((quarter, 0.06), (framed, 0.15), (bars, 0.04), (noise, 0.08))
+
+
+def unusual(
+    pictures: np.ndarray, rng: np.random.Generator, changes: tuple[tuple[Harm, float], ...] = UNUSUAL
+) -> np.ndarray:
+    """Makes each of these changes to its share of the pictures; uint8 [n, side, side, 3] in and out."""
+    out = pictures.copy()
+    for change, chance in changes:
+        for i in np.flatnonzero(rng.random(len(out)) < chance):
+            out[i] = change(out[i], rng)
+    return out
+
+
+def hard_photos(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+    """`photos`, then `unusual`; uint8 [n, side, side, 3]."""
+    return unusual(photos(pictures, rng, side), rng)
 
 
 HARMS = ((light, 0.8), (dark, 0.1), (grey, 0.1), (small, 0.12), (compressed, 0.12), (hidden, 0.25))
