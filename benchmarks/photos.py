@@ -1,112 +1,257 @@
-"""Measures the accuracy on test photos, with one condition of a visitor's camera changed at a time.
+"""Measures the answers to test photos, with one condition of a visitor's camera changed at a time.
 
-    python -m benchmarks.photos [--limit 2500] [--model NAME] [--models models]
+    python -m benchmarks.photos [--limit 2500] [--model NAME] [--models models] [--condition NAME]
 
-The test photos have been resized to squares by their publisher. For another shape, the benchmark crops the middle of
-the square to it, and the pipeline resizes that as it would a phone's picture. The JPEG condition encodes and decodes a
-file. Milliseconds are the time of the network for one photo.
+Pictures are answered as the server answers them. The test photos have been resized to squares by their publisher. For
+another shape, the benchmark crops the middle of the square to it, and the pipeline resizes that as it would a phone's
+picture. The JPEG condition encodes and decodes a file. A photo that is small in the frame is pasted into a drawn scene
+three times as large as it, on which nothing is to be recognized. Two labels in one picture have no right answer: the
+benchmark counts how many are called sure. Milliseconds are the time of the network for one photo.
 """
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 from tqdm import tqdm
 
-from inkling.recognition import inputs
+from inkling.config import Settings
+from inkling.recognition import predictor
 from inkling.recognition.catalog import Model, read_catalog
-from inkling.recognition.runtimes import base, openvino
-from training import data
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import Prediction, Predictor
+from training import data, scenes
+from training.data import Split
 from training.redraw import through_jpeg
 
 BATCH = 64
 DARKEST, DARK = 1 / 4, 1 / 3  # share of the light that is left; eight photos in turn cover the range
 TIMED = 50  # photos that are timed one by one
+FRAME = 3  # sides of a photo in the side of the scene that it is pasted into
+VARIANTS = 6  # drawings of each scene
+BARS = (0.15, 0.6)  # both bars together, as a share of the photo's side
+BAR_COLORS = ((0, 0, 0), (255, 255, 255), (24, 24, 27), (236, 229, 221))
+NOISE, DARK_NOISE = 25, 10  # standard deviations of noise, of 255; the second one on a dark photo
+CLOSE = 0.55  # share of the photo's side that a close-up shows
+AWAY = 0.65  # share of the frame that an off-center photo fills, in one of its corners
+VEHICLES = ("automobile", "truck", "car")
 
-Change = Callable[[Image.Image, float], Image.Image]  # (photo, strength of the change from 0 to 1) -> photo
+Change = Callable[[Image.Image, int], Image.Image]  # (photo, its number, which seeds what is random) -> photo
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How photos are changed, and the labels whose photos are; no labels means all."""
+
+    change: Change
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of the pictures: right answers, answers called sure, and answers called sure but wrong."""
+
+    right: float
+    sure: float
+    sure_and_wrong: float
+
+
+# ---- Conditions ----
 
 
 def cut(width: int, height: int) -> Change:
     """A change that crops the largest part of this shape from the middle of a photo."""
 
-    def change(photo: Image.Image, strength: float) -> Image.Image:
+    def change(photo: Image.Image, number: int) -> Image.Image:
         longest = max(width, height)
         return ImageOps.fit(photo, (photo.width * width // longest, photo.height * height // longest))
 
     return change
 
 
-CONDITIONS: dict[str, Change] = {
-    "plain": lambda photo, strength: photo,
-    "3:4": cut(3, 4),
-    "9:16": cut(9, 16),
-    "16:9": cut(16, 9),
-    "small, 64 px": lambda photo, strength: photo.resize((64, 64), Image.Resampling.BOX),
-    "dark": lambda photo, strength: ImageEnhance.Brightness(photo).enhance(DARKEST + strength * (DARK - DARKEST)),
-    "grey": lambda photo, strength: ImageOps.grayscale(photo).convert("RGB"),
-    "JPEG 30": lambda photo, strength: through_jpeg(photo, 30),
-    "sideways": lambda photo, strength: photo.transpose(Image.Transpose.ROTATE_90),
+def dark(photo: Image.Image, number: int) -> Image.Image:
+    return ImageEnhance.Brightness(photo).enhance(DARKEST + number % 8 / 7 * (DARK - DARKEST))
+
+
+def noise(sigma: float) -> Change:
+    """A change that adds Gaussian noise."""
+    return lambda photo, number: Image.fromarray(scenes.noisy(np.asarray(photo), sigma, np.random.default_rng(number)))
+
+
+def close(photo: Image.Image, number: int) -> Image.Image:
+    """The middle of a photo."""
+    width, height = round(photo.width * CLOSE), round(photo.height * CLOSE)
+    left, top = (photo.width - width) // 2, (photo.height - height) // 2
+    return photo.crop((left, top, left + width, top + height))
+
+
+@lru_cache
+def scene(name: str, variant: int, side: int) -> np.ndarray:
+    """One drawing of a scene: uint8 [side, side, 3]."""
+    drawn = scenes.SCENES[name](np.random.default_rng(variant))
+    return np.asarray(drawn.resize((side, side), Image.Resampling.BOX))
+
+
+def in_scene(share: float, names: Sequence[str] = ("house", "lawn", "room"), corner: bool = False) -> Change:
+    """A change that pastes a photo at this share of a scene's side, at a random place or in a random corner."""
+
+    def change(photo: Image.Image, number: int) -> Image.Image:
+        rng = np.random.default_rng(number)
+        frame = scene(names[number % len(names)], int(rng.integers(VARIANTS)), FRAME * max(photo.size))
+        place = rng.integers(0, 2, 2) if corner else rng.uniform(0, 1, 2)
+        return Image.fromarray(scenes.pasted(np.asarray(photo), frame, share, tuple(place.tolist())))
+
+    return change
+
+
+def bars(photo: Image.Image, number: int) -> Image.Image:
+    """A screenshot: the photo between two bars of one color, above and below or on the left and right."""
+    rng = np.random.default_rng(number)
+    room = round(rng.uniform(*BARS) * max(photo.size))
+    before = round(room * rng.uniform(0.3, 0.7))
+    color = BAR_COLORS[number // 2 % len(BAR_COLORS)]
+    return Image.fromarray(scenes.barred(np.asarray(photo), before, room - before, number % 2 == 0, color))
+
+
+CONDITIONS: dict[str, Condition] = {
+    "plain": Condition(lambda photo, number: photo),
+    "3:4": Condition(cut(3, 4)),
+    "9:16": Condition(cut(9, 16)),
+    "16:9": Condition(cut(16, 9)),
+    "small, 64 px": Condition(lambda photo, number: photo.resize((64, 64), Image.Resampling.BOX)),
+    "dark": Condition(dark),
+    "noise": Condition(noise(NOISE)),
+    "dark with noise": Condition(lambda photo, number: noise(DARK_NOISE)(dark(photo, number), number)),
+    "grey": Condition(lambda photo, number: ImageOps.grayscale(photo).convert("RGB")),
+    "JPEG 30": Condition(lambda photo, number: through_jpeg(photo, 30)),
+    "sideways": Condition(lambda photo, number: photo.transpose(Image.Transpose.ROTATE_90)),
+    "flat bars": Condition(bars),
+    "close-up": Condition(close),
+    "off-center": Condition(in_scene(AWAY, corner=True)),
+    "1/2 of the frame": Condition(in_scene(1 / 2)),
+    "1/3 of the frame": Condition(in_scene(1 / 3)),
+    "1/4 of the frame": Condition(in_scene(1 / 4)),
+    "on a road": Condition(in_scene(1 / 2, ("road",)), VEHICLES),
 }
 
 
-def prepared(x: np.ndarray, model: Model, change: Change) -> Iterator[np.ndarray]:
-    """Batches of network input, made from changed photos uint8 [n, height, width, 3]."""
-    for start in range(0, len(x), BATCH):
-        photos = (change(Image.fromarray(x[i]), i % 8 / 7) for i in range(start, min(start + BATCH, len(x))))
-        batch = np.stack([inputs.prepare(photo, model.card.input) for photo in photos])
-        yield inputs.scale(batch, model.card.input.scaling)
+# ---- Two labels in one picture ----
 
 
-def accuracy(network: base.Runtime, x: np.ndarray, y: np.ndarray, model: Model, name: str) -> float:
-    """The share of changed photos that are recognized correctly."""
-    batches = tqdm(prepared(x, model, CONDITIONS[name]), name, -(-len(x) // BATCH), leave=False)
-    return float(np.mean(np.concatenate([network(batch).argmax(axis=1) for batch in batches]) == y))
+def beside(first: Image.Image, second: Image.Image, number: int) -> Image.Image:
+    """Two photos side by side, or one above the other."""
+    pair = [np.asarray(first), np.asarray(second)]
+    return Image.fromarray(np.concatenate(pair, axis=number % 2))
 
 
-def milliseconds(network: base.Runtime, x: np.ndarray, model: Model) -> float:
+def in_one_scene(first: Image.Image, second: Image.Image, number: int) -> Image.Image:
+    """Two photos in the left and right half of a scene, each at 0.4 of its side."""
+    rng, names = np.random.default_rng(number), ("house", "lawn", "room")
+    frame = scene(names[number % len(names)], int(rng.integers(VARIANTS)), FRAME * max(first.size))
+    for photo, x in ((first, rng.uniform(0, 0.15)), (second, rng.uniform(0.85, 1))):
+        frame = scenes.pasted(np.asarray(photo), frame, 0.4, (x, rng.uniform(0, 1)))
+    return Image.fromarray(frame)
+
+
+PAIRS: dict[str, Callable[[Image.Image, Image.Image, int], Image.Image]] = {
+    "two labels, side by side": beside,
+    "two labels, in one scene": in_one_scene,
+}
+
+
+# ---- Measuring ----
+
+
+def changed(test: Split, condition: Condition, labels: Sequence[str]) -> tuple[Iterator[Image.Image], np.ndarray]:
+    """The changed photos of a condition, and their labels int64 [n]."""
+    wanted = [i for i, label in enumerate(labels) if not condition.labels or label in condition.labels]
+    picked = np.flatnonzero(np.isin(test.y, wanted))
+    return (condition.change(Image.fromarray(test.x[i]), int(i)) for i in picked), test.y[picked]
+
+
+def pairs(test: Split, make: Callable[[Image.Image, Image.Image, int], Image.Image]) -> Iterator[Image.Image]:
+    """Pictures made of two test photos of different labels; each photo of the first half of the set is in one."""
+    rng = np.random.default_rng(0)
+    for i in range(len(test.y) // 2):
+        others = np.flatnonzero(test.y != test.y[i])
+        if len(others):
+            yield make(*(Image.fromarray(test.x[j]) for j in (i, rng.choice(others))), i)
+
+
+def answers(asked: Predictor, model: Model, pictures: Iterator[Image.Image], name: str) -> list[Prediction]:
+    """The answers to pictures, as the server gives them."""
+    found: list[Prediction] = []
+    batch: list[Image.Image] = []
+    for picture in tqdm(pictures, name, leave=False):
+        batch.append(picture)
+        if len(batch) == BATCH:
+            found += predictor.classify(asked, batch, model)
+            batch = []
+    return found + (predictor.classify(asked, batch, model) if batch else [])
+
+
+def shares(found: Sequence[Prediction], y: np.ndarray) -> Shares:
+    """What the answers to pictures of the labels int64 [n] come to."""
+    right = np.array([int(one.probabilities.argmax()) for one in found]) == y
+    sure = np.array([one.sure for one in found])
+    return Shares(float(right.mean()), float(sure.mean()), float((sure & ~right).mean()))
+
+
+def milliseconds(asked: Predictor, model: Model, test: Split) -> float:
     """Median milliseconds of the network for one photo."""
-    times = []
-    for batch in prepared(x[:TIMED], model, CONDITIONS["plain"]):
-        for i in range(len(batch)):
-            start = time.perf_counter()
-            network(batch[i : i + 1])
-            times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
+    photos = [Image.fromarray(picture) for picture in test.x[:TIMED]]
+    return statistics.median(predictor.classify_one(asked, photo, model).milliseconds["infer"] for photo in photos)
 
 
-def report(model: Model, limit: int) -> None:
+def report(asked: Predictor, model: Model, limit: int, conditions: Sequence[str]) -> None:
     """Prints the table of one model."""
-    test = data.load(model.card.training.dataset, limit=limit).test
-    network = openvino.open_model(model)
-    took = milliseconds(network, test.x, model)
+    dataset = data.load(model.card.training.dataset, limit=limit)
+    test, labels = dataset.test, dataset.labels
+    took = milliseconds(asked, model, test)
     print(f"\n{model.card.name}, {len(test.y)} test photos, {took:.2f} ms each\n")
-    print("| condition | accuracy | against plain |\n| --- | --- | --- |")
+    print("| condition | accuracy | against plain | sure | sure and wrong |\n| --- | --- | --- | --- | --- |")
     plain = None
-    for name in CONDITIONS:
-        share = accuracy(network, test.x, test.y, model, name)
-        plain = share if plain is None else plain
-        print(f"| {name} | {share:.1%} | {100 * (share - plain):+.1f} |", flush=True)
+    for name in conditions:
+        if name in PAIRS:
+            found = answers(asked, model, pairs(test, PAIRS[name]), name)
+            print(f"| {name} | | | {np.mean([one.sure for one in found]):.1%} | |", flush=True)
+            continue
+        photos, y = changed(test, CONDITIONS[name], labels)
+        if not len(y):
+            continue
+        share = shares(answers(asked, model, photos, name), y)
+        plain = share.right if plain is None else plain
+        print(
+            f"| {name} | {share.right:.1%} | {100 * (share.right - plain):+.1f} | {share.sure:.1%} "
+            f"| {share.sure_and_wrong:.1%} |",
+            flush=True,
+        )
 
 
 def main() -> None:
+    known = [*CONDITIONS, *PAIRS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--limit", type=int, default=2500, help="test photos for each model (default 2500)")
     parser.add_argument("--model", help="one model only (default: all that were trained on photos)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
+    parser.add_argument("--condition", action="append", choices=known, help="only this one, repeatable (default: all)")
     arguments = parser.parse_args()
+    catalog = read_catalog(arguments.models)
     found = [
         model
-        for model in read_catalog(arguments.models).models.values()
+        for model in catalog.models.values()
         if model.card.input.kind == "photo" and model.card.training and arguments.model in (None, model.card.name)
     ]
     if not found:
         parser.error(f"--model must be a trained photo model in {arguments.models}. Received: {arguments.model}")
+    asked = LocalPredictor(catalog, Settings.from_env())
     for model in found:
-        report(model, arguments.limit)
+        report(asked, model, arguments.limit, arguments.condition or known)
 
 
 if __name__ == "__main__":
