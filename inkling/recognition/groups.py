@@ -1,0 +1,103 @@
+"""Groups of a model's labels, such as "dog" for its breeds: what to say where no single label is likely."""
+
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from inkling.recognition.card import Card, open_regular, reason
+
+FILE = "groups.json"
+LIKELY_LABEL = 0.75  # a label with at least this calibrated probability is the answer, as `predictor.PROBABLY` says
+LIKELY_GROUP = (
+    0.9  # else the finest group with at least this probability: of 325 photos it was said of 52, 51 times right
+)
+
+
+class Group(Card):
+    """A name, and the indexes of its labels in the card's `labels`, in ascending order."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    labels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class Groups(Card):
+    """The groups of a model, finest first. Of two groups, either one holds the other, or they have no label in common.
+
+    Attributes:
+        groups: each group stands before those that hold it.
+    """
+
+    groups: tuple[Group, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The groups of the model in a folder.
+
+        Raises:
+            ValueError: `groups.json` cannot be read, or breaks a rule.
+        """
+        try:
+            with open_regular(folder / FILE) as file:
+                return cls.model_validate_json(file.read())
+        except OSError as error:
+            raise ValueError(f"{FILE} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise ValueError(f"{FILE}: {reason(error)}") from error
+
+    @model_validator(mode="after")
+    def _is_a_hierarchy(self) -> Self:
+        names = [group.name for group in self.groups]
+        if len(set(names)) < len(names):
+            raise ValueError(f"names must differ. Received: {', '.join(names)}")
+        for group in self.groups:
+            if list(group.labels) != sorted(set(group.labels)):
+                raise ValueError(f"labels must be ascending. Received: {group.name!r} with {group.labels}")
+        for fine, wide in combinations(self.groups, 2):
+            common = set(fine.labels) & set(wide.labels)
+            if common and common != set(fine.labels):
+                raise ValueError(f"a group must hold all of a finer one. Received: {fine.name!r} before {wide.name!r}")
+        return self
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the groups, finest first."""
+        return tuple(group.name for group in self.groups)
+
+    def of(self, index: int) -> tuple[str, ...]:
+        """The names of the groups that hold a label, finest first."""
+        return tuple(group.name for group in self.groups if index in group.labels)
+
+    def probability(self, probabilities: np.ndarray, name: str) -> float:
+        """The probability that a picture shows something of a group: the sum over its labels.
+
+        Args:
+            probabilities: float [labels], calibrated.
+            name: a group's name.
+
+        Raises:
+            KeyError: there is no group of that name.
+        """
+        return float(probabilities[self._indexes[name]].sum())
+
+    def answer(self, probabilities: np.ndarray) -> tuple[int | None, str | None]:
+        """The finest likely answer: a label, or else a group.
+
+        Args:
+            probabilities: float [labels], calibrated.
+
+        Returns:
+            (index of the label, None), or (None, name of the group), or (None, None) where nothing is likely.
+        """
+        best = int(probabilities.argmax())
+        if probabilities[best] >= LIKELY_LABEL:
+            return best, None
+        likely = (name for name in self.names if self.probability(probabilities, name) >= LIKELY_GROUP)
+        return None, next(likely, None)
+
+    @cached_property
+    def _indexes(self) -> dict[str, list[int]]:
+        return {group.name: list(group.labels) for group in self.groups}

@@ -1,0 +1,79 @@
+"""Groups of labels: a hierarchy, finest first, that answers where no single label is likely."""
+
+import json
+
+import numpy as np
+import pytest
+
+from inkling.recognition.groups import LIKELY_GROUP, LIKELY_LABEL, Groups
+
+PETS = [("cat", [0, 1]), ("dog", [2, 3, 4]), ("animal", [0, 1, 2, 3, 4, 5])]  # 6 is a pizza, in no group
+
+
+def written(folder, groups):
+    rows = [{"name": name, "labels": labels} for name, labels in groups]
+    (folder / "groups.json").write_text(json.dumps({"groups": rows}))
+    return folder
+
+
+@pytest.fixture
+def pets(tmp_path):
+    return Groups.read(written(tmp_path, PETS))
+
+
+@pytest.mark.parametrize(
+    "index, names", [(0, ("cat", "animal")), (4, ("dog", "animal")), (5, ("animal",)), (6, ())], ids=str
+)
+def test_the_groups_of_a_label_are_finest_first(pets, index, names):
+    assert pets.of(index) == names
+
+
+@pytest.mark.parametrize("name, probability", [("cat", 0.25), ("dog", 0.5), ("animal", 0.875)])
+def test_the_probability_of_a_group_is_the_sum_over_its_labels(pets, name, probability):
+    each = np.array([0.125, 0.125, 0.25, 0.125, 0.125, 0.125, 0.125], np.float32)
+    assert pets.probability(each, name) == probability
+
+
+def test_an_unknown_group_has_no_probability(pets):
+    with pytest.raises(KeyError, match="unicorn"):
+        pets.probability(np.full(7, 1 / 7, np.float32), "unicorn")
+
+
+@pytest.mark.parametrize(
+    "probabilities, answer",
+    [
+        ({3: LIKELY_LABEL}, (3, None)),
+        ({6: LIKELY_LABEL}, (6, None)),
+        ({2: LIKELY_GROUP / 2, 3: LIKELY_GROUP / 2}, (None, "dog")),
+        ({1: LIKELY_GROUP / 2, 3: LIKELY_GROUP / 2}, (None, "animal")),
+        ({1: LIKELY_GROUP / 3, 3: LIKELY_GROUP / 3, 6: 1 - LIKELY_GROUP * 2 / 3}, (None, None)),
+    ],
+    ids=["a label", "a label without a group", "a group", "a wider group", "nothing"],
+)
+def test_the_finest_likely_answer_is_given(pets, probabilities, answer):
+    each = np.zeros(7)
+    each[list(probabilities)] = list(probabilities.values())
+    assert pets.answer(each) == answer
+
+
+@pytest.mark.parametrize(
+    "groups, problem",
+    [
+        ([("dog", [2, 3]), ("dog", [2, 3, 4])], "names must differ"),
+        ([("dog", [3, 2])], "ascending"),
+        ([("dog", [2, 2])], "ascending"),
+        ([("dog", [2, 3]), ("pet", [0, 3])], "'dog' before 'pet'"),
+        ([("animal", [0, 1, 2]), ("cat", [0, 1])], "'animal' before 'cat'"),
+        ([("dog", [])], "at least 1"),
+        ([("dog", [-1])], "greater than or equal to 0"),
+        ([("", [1])], "at least 1"),
+    ],
+)
+def test_groups_that_are_no_hierarchy_are_refused(tmp_path, groups, problem):
+    with pytest.raises(ValueError, match=rf"^groups\.json: .*{problem}"):
+        Groups.read(written(tmp_path, groups))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"^groups\.json cannot be read: No such file"):
+        Groups.read(tmp_path)
