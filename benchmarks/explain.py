@@ -34,12 +34,12 @@ def as_input(image: Image.Image, card: ModelCard) -> Prepared:
     """The model input for a test picture: a drawing is one already, and a photo is prepared as usual."""
     if card.input.kind == "photo":
         return prepare(image, card)
-    return Prepared(np.asarray(image.convert("L"))[..., None], 0.0)
+    return Prepared(np.asarray(image.convert("L"))[..., None])
 
 
 def confidence(predictor: Predictor, pictures: list[np.ndarray], model: Model, label: int) -> np.ndarray:
     """The probability of a label for each input."""
-    answers = predictor.answer([Prepared(seen, 0.0) for seen in pictures], model)
+    answers = predictor.answer([Prepared(seen) for seen in pictures], model)
     return np.array([answer.probabilities[label] for answer in answers])
 
 

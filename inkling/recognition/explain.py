@@ -176,7 +176,7 @@ class Explainer:
             card, start = model.card, time.perf_counter()
             parts = self._parts(predictor, prepared, model)
             fast = model in self._in_reduced_precision
-            variants = [Prepared(seen, 0.0) for seen in hidden(prepared.seen, parts, card.input.kind)]
+            variants = [Prepared(seen) for seen in hidden(prepared.seen, parts, card.input.kind)]
             whole, *others = answers = predictor.answer([prepared, *variants], model, fast)
             self._note(model, answers)
             usual = predictor.answer([prepared], model)[0] if fast else whole
@@ -257,7 +257,8 @@ def _fastest(answers: Sequence[Prediction]) -> float:
 
 
 def _trials(predictor: Predictor, picture: Prepared, model: Model, fast: bool = False) -> list[Prediction]:
-    return [predictor.answer([picture], model, fast)[0] for _ in range(TRIALS)]
+    # A new input each time, because a picture keeps its answer.
+    return [predictor.answer([Prepared(picture.seen)], model, fast)[0] for _ in range(TRIALS)]
 
 
 def _doubt(answer: Prediction, label: str) -> float:

@@ -20,7 +20,7 @@ from inkling.recognition.card import InputSpec
 from inkling.recognition.catalog import Catalog, Model, read_catalog, unavailable
 from inkling.recognition.predictor import Prediction, Prepared
 from inkling.recognition.runtimes import keras, openvino
-from inkling.recognition.runtimes.base import Runtime, tempered
+from inkling.recognition.runtimes.base import Answer, Runtime, joined, tempered
 
 LOG = logging.getLogger(__name__)
 BATCH = {"ink": 16, "photo": 4}  # pictures in one call of a network; larger batches are hardly faster
@@ -82,10 +82,7 @@ class LocalPredictor:
             return []
         runtime = self._open_fast(model) if fast and self._is_faster_in_bfloat16(model) else usual
         start = time.perf_counter()
-        try:
-            answer = runtime.answer_all(_batches(pictures, model.card.input))
-        except (RuntimeError, ValueError) as error:
-            raise self._switch_off(model, _first_line(error)) from error
+        answer = self._ask(pictures, model, usual) if runtime is usual else self._run(pictures, model, runtime)
         infer = round((time.perf_counter() - start) * 1e3 / len(pictures), 3)
         card = model.card
         familiarity = [None] * len(pictures) if answer.familiarity is None else answer.familiarity.tolist()
@@ -106,6 +103,26 @@ class LocalPredictor:
                 pictures, tempered(answer.probabilities, card.temperature), familiarity, strict=True
             )
         ]
+
+    def _ask(self, pictures: Sequence[Prepared], model: Model, runtime: Runtime) -> Answer:
+        """The network's answer to the pictures, which is kept with each of them and not computed again."""
+        new = [picture for picture in pictures if model not in picture.answers]
+        if new:
+            answer = self._run(new, model, runtime)
+            for i, picture in enumerate(new):
+                picture.answers[model] = answer.part(slice(i, i + 1))
+        return joined([picture.answers[model] for picture in pictures])
+
+    def _run(self, pictures: Sequence[Prepared], model: Model, runtime: Runtime) -> Answer:
+        """The network's answer to the pictures.
+
+        Raises:
+            Problem: "model-unavailable": the network failed, and is switched off.
+        """
+        try:
+            return runtime.answer_all(_batches(pictures, model.card.input))
+        except (RuntimeError, ValueError) as error:
+            raise self._switch_off(model, _first_line(error)) from error
 
     def layers(self, picture: Prepared, model: Model) -> list[np.ndarray]:
         """The feature maps of a network's first layers: float32 [maps, h, w] for each layer.

@@ -1,9 +1,9 @@
 """The protocol between the app and whatever computes answers: a local runtime now, a remote engine later."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -12,20 +12,25 @@ from inkling.problems import Problem
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Catalog, Model
+from inkling.recognition.runtimes.base import Answer
 
 PROBABLY = 0.75  # from this confidence on, answers below their model's threshold are still right three times in four
 
 
-class Prepared(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Prepared:
     """A picture as a model's input.
 
     Attributes:
         seen: uint8 [height, width, channels].
         milliseconds: the time that preparing took.
+        answers: what networks answered about it, each for one picture. A network that several models build on, or that
+            tells them whether the picture is familiar, is therefore asked once.
     """
 
     seen: np.ndarray
-    milliseconds: float
+    milliseconds: float = 0.0
+    answers: MutableMapping[Model, Answer] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

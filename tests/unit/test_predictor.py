@@ -16,7 +16,7 @@ from inkling.recognition import inputs, local
 from inkling.recognition.card import InputSpec, ModelCard
 from inkling.recognition.catalog import Catalog, Model, read_catalog
 from inkling.recognition.local import LocalPredictor
-from inkling.recognition.predictor import Prediction, classify, classify_one, prepare, wording
+from inkling.recognition.predictor import Prediction, Prepared, classify, classify_one, prepare, wording
 from inkling.recognition.runtimes import base, keras, openvino
 
 
@@ -403,3 +403,20 @@ def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypa
     with pytest.raises(Problem):
         classify(classifier, [drawing], classifier.catalog.model(ink_model))
     assert asked == [(expected, "f32")]
+
+
+def test_a_prepared_picture_is_answered_once(tmp_path):
+    """Several models may build on one network."""
+    asked = []
+
+    def network(batch):
+        asked.append(len(batch))
+        return np.tile(np.float32([0.2, 0.8]), (len(batch), 1)), np.full((len(batch), 1), len(asked), np.float32)
+
+    predictor, model = toy(tmp_path, network)
+    asked.clear()  # the runtime has checked the network
+    picture, other = Prepared(np.zeros((8, 8, 3), np.uint8)), Prepared(np.zeros((8, 8, 3), np.uint8))
+    (first,) = predictor.answer([picture], model)
+    again, new = predictor.answer([picture, other], model)
+    assert asked == [1, 1]
+    assert (first.familiarity, again.familiarity, new.familiarity) == (1, 1, 2)

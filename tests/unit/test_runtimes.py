@@ -230,6 +230,19 @@ def test_familiarity_is_the_second_output(outputs, familiarity):
     assert familiarity is None or answer.familiarity.tolist() == familiarity
 
 
+def test_a_network_may_name_its_outputs():
+    """The names decide, whatever the order."""
+
+    def network(batch):
+        return np.array([[1.0, 2.0, 3.0]]), np.array([[0.2, 0.8]])
+
+    network.outputs = ("features", "probabilities")
+    answer = base.Answering(network).answer(None)
+    assert answer.features.tolist() == [[1, 2, 3]]
+    assert answer.probabilities.tolist() == pytest.approx(np.array([[0.2, 0.8]]))
+    assert answer.familiarity is None
+
+
 def test_a_network_without_the_familiarity_that_its_card_asks_for_is_refused():
     """Otherwise every picture would be familiar."""
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")

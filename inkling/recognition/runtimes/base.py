@@ -9,6 +9,7 @@ import numpy as np
 from inkling.recognition.card import ModelCard
 
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 [n, h, w, c] -> its outputs, each float32 [n, ...]
+OUTPUTS = ("probabilities", "familiarity")  # what the outputs of a network are, unless it names them itself
 SMALLEST = np.float32(1e-7)  # a probability of 0 has no logarithm
 
 
@@ -18,14 +19,23 @@ class Answer(NamedTuple):
     Attributes:
         probabilities: float32 [n, labels], rows that sum to 1, at temperature 1.
         familiarity: float32 [n], higher for pictures like those of training; None for a network without this output.
+        features: float32 [n, d], the input of the network's last layer; None for a network without this output.
     """
 
     probabilities: np.ndarray
-    familiarity: np.ndarray | None
+    familiarity: np.ndarray | None = None
+    features: np.ndarray | None = None
+
+    def part(self, picked: slice) -> "Answer":
+        """The answer to some of the pictures."""
+        familiarity, features = (None if rows is None else rows[picked] for rows in self[1:])
+        return Answer(self.probabilities[picked], familiarity, features)
 
 
 class Answering:
-    """A network whose outputs are read as probabilities and familiarity.
+    """A network whose outputs are read as probabilities, familiarity and features.
+
+    The network's attribute `outputs` names them in order. Without it they are those of `OUTPUTS`.
 
     A call takes float32 [n, height, width, channels], as `inputs.scale` makes it, and returns the probabilities alone:
     float32 [n, labels], rows that sum to 1, at temperature 1.
@@ -38,10 +48,11 @@ class Answering:
         return self.answer(batch).probabilities
 
     def answer(self, batch: np.ndarray) -> Answer:
-        """Probabilities and familiarity of one batch."""
-        outputs = self._network(batch)
-        familiarity = np.asarray(outputs[1], np.float32)[:, 0] if len(outputs) > 1 else None
-        return Answer(probabilities(outputs[0]), familiarity)
+        """The answer to one batch."""
+        names = getattr(self._network, "outputs", OUTPUTS)
+        found = dict(zip(names, self._network(batch), strict=False))
+        familiarity = np.asarray(found["familiarity"], np.float32)[:, 0] if "familiarity" in found else None
+        return Answer(probabilities(found["probabilities"]), familiarity, found.get("features"))
 
 
 class Runtime(Answering):
@@ -80,8 +91,7 @@ class Runtime(Answering):
                 if self._has_batch_memory and not self._calls:  # memory in use cannot be released
                     self._has_batch_memory = False
                     self.release()
-        rows, familiarity = zip(*answers, strict=True)
-        answer = Answer(np.concatenate(rows), None if familiarity[0] is None else np.concatenate(familiarity))
+        answer = joined(answers)
         if not all(np.isfinite(values).all() for values in answer if values is not None):
             raise ValueError("the network answered with numbers that are not finite")
         return answer
@@ -97,7 +107,7 @@ class Runtime(Answering):
         """Asks the network about one black picture, and compares the answer with the card."""
         spec, labels = self._card.input, len(self._card.labels)
         try:
-            answer, familiarity = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
+            answer, familiarity, _ = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
         except (RuntimeError, TypeError) as error:  # OpenVINO raises the one, TensorFlow the other
             raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
         except IndexError as error:
@@ -111,6 +121,13 @@ class Runtime(Answering):
             raise ValueError(f"the network must answer probabilities, not logits. Received: {answer[0, :3].tolist()}")
         if self._card.familiar is not None and familiarity is None:
             raise ValueError("the network must have a second output, as the card says what is familiar")
+
+
+def joined(answers: Sequence[Answer]) -> Answer:
+    """One answer to the pictures of several; an output that one of them lacks is left out."""
+    probabilities, *others = zip(*answers, strict=True)
+    familiarity, features = (None if any(part is None for part in rows) else np.concatenate(rows) for rows in others)
+    return Answer(np.concatenate(probabilities), familiarity, features)
 
 
 def probabilities(outputs: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Model, check_file
-from inkling.recognition.runtimes.base import Network, Runtime
+from inkling.recognition.runtimes.base import OUTPUTS, Network, Runtime
 from inkling.recognition.runtimes.onnxfile import has_external_data
 
 FILE = "model.onnx"
@@ -29,7 +29,9 @@ class Compiled:
             hints["INFERENCE_NUM_THREADS"] = threads
         self._model, self._threads = model, threads
         self._compiled = library().Core().compile_model(model, "CPU", hints)
-        self._outputs = range(len(self._compiled.outputs))
+        names = tuple(output.any_name for output in self._compiled.outputs)
+        # Keras numbers the outputs of the files that it exports.
+        self.outputs = names if OUTPUTS[0] in names else OUTPUTS[: len(names)]
         self._free_requests: list = []
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
@@ -39,7 +41,7 @@ class Compiled:
             request = self._compiled.create_infer_request()
         request.set_input_tensor(0, library().Tensor(np.ascontiguousarray(batch), shared_memory=True))
         request.infer()
-        outputs = [request.get_output_tensor(i).data.copy() for i in self._outputs]
+        outputs = [request.get_output_tensor(i).data.copy() for i in range(len(self._compiled.outputs))]
         self._free_requests.append(request)
         return outputs
 
