@@ -141,6 +141,7 @@ class ModelCard(Card):
     """
 
     name: Name
+    formerly: tuple[Name, ...] = ()  # names of models that this one replaced; they lead to it
     task: Name
     title: str
     summary: str = ""

@@ -68,17 +68,32 @@ class Catalog:
         return (model.card for name, model in self.models.items() if name not in self.broken)
 
     def model(self, name: str) -> Model:
-        """The model of that name.
+        """The model of that name, or the one that replaced it.
 
         Raises:
             Problem: "unknown-model", or "model-unavailable" for one that is switched off.
         """
+        name = self.current(name)
         if name in self.broken:
             raise unavailable(name, self.broken[name])
         if name not in self.models:
             known = ", ".join(card.name for card in self) or "none"
             raise Problem("unknown-model", f"There is no model {name[:64]!r}. Available: {known}.", name[:40])
         return self.models[name]
+
+    def current(self, name: str) -> str:
+        """The name of the model that replaced model `name`; `name` itself if none did, or if it is still installed."""
+        if name in self.models or name in self.broken:
+            return name
+        return next((model.card.name for model in self.models.values() if name in model.card.formerly), name)
+
+    def find(self, name: str) -> Model | None:
+        """The model of that name, or the one that replaced it, switched on or not; None if its card cannot be read."""
+        return self.models.get(self.current(name))
+
+    def best(self, task: str) -> ModelCard | None:
+        """The most accurate model of a task among those that are switched on; None if there is none."""
+        return next(iter(sorted((card for card in self if card.task == task), key=_accuracy, reverse=True)), None)
 
     @property
     def serving(self) -> dict[str, bool]:

@@ -151,11 +151,12 @@ def _model(groups: list[tuple[str, list[ModelCard]]], original: Original) -> str
     The one that the visitor chose, unless a new drawing came that it is not for; else one that fits; else the first.
     """
     cards = [card for _, cards in groups for card in cards]
+    chosen = service().predictor.catalog.current(request.values.get("model", ""))
     own, ink = original.copy or original.result, original.kind == "drawing"
     asked = [
         card.name
         for card in cards
-        if card.name == request.values.get("model") and (card.input.kind == "ink" or not request.form.get("drawing"))
+        if card.name == chosen and (card.input.kind == "ink" or not request.form.get("drawing"))
     ]
     fitting = [card.name for card in cards if (card.input.kind == "ink") == ink and (own or IN_SAMPLE in card.labels)]
     return next(iter(asked + fitting + [card.name for card in cards]), None)
@@ -218,8 +219,8 @@ def _live() -> str:
 
 def _address(original: Original, steps: list[operations.Step]) -> str:
     """The address of these steps."""
-    asked = request.values.get("model")
-    model = asked if asked in service().predictor.catalog.models else None
+    found = service().predictor.catalog.find(request.values.get("model", ""))
+    model = found and found.card.name
     return url_for("lab.show", result=original.result, model=model, **operations.written(steps))
 
 

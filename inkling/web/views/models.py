@@ -1,6 +1,6 @@
 """Pages about the models: all, one, and those of a task side by side."""
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -27,9 +27,11 @@ def overview() -> str:
 
 
 @blueprint.get("/models/<name>")
-def model(name: str) -> str:
-    """One model: its network, training and evaluation."""
+def model(name: str) -> ResponseReturnValue:
+    """One model: its network, training and evaluation. The name of a model that it replaced redirects here."""
     catalog = service().predictor.catalog
+    if catalog.current(name) != name:
+        return redirect(url_for("models.model", name=catalog.current(name)), 301)
     found, off_reason = catalog.models.get(name), catalog.broken.get(name)
     if found is None:
         if off_reason is None:
@@ -57,7 +59,7 @@ def model(name: str) -> str:
 @blueprint.get("/models/<name>/<file>")
 def figure(name: str, file: str) -> ResponseReturnValue:
     """A figure that the model's card lists; no other file of the folder is served."""
-    found = service().predictor.catalog.models.get(name)
+    found = service().predictor.catalog.find(name)
     shown = found and figures.read_figure(found, file)
     if not (found and shown):
         abort(404, "This model has no such picture.")

@@ -14,9 +14,10 @@ SECONDS = 20  # for one drawing
 @blueprint.get("/play")
 def play() -> str:
     """A page that names things to draw, with or without a time limit; `?model=` chooses the model that guesses."""
-    groups = service().predictor.catalog.by_task("ink")
+    catalog = service().predictor.catalog
+    groups = catalog.by_task("ink")
     cards = {card.name: card for _, cards in groups for card in cards}
-    asked = request.args.get("model")
+    asked = catalog.current(request.args.get("model", ""))
     return render_template(
         "play.html",
         groups=groups,
