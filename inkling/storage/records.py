@@ -49,7 +49,10 @@ class ResultRow(Base):
     task: Mapped[str] = mapped_column(sa.String(64))
     sure: Mapped[bool]
     wording: Mapped[str] = mapped_column(sa.String(8))  # "sure", "probably" or "not sure"
-    strange: Mapped[bool] = mapped_column(server_default=sa.false())  # a strong answer on an unfamiliar picture
+    familiar: Mapped[bool] = mapped_column(server_default=sa.true())  # whether it looked like the training pictures
+    group: Mapped[str | None] = mapped_column(sa.Text)  # as `Prediction.group`
+    route: Mapped[str | None] = mapped_column(sa.String(16))  # why this model answered in Auto; None if it was chosen
+    asked: Mapped[list] = mapped_column(sa.JSON, server_default="[]")  # names of the models that Auto asked
     correction: Mapped[str | None] = mapped_column(sa.Text)  # as `Result.correction`
     predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
     milliseconds: Mapped[dict] = mapped_column(sa.JSON)
@@ -68,7 +71,7 @@ class BatchRow(Base):
 
     id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
-    model: Mapped[str] = mapped_column(sa.String(64))
+    model: Mapped[str] = mapped_column(sa.String(64))  # empty for Auto
 
     entries: Mapped[list["EntryRow"]] = relationship(order_by="EntryRow.position", passive_deletes=True)
 

@@ -39,7 +39,13 @@ class Answer(Protocol):
     @property
     def wording(self) -> str: ...
     @property
-    def strange(self) -> bool: ...
+    def familiar(self) -> bool: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def route(self) -> str | None: ...
+    @property
+    def asked(self) -> Sequence[str]: ...
     def ranked(self) -> list[tuple[str, float]]: ...
 
 
@@ -54,9 +60,12 @@ class Result:
     task: str
     sure: bool
     wording: str  # "sure", "probably" or "not sure", as it was said then
-    strange: bool  # it would be a strong answer, but the picture is unlike those that the model learned from
+    familiar: bool  # whether the picture looked like those that the model was trained on
     predictions: list[tuple[str, float]]  # (label, probability), most likely first
     milliseconds: dict[str, float]  # stage -> time
+    group: str | None = None  # the finest group that the label belongs to; None for a model without groups
+    route: str | None = None  # in Auto, the code of the reason why this model answered
+    asked: tuple[str, ...] = ()  # in Auto, the names of all models that were asked
     correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None if nobody said
     batch: str | None = None  # id of the batch that it belongs to
 
@@ -103,7 +112,7 @@ class Batch:
 
     id: str  # empty if it could not be saved
     created: datetime  # UTC
-    model: str
+    model: str | None  # None for Auto, where each result names its own
     entries: list[Entry]  # as they were sent
 
     @property
@@ -179,11 +188,11 @@ class Storage:
         with self._saving():
             return self._add([new])[0]
 
-    def add_batch(self, model: str, pictures: Sequence[tuple[Entry, NewResult | None]]) -> Batch:
+    def add_batch(self, model: str | None, pictures: Sequence[tuple[Entry, NewResult | None]]) -> Batch:
         """Saves pictures that were sent together: all of them, or none.
 
         Args:
-            model: the model that was asked.
+            model: the name of the model that was asked; None for Auto.
             pictures: one entry per file, with its answer if it has one; the entries have no result yet.
 
         Raises:
@@ -286,7 +295,7 @@ class Storage:
             if row is None:
                 return None
             entries = [Entry(entry.name, entry.result_id, entry.reason, entry.received) for entry in row.entries]
-            return Batch(row.id, row.created, row.model, entries)
+            return Batch(row.id, row.created, row.model or None, entries)
 
     def expires(self, result: Result) -> datetime | None:
         """When retention deletes a result at the latest; None if it does not."""
@@ -395,7 +404,10 @@ def _row(id: str, answer: Answer, kind: str, milliseconds: Mapping[str, float], 
         task=answer.task,
         sure=answer.sure,
         wording=answer.wording,
-        strange=answer.strange,
+        familiar=answer.familiar,
+        group=answer.group,
+        route=answer.route,
+        asked=list(answer.asked),
         predictions=[[label, round(probability, 6)] for label, probability in answer.ranked()],
         milliseconds=dict(milliseconds),
         bytes=size,
@@ -411,7 +423,10 @@ def _result(row: ResultRow) -> Result:
         task=row.task,
         sure=row.sure,
         wording=row.wording,
-        strange=row.strange,
+        familiar=row.familiar,
+        group=row.group,
+        route=row.route,
+        asked=tuple(row.asked),
         predictions=[(label, probability) for label, probability in row.predictions],
         milliseconds=row.milliseconds,
         correction=row.correction,
@@ -423,7 +438,7 @@ def _batch_row(batch: Batch) -> BatchRow:
     return BatchRow(
         id=batch.id,
         created=batch.created,
-        model=batch.model,
+        model=batch.model or "",
         entries=[
             EntryRow(
                 position=position,

@@ -106,7 +106,8 @@ def test_results_and_batches_of_before_are_there(settings, old):
     assert (first.milliseconds, first.predictions) == ({"infer": 3.0}, [("7", 0.8), ("1", 0.2)])
     assert [result.sure for result in (first, second, alone)] == [False, False, True]
     assert [result.wording for result in (first, second, alone)] == ["probably", "not sure", "sure"]
-    assert [result.strange for result in (first, second, alone)] == [False, True, False]
+    assert [result.familiar for result in (first, second, alone)] == [True, False, True]
+    assert {(result.group, result.route, result.asked) for result in (first, second, alone)} == {(None, None, ())}
     assert [result.correction for result in (first, second, alone)] == [None, "1", ""]
     assert [result.batch for result in (first, second, alone)] == [BATCH, BATCH, None]
     batch = storage.batch(BATCH)
@@ -129,7 +130,7 @@ def test_a_database_that_lacks_columns_is_completed(settings, old, missing):
     first, second, alone = storage.get_all([FIRST, SECOND, ALONE])
     wordings = ["probably", "probably" if "wording" in missing else "not sure", "sure"]
     assert [result.wording for result in (first, second, alone)] == wordings
-    assert [result.strange for result in (first, second, alone)] == [False, "wording" not in missing, False]
+    assert [result.familiar for result in (first, second, alone)] == [True, "wording" in missing, True]
     corrections = [None] * 3 if "correction" in missing else [None, "1", ""]
     assert [result.correction for result in (first, second, alone)] == corrections
     assert first.batch == BATCH
