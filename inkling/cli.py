@@ -177,6 +177,10 @@ def _answer_line(outcome: Outcome, answer: Prediction, as_json: bool) -> str:
             "label": answer.label,
             "confidence": round(answer.confidence, 6),
             "sure": answer.sure,
+            "wording": answer.wording,
+            "familiar": answer.familiar,
+            "group": answer.group,
+            **({"route": answer.route, "asked": answer.asked} if answer.route else {}),
             "predictions": [[label, round(probability, 6)] for label, probability in answer.ranked(5)],
             "milliseconds": outcome.milliseconds,
         }
@@ -201,7 +205,7 @@ def _write_table(outcomes: Iterable[Outcome], table: Path, total: int) -> int:
                     failed += 1
                     report.problem(outcome.name, answer.reason, str(answer))
                 else:
-                    report.answer(outcome.name, answer.ranked(), answer.wording)
+                    report.answer(outcome.name, answer, answer.ranked(), answer.wording)
     except OSError as error:
         raise click.ClickException(f"{table} cannot be written: {error.strerror}.") from error
     click.echo(f"{table}: {total} files, {failed} of them without an answer", err=True)

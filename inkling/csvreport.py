@@ -2,13 +2,17 @@
 
 import csv
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 COLUMNS = (
     "file",
     "label",
     "confidence",
     "wording",
+    "familiar",
+    "group",
+    "model",
+    "route",
     "second_label",
     "second_confidence",
     "third_label",
@@ -22,6 +26,19 @@ RANKS = ("", "second_", "third_")  # prefixes of the columns of the most likely 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
+class Answer(Protocol):
+    """The part of an answer that needs no translation; predictions and stored results have this form."""
+
+    @property
+    def familiar(self) -> bool: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def route(self) -> str | None: ...
+
+
 class Report:
     """A CSV table that is written to an open text file row by row, beginning with the header."""
 
@@ -31,13 +48,20 @@ class Report:
         self._rows = csv.DictWriter(file, COLUMNS, quoting=csv.QUOTE_ALL)
         self._rows.writeheader()
 
-    def answer(self, file: str, ranked: Sequence[tuple[str, float]], wording: str) -> None:
+    def answer(self, file: str, answer: Answer, ranked: Sequence[tuple[str, float]], wording: str) -> None:
         """Writes the row of a picture that was recognized.
 
         Args:
-            ranked: (label, probability), most likely first; the first three are written.
+            ranked: (label, probability) in the reader's language, most likely first; the first three are written.
+            wording: how sure the answer is, in the reader's language.
         """
-        cells = {"wording": wording}
+        cells = {
+            "wording": wording,
+            "familiar": "yes" if answer.familiar else "no",
+            "group": answer.group or "",
+            "model": answer.model,
+            "route": answer.route or "",
+        }
         for rank, (label, probability) in zip(RANKS, ranked, strict=False):
             cells |= {f"{rank}label": label, f"{rank}confidence": f"{probability:.6f}"}
         self._write(file=file, **cells)

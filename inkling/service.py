@@ -22,11 +22,13 @@ from inkling.pictures import reading
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import LARGEST, at_most, data_url, decode, encode, format_of, thumbnail
 from inkling.problems import Problem
-from inkling.recognition import catalog, inputs
+from inkling.recognition import catalog
 from inkling.recognition.catalog import Model
 from inkling.recognition.explain import Explainer, Explanation
 from inkling.recognition.local import LocalPredictor
-from inkling.recognition.predictor import Prediction, Predictor, Prepared, answer_each, prepare
+from inkling.recognition.predictor import Prediction, Predictor
+from inkling.recognition.router import Router
+from inkling.recognition.subject import Subject
 from inkling.storage import Entry, NewResult, Result, Storage, StoreError, unsaved_result
 
 BATCH = 16  # pictures of a stream that the predictor answers in one call; larger calls are no faster
@@ -202,7 +204,7 @@ class _PreparedSource:
 
     name: str
     kind: str
-    prepared: Prepared | Problem
+    subject: Subject | Problem
     picture: Image.Image | None
     decode: float  # milliseconds
 
@@ -224,7 +226,9 @@ class Saved:
 
 
 class Service:
-    """Reads pictures, asks a model about them, and saves the outcomes.
+    """Reads pictures, asks models about them, and saves the outcomes.
+
+    Where a method takes the name of a model, None stands for Auto: `inkling.recognition.router` chooses.
 
     Args:
         settings: limits of pictures and time.
@@ -236,6 +240,7 @@ class Service:
         self.settings = settings
         self.predictor = predictor
         self.storage = storage
+        self.router = Router(predictor)
         self.explainer = Explainer()
 
     @classmethod
@@ -245,7 +250,17 @@ class Service:
         predictor = LocalPredictor(catalog.read_catalog(*folders), settings, folders)
         return cls(settings, predictor, Storage(settings))
 
-    def look(self, sources: Sequence[Source], model: str, budget: Budget, for_saving: bool = False) -> list[Outcome]:
+    def chosen(self, name: str | None) -> Model | None:
+        """The model of that name; None for Auto.
+
+        Raises:
+            Problem: "unknown-model" or "model-unavailable".
+        """
+        return None if name is None else self.predictor.catalog.model(name)
+
+    def look(
+        self, sources: Sequence[Source], model: str | None, budget: Budget, for_saving: bool = False
+    ) -> list[Outcome]:
         """Asks a model about pictures, all in one call.
 
         Sources are read one after the other, and each picture is made small before the next is read, so that memory
@@ -253,6 +268,7 @@ class Service:
 
         Args:
             budget: the time that all sources together have.
+            model: the model's name; None for Auto.
             for_saving: whether outcomes hold their pictures, as `keep` needs them. Otherwise pictures are read at the
                 size that the model needs, and dropped.
 
@@ -262,12 +278,12 @@ class Service:
         Raises:
             Problem: "unknown-model" or "model-unavailable".
         """
-        asked = self.predictor.catalog.model(model)
-        at_least = _at_least(asked, for_saving)
+        asked = self.chosen(model)
+        at_least = self._at_least(asked, for_saving)
         pictures = [self._prepare(source, asked, budget, at_least, for_saving) for source in sources]
         return self._answer(pictures, asked)
 
-    def look_ahead(self, sources: Iterable[Source], model: str) -> Iterator[Outcome]:
+    def look_ahead(self, sources: Iterable[Source], model: str | None) -> Iterator[Outcome]:
         """`look` for any number of files: threads read the next ones while the predictor answers the last.
 
         Each source has a budget of its own. At most `READ_AHEAD` pictures wait for the predictor.
@@ -275,8 +291,8 @@ class Service:
         Raises:
             Problem: "unknown-model" or "model-unavailable".
         """
-        asked = self.predictor.catalog.model(model)
-        at_least = _at_least(asked)
+        asked = self.chosen(model)
+        at_least = self._at_least(asked)
 
         def read(source: Source) -> _PreparedSource:
             return self._prepare(source, asked, Budget(self.settings.request_seconds), at_least)
@@ -295,10 +311,13 @@ class Service:
         image = source.read(self.settings, budget, at_least)
         return image, _milliseconds_since(start)
 
-    def keep(self, outcomes: Sequence[Outcome], model: str) -> Saved | None:
+    def keep(self, outcomes: Sequence[Outcome], model: str | None) -> Saved | None:
         """Saves outcomes that `look` made `for_saving`: all of them or none.
 
         Several outcomes are saved as a batch, which also lists those without a prediction.
+
+        Args:
+            model: the name of the model that was asked; None for Auto.
 
         Returns:
             the ids, or None if storage cannot save at the moment or no outcome has a prediction.
@@ -365,28 +384,32 @@ class Service:
         except OSError:
             return None
 
+    def _at_least(self, model: Model | None, for_saving: bool = False) -> int:
+        """Pixels that a picture's longer side must keep when it is read."""
+        enough = self.router.enough(model)
+        return max(LARGEST, enough) if for_saving else enough
+
     def _prepare(
-        self, source: Source, model: Model, budget: Budget, at_least: int, for_saving: bool = False
+        self, source: Source, model: Model | None, budget: Budget, at_least: int, for_saving: bool = False
     ) -> _PreparedSource:
         decode = 0.0
         try:
             image, decode = self.read(source, budget, at_least)
-            prepared = prepare(image, model.card)
+            subject = Subject(image, drawn=source.kind == "drawing")
+            self.router.prepare(subject, model)
         except Problem as problem:
             return _PreparedSource(source.name, source.kind, problem, None, decode)
         return _PreparedSource(
-            source.name, source.kind, prepared, at_most(image, LARGEST) if for_saving else None, decode
+            source.name, source.kind, subject, at_most(image, LARGEST) if for_saving else None, decode
         )
 
-    def _answer(self, pictures: Sequence[_PreparedSource], model: Model) -> list[Outcome]:
-        answers = answer_each(self.predictor, [picture.prepared for picture in pictures], model)
-        return [_outcome(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
-
-
-def _at_least(model: Model, for_saving: bool = False) -> int:
-    """Pixels that a picture's longer side must keep when it is read."""
-    enough = inputs.enough(model.card.input)
-    return max(LARGEST, enough) if for_saving else enough
+    def _answer(self, pictures: Sequence[_PreparedSource], model: Model | None) -> list[Outcome]:
+        subjects = [picture.subject for picture in pictures if isinstance(picture.subject, Subject)]
+        answers = iter(self.router.answer(subjects, model))
+        return [
+            _outcome(picture, next(answers) if isinstance(picture.subject, Subject) else picture.subject)
+            for picture in pictures
+        ]
 
 
 def _outcome(picture: _PreparedSource, answer: Prediction | Problem) -> Outcome:

@@ -46,8 +46,12 @@ class Prediction:
         seen: the picture as the model's input, uint8 [height, width, channels].
         milliseconds: time by stage, "prepare" and "infer"; pictures of one batch share the time of the network evenly.
         familiarity: how much the picture looks like those of training; None for a model that does not tell.
-        familiar: pictures with less familiarity most likely show none of the labels; None likewise.
+        familiar_limit: pictures with less familiarity most likely show none of the labels; None likewise.
         approximate: whether the network ran in reduced precision.
+        group: the finest group that the label belongs to, such as "dog" for a beagle, or the label itself where it is a
+            group; None for a model without groups.
+        route: in Auto, the code of the reason why this model answered: one of `router.ROUTES`; else None.
+        asked: in Auto, the names of all models that were asked, in this order; else empty.
     """
 
     model: str
@@ -58,8 +62,11 @@ class Prediction:
     seen: np.ndarray
     milliseconds: dict[str, float]
     familiarity: float | None = None
-    familiar: float | None = None
+    familiar_limit: float | None = None
     approximate: bool = False
+    group: str | None = None
+    route: str | None = None
+    asked: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -74,22 +81,17 @@ class Prediction:
     @property
     def sure(self) -> bool:
         """Whether the picture is familiar and the confidence reaches the model's threshold."""
-        return self.known and self.confidence >= self.threshold
+        return self.familiar and self.confidence >= self.threshold
 
     @property
-    def known(self) -> bool:
+    def familiar(self) -> bool:
         """Whether the picture looks like those of training, as far as the model tells."""
-        return self.familiar is None or self.familiarity is None or self.familiarity >= self.familiar
+        return self.familiar_limit is None or self.familiarity is None or self.familiarity >= self.familiar_limit
 
     @property
     def wording(self) -> str:
         """How sure the answer is: "sure", "probably" or "not sure"."""
-        return wording(self.confidence, self.sure, self.known)
-
-    @property
-    def strange(self) -> bool:
-        """Whether the answer would be strong, but the picture is unlike those that the model learned from."""
-        return not self.known and self.confidence >= PROBABLY
+        return wording(self.confidence, self.sure, self.familiar)
 
     def ranked(self, top: int | None = None) -> list[tuple[str, float]]:
         """(label, probability), most likely first; at most `top` of them."""
@@ -138,9 +140,9 @@ class Predictor(Protocol):
         ...
 
 
-def wording(confidence: float, sure: bool, known: bool = True) -> str:
-    """How sure an answer is: "sure", "probably" or "not sure". An answer to an unknown thing is always "not sure"."""
-    return "sure" if sure else "probably" if known and confidence >= PROBABLY else "not sure"
+def wording(confidence: float, sure: bool, familiar: bool = True) -> str:
+    """How sure an answer is: "sure", "probably" or "not sure". It is always "not sure" for an unfamiliar picture."""
+    return "sure" if sure else "probably" if familiar and confidence >= PROBABLY else "not sure"
 
 
 def prepare(image: Image.Image, card: ModelCard) -> Prepared:

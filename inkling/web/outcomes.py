@@ -20,8 +20,11 @@ def count(outcomes: Sequence[Outcome]) -> None:
             metrics.answered(outcome.answer.model, outcome.answer.label, outcome.milliseconds)
 
 
-def respond(outcomes: Sequence[Outcome], model: str) -> ResponseReturnValue:
+def respond(outcomes: Sequence[Outcome], model: str | None) -> ResponseReturnValue:
     """Saves outcomes and redirects to their page; renders that page here if they cannot be saved.
+
+    Args:
+        model: the name of the model that was asked; None for Auto.
 
     Raises:
         Problem: the only picture was not accepted.

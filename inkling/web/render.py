@@ -22,7 +22,7 @@ FEW_LABELS = 12  # labels that a visitor takes in at a glance, in any order
 LIKELIEST = 6  # of more labels, those listed before the alphabetical rest
 
 
-def unsaved_page(outcomes: Sequence[Outcome], model: str) -> str:
+def unsaved_page(outcomes: Sequence[Outcome], model: str | None) -> str:
     """The page of outcomes that were not saved; their pictures are part of the page."""
     results = [outcome.unsaved_result for outcome in outcomes]
     if len(outcomes) == 1 and results[0]:
@@ -49,7 +49,9 @@ def result_page(result: Result, picture_url: str | None) -> str:
         sure=result.sure,
         kind=result.kind,
         wording=result.wording,
-        strange=result.strange,
+        familiar=result.familiar,
+        group=result.group,
+        route=result.route,
         predictions=ranked[:TOP],
         rest=ranked[TOP:],
         created=result.created,
@@ -61,14 +63,14 @@ def result_page(result: Result, picture_url: str | None) -> str:
         batch=visible_batch(result),
     )
     catalog = service().predictor.catalog
-    model = catalog.models.get(result.model)
+    model = catalog.find(result.model)
     card = model and model.card
     again: dict[str, Any] = {"photo" if result.kind == "photo" else "draw": result.model}
     return render_template(
         "result.html",
         result=shown,
         card=card,
-        off=result.model in catalog.broken,
+        off=catalog.current(result.model) in catalog.broken,
         others=[other.title for other in other_models(result)],
         stages=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
         offered=_offered([label for label, _ in ranked[1:]]),
@@ -88,7 +90,7 @@ def batch_page(
         entries: each picture with its result, if it has one.
         thumbnails: data URLs of pictures that were not saved.
     """
-    model = service().predictor.catalog.models.get(batch.model)
+    model = batch.model and service().predictor.catalog.find(batch.model)
     reasons = {
         entry.reason: (
             gettext(problems.REASONS[entry.reason].title),

@@ -35,6 +35,22 @@ class Result(Shape):
         bool, Field(description="the confidence reaches the model's threshold, and the picture looks familiar")
     ]
     wording: Annotated[Literal["sure", "probably", "not sure"], Field(description="how sure, as a code")]
+    familiar: Annotated[bool, Field(description="false: the picture is unlike what the model was trained on")]
+    group: Annotated[
+        str | None,
+        Field(
+            description="the finest group that the label belongs to, such as dog for a beagle; the label itself if it "
+            "is a group, because no kind is likely; null for a model without groups"
+        ),
+    ]
+    route: Annotated[
+        Literal["photo", "digit", "doodle"] | None,
+        Field(description="in Auto: why this model answered; absent if the request names a model"),
+    ] = None
+    asked: Annotated[
+        list[str] | None,
+        Field(description="in Auto: all models that were asked, in this order; absent if the request names a model"),
+    ] = None
     predictions: Annotated[list[Probability], Field(description="most likely first, `top` of them")]
     milliseconds: Milliseconds
 

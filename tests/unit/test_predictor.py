@@ -136,11 +136,11 @@ def test_wording(confidence, sure, words):
 
 
 @pytest.mark.parametrize(
-    "familiarity, familiar, sure, words",
+    "familiarity, limit, sure, words",
     [(None, None, True, "sure"), (-9.0, None, True, "sure"), (0.5, 0.5, True, "sure"), (0.49, 0.5, False, "not sure")],
 )
-def test_an_unfamiliar_picture_is_neither_sure_nor_probable(familiarity, familiar, sure, words):
-    answer = replace(prediction([0.01, 0.99]), familiarity=familiarity, familiar=familiar)
+def test_an_unfamiliar_picture_is_neither_sure_nor_probable(familiarity, limit, sure, words):
+    answer = replace(prediction([0.01, 0.99]), familiarity=familiarity, familiar_limit=limit)
     assert (answer.sure, answer.wording) == (sure, words)
 
 
@@ -148,7 +148,7 @@ def test_each_picture_has_its_own_familiarity(shipped, classifier, drawing):
     pictures = [drawing, drawing.rotate(45, fillcolor="white"), drawing]
     answers = classify(classifier, pictures, classifier.catalog.model(shipped.card.name))
     first, second, again = (answer.familiarity for answer in answers)
-    assert {answer.familiar for answer in answers} == {shipped.card.familiar}
+    assert {answer.familiar_limit for answer in answers} == {shipped.card.familiar}
     if shipped.card.familiar is not None:
         assert first == pytest.approx(again, abs=1e-4)
         assert first != pytest.approx(second, abs=1e-4)

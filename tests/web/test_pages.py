@@ -269,16 +269,30 @@ def test_a_photo_is_answered_by_its_result(client, jpeg, photo_model):
     assert client.get(answer.location).status_code == 200
 
 
-@pytest.mark.parametrize("familiarity, says", [(-9.0, "Unlike what it learned from, "), (9.0, "Sure, ")])
-def test_a_strong_answer_on_a_strange_picture_says_why_it_is_not_sure(
-    client, app, classifier, drawing, ink_model, familiarity, says
+@pytest.mark.parametrize(
+    "familiarity, headline, wording, percentages",
+    [
+        (-9.0, "This doesn't look like anything this model was trained on", "The closest thing it knows: 1", False),
+        (9.0, "1", "Sure, ", True),
+    ],
+)
+@pytest.mark.parametrize("strong", [True, False])
+def test_an_unfamiliar_picture_gets_no_percentage_however_strong_the_answer(
+    client, app, classifier, drawing, ink_model, familiarity, headline, wording, percentages, strong
 ):
     answer = classify_one(classifier, drawing, classifier.catalog.model(ink_model))
     assert answer.sure
     answer = replace(answer, familiarity=familiarity)
+    if not strong:
+        answer = replace(answer, probabilities=(answer.probabilities + 0.3) / 4)
+        headline, wording = headline.replace("1", "Not sure. Perhaps a 1."), wording.replace("Sure, ", "Only")
     id = add(app.extensions["inkling"].storage, drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
-    wording = re.search(r'<p class="wording">(.*?)</p>', client.get(f"/results/{id}").text)[1]
-    assert wording.startswith(says)
+    page = client.get(f"/results/{id}").text
+    assert re.search(r"<h1[^>]*>(.*?)</h1>", page)[1] == headline
+    assert re.search(r'<p class="wording">(.*?)</p>', page)[1].startswith(wording)
+    answered = page.partition('<section class="correction"')[0]
+    assert ("%" in re.sub(r"<style.*?</style>", "", answered)) == percentages
+    assert ('class="bars unfamiliar"' in page) != percentages
 
 
 def test_a_result_shows_the_answer(client, app, result, classifier, drawing, ink_model):
@@ -427,14 +441,16 @@ def test_without_a_picture_it_is_missing(client, ink_model, kept, fields):
     assert kept() == []
 
 
-@pytest.mark.parametrize("name", ["", "no-such-model", "../digits-cnn", "digits-cnn\0", "<script>"])
+@pytest.mark.parametrize("name", ["no-such-model", "../digits-cnn", "digits-cnn\0", "<script>"])
 def test_an_unknown_model_is_told(client, png, kept, name):
     assert help_of(send(client, png, model=name))["reason"] == "unknown-model"
     assert kept() == []
 
 
-def test_a_form_without_a_model_is_told(client, png):
-    assert help_of(send(client, png))["reason"] == "unknown-model"
+@pytest.mark.parametrize("fields", [{}, {"model": ""}], ids=str)
+def test_a_form_without_a_model_is_answered_by_auto(client, app, png, fields):
+    where = send(client, png, **fields).location
+    assert app.extensions["inkling"].storage.get(where.rpartition("/")[2]).route
 
 
 def test_a_model_that_is_off_is_told(app_without_models, png, kept):

@@ -32,8 +32,8 @@ def predict() -> dict:
     """The answer for one picture, or `{"results": [...]}` for several."""
     if not request.is_json:  # JSON holds one picture
         uploads.allow_batch()
-    model = request.args.get("model", "")
-    service().predictor.catalog.model(model)  # an unknown model is refused before any picture is read
+    model = request.args.get("model")
+    service().chosen(model)  # an unknown model is refused before any picture is read
     top = _top()
     sources = _sources()
     with turns.turn() as budget:
@@ -148,6 +148,9 @@ def _result(answer: Prediction, milliseconds: dict[str, float], top: int) -> dic
         "confidence": ranked[0]["probability"],
         "sure": answer.sure,
         "wording": answer.wording,
+        "familiar": answer.familiar,
+        "group": answer.group,
+        **({"route": answer.route, "asked": answer.asked} if answer.route else {}),
         "predictions": ranked,
         "milliseconds": milliseconds,
     }

@@ -43,7 +43,7 @@ def table(id: str) -> Response:
     for entry, result in _entries(_batch(id)):
         if result:
             ranked = [(language.label(name), probability) for name, probability in result.predictions]
-            report.answer(entry.name, ranked, language.translated(result.wording))
+            report.answer(entry.name, result, ranked, language.translated(result.wording))
         elif entry.reason:
             report.problem(entry.name, entry.reason, problems.advice(entry.reason, service().settings, gettext))
         else:

@@ -28,8 +28,8 @@ def index() -> str:
 def predict() -> ResponseReturnValue:
     """Recognizes the photos or the drawing of a form, and answers 303 to their page."""
     uploads.allow_batch()
-    model = request.form.get("model", "")
-    service().predictor.catalog.model(model)  # an unknown model is refused before any picture is read
+    model = request.form.get("model") or None
+    service().chosen(model)  # an unknown model is refused before any picture is read
     sources = _sources()
     with turns.turn() as budget:
         return outcomes.respond(service().look(sources, model, budget, for_saving=True), model)
@@ -45,5 +45,5 @@ def _sources() -> list[Source]:
 def _chosen(field: str, groups: list) -> str | None:
     """The model that the address asks for, else the first of the list."""
     names = [card.name for _, cards in groups for card in cards]
-    asked = request.args.get(field)
+    asked = service().predictor.catalog.current(request.args.get(field, ""))
     return asked if asked in names else next(iter(names), None)

@@ -1,0 +1,52 @@
+"""A picture that several models may be asked about."""
+
+from PIL import Image
+
+from inkling.pictures.encode import at_most
+from inkling.recognition.card import InputSpec, ModelCard
+from inkling.recognition.predictor import Prepared, prepare
+
+
+class Subject:
+    """A picture, prepared at most once for each kind of input.
+
+    A batch holds many subjects, so a subject does not hold a larger picture than necessary: see `reduce`.
+
+    Args:
+        image: upright, in RGB.
+        drawn: whether it is known to be a drawing, because it comes from a canvas.
+    """
+
+    def __init__(self, image: Image.Image, drawn: bool = False):
+        self.drawn = drawn
+        self._image: Image.Image | None = image
+        self._prepared: dict[InputSpec, Prepared] = {}
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture.
+
+        Raises:
+            RuntimeError: it was released.
+        """
+        if self._image is None:
+            raise RuntimeError("the picture was released")
+        return self._image
+
+    def prepared(self, card: ModelCard) -> Prepared:
+        """The picture as a model's input.
+
+        Raises:
+            Problem: "blank", for a drawing without ink.
+        """
+        if card.input not in self._prepared:
+            self._prepared[card.input] = prepare(self.image, card)
+        return self._prepared[card.input]
+
+    def reduce(self, side: int) -> None:
+        """Replaces the picture by a smaller one, with at most `side` pixels on its longer side."""
+        self._image = at_most(self.image, side)
+
+    def release(self) -> None:
+        """Drops the picture. What was prepared from it stays."""
+        self._image = None
