@@ -18,6 +18,7 @@ from inkling.config import BadSetting, Settings
 from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
+from inkling.recognition.pretrained.build import BuildError, build_missing
 from inkling.service import File, Outcome, Service
 from inkling.storage import Storage, StoreError, retention
 from inkling.storage import backup as archives
@@ -118,9 +119,12 @@ def classify(paths: tuple[Path, ...], model: str | None, as_json: bool, table: P
     sys.exit(1 if failed else 0)
 
 
-@main.command()
-def models() -> None:
+@main.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
     """List the models by task, and say why any is switched off."""
+    if context.invoked_subcommand:
+        return
     predictor = _service().predictor
     predictor.warm()
     catalog = predictor.catalog
@@ -131,6 +135,16 @@ def models() -> None:
             click.echo(f"  {card.name:<20} {accuracy:>12}  {card.parameters:>10,} parameters  {card.title}")
     for name, cause in sorted(catalog.broken.items()):
         click.echo(f"off: {name}: {cause}", err=True)
+
+
+@models.command()
+def build() -> None:
+    """Build the networks that are made from the weights in a Python package, unless that is done."""
+    failed = False
+    for name, result in build_missing(_settings()):
+        failed |= isinstance(result, BuildError)
+        click.echo(f"{name}: {result}", err=isinstance(result, BuildError))
+    sys.exit(1 if failed else 0)
 
 
 def _default_model(service: Service) -> str:

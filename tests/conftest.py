@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from inkling.config import Settings
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
+from inkling.recognition.pretrained.build import BuildError, build_missing
 from inkling.service import Service
 from inkling.storage import Storage
 from inkling.web.app import create_app
@@ -32,6 +33,9 @@ LIMITS = {
     "INKLING_REQUEST_SECONDS": "60",
 }
 LARGE = 10_000_000  # networks with more parameters take a slow processor seconds for a few pictures
+for _, built in build_missing(Settings.from_env()):
+    if isinstance(built, BuildError):
+        raise built
 SHIPPED = read_catalog(Settings.from_env().models)
 
 

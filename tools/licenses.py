@@ -29,17 +29,23 @@ def packages() -> list[Licensed]:
     """
     text = (ROOT / "requirements-serve.txt").read_text("utf-8")
     found = [metadata.distribution(name) for name in re.findall(r"^([\w.-]+)==[^; ]+ \\$", text, re.MULTILINE)]
-    return [Licensed(each.name, each.version, license_of(each.metadata)) for each in found]
+    return [Licensed(each.name, each.version, license_of(each)) for each in found]
 
 
-def license_of(fields: metadata.PackageMetadata) -> str:
-    """The license expression of a package; else what its classifiers say, else the first line of its license field."""
+def license_of(package: metadata.Distribution) -> str:
+    """The license expression of a package; else what its classifiers say, else the first line of its license field.
+
+    Where setuptools wrote "UNKNOWN" into that field, the first line of the package's license file.
+    """
+    fields = package.metadata
     if expression := fields.get("License-Expression"):
         return expression
     classifiers = [each.removeprefix(PREFIX) for each in fields.get_all("Classifier") or () if each.startswith(PREFIX)]
     if classifiers:
         return ", ".join(classifiers)
-    return (fields.get("License") or "not stated").strip().splitlines()[0]
+    stated = fields.get("License") or "not stated"
+    text = package.read_text("LICENSE") if stated == "UNKNOWN" else None
+    return (text or stated).strip().splitlines()[0]
 
 
 def table() -> str:

@@ -335,6 +335,8 @@ def _measured() -> tuple[ModelCard, ...]:
 
 def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield name, command
         for part, one in command.commands.items():
             yield from _commands(f"{name} {part}", one)
     else:
@@ -346,7 +348,7 @@ def _options(command: click.Command) -> list[click.Option]:
 
 
 def _usage(name: str, command: click.Command) -> str:
-    pieces = command.collect_usage_pieces(click.Context(command, info_name=name))
+    pieces = [] if isinstance(command, click.Group) else command.collect_usage_pieces(click.Context(command))
     return " ".join([name, *(piece for piece in pieces if piece != "[OPTIONS]" or _options(command))])
 
 

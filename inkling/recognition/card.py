@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 UNMEASURED = 0.99  # threshold of a card that gives none: its network was not calibrated, and may be overconfident
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"  # no path separator, no "..", no hidden file
+PACKAGE_FILE = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$"  # a path of such names
 
 
 Name = Annotated[str, Field(pattern=NAME, max_length=64)]
@@ -81,6 +82,27 @@ class Training(Card):
     versions: dict[str, str]
 
 
+class Pretrained(Card):
+    """A network that others trained: `inkling models build` makes `model.onnx` from weights in a Python package."""
+
+    package: str  # name of the pinned distribution
+    version: str
+    file: Annotated[str, Field(pattern=PACKAGE_FILE, max_length=256)]  # the weights, below the package's folder
+    sha256: Checksum  # of the weights
+    network: Literal["efficientnet-lite2"]
+    dataset: str  # what it was trained on
+    accuracy: Share  # as published, see `test`
+    test: str  # the pictures that the published accuracy is of
+    test_size: int
+
+
+class Calibration(Card):
+    """The pictures that temperature and threshold were fitted on, for a model that was not trained here."""
+
+    dataset: str
+    size: int
+
+
 class ClassMetrics(Card):
     """Precision and recall of one label on the test pictures."""
 
@@ -125,7 +147,7 @@ class Metrics(Card):
     sure_share: Share  # share of test pictures that are called sure
     sure_accuracy: Share  # accuracy among them
     classes: tuple[ClassMetrics, ...]
-    confusion: tuple[tuple[int, ...], ...]  # [true][predicted]
+    confusion: tuple[tuple[int, ...], ...]  # [true][predicted]; empty for a model with too many labels to show it
     groups: dict[str, Share] = {}  # accuracy on some of the labels, such as "six animals"
     bins: tuple[Bin, ...] = ()  # of the calibration error, lowest confidence first, at the card's temperature
     mistakes: tuple[Mistake, ...] = ()  # the most confident ones of each pair of labels
@@ -152,7 +174,9 @@ class ModelCard(Card):
     output: Output = Output()
     network: tuple[Layer, ...] = ()  # empty, with 0 parameters, if unknown
     parameters: int = 0
-    training: Training | None = None  # None for an imported model
+    training: Training | None = None  # None for a model that was not trained here
+    pretrained: Pretrained | None = None  # where its weights come from, if its network is built here
+    calibration: Calibration | None = None  # None where `training` tells, or nothing was fitted
     metrics: Metrics | None = None  # None where nothing was measured
     trials: tuple[Trial, ...] = ()  # all seeds that were trained; the median on held-out pictures is shipped
     history: dict[str, tuple[float, ...]] = {}
@@ -170,10 +194,16 @@ class ModelCard(Card):
             raise ValueError(f"no label may be empty. Received: {', '.join(self.labels)}")
         if len(set(self.labels)) < count:
             raise ValueError(f"labels must differ. Received: {', '.join(self.labels)}")
-        rows = [len(row) for row in self.metrics.confusion] if self.metrics else [count] * count
-        if rows != [count] * count:
+        rows = [len(row) for row in self.metrics.confusion] if self.metrics else []
+        if rows and rows != [count] * count:
             raise ValueError(f"the confusion matrix must be {count} x {count}, as the labels. Received: rows of {rows}")
         return self
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set that the model was trained or calibrated on, and is measured on; None for an imported model."""
+        source = self.training or self.calibration
+        return source.dataset if source else None
 
 
 def open_regular(path: Path) -> io.BufferedReader:

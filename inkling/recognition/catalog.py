@@ -14,6 +14,7 @@ from inkling.problems import Problem
 from inkling.recognition.card import ModelCard, read_card, sha256
 
 TASKS = {  # titles, in the order of the pages; other tasks follow
+    "things": "Things",
     "cats-dogs": "Cat or dog",
     "objects": "Objects",
     "doodles": "Doodles",
@@ -169,9 +170,16 @@ def check_file(model: Model, name: str) -> Path:
     if name not in model.card.files:
         raise ValueError(f"card.json lists no {name}. Received: {', '.join(model.card.files) or 'no files'}")
     if not os.path.lexists(path):
-        raise ValueError(f"{name} is missing")
+        raise ValueError(_missing(name, model.card))
     _compare_checksum(path, model.card.files[name])
     return path
+
+
+def _missing(name: str, card: ModelCard) -> str:
+    """The sentence that a listed file is missing, with the remedy where there is one."""
+    if card.pretrained and name in NETWORK_FILES:
+        return f"{name} is not built yet: run `inkling models build`"
+    return f"{name} is missing"
 
 
 def _compare_checksum(path: Path, expected: str) -> None:
@@ -199,8 +207,13 @@ def _state(name: str, stat: os.stat_result) -> FileState:
 
 
 def roots(settings: Settings) -> tuple[Path, ...]:
-    """The folders that hold models: the starter models, then those that were taught here."""
-    return settings.models, settings.pictures / "taught"
+    """The folders that hold models: the starter models, those of them that were built here, and those taught here."""
+    return settings.models, built(settings), settings.pictures / "taught"
+
+
+def built(settings: Settings) -> Path:
+    """The folder of starter models whose network was built here because the folder of the starters is read-only."""
+    return settings.pictures / "built"
 
 
 def read_catalog(*folders: Path, previous: Catalog | None = None) -> Catalog:
@@ -209,7 +222,7 @@ def read_catalog(*folders: Path, previous: Catalog | None = None) -> Catalog:
     The files of a model must lie in its folder: symbolic links in it are not followed. The folder itself may be one.
 
     Args:
-        folders: of two models of the same name, the one in the earlier folder counts.
+        folders: of two models of the same name, the one in the earlier folder counts, unless it has no network yet.
         previous: the catalog read before. Only model folders that changed since are read again, and a folder that is
             being copied is ignored until it is complete: its model stays as it was before, if there was one.
 
@@ -234,14 +247,18 @@ def read_catalog(*folders: Path, previous: Catalog | None = None) -> Catalog:
 
 
 def _model_folders(folders: tuple[Path, ...]) -> list[Path]:
-    """The model folders in `folders`, the first of each name, by name."""
+    """The model folders in `folders`, one of each name, by name."""
     found: dict[str, Path] = {}
     for root in folders:
         with suppress(OSError), os.scandir(root) as entries:
             for entry in entries:
-                if entry.is_dir() and not entry.name.startswith("."):
-                    found.setdefault(entry.name, Path(entry.path))
+                if entry.is_dir() and not entry.name.startswith(".") and not _has_network(found.get(entry.name)):
+                    found[entry.name] = Path(entry.path)
     return [found[name] for name in sorted(found)]
+
+
+def _has_network(folder: Path | None) -> bool:
+    return folder is not None and any(os.path.lexists(folder / name) for name in NETWORK_FILES)
 
 
 class _Entry(NamedTuple):
@@ -296,7 +313,7 @@ def _missing_network(model: Model) -> str | None:
     listed = [name for name in NETWORK_FILES if name in model.card.files]
     if not listed or any((model.folder / name).exists() for name in listed):
         return None
-    return f"{listed[0]} is missing"
+    return _missing(listed[0], model.card)
 
 
 def _folder_state(folder: Path) -> FolderState:

@@ -8,6 +8,7 @@ import ctypes
 import gc
 import importlib
 import logging
+import multiprocessing
 import os
 import resource
 import shutil
@@ -23,6 +24,7 @@ from prometheus_client import multiprocess, values
 
 from inkling.config import Settings
 from inkling.recognition import inputs
+from inkling.recognition.pretrained.build import build_and_log
 from inkling.recognition.runtimes import openvino
 from inkling.web import logs
 
@@ -86,7 +88,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "control_socket_disable": True,  # nobody controls a running server through a socket in the home folder
         "logconfig_dict": logs.CONFIG,
         "logger_class": Log,
-        "on_starting": partial(on_starting, settings.runtime),
+        "on_starting": partial(on_starting, settings),
         "on_exit": on_exit,
         "pre_fork": pre_fork,
         "post_fork": post_fork,
@@ -99,14 +101,18 @@ def options(settings: Settings) -> dict[str, Any]:
 # ---- Hooks of the master process ----
 
 
-def on_starting(runtime: str, _server: Any) -> None:
-    """Creates the folder for the workers' metrics, and loads the libraries that workers share."""
+def on_starting(settings: Settings, _server: Any) -> None:
+    """Builds missing networks, creates the folder for the workers' metrics, and loads the libraries they share."""
+    # In a process of its own, because the memory that building takes would stay with the master.
+    builder = multiprocessing.get_context("fork").Process(target=build_and_log, args=(settings,))
+    builder.start()
+    builder.join()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each file of an upload may hold a descriptor
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=SHARED_MEMORY)
     for library in PRELOADED:
         importlib.import_module(library)
-    if runtime == "openvino":
+    if settings.runtime == "openvino":
         openvino.library()
     gc.freeze()  # a garbage collection in a worker would write to every object, and so unshare its memory
 
