@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inkling.recognition import catalog
-from inkling.recognition.card import Metrics, ModelCard
+from inkling.recognition.card import Metrics, ModelCard, Training
 from inkling.recognition.catalog import Model
 from training import data
 from training.download import DownloadError
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(run=evaluate, stopped="Stopped.")
     with_models(one)
 
-    one = commands.add_parser("export", help="rewrite a model's folder from its .keras file and measure it again")
+    one = commands.add_parser("export", help="rewrite a model's folder without training, and measure it again")
     one.add_argument("name", help="model, such as digits-cnn")
     one.set_defaults(run=export, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
@@ -159,10 +159,14 @@ def train(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Rewrites a model's folder without training."""
-    from training import registry
+    from training import pretrained, registry
     from training.export import again
 
-    model = find_trained(args.name, args.models)
+    listed = catalog.read_catalog(args.models).models.get(args.name)  # its network may be missing or another one
+    if listed and listed.card.pretrained:
+        print_table(summary(pretrained.again(listed, load_for(listed.card)), listed.folder))
+        return OK
+    model = find_measured(args.name, args.models)
     recipe = registry.recipes().get(args.name)
     dataset = load_for(model.card)
     print("Exporting and measuring.", flush=True)
@@ -173,7 +177,7 @@ def export(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measures a model's ONNX file; fails if its accuracy differs from the card's."""
-    model = find_trained(args.name, args.models)
+    model = find_measured(args.name, args.models)
     from inkling.recognition.runtimes import openvino
     from training import registry, strangers
     from training.evaluate import measure
@@ -256,17 +260,18 @@ def find(name: str, models: Path) -> Model:
     return found.models[name]
 
 
-def find_trained(name: str, models: Path) -> Model:
+def find_measured(name: str, models: Path) -> Model:
     """Like `find`, but raises ValueError for an imported model, because it has no test pictures."""
     model = find(name, models)
-    if model.card.training is None:
+    if model.card.dataset is None:
         raise ValueError(f"{name} was imported: there are no test pictures here that it could be measured on")
     return model
 
 
 def load_for(card: ModelCard, limit: int | None = None) -> data.Dataset:
     """The data set that a card names; raises ValueError if its labels differ."""
-    dataset = data.load(card.training.dataset, limit=limit, seed=card.training.seed)
+    seed = card.training.seed if card.training else 0
+    dataset = data.load(card.dataset, limit=limit, seed=seed)
     if dataset.labels != card.labels:
         labels = ", ".join(dataset.labels)
         raise ValueError(f"{dataset.name} must have the labels of the card. Received: {labels}")
@@ -307,9 +312,16 @@ def summary(card: ModelCard, folder: Path) -> Rows:
         ("temperature", f"{card.temperature:.3f}"),
         ("threshold", percent(card.threshold)),
         ("parameters", f"{card.parameters:,}"),
-        *([("corrections learned", f"{card.training.corrections:,}")] if card.training.corrections else []),
-        ("trained for", f"{card.training.epochs} epochs, {card.training.seconds:,.0f} s"),
+        *(trained(card.training) if card.training else []),
         ("folder", str(folder)),
+    ]
+
+
+def trained(training: Training) -> Rows:
+    """What a training took, as (name, value) rows."""
+    return [
+        *([("corrections learned", f"{training.corrections:,}")] if training.corrections else []),
+        ("trained for", f"{training.epochs} epochs, {training.seconds:,.0f} s"),
     ]
 
 

@@ -79,9 +79,9 @@ def measure(model: Model, limit: int | None) -> Measured:
         ValueError: the file cannot be served, the card names no data set, or its labels differ from the data set's.
     """
     card = model.card
-    if card.training is None:
+    if card.dataset is None:
         raise ValueError("it was imported, and cannot be measured here")
-    dataset = load(card.training.dataset, limit, card.training.seed if limit else 0)
+    dataset = load(card.dataset, limit, card.training.seed if limit and card.training else 0)
     if dataset.labels != card.labels:
         raise ValueError(f"{dataset.name} must have the labels of the card. Received: {', '.join(dataset.labels)}")
     network = openvino.open_model(model)

@@ -8,6 +8,7 @@
 Prepared files are in `folder()`. To add a data set, add a row to `DATASETS`.
 """
 
+import csv
 import io
 import itertools
 import os
@@ -33,6 +34,7 @@ from training.download import DownloadError, Source, fetch
 
 HELD_OUT_SEED = 20  # fixed, so that no threshold is fitted on a picture that an earlier training used
 HELD_OUT_AT_MOST = 1 / 5  # share of the training data, for small prepared files
+HALVES_SEED = 0  # of the half of imagenet-val that temperature and threshold are fitted on
 THREADS = os.cpu_count() or 1
 
 CIFAR10_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -46,12 +48,14 @@ DOODLE_LABELS = (
     "tree",
 )  # fmt: skip
 ANIMALS = DOODLE_LABELS[:6]
+THINGS = Path(__file__).with_name("things.csv")  # ImageNet's classes: WordNet id and name
 # drawings read from the start of each class file, which has over 100,000: (train, test)
 DOODLES_KEPT = (990, 110)
 ANIMALS_KEPT = (5_100, 400)
 NPY_HEADER = 128  # upper bound of bytes before the first drawing
 
 PHOTO_SIZE = 160  # width and height in pixels of a prepared photo
+IMAGENET_SIZE = 227  # the same of imagenet-val
 PHOTO_NAME = re.compile(r"PetImages/(Cat|Dog)/([0-9]{1,5})\.jpg")  # members of the archive that are read
 
 
@@ -105,6 +109,7 @@ class Recipe:
     held_out: Callable[[int], int]  # size of the training data -> number of pictures to hold out
     pictures: Callable[[np.ndarray], np.ndarray] = np.asarray  # Parts' x -> Split's x
     shown: bool = False  # as in Dataset
+    held_out_at_most: float = HELD_OUT_AT_MOST
 
 
 def folder() -> Path:
@@ -129,7 +134,7 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
     recipe = _recipe(name)
     parts = recipe.read(prepare(name))
     size = len(parts.train.y)
-    held = stratified(parts.train.y, min(recipe.held_out(size), int(size * HELD_OUT_AT_MOST)), HELD_OUT_SEED)
+    held = stratified(parts.train.y, min(recipe.held_out(size), int(size * recipe.held_out_at_most)), HELD_OUT_SEED)
     rest = np.setdiff1d(np.arange(size), held)
     train = Split(parts.train.x[rest], parts.train.y[rest])
     if parts.extra:
@@ -258,19 +263,40 @@ def _photo_paths(path: Path) -> Split:
     return Split(np.array(cats + dogs), np.repeat([0, 1], [len(cats), len(dogs)]))
 
 
-def _decode(paths: np.ndarray) -> np.ndarray:
-    """Decodes prepared photos: uint8 [n, 160, 160, 3].
+def _read_imagenet(path: Path) -> Parts:
+    """Half of the photos to fit on, and half to test on; nothing to train on.
+
+    `labels.csv` has a row for each photo: its file, and its class as a row of `THINGS`.
+    """
+    with (path / "labels.csv").open(newline="") as file:
+        rows = [(str(path / row["file"]), int(row["class"])) for row in csv.DictReader(file)]
+    files, classes = (np.array(column) for column in zip(*rows, strict=True))
+    order = np.random.RandomState(HALVES_SEED).permutation(len(classes))
+    fitted, tested = (np.sort(half) for half in np.split(order, [len(order) // 2]))
+    source = "ImageNet (ILSVRC 2012), 650 photos of its validation set, for research use."
+    with THINGS.open(newline="", encoding="utf-8") as file:
+        labels = tuple(row["name"] for row in csv.DictReader(file))
+    return Parts(labels, Split(files[fitted], classes[fitted]), Split(files[tested], classes[tested]), source)
+
+
+def _decode_imagenet(paths: np.ndarray) -> np.ndarray:
+    """Decodes photos of imagenet-val: uint8 [n, 227, 227, 3]."""
+    return _decode(paths, IMAGENET_SIZE)
+
+
+def _decode(paths: np.ndarray, side: int = PHOTO_SIZE) -> np.ndarray:
+    """Decodes prepared photos: uint8 [n, side, side, 3].
 
     Not cached: decoding all 25,000 takes 7 to 14 s on two cores, reading them as one array of 1.9 GB 5 to 6 s.
     """
-    x = np.empty((len(paths), PHOTO_SIZE, PHOTO_SIZE, 3), np.uint8)
+    x = np.empty((len(paths), side, side, 3), np.uint8)
 
     def decode_one(i: int) -> None:
         try:
             with Image.open(paths[i]) as image:
-                pixels = np.asarray(image)
+                pixels = np.asarray(image.convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:
-            raise ValueError(f"{paths[i]} must be a WebP. Received: {error}") from error
+            raise ValueError(f"{paths[i]} must be a photo. Received: {error}") from error
         if pixels.shape != x.shape[1:]:
             raise ValueError(f"{paths[i]} must have shape {x.shape[1:]}. Received: {pixels.shape}")
         x[i] = pixels
@@ -384,6 +410,11 @@ def _squeeze(photos: zipfile.ZipFile, match: re.Match, dest: Path) -> bool:
     return True
 
 
+def _not_published(origin: Source, path: Path) -> None:
+    """Raises DownloadError: these photos are for registered researchers, and no address gives them to a program."""
+    raise DownloadError(f"{path} must be put there by hand; {origin.url} gives the photos to researchers")
+
+
 @contextmanager
 def _discarding(download: Path) -> Iterator[None]:
     """Deletes a download that cannot be read, so that the next run fetches it again.
@@ -460,5 +491,14 @@ DATASETS = {
         ),
         held_out=lambda size: 1_500,
         pictures=_decode,
+    ),
+    "imagenet-val": Recipe(
+        file="imagenet-val",
+        read=_read_imagenet,
+        make=_not_published,
+        origin=Source("https://image-net.org/challenges/LSVRC/2012/"),
+        held_out=lambda size: size,
+        pictures=_decode_imagenet,
+        held_out_at_most=1,
     ),
 }

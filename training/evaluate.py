@@ -32,6 +32,7 @@ PLACES = 6  # decimal places of a metric
 WORST, AT_MOST = 3, 1000  # mistakes shown per pair of labels, and in total
 TILES = 20  # tiles in a row of the sheet of mistakes
 
+MOST_TABLED = 100  # labels of a model whose card has a row for each label, and a column for each in the confusion
 CROWDED = 12  # a confusion matrix with more labels shows no numbers
 
 Predict = Callable[[np.ndarray], np.ndarray]  # float32 [n, h, w, c] -> probabilities [n, labels]
@@ -191,6 +192,8 @@ def measure(
 ) -> Metrics:
     """All metrics of a card, measured on the test pictures of a data set.
 
+    With more than `MOST_TABLED` labels there are no figures for single labels, no confusion matrix and no mistakes.
+
     Args:
         network: the served network, at temperature 1.
         groups: see `Recipe.groups`.
@@ -202,9 +205,10 @@ def measure(
     answer = answers(network, dataset.test.x, spec)
     raw = answer.probabilities
     calibrated = tempered(raw, temperature)
-    matrix = confusion(raw, y)
+    tabled = len(dataset.labels) <= MOST_TABLED
+    matrix = confusion(raw, y) if tabled else np.zeros((0, 0), int)
     sure_share, sure_accuracy = sure(calibrated, y, threshold, known(answer, familiar))
-    worst = mistakes(calibrated, y)
+    worst = mistakes(calibrated, y) if tabled else np.zeros(0, int)
     if sheet and dataset.shown and len(worst):
         draw_mistakes(dataset.test.x[worst], sheet)
     others = {
@@ -218,7 +222,7 @@ def measure(
         calibration_error=_rounded(calibration_error(calibrated, y)),
         sure_share=_rounded(sure_share),
         sure_accuracy=_rounded(sure_accuracy),
-        classes=class_metrics(matrix, dataset.labels),
+        classes=class_metrics(matrix, dataset.labels) if tabled else (),
         confusion=matrix.tolist(),
         groups={name: _rounded(group_accuracy(raw, y, count)) for name, count in (groups or {}).items()},
         bins=bins(calibrated, y),

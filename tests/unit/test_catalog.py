@@ -427,7 +427,8 @@ def test_a_shipped_folder_holds_the_files_of_its_card_and_no_other(shipped):
     files = {path.name for path in shipped.folder.iterdir()} - {"card.json"}
     assert shipped.card.files.keys() - files <= {"model.keras"} & ignored(shipped.folder)
     assert {name: sha256(shipped.folder / name) for name in files}.items() <= shipped.card.files.items()
-    assert {"model.onnx", "model.keras"} <= shipped.card.files.keys()
+    built = {"model.onnx"} if shipped.card.pretrained else {"model.onnx", "model.keras"}
+    assert built <= shipped.card.files.keys()
 
 
 def test_shipped_labels_are_distinct(shipped):
@@ -437,6 +438,9 @@ def test_shipped_labels_are_distinct(shipped):
 def test_shipped_metrics_agree_with_their_confusion_matrix(shipped):
     metrics, labels = shipped.card.metrics, shipped.card.labels
     matrix = metrics.confusion
+    if len(labels) > 100:  # such a matrix would be larger than all other cards together
+        assert (matrix, metrics.classes, metrics.mistakes) == ((), (), ())
+        return
     assert [len(row) for row in matrix] == [len(labels)] * len(labels)
     assert sum(map(sum, matrix)) == metrics.test_size
     right = [matrix[i][i] for i in range(len(labels))]
