@@ -103,6 +103,13 @@ class Calibration(Card):
     size: int
 
 
+class Backbone(Card):
+    """The model whose network another one continues: `head.onnx` takes its features instead of pictures."""
+
+    model: Name
+    checksum: Checksum  # of its `model.onnx`
+
+
 class ClassMetrics(Card):
     """Precision and recall of one label on the test pictures."""
 
@@ -172,6 +179,7 @@ class ModelCard(Card):
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     input: InputSpec
     output: Output = Output()
+    backbone: Backbone | None = None  # None for a model whose network takes pictures
     network: tuple[Layer, ...] = ()  # empty, with 0 parameters, if unknown
     parameters: int = 0
     training: Training | None = None  # None for a model that was not trained here

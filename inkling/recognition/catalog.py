@@ -20,7 +20,7 @@ TASKS = {  # titles, in the order of the pages; other tasks follow
     "doodles": "Doodles",
     "digits": "Handwritten digits",
 }
-NETWORK_FILES = ("model.onnx", "model.keras")  # a runtime needs one of them
+NETWORK_FILES = ("model.onnx", "head.onnx", "model.keras")  # a runtime needs one of them
 SETTLE_SECONDS = 2.0  # a folder that changed more recently may still be in the middle of being copied
 
 

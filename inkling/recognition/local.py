@@ -16,11 +16,11 @@ from inkling import config
 from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.recognition import inputs
-from inkling.recognition.card import InputSpec
+from inkling.recognition.card import Backbone, InputSpec
 from inkling.recognition.catalog import Catalog, Model, read_catalog, unavailable
 from inkling.recognition.predictor import Prediction, Prepared
 from inkling.recognition.runtimes import keras, openvino
-from inkling.recognition.runtimes.base import Answer, Runtime, joined, tempered
+from inkling.recognition.runtimes.base import Answer, HeadRuntime, Runtime, joined, tempered
 
 LOG = logging.getLogger(__name__)
 BATCH = {"ink": 16, "photo": 4}  # pictures in one call of a network; larger batches are hardly faster
@@ -46,6 +46,7 @@ class LocalPredictor:
         # An entry disappears when neither the catalog nor a request refers to its model.
         self._runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._fast_runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
+        self._backbones: MutableMapping[Model, Model] = weakref.WeakKeyDictionary()  # of the opened heads
         self._milliseconds: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
         self._opening = threading.RLock()
         self._swapping = threading.Lock()
@@ -120,6 +121,10 @@ class LocalPredictor:
             Problem: "model-unavailable": the network failed, and is switched off.
         """
         try:
+            if isinstance(runtime, HeadRuntime) and runtime is self._runtimes.get(model):
+                # The backbone is asked as a model, so that the pictures keep its answers for others.
+                features = self._ask(pictures, self._backbones[model], runtime.backbone).features
+                return runtime.answer_features(features)
             return runtime.answer_all(_batches(pictures, model.card.input))
         except (RuntimeError, ValueError) as error:
             raise self._switch_off(model, _first_line(error)) from error
@@ -206,12 +211,25 @@ class LocalPredictor:
                 raise self._switch_off(model, str(error)) from error
 
     def _new_runtime(self, model: Model) -> Runtime:
+        if model.card.backbone:
+            return self._new_head(model, model.card.backbone)
         if self._settings.runtime == "keras":
             return keras.open_model(model)
         precision = self._settings.precision
         if precision == "bf16" and (model.card.exact or not openvino.has_bfloat16()):
             precision = "f32"
         return openvino.open_model(model, self._threads, precision)
+
+    def _new_head(self, model: Model, backbone: Backbone) -> Runtime:
+        found = self._catalog.models.get(backbone.model)
+        if found is None or found.card.files.get(openvino.FILE) != backbone.checksum:
+            raise ValueError(f"it needs the version of the model {backbone.model!r} that it was trained on")
+        try:
+            runtime = self._open(found)
+        except Problem as problem:
+            raise ValueError(f"it needs the model {backbone.model!r}: {problem.message}") from problem
+        self._backbones[model] = found
+        return openvino.open_head(model, runtime, self._threads)
 
     def _open_fast(self, model: Model) -> Runtime:
         with self._opening:

@@ -91,10 +91,7 @@ class Runtime(Answering):
                 if self._has_batch_memory and not self._calls:  # memory in use cannot be released
                     self._has_batch_memory = False
                     self.release()
-        answer = joined(answers)
-        if not all(np.isfinite(values).all() for values in answer if values is not None):
-            raise ValueError("the network answered with numbers that are not finite")
-        return answer
+        return finite(joined(answers))
 
     def release(self) -> None:
         """Releases the memory of past batches, where the library keeps it."""
@@ -123,11 +120,59 @@ class Runtime(Answering):
             raise ValueError("the network must have a second output, as the card says what is familiar")
 
 
+class HeadRuntime(Runtime):
+    """A model whose network continues another one's: it takes the features of its backbone instead of pictures.
+
+    Args:
+        head: float32 [n, d] features -> its outputs, each float32 [n, ...].
+        backbone: the runtime that makes the features.
+
+    Raises:
+        ValueError: the backbone makes no features, or as `Runtime`.
+    """
+
+    def __init__(self, head: Network, backbone: Runtime, card: ModelCard):
+        self.backbone = backbone
+        super().__init__(head, card)
+
+    def answer(self, batch: np.ndarray) -> Answer:
+        return self.answer_features(self.backbone.answer(batch).features)
+
+    def answer_features(self, features: np.ndarray | None) -> Answer:
+        """The answer to pictures whose features are known, float32 [n, d].
+
+        Raises:
+            ValueError: there are none, or the network answered with numbers that are not finite.
+        """
+        if features is None:
+            raise ValueError("its backbone has no output named features")
+        return finite(super().answer(features))
+
+    def release(self) -> None:
+        self.backbone.release()
+
+    def reduced_precision(self) -> Runtime:
+        """A copy whose backbone answers faster and less exactly."""
+        faster = self.backbone.reduced_precision()
+        return self if faster is self.backbone else HeadRuntime(self._network, faster, self._card)
+
+
 def joined(answers: Sequence[Answer]) -> Answer:
     """One answer to the pictures of several; an output that one of them lacks is left out."""
     probabilities, *others = zip(*answers, strict=True)
     familiarity, features = (None if any(part is None for part in rows) else np.concatenate(rows) for rows in others)
     return Answer(np.concatenate(probabilities), familiarity, features)
+
+
+def finite(answer: Answer) -> Answer:
+    """The answer itself.
+
+    Raises:
+        ValueError: some of its numbers are not finite.
+    """
+    if not all(np.isfinite(values).all() for values in answer if values is not None):
+        raise ValueError("the network answered with numbers that are not finite")
+    return answer
 
 
 def probabilities(outputs: np.ndarray) -> np.ndarray:

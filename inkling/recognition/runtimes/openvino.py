@@ -11,10 +11,10 @@ import numpy as np
 
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Model, check_file
-from inkling.recognition.runtimes.base import OUTPUTS, Network, Runtime
+from inkling.recognition.runtimes.base import OUTPUTS, HeadRuntime, Network, Runtime
 from inkling.recognition.runtimes.onnxfile import has_external_data
 
-FILE = "model.onnx"
+FILE, HEAD_FILE = "model.onnx", "head.onnx"
 HINT = "LATENCY"  # what OpenVINO optimizes its threads for; `python -m benchmarks.workers` compares
 LEAST_MAPS, LEAST_SIDE = 16, 14  # feature maps of a layer worth showing, and pixels a side of its maps
 
@@ -83,12 +83,28 @@ def open_model(model: Model, threads: int = 0, precision: str = "f32") -> OpenVI
     Raises:
         ValueError: the file is missing, is not the card's, or cannot be compiled.
     """
-    path = check_file(model, FILE)
+    return OpenVINORuntime(_compile(model, FILE, threads, precision), model.card)
+
+
+def open_head(model: Model, backbone: Runtime, threads: int = 0) -> HeadRuntime:
+    """Compiles the head of a model that continues another one's network.
+
+    Args:
+        backbone: the opened model that the card names as its backbone.
+        threads: processor threads; 0 leaves the number to OpenVINO.
+
+    Raises:
+        ValueError: the file is missing, is not the card's, cannot be compiled, or does not fit the backbone.
+    """
+    return HeadRuntime(_compile(model, HEAD_FILE, threads), backbone, model.card)
+
+
+def _compile(model: Model, name: str, threads: int, precision: str = "f32") -> Compiled:
+    path = check_file(model, name)
     try:
-        network = compile_onnx(path, threads, precision)
+        return compile_onnx(path, threads, precision)
     except RuntimeError as error:
         raise _cannot_compile(error) from error
-    return OpenVINORuntime(network, model.card)
 
 
 def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Compiled:
