@@ -26,7 +26,7 @@ def again(model: Model, dataset: Dataset) -> ModelCard:
         raise ValueError(str(error)) from error
     path.write_bytes(network.file)
     compiled = openvino.compile_onnx(path)
-    served = base.Answering(compiled, compiled.names)
+    served = base.Answering(compiled)
     raw = evaluate.answers(served, dataset.held_out.x, card.input).probabilities
     temperature = round(evaluate.fit_temperature(raw, dataset.held_out.y), 4)
     threshold = evaluate.choose_threshold(base.tempered(raw, temperature), dataset.held_out.y)
