@@ -5,6 +5,7 @@ that into the network's numbers.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -12,6 +13,12 @@ import numpy as np
 from PIL import Image
 
 LONGEST = 1.5  # 3:2: a photo is squeezed by no more than this, compared with the model's shape
+
+BAR = 10  # of 255: every pixel of a flat bar is this close to the bar's color
+LEAST_BAR, MOST_BARS = 0.02, 0.8  # of the side: a thinner bar is left alone, and so are thicker bars on both sides
+BLOCK = 16  # pixels a side of a JPEG's color block: the last rows of a bar that the photo may have bled into
+BLED, BLED_MEAN = 60, 12  # of 255: the largest and the mean difference of such a row
+EDGE, ALONG = 16, 0.4  # a photo begins where this share of a row differs by this much of 255 from the bar
 
 FIELD = 28  # pixels a side of an ink model's input, as in MNIST and Quick, Draw!
 FINE = 10  # steps of the fine grid in one of those pixels
@@ -95,15 +102,68 @@ def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:
 
 
 def photo(image: Image.Image, width: int, height: int) -> np.ndarray:
-    """A photo resized to the model's size without cropping: uint8 [height, width, 3].
+    """A photo without flat bars, resized to the model's size: uint8 [height, width, 3]. Nothing else is cropped.
 
     A photo longer than `LONGEST` is squeezed no further than that, and padded with its mirror image. Networks know such
     margins from training (`training/augment.py`), but not stronger squeezing.
     """
-    left, top, right, bottom = margins(image.size, width, height)
+    box = content(image)
+    left, top, right, bottom = margins((box[2] - box[0], box[3] - box[1]), width, height)
     size = (width - left - right, height - top - bottom)
-    resized = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    # Cropped first, because `resize` with a box mixes in pixels from beyond it.
+    resized = np.asarray(image.crop(box).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
     return cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REFLECT)
+
+
+def content(image: Image.Image) -> tuple[int, int, int, int]:
+    """The part of a photo between flat bars, as in a screenshot: left, top, right and bottom in pixels.
+
+    Two bars of one color lie at opposite sides, and the photo between them begins with a sharp edge along most of each.
+    A white wall, a night sky and the paper around a product have no such edge, so that they are kept.
+    """
+    width, height = image.size
+    rows, columns = (
+        ((0, 0, width, 1), (0, height - 1, width, height)),
+        ((0, 0, 1, height), (width - 1, 0, width, height)),
+    )
+    if not any(_one_color([np.asarray(image.crop(line)) for line in lines]) for lines in (rows, columns)):
+        return 0, 0, width, height  # as for most photos, without looking at the rest of their pixels
+    pixels = np.asarray(image)
+    top, bottom = bars(pixels)
+    left, right = bars(pixels[top : height - bottom].transpose(1, 0, 2))
+    return left, top, width - right, height - bottom
+
+
+def bars(pixels: np.ndarray) -> tuple[int, int]:
+    """The rows of the flat bars at the top and at the bottom of a photo uint8 [h, w, 3]; 0 and 0 without such bars."""
+    if not _one_color([pixels[0], pixels[-1]]):
+        return 0, 0
+    difference = _difference(np.ascontiguousarray(pixels), np.median(pixels[0], axis=0)).max(axis=2)
+    top, bottom = _bar(difference), _bar(difference[::-1])
+    within = difference[top : len(difference) - bottom]
+    is_wide = min(top, bottom) >= max(2, LEAST_BAR * len(pixels))
+    is_photo = top + bottom <= MOST_BARS * len(pixels) and np.mean(within > EDGE) >= ALONG  # lines on paper are not
+    return (top, bottom) if is_wide and is_photo else (0, 0)
+
+
+def _one_color(lines: Sequence[np.ndarray]) -> bool:
+    """Whether all pixels of these lines uint8 [..., 3] have nearly the same color."""
+    color = np.median(lines[0].reshape(-1, 3), axis=0)
+    return all(np.abs(line - color).max() <= BAR for line in lines)
+
+
+def _bar(difference: np.ndarray) -> int:
+    """The number of first rows of uint8 [h, w] that are a bar with a sharp edge; 0 without such an edge."""
+    flat = _leading(difference.max(axis=1) <= BAR)
+    bled = difference[flat : flat + BLOCK]
+    rows = flat + _leading((bled.max(axis=1) <= BLED) & (bled.mean(axis=1) <= BLED_MEAN))
+    edge = difference[rows : rows + max(2, round(LEAST_BAR * len(difference)))]
+    return rows if len(edge) and np.mean(edge.max(axis=0) > EDGE) >= ALONG else 0
+
+
+def _leading(flags: np.ndarray) -> int:
+    """How many of the first flags bool [n] are true."""
+    return len(flags) if flags.all() else int(flags.argmin())
 
 
 def margins(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
@@ -167,16 +227,23 @@ def ink_steps(image: Image.Image, layout: str) -> InkSteps:
 
 
 def field(image: Image.Image, spec: InputLike) -> Field:
-    """The part of a picture that the model sees, as `InkSteps.field`; for a photo all of it, with its margins.
+    """The part of a picture that the model sees, as `InkSteps.field`; for a photo all but flat bars, with its margins.
 
     Raises:
         BlankDrawing: an ink model was given a picture without ink.
     """
     if spec.kind == "ink":
         return ink_steps(image, spec.layout).field
-    left, top, right, bottom = margins(image.size, spec.width, spec.height)
-    across, down = spec.width - left - right, spec.height - top - bottom
-    return -left / across, -top / down, 1 + right / across, 1 + bottom / down
+    box = content(image)
+    size = (box[2] - box[0], box[3] - box[1])
+    left, top, right, bottom = margins(size, spec.width, spec.height)
+    across, down = size[0] / (spec.width - left - right), size[1] / (spec.height - top - bottom)
+    return (
+        (box[0] - left * across) / image.width,
+        (box[1] - top * down) / image.height,
+        (box[2] + right * across) / image.width,
+        (box[3] + bottom * down) / image.height,
+    )
 
 
 def _field(move: np.ndarray, shape: tuple[int, int]) -> Field:
@@ -218,7 +285,7 @@ def even_paper(pixels: np.ndarray) -> tuple[int, int, int] | None:
     return tuple(paper.astype(np.uint8).tolist()) if even else None
 
 
-def _difference(pixels: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+def _difference(pixels: np.ndarray, color: Sequence[float]) -> np.ndarray:
     """The absolute difference of pixels uint8 [h, w, 3] from a color, by channel."""
     return cv2.absdiff(pixels, np.array((*color, 0.0)))
 

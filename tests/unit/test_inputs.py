@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec
@@ -452,6 +452,98 @@ def test_a_photo_is_seen_whole_and_its_field_tells_where(size):
 def test_a_photo_longer_than_3_to_2_is_squeezed_no_further(size, margins):
     assert inputs.margins(size, 128, 128) == margins
     assert inputs.photo(Image.new("RGB", size, "teal"), 128, 128).tolist() == [[[0, 128, 128]] * 128] * 128
+
+
+def scene(width=300, height=200):
+    """A photo without flat rows or columns: smooth noise."""
+    coarse = np.random.default_rng(0).integers(60, 200, (12, 12, 3)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def between_bars(photo, left=0, top=0, right=0, bottom=0, color=(0, 0, 0)):
+    """A photo with flat bars around it."""
+    picture = Image.new("RGB", (left + photo.width + right, top + photo.height + bottom), color)
+    picture.paste(photo, (left, top))
+    return picture
+
+
+BARS = {
+    "letterbox": {"top": 60, "bottom": 60},
+    "uneven": {"top": 20, "bottom": 110},
+    "pillarbox": {"left": 90, "right": 90},
+    "both": {"left": 40, "top": 70, "right": 40, "bottom": 30},
+}
+COLORS = ((0, 0, 0), (255, 255, 255), (236, 229, 221))
+
+
+@pytest.mark.parametrize("color", COLORS, ids=str)
+@pytest.mark.parametrize("place", BARS.values(), ids=BARS)
+def test_flat_bars_are_cut_off_before_a_photo_is_resized(place, color):
+    photo = scene()
+    picture = between_bars(photo, color=color, **place)
+    left, top = place.get("left", 0), place.get("top", 0)
+    assert inputs.content(picture) == (left, top, left + photo.width, top + photo.height)
+    assert np.array_equal(inputs.prepare(picture, spec()), inputs.prepare(photo, spec()))
+    shares = np.divide(inputs.content(picture), (*picture.size, *picture.size))
+    assert inputs.field(picture, spec()) == pytest.approx(shares)
+
+
+@pytest.mark.parametrize("quality", [30, 60, 90])
+@pytest.mark.parametrize("place", BARS.values(), ids=BARS)
+def test_bars_are_found_in_a_jpeg(place, quality):
+    """Colors of the photo bleed into a bar, so that its border is found to within one block of the JPEG."""
+    photo, file = scene(), io.BytesIO()
+    between_bars(photo, **place).save(file, "JPEG", quality=quality)
+    left, top, right, bottom = inputs.content(Image.open(file).convert("RGB"))
+    assert abs(right - left - photo.width) <= inputs.BLOCK
+    assert abs(bottom - top - photo.height) <= inputs.BLOCK
+
+
+def product():
+    """A dark vase on white paper, which leaves more than half of each border free."""
+    picture = Image.new("RGB", (400, 300), "white")
+    ImageDraw.Draw(picture).polygon([(200, 40), (240, 90), (260, 260), (140, 260), (160, 90)], (90, 50, 40))
+    return picture
+
+
+def night():
+    """A dark sky above lights, and dark ground below them."""
+    picture = Image.new("RGB", (400, 300), (4, 4, 8))
+    draw = ImageDraw.Draw(picture)
+    for x in range(20, 400, 60):
+        draw.ellipse((x, 140 + x % 40, x + 12, 152 + x % 40), (255, 230, 160))
+    return picture
+
+
+def wall():
+    """A white wall on three sides of something that reaches the bottom."""
+    return between_bars(scene(200, 100), left=100, top=200, right=100, color=(250, 250, 250))
+
+
+KEPT = {
+    "product": product(),
+    "night": night(),
+    "wall": wall(),
+    "one bar": between_bars(scene(), bottom=90),
+    "two colors": between_bars(between_bars(scene(), top=50), bottom=50, color=(255, 255, 255)),
+    "hardly more than bars": between_bars(scene(300, 60), top=200, bottom=200),
+    "one color": Image.new("RGB", (300, 200), "teal"),
+    "a pixel": Image.new("RGB", (1, 1), "teal"),
+    "a drawing": draw("house"),
+    "no bars": scene(),
+}
+
+
+@pytest.mark.parametrize("picture", KEPT.values(), ids=KEPT)
+def test_a_picture_without_two_bars_is_kept_whole(picture):
+    assert inputs.content(picture) == (0, 0, *picture.size)
+
+
+def test_a_drawing_keeps_its_flat_borders():
+    """Bars are trimmed from photos alone: the ink's place follows from the ink."""
+    ink = spec(kind="ink", width=28, height=28, channels=1, layout="quickdraw")
+    framed = between_bars(scene(), top=60, bottom=60, color=(255, 255, 255))
+    assert np.array_equal(inputs.prepare(framed, ink), inputs.ink(framed, "quickdraw"))
 
 
 def test_prepare_takes_the_layout_of_the_card():
