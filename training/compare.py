@@ -86,10 +86,11 @@ def measure(model: Model, limit: int | None) -> Measured:
         raise ValueError(f"{dataset.name} must have the labels of the card. Received: {', '.join(dataset.labels)}")
     network = openvino.open_model(model)
     raw = evaluate.predict(network, dataset.test.x, card.input)
+    probabilities, _ = evaluate.calibrated(raw, dataset, card.temperature, card.threshold)
     return Measured(
         figures=figures(raw, dataset),
         test_size=len(dataset.test.y),
-        calibration_error=evaluate.calibration_error(base.tempered(raw, card.temperature), dataset.test.y),
+        calibration_error=evaluate.calibration_error(probabilities, dataset.test.y),
         milliseconds=milliseconds(network, card.input),
     )
 

@@ -34,7 +34,6 @@ from training.download import DownloadError, Source, fetch
 
 HELD_OUT_SEED = 20  # fixed, so that no threshold is fitted on a picture that an earlier training used
 HELD_OUT_AT_MOST = 1 / 5  # share of the training data, for small prepared files
-HALVES_SEED = 0  # of the half of imagenet-val that temperature and threshold are fitted on
 THREADS = os.cpu_count() or 1
 
 CIFAR10_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -82,6 +81,7 @@ class Dataset:
     test: Split
     source: str
     shown: bool = False  # whether the license allows publishing renderings of its pictures
+    crossed: bool = False  # nothing to train on, and too few pictures: held_out and test are the same ones, see halves
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Recipe:
     held_out: Callable[[int], int]  # size of the training data -> number of pictures to hold out
     pictures: Callable[[np.ndarray], np.ndarray] = np.asarray  # Parts' x -> Split's x
     shown: bool = False  # as in Dataset
-    held_out_at_most: float = HELD_OUT_AT_MOST
+    crossed: bool = False  # as in Dataset
 
 
 def folder() -> Path:
@@ -134,7 +134,8 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
     recipe = _recipe(name)
     parts = recipe.read(prepare(name))
     size = len(parts.train.y)
-    held = stratified(parts.train.y, min(recipe.held_out(size), int(size * recipe.held_out_at_most)), HELD_OUT_SEED)
+    most = size if recipe.crossed else int(size * HELD_OUT_AT_MOST)
+    held = stratified(parts.train.y, min(recipe.held_out(size), most), HELD_OUT_SEED)
     rest = np.setdiff1d(np.arange(size), held)
     train = Split(parts.train.x[rest], parts.train.y[rest])
     if parts.extra:
@@ -148,8 +149,26 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
 
     held_out = Split(parts.train.x[held], parts.train.y[held])
     return Dataset(
-        name, parts.labels, limited(train), limited(held_out), limited(parts.test), parts.source, recipe.shown
+        name,
+        parts.labels,
+        limited(train),
+        limited(held_out),
+        limited(parts.test),
+        parts.source,
+        recipe.shown,
+        recipe.crossed,
     )
+
+
+def halves(y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pictures to fit on and to measure on, twice: a stratified half and the other half, and the reverse.
+
+    Args:
+        y: the labels of a data set's test pictures, int64 [n].
+    """
+    half = stratified(y, len(y) // 2, HELD_OUT_SEED)
+    other = np.setdiff1d(np.arange(len(y)), half)
+    return [(half, other), (other, half)]
 
 
 def prepare(name: str) -> Path:
@@ -264,19 +283,18 @@ def _photo_paths(path: Path) -> Split:
 
 
 def _read_imagenet(path: Path) -> Parts:
-    """Half of the photos to fit on, and half to test on; nothing to train on.
+    """The photos of imagenet-val, to fit on and to measure on.
 
     `labels.csv` has a row for each photo: its file, and its class as a row of `THINGS`.
     """
     with (path / "labels.csv").open(newline="") as file:
         rows = [(str(path / row["file"]), int(row["class"])) for row in csv.DictReader(file)]
     files, classes = (np.array(column) for column in zip(*rows, strict=True))
-    order = np.random.RandomState(HALVES_SEED).permutation(len(classes))
-    fitted, tested = (np.sort(half) for half in np.split(order, [len(order) // 2]))
-    source = "ImageNet (ILSVRC 2012), 650 photos of its validation set, for research use."
     with THINGS.open(newline="", encoding="utf-8") as file:
         labels = tuple(row["name"] for row in csv.DictReader(file))
-    return Parts(labels, Split(files[fitted], classes[fitted]), Split(files[tested], classes[tested]), source)
+    photos = Split(files, classes)
+    source = "ImageNet (ILSVRC 2012), 650 photos of its validation set, for research use."
+    return Parts(labels, photos, photos, source)
 
 
 def _decode_imagenet(paths: np.ndarray) -> np.ndarray:
@@ -499,6 +517,6 @@ DATASETS = {
         origin=Source("https://image-net.org/challenges/LSVRC/2012/"),
         held_out=lambda size: size,
         pictures=_decode_imagenet,
-        held_out_at_most=1,
+        crossed=True,
     ),
 }

@@ -19,13 +19,14 @@ from inkling.recognition import inputs
 from inkling.recognition.card import Bin, ClassMetrics, InputSpec, Metrics, Mistake
 from inkling.recognition.predictor import PROBABLY
 from inkling.recognition.runtimes.base import Answer, Answering, tempered
-from training.data import Dataset
+from training.data import Dataset, halves
 from training.fit import arrange
 
 BATCH = 128  # pictures per call: 2,500 photos as floats take 700 MB
 BINS = 15  # bins of the calibration error, as in Guo et al. 2017
 TEMPERATURES = (0.2, 5.0)
 FEWEST = 100  # minimum number of pictures that support a threshold
+LEAST_SURE_SHARE = 0.4  # the same as a share of the pictures, for a data set of few
 LEAST_SURE = 0.9  # lower bound of every threshold: an answer below 90% is never called sure
 PLACES = 6  # decimal places of a metric
 
@@ -115,10 +116,36 @@ def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0.99) -> float:
+def calibrated(
+    raw: np.ndarray, dataset: Dataset, temperature: float, threshold: float
+) -> tuple[np.ndarray, float | np.ndarray]:
+    """Calibrated probabilities of the test pictures, float32 [n, labels], and the threshold of "sure" for each.
+
+    They are those of the card, unless the data set is crossed. Then no picture is measured with a temperature and a
+    threshold that were fitted on it: both come from the half that it is not in (`data.halves`).
+
+    Args:
+        raw: the network's probabilities.
+    """
+    if not dataset.crossed:
+        return tempered(raw, temperature), threshold
+    y, probabilities, thresholds = dataset.test.y, np.empty_like(raw), np.empty(len(raw))
+    for fitted, measured in halves(y):
+        temperature, thresholds[measured] = fit_few(raw[fitted], y[fitted])
+        probabilities[measured] = tempered(raw[measured], temperature)
+    return probabilities, thresholds
+
+
+def fit_few(raw: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Temperature and threshold, fitted on few pictures: at least a share `LEAST_SURE_SHARE` of them is sure."""
+    temperature = round(fit_temperature(raw, y), 4)
+    return temperature, choose_threshold(tempered(raw, temperature), y, fewest=round(len(y) * LEAST_SURE_SHARE))
+
+
+def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0.99, fewest: int = FEWEST) -> float:
     """The lowest confidence above which a share `target` of held-out answers is correct.
 
-    At least `FEWEST` pictures (or all, if there are fewer) support it, and it is never below `LEAST_SURE`. If no
+    At least `fewest` pictures (or all, if there are fewer) support it, and it is never below `LEAST_SURE`. If no
     confidence reaches the target, the one with the highest accuracy is returned.
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
@@ -127,7 +154,7 @@ def choose_threshold(probabilities: np.ndarray, y: np.ndarray, target: float = 0
     rightness = np.cumsum(right[order]) / np.arange(1, len(y) + 1)
     # Answers of equal confidence are on the same side of every threshold.
     possible = np.append(confidence[:-1] > confidence[1:], True)
-    possible[: min(FEWEST, len(y)) - 1] = False
+    possible[: min(fewest, len(y)) - 1] = False
     goal = min(target, rightness[possible].max())
     last = np.flatnonzero(possible & (rightness >= goal))[-1]
     return max(LEAST_SURE, _floored(confidence[last]))
@@ -141,7 +168,7 @@ def choose_familiar(familiarity: np.ndarray, strange: float) -> float:
 def sure(
     probabilities: np.ndarray,
     y: np.ndarray,
-    threshold: float,
+    threshold: float | np.ndarray,
     known: np.ndarray | bool = True,
 ) -> tuple[float, float]:
     """Share of pictures that are called sure, and the accuracy among them (0 if there are none)."""
@@ -204,11 +231,11 @@ def measure(
     y = dataset.test.y
     answer = answers(network, dataset.test.x, spec)
     raw = answer.probabilities
-    calibrated = tempered(raw, temperature)
+    probabilities, thresholds = calibrated(raw, dataset, temperature, threshold)
     tabled = len(dataset.labels) <= MOST_TABLED
     matrix = confusion(raw, y) if tabled else np.zeros((0, 0), int)
-    sure_share, sure_accuracy = sure(calibrated, y, threshold, known(answer, familiar))
-    worst = mistakes(calibrated, y) if tabled else np.zeros(0, int)
+    sure_share, sure_accuracy = sure(probabilities, y, thresholds, known(answer, familiar))
+    worst = mistakes(probabilities, y) if tabled else np.zeros(0, int)
     if sheet and dataset.shown and len(worst):
         draw_mistakes(dataset.test.x[worst], sheet)
     others = {
@@ -219,14 +246,14 @@ def measure(
         test_size=len(y),
         accuracy=_rounded(accuracy(raw, y)),
         calibration_error_before=_rounded(calibration_error(raw, y)),
-        calibration_error=_rounded(calibration_error(calibrated, y)),
+        calibration_error=_rounded(calibration_error(probabilities, y)),
         sure_share=_rounded(sure_share),
         sure_accuracy=_rounded(sure_accuracy),
         classes=class_metrics(matrix, dataset.labels) if tabled else (),
         confusion=matrix.tolist(),
         groups={name: _rounded(group_accuracy(raw, y, count)) for name, count in (groups or {}).items()},
-        bins=bins(calibrated, y),
-        mistakes=tuple(_mistake(dataset.labels, y[i], calibrated[i]) for i in worst),
+        bins=bins(probabilities, y),
+        mistakes=tuple(_mistake(dataset.labels, y[i], probabilities[i]) for i in worst),
         strangers={kind: _rounded(auroc(answer.familiarity, one.familiarity)) for kind, one in others.items()},
         not_sure={kind: _rounded(not_sure(one, temperature, threshold, familiar)) for kind, one in others.items()},
     )
