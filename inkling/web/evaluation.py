@@ -21,9 +21,9 @@ class Row:
 
     @property
     def errors(self) -> int | None:
-        """The number of test pictures that it got wrong."""
-        matrix = self.card.metrics.confusion if self.card.metrics else ()
-        return sum(map(sum, matrix)) - sum(row[i] for i, row in enumerate(matrix)) if matrix else None
+        """The number of test pictures that it got wrong; None if nothing was measured."""
+        metrics = self.card.metrics
+        return round((1 - metrics.accuracy) * metrics.test_size) if metrics else None
 
 
 @dataclass(frozen=True)
