@@ -7,7 +7,7 @@ RUN python -m venv /opt/venv \
  && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-serve.txt \
  && python -m venv /build/venv \
  && /build/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY inkling inkling
 COPY templates templates
 COPY static static
@@ -15,6 +15,7 @@ COPY models models
 RUN /build/venv/bin/python -m pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /build . \
  && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --no-index --no-deps /build/inkling-*.whl \
  && mv /opt/venv/lib/python3.11/site-packages/inkling/models /build/starters \
+ && INKLING_MODELS=/build/starters /opt/venv/bin/inkling models build \
  && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 # Removes 100 MB: plugins for graphics cards, readers of other model formats, other languages, tests and headers.
 RUN cd /opt/venv/lib/python3.11/site-packages \
