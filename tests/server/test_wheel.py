@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import site
 import subprocess
 import sys
@@ -96,12 +97,14 @@ def test_the_wheel_is_small_and_complete(wheel):
     for folder in ("templates", "static"):
         files = {f"inkling/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*") if path.is_file()}
         assert files <= names
-    assert {f"inkling/{path.relative_to(ROOT)}" for path in (ROOT / "models").glob("*/model.onnx")} <= names
+    networks = {path for path in (ROOT / "models").glob("*/model.onnx") if path.parent.name != "things"}
+    assert {f"inkling/{path.relative_to(ROOT)}" for path in networks} <= names
+    assert "inkling/models/things/model.onnx" not in names  # it is built where the wheel is installed
     assert not any(name.endswith("model.keras") for name in names)
     assert {name.split("/")[0] for name in names} == {"inkling", f"inkling-{wheel.name.split('-')[1]}.dist-info"}
 
 
-def test_the_wheel_serves_in_an_empty_folder(inkling, empty, png, ink_model):
+def test_the_wheel_serves_in_an_empty_folder(inkling, empty, png, jpeg, ink_model):
     folder, _ = empty
     with serving(inkling, empty) as send:
         assert send("GET", "/healthz")[0] == 200
@@ -113,7 +116,33 @@ def test_the_wheel_serves_in_an_empty_folder(inkling, empty, png, ink_model):
         headers = {"Content-Type": content_type}
         status, _, answer = send("POST", f"/api/predict?model={ink_model}", body, headers)
         assert (status, json.loads(answer)["label"]) == (200, "1")
+        body, content_type = form(jpeg, "photo.jpg")
+        status, _, answer = send("POST", "/api/predict?model=things", body, {"Content-Type": content_type})
+        assert (status, json.loads(answer)["model"]) == (200, "things")
     assert [path.name for path in folder.iterdir()] == ["saveimages"]
+
+
+def test_things_is_built_and_answers_without_a_network(inkling, empty, jpeg):
+    """The weights are in a package, so nothing is fetched: neither to build the network nor to answer."""
+    folder, env = empty
+    (folder / "photo.jpg").write_bytes(jpeg)
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this machine gives a process no network namespace of its own")
+    python = Path(inkling).with_name("python")
+    script = f"""
+      {python} -c 'import socket; print([name for _, name in socket.if_nameindex()])' &&
+      rm -f "$({python} -c 'import inkling; print(inkling.__path__[0])')/models/things/model.onnx" &&
+      {inkling} models build && {inkling} classify photo.jpg --model things --json
+    """
+    done = subprocess.run(
+        [*alone, "sh", "-c", script], cwd=folder, env=env, capture_output=True, text=True, timeout=START_SECONDS
+    )
+    assert done.returncode == 0, done.stderr
+    interfaces, built, answer = done.stdout.splitlines()
+    assert interfaces == "['lo']"
+    assert built.startswith("things: ")
+    assert json.loads(answer)["model"] == "things"
 
 
 def test_the_wheel_lists_its_models_and_classifies(inkling, empty, png, ink_model):
