@@ -101,6 +101,7 @@ REASONS = {
         "The animation is too long",
         "Inkling looks at the first frame only, and accepts up to {max_frames} frames. Send a still picture instead.",
     ),
+    "strokes": Reason(422, "This drawing cannot be read", "Clear the canvas and draw it again."),
     "blank": Reason(422, "Nothing is drawn", "Draw something first. Strokes in the color of the paper are invisible."),
     "unknown-model": Reason(404, "There is no such model", "Choose one of the models on the models page."),
     "model-unavailable": Reason(

@@ -22,9 +22,10 @@ from inkling.pictures import reading
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import LARGEST, at_most, data_url, decode, encode, format_of, thumbnail
 from inkling.problems import Problem
-from inkling.recognition import catalog
+from inkling.recognition import catalog, strokes
 from inkling.recognition.catalog import Model
 from inkling.recognition.explain import Explainer, Explanation
+from inkling.recognition.inputs import Picture, as_image
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prediction, Predictor
 from inkling.recognition.router import Router
@@ -53,8 +54,8 @@ class Source(Protocol):
     def kind(self) -> str:
         """Either "photo" (saved as JPEG) or "drawing" (saved as PNG)."""
 
-    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
-        """The picture, upright, in RGB and without metadata.
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Picture:
+        """The picture, upright, in RGB and without metadata; or a drawing as strokes.
 
         Args:
             settings: the limits that apply.
@@ -131,13 +132,13 @@ class File:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture that is already decoded, such as the lab's or one that was saved."""
+    """A picture that is already decoded, such as the lab's or one that was saved, or a drawing as strokes."""
 
-    image: Image.Image
+    image: Picture
     kind: str = "photo"
     name: str = ""
 
-    def read(self, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
+    def read(self, settings: Settings, budget: Budget, at_least: int) -> Picture:
         return self.image
 
 
@@ -149,14 +150,15 @@ class Outcome:
     """The result of looking at one source: a prediction, or the problem that prevented one.
 
     Attributes:
-        picture: the picture to save, at most 1024 pixels a side; None if `look` was not asked for it, or failed.
+        picture: the picture to save, at most 1024 pixels a side, or the drawing as strokes; None if `look` was not
+            asked for it, or failed.
         milliseconds: time by stage.
     """
 
     name: str
     kind: str
     answer: Prediction | Problem
-    picture: Image.Image | None = None
+    picture: Picture | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -183,8 +185,7 @@ class Outcome:
         if isinstance(self.answer, Problem) or self.picture is None:
             return None
         seen = Image.fromarray(self.answer.seen.squeeze())
-        picture = encode(self.picture, format_of(self.kind))
-        return NewResult(self.answer, self.kind, picture, encode(seen, "PNG"), self.milliseconds)
+        return NewResult(self.answer, self.kind, _file(self.picture, self.kind), encode(seen, "PNG"), self.milliseconds)
 
     @property
     def unsaved_result(self) -> Result | None:
@@ -195,7 +196,7 @@ class Outcome:
 
     def data_url(self, side: int = LARGEST) -> str | None:
         """The picture, at most `side` pixels a side, for a page that shows it although it is not saved."""
-        return data_url(self.picture, self.kind, side) if self.picture else None
+        return data_url(as_image(self.picture), self.kind, side) if self.picture else None
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ class _PreparedSource:
     name: str
     kind: str
     subject: Subject | Problem
-    picture: Image.Image | None
+    picture: Picture | None
     decode: float  # milliseconds
 
 
@@ -301,7 +302,7 @@ class Service:
         while batch := list(islice(pictures, BATCH)):
             yield from self._answer(batch, asked)
 
-    def read(self, source: Source, budget: Budget, at_least: int) -> tuple[Image.Image, float]:
+    def read(self, source: Source, budget: Budget, at_least: int) -> tuple[Picture, float]:
         """A source's picture, and the milliseconds that reading took.
 
         Raises:
@@ -335,11 +336,11 @@ class Service:
         except StoreError:
             return None
 
-    def explain(self, image: Image.Image, model: str, label: str | None = None) -> Explanation:
+    def explain(self, image: Picture, model: str, label: str | None = None) -> Explanation:
         """How much each part of a picture supports an answer.
 
         Args:
-            image: upright, in RGB.
+            image: upright, in RGB; or a drawing as strokes.
             label: the answer to explain; by default the model's own.
 
         Raises:
@@ -347,11 +348,11 @@ class Service:
         """
         return self.explainer.explain(self.predictor, image, self.predictor.catalog.model(model), label)
 
-    def make_heatmap(self, result: Result, image: Image.Image) -> bytes | None:
+    def make_heatmap(self, result: Result, image: Picture) -> bytes | None:
         """Explains a saved result, and saves the overlay if possible.
 
         Args:
-            image: the result's picture.
+            image: the result's original.
 
         Returns:
             the overlay as a PNG file, which `inkling.recognition.explain.read` reads; None if the result was deleted
@@ -369,6 +370,14 @@ class Service:
     def picture(self, result: Result) -> Image.Image | None:
         """A saved result's picture in RGB; None if it was deleted or is damaged."""
         return self._from_file(result, decode)
+
+    def original(self, result: Result) -> Picture | None:
+        """What a saved result's model was asked about: the strokes of a drawing if they were sent, else the picture.
+
+        Returns:
+            None if it was deleted or is damaged.
+        """
+        return self._from_file(result, lambda file: strokes.read(file) or decode(file))
 
     def thumbnail(self, result: Result) -> bytes | None:
         """A small version of a saved result's picture, as a file; None if it was deleted or is damaged.
@@ -399,9 +408,7 @@ class Service:
             self.router.prepare(subject, model)
         except Problem as problem:
             return _PreparedSource(source.name, source.kind, problem, None, decode)
-        return _PreparedSource(
-            source.name, source.kind, subject, at_most(image, LARGEST) if for_saving else None, decode
-        )
+        return _PreparedSource(source.name, source.kind, subject, _to_save(image) if for_saving else None, decode)
 
     def _answer(self, pictures: Sequence[_PreparedSource], model: Model | None) -> list[Outcome]:
         subjects = [picture.subject for picture in pictures if isinstance(picture.subject, Subject)]
@@ -410,6 +417,16 @@ class Service:
             _outcome(picture, next(answers) if isinstance(picture.subject, Subject) else picture.subject)
             for picture in pictures
         ]
+
+
+def _to_save(image: Picture) -> Picture:
+    """The picture at the size that is saved; a drawing as it is."""
+    return at_most(image, LARGEST) if isinstance(image, Image.Image) else image
+
+
+def _file(picture: Picture, kind: str) -> bytes:
+    """The file of a picture that is saved."""
+    return encode(picture, format_of(kind)) if isinstance(picture, Image.Image) else picture.png()
 
 
 def _outcome(picture: _PreparedSource, answer: Prediction | Problem) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 
 from inkling.lab import operations
 from inkling.pictures.budget import Budget
-from inkling.service import Canvas, Service, Source
+from inkling.service import Canvas, Service, Upload
 
 LARGEST_COPY = 200_000  # bytes of the copy in the form
 
@@ -42,7 +42,7 @@ def sample() -> Original:
     return Original(operations.sample())
 
 
-def of_source(source: Source, service: Service, budget: Budget) -> Original:
+def of_source(source: Upload | Canvas, service: Service, budget: Budget) -> Original:
     """A picture that was just chosen or drawn.
 
     Steps work on the copy from the start: it may be a JPEG, and the picture must not change with the second step.
@@ -50,7 +50,7 @@ def of_source(source: Source, service: Service, budget: Budget) -> Original:
     Raises:
         Problem: the picture is not accepted.
     """
-    image, _ = service.read(source, budget, operations.SIDE)
+    image = source.read(service.settings, budget, operations.SIDE)
     most = min(LARGEST_COPY, service.settings.max_bytes)
     copy = operations.data_url(operations.working(image), most)
     # Reading our own small copy takes milliseconds, so it never fails for lack of time.
@@ -66,5 +66,5 @@ def of_copy(url: str, kind: str, service: Service, budget: Budget) -> Original:
     source = Canvas(url, kind)
     if len(url) > 2 * LARGEST_COPY:  # not made by the page: made smaller like any other picture
         return of_source(source, service, budget)
-    image, _ = service.read(source, budget, operations.SIDE)
+    image = source.read(service.settings, budget, operations.SIDE)
     return Original(operations.working(image), kind, url)

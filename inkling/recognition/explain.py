@@ -150,14 +150,16 @@ class Explainer:
         self._fastest: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
         self._in_reduced_precision: weakref.WeakSet[Model] = weakref.WeakSet()
 
-    def explain(self, predictor: Predictor, image: Image.Image, model: Model, label: str | None = None) -> Explanation:
+    def explain(
+        self, predictor: Predictor, image: inputs.Picture, model: Model, label: str | None = None
+    ) -> Explanation:
         """Explains a model's answer to a picture. All variants with a hidden part go to the model in one call.
 
         A model that is too slow for every grid runs in reduced precision, if it is faster then. The confidence is
         always that of an answer in full precision.
 
         Args:
-            image: upright RGB picture.
+            image: upright RGB picture, or a drawing.
             label: the label to explain; the model's answer if it is None or unknown to the model.
 
         Raises:

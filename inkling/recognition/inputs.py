@@ -58,6 +58,34 @@ class InputLike(Protocol):
     def layout(self) -> str: ...
 
 
+class Drawing(Protocol):
+    """A drawing that makes ink models' inputs itself, such as `strokes.Strokes`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture, in pixels."""
+        ...
+
+    def picture(self) -> Image.Image:
+        """The drawing as an RGB picture."""
+        ...
+
+    def png(self) -> bytes:
+        """The picture as a PNG file from which the drawing can be read again."""
+        ...
+
+    def seen(self, layout: str) -> np.ndarray:
+        """The drawing as `ink` makes it from a picture."""
+        ...
+
+    def steps(self, layout: str) -> "InkSteps":
+        """The drawing as `ink_steps` makes it from a picture."""
+        ...
+
+
+Picture = Image.Image | Drawing  # what models are asked about; an image is upright and RGB
+
+
 class BlankDrawing(ValueError):
     """The picture has no ink."""
 
@@ -67,11 +95,11 @@ def use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def prepare(image: Image.Image, spec: InputLike) -> np.ndarray:
+def prepare(image: Picture, spec: InputLike) -> np.ndarray:
     """The picture as a model's input.
 
     Args:
-        image: upright RGB picture of any size.
+        image: upright RGB picture of any size, or a drawing.
         spec: the model's input; layout "squeeze" resizes a photo, "mnist" and "quickdraw" lay out ink.
 
     Returns:
@@ -81,8 +109,13 @@ def prepare(image: Image.Image, spec: InputLike) -> np.ndarray:
         BlankDrawing: an ink model was given a picture without ink.
     """
     if spec.kind == "photo":
-        return photo(image, spec.width, spec.height)
+        return photo(as_image(image), spec.width, spec.height)
     return ink(image, spec.layout)
+
+
+def as_image(picture: Picture) -> Image.Image:
+    """The picture; that of a drawing is painted now."""
+    return picture if isinstance(picture, Image.Image) else picture.picture()
 
 
 def enough(spec: InputLike) -> int:
@@ -175,13 +208,13 @@ def margins(size: tuple[int, int], width: int, height: int) -> tuple[int, int, i
     return left, top, width - across - left, height - down - top
 
 
-def ink(image: Image.Image, layout: str) -> np.ndarray:
+def ink(image: Picture, layout: str) -> np.ndarray:
     """A drawing of any colors, size and pen as uint8 [28, 28, 1], ink 255 on 0, laid out as `layout` says.
 
     Raises:
         BlankDrawing: no ink was found.
     """
-    return ink_steps(image, layout).seen
+    return ink_steps(image, layout).seen if isinstance(image, Image.Image) else image.seen(layout)
 
 
 class InkSteps(NamedTuple):
@@ -203,12 +236,14 @@ class InkSteps(NamedTuple):
     field: Field
 
 
-def ink_steps(image: Image.Image, layout: str) -> InkSteps:
+def ink_steps(image: Picture, layout: str) -> InkSteps:
     """`ink` with its intermediate stages.
 
     Raises:
         BlankDrawing: no ink was found.
     """
+    if not isinstance(image, Image.Image):
+        return image.steps(layout)
     mask = find_ink(image)
     pen = line_width(mask)
     found = without_specks(mask, pen)
@@ -226,7 +261,7 @@ def ink_steps(image: Image.Image, layout: str) -> InkSteps:
     return InkSteps(found, placed, drawn, seen, _field(move, found.shape))
 
 
-def field(image: Image.Image, spec: InputLike) -> Field:
+def field(image: Picture, spec: InputLike) -> Field:
     """The part of a picture that the model sees, as `InkSteps.field`; for a photo all but flat bars, with its margins.
 
     Raises:
@@ -234,6 +269,7 @@ def field(image: Image.Image, spec: InputLike) -> Field:
     """
     if spec.kind == "ink":
         return ink_steps(image, spec.layout).field
+    image = as_image(image)
     box = content(image)
     size = (box[2] - box[0], box[3] - box[1])
     left, top, right, bottom = margins(size, spec.width, spec.height)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from inkling.problems import Problem
 from inkling.recognition import inputs
@@ -145,8 +144,8 @@ def wording(confidence: float, sure: bool, familiar: bool = True) -> str:
     return "sure" if sure else "probably" if familiar and confidence >= PROBABLY else "not sure"
 
 
-def prepare(image: Image.Image, card: ModelCard) -> Prepared:
-    """An upright RGB picture as a model's input, which is much smaller than the picture.
+def prepare(image: inputs.Picture, card: ModelCard) -> Prepared:
+    """A picture as a model's input, which is much smaller than the picture.
 
     Raises:
         Problem: "blank", for a drawing without ink.
@@ -171,8 +170,8 @@ def answer_each(
     return [next(predictions) if isinstance(picture, Prepared) else picture for picture in pictures]
 
 
-def classify(predictor: Predictor, images: Sequence[Image.Image], model: Model) -> list[Prediction | Problem]:
-    """Answers upright RGB pictures in one call.
+def classify(predictor: Predictor, images: Sequence[inputs.Picture], model: Model) -> list[Prediction | Problem]:
+    """Answers pictures in one call.
 
     Returns:
         for each picture its prediction, or `Problem("blank")` for a drawing without ink.
@@ -183,8 +182,8 @@ def classify(predictor: Predictor, images: Sequence[Image.Image], model: Model) 
     return answer_each(predictor, [_prepared_or_problem(image, model.card) for image in images], model)
 
 
-def classify_one(predictor: Predictor, image: Image.Image, model: Model) -> Prediction:
-    """The answer to one upright RGB picture.
+def classify_one(predictor: Predictor, image: inputs.Picture, model: Model) -> Prediction:
+    """The answer to one picture.
 
     Raises:
         Problem: "blank" or "model-unavailable".
@@ -193,7 +192,7 @@ def classify_one(predictor: Predictor, image: Image.Image, model: Model) -> Pred
     return prediction
 
 
-def _prepared_or_problem(image: Image.Image, card: ModelCard) -> Prepared | Problem:
+def _prepared_or_problem(image: inputs.Picture, card: ModelCard) -> Prepared | Problem:
     try:
         return prepare(image, card)
     except Problem as problem:

@@ -25,8 +25,8 @@ def names(card: ModelCard) -> tuple[str, ...]:
     return ("squeezed",) if card.input.kind == "photo" else ("found", "placed", "drawn")
 
 
-def render(image: Image.Image, card: ModelCard, name: str) -> bytes:
-    """One stage of an upright RGB picture, as a PNG file.
+def render(image: inputs.Picture, card: ModelCard, name: str) -> bytes:
+    """One stage of a picture, as a PNG file.
 
     Raises:
         KeyError: the model has no such stage.
@@ -37,12 +37,12 @@ def render(image: Image.Image, card: ModelCard, name: str) -> bytes:
     spec = card.input
     if name == "squeezed":
         zoom = SIDE / max(spec.width, spec.height)
-        return _png(inputs.photo(image, round(spec.width * zoom), round(spec.height * zoom)))
+        return _png(inputs.photo(inputs.as_image(image), round(spec.width * zoom), round(spec.height * zoom)))
     stage = getattr(inputs.ink_steps(image, spec.layout), name)
     return _png(np.rint(stage * 255.0).astype(np.uint8))
 
 
-def layers(predictor: Predictor, image: Image.Image, model: Model) -> bytes | None:
+def layers(predictor: Predictor, image: inputs.Picture, model: Model) -> bytes | None:
     """A sheet of feature maps of a network's first layers. A map is light where its filter matches.
 
     Returns:

@@ -1,9 +1,8 @@
 """A picture that several models may be asked about."""
 
-from PIL import Image
-
 from inkling.pictures.encode import at_most
 from inkling.recognition.card import InputSpec, ModelCard
+from inkling.recognition.inputs import Picture, as_image
 from inkling.recognition.predictor import Prepared, prepare
 
 
@@ -13,17 +12,17 @@ class Subject:
     A batch holds many subjects, so a subject does not hold a larger picture than necessary: see `reduce`.
 
     Args:
-        image: upright, in RGB.
+        image: upright, in RGB; or a drawing as strokes.
         drawn: whether it is known to be a drawing, because it comes from a canvas.
     """
 
-    def __init__(self, image: Image.Image, drawn: bool = False):
+    def __init__(self, image: Picture, drawn: bool = False):
         self.drawn = drawn
-        self._image: Image.Image | None = image
+        self._image: Picture | None = image
         self._prepared: dict[InputSpec, Prepared] = {}
 
     @property
-    def image(self) -> Image.Image:
+    def image(self) -> Picture:
         """The picture.
 
         Raises:
@@ -45,7 +44,7 @@ class Subject:
 
     def reduce(self, side: int) -> None:
         """Replaces the picture by a smaller one, with at most `side` pixels on its longer side."""
-        self._image = at_most(self.image, side)
+        self._image = at_most(as_image(self.image), side)
 
     def release(self) -> None:
         """Drops the picture. What was prepared from it stays."""

@@ -5,12 +5,16 @@ from pydantic.json_schema import models_json_schema
 from inkling import problems
 from inkling.config import Settings
 from inkling.pictures.formats import EXTENSIONS
+from inkling.recognition.strokes import StrokesBody
 from inkling.web import schemas
 from inkling.web.edge import errors
 
 VERSION = "1"
 REF = "#/components/schemas/{model}"
-EXAMPLE = "curl -F image=@cat.jpg '{base_url}/api/predict?model=cats-dogs-cnn'"
+EXAMPLE = """curl -F image=@cat.jpg '{base_url}/api/predict?model=cats-dogs-cnn'
+
+curl -H 'Content-Type: application/json' -d '{"strokes": [[[120, 290, 190], [90, 90, 330]]]}' \\
+  '{base_url}/api/predict?model=digits-cnn'"""
 
 # Reasons that are not in `problems.REASONS`: names of HTTP statuses.
 HTTP_REASONS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
@@ -35,6 +39,7 @@ def document(settings: Settings) -> dict:
                 schemas.Explanation,
                 schemas.Problem,
                 schemas.PictureBody,
+                StrokesBody,
                 schemas.Models,
             )
         ],
@@ -75,9 +80,9 @@ def _predict(settings: Settings) -> dict:
     }
     return {
         "operationId": "predict",
-        "summary": "Says what is in a picture.",
-        "description": "One picture answers one object. Several `image` fields answer a list in the same order, "
-        "in which a bad picture is an error in its place.",
+        "summary": "Says what is in a picture or a drawing.",
+        "description": "One picture answers one object, and so does a drawing as strokes. Several `image` fields "
+        "answer a list in the same order, in which a bad picture is an error in its place.",
         "x-example": EXAMPLE,
         "parameters": [MODEL, top],
         "requestBody": _body(pictures),
@@ -120,7 +125,9 @@ def _body(image: dict) -> dict:
             "multipart/form-data": {
                 "schema": {"type": "object", "required": ["image"], "properties": {"image": image}}
             },
-            "application/json": {"schema": {"$ref": REF.format(model="PictureBody")}},
+            "application/json": {
+                "schema": {"oneOf": [{"$ref": REF.format(model=name)} for name in ("PictureBody", "StrokesBody")]}
+            },
         },
     }
 

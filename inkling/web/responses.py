@@ -13,6 +13,8 @@ from inkling.web import service
 if TYPE_CHECKING:
     from PIL import Image
 
+    from inkling.recognition.inputs import Picture
+
 
 def result_or_404(id: str) -> Result:
     """A saved result.
@@ -30,6 +32,15 @@ def picture_or_404(result: Result) -> "Image.Image":
         NotFound: it was deleted in the meantime.
     """
     return service().picture(result) or abort(404, gettext("This picture is not here, or no longer."))
+
+
+def original_or_404(result: Result) -> "Picture":
+    """What a saved result's model was asked about: a PIL image, or the strokes of a drawing.
+
+    Raises:
+        NotFound: it was deleted in the meantime.
+    """
+    return service().original(result) or abort(404, gettext("This picture is not here, or no longer."))
 
 
 def file_or_404(file: bytes | None, mimetype: str) -> Response:

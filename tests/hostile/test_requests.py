@@ -219,8 +219,14 @@ def test_two_files_in_one_field(client, photo_model, left):
 
 TEXTS = {
     "ten thousand deep": (b'{"image": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 400, "bad-request"),
-    "seven million lists": (b'{"image": [' + b"[]," * 7_000_000 + b"[]]}", 400, "bad-request"),
-    "a million names": (b"{" + b",".join(b'"%d":1' % i for i in range(10**6)) + b"}", 400, "bad-request"),
+    "seven million lists": (b'{"image": [' + b"[]," * 7_000_000 + b"[]]}", 413, "too-large"),
+    "a million names": (b"{" + b",".join(b'"%d":1' % i for i in range(10**6)) + b"}", 413, "too-large"),
+    "a million points": (b'{"strokes": [[[' + b"1," * 10**6 + b"1], [1]]]}", 413, "too-large"),
+    "ten thousand strokes of nothing": (b'{"strokes": [' + b"[]," * 10_000 + b"[]]}", 422, "strokes"),
+    "strokes ten thousand deep": (b'{"strokes": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 400, "bad-request"),
+    "strokes five hundred deep": (b'{"strokes": ' + b"[" * 500 + b"]" * 500 + b"}", 422, "strokes"),
+    "strokes beyond all numbers": (b'{"strokes": [[[1e308, -1e999, NaN], [0, 0, 0]]]}', 422, "strokes"),
+    "a picture and strokes": (b'{"image": "", "strokes": [[[1], [1]]]}', 422, "strokes"),
     "a number of a million digits": (b'{"image": ' + b"9" * 10**6 + b"}", 400, "bad-request"),
     "a number beyond all": (b'{"image": 1e999999}', 400, "missing"),
     "half a letter": (b'{"image": "\\ud800"}', 415, "not-an-image"),

@@ -65,6 +65,7 @@ FILE_REASONS = (
     "blank",
 )
 NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "late", "rate-limited"}
+IN_TEST_STROKES = {"strokes"}
 POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
 
 
@@ -407,8 +408,8 @@ def test_without_its_picture_a_result_is_gone(client, result, settings):
 # ---- Errors ----
 
 
-def test_every_reason_is_tried_here():
-    assert set(FILE_REASONS) | NOT_THE_PICTURES_FAULT == REASONS.keys()
+def test_every_reason_is_tried():
+    assert set(FILE_REASONS) | NOT_THE_PICTURES_FAULT | IN_TEST_STROKES == REASONS.keys()
 
 
 @pytest.mark.parametrize("reason", FILE_REASONS)

@@ -41,7 +41,7 @@ def rejected(error: Problem, retry_after: int = RETRY_AFTER) -> ResponseReturnVa
         back = request.full_path.rstrip("?") if request.method == "GET" else clients.previous_page()
         page = str(current_app.view_functions["help.page"](error.reason, back))
         return page, REASONS[error.reason].status, {"Retry-After": str(retry_after)}
-    field = "draw" if "drawing" in request.form else "photo"
+    field = "draw" if {"drawing", "strokes"} & request.form.keys() else "photo"
     model = request.form.get("model", "")
     choice: dict[str, Any] = {field: model} if 0 < len(model) <= 64 else {}
     return redirect(url_for("help.page", reason=error.reason, got=error.received or None, **choice), 303)

@@ -9,13 +9,14 @@ from inkling.problems import Problem
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
-from inkling.service import Base64, Outcome, Source
+from inkling.recognition.strokes import MOST_BYTES, Strokes
+from inkling.service import Base64, Decoded, Outcome, Source
 from inkling.web import openapi, outcomes, service, turns, uploads
 from inkling.web.edge import admission, errors
 from inkling.web.edge.bodies import LARGE
 
-SHAPE = 'The JSON must be {"image": "<data URL or base64>"}.'
-MOST_VALUES = 100  # values in a JSON body; this also limits its nesting
+SHAPE = 'The JSON must be {"image": "<data URL or base64>"} or {"strokes": [[[x…],[y…]], …]}.'
+MOST_VALUES = 100  # values in a JSON body that is longer than a drawing; this also limits its nesting
 WIDE_ESCAPE = re.compile(rb"\\u(?!00)")  # a JSON escape for a character beyond Latin-1
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
@@ -99,9 +100,11 @@ def _sources() -> list[Source]:
     return sources
 
 
-def _json_source() -> Base64:
-    """The picture in a JSON body."""
+def _json_source() -> Source:
+    """The picture or the drawing in a JSON body."""
     body = _json_body()
+    if isinstance(body, dict) and "strokes" in body:
+        return Decoded(Strokes.from_body(body), "drawing")
     if not isinstance(body, dict) or not isinstance(body.get("image"), str):
         got = ", ".join(map(repr, body))[:40] or "{}" if isinstance(body, dict) else type(body).__name__
         raise Problem("missing", f"{SHAPE} Received: {got}.")
@@ -109,11 +112,16 @@ def _json_source() -> Base64:
 
 
 def _json_body() -> object:
-    """The parsed JSON body; 400 if it is not JSON, or if parsing it would take many times its size in memory."""
+    """The parsed JSON body; 400 if it is not JSON, or if parsing it would take many times its size in memory.
+
+    Raises:
+        Problem: "too-large": more values than a picture has, and more bytes than a drawing may have.
+    """
     text = request.get_data(cache=False)  # a cached body would stay in memory as long as the request
     values = sum(map(text.count, b"[{,"))
-    if values > MOST_VALUES:
-        abort(400, f"{SHAPE} Received: {values} values or more.")
+    if len(text) > MOST_BYTES and values > MOST_VALUES:
+        received = f"{len(text)} bytes"
+        raise Problem("too-large", f"Strokes may have at most {MOST_BYTES} bytes. Received: {received}.", received)
     # One character beyond Latin-1 makes Python store all others in four bytes each.
     if len(text) > LARGE and (not text.isascii() or WIDE_ESCAPE.search(text)):
         abort(400, f"{SHAPE} Received: letters that base64 has not.")

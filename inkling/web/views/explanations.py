@@ -12,7 +12,7 @@ from inkling.recognition.catalog import Model
 from inkling.storage import Result
 from inkling.web import service, turns
 from inkling.web.edge import admission
-from inkling.web.responses import file_or_404, picture_or_404, result_or_404
+from inkling.web.responses import file_or_404, original_or_404, result_or_404
 
 blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
 
@@ -39,7 +39,7 @@ def step(id: str, step: str) -> Response:
     if step not in stages.names(card):
         abort(404)
     try:
-        return file_or_404(stages.render(picture_or_404(result), card, step), "image/png")
+        return file_or_404(stages.render(original_or_404(result), card, step), "image/png")
     except inputs.BlankDrawing:
         abort(404)
 
@@ -50,7 +50,7 @@ def layers_page(id: str) -> str:
     result = result_or_404(id)
     if not stages.has_layers(_model(result).card):
         abort(404)
-    picture_or_404(result)
+    original_or_404(result)
     return render_template("layers.html", result=result, by_keras=service().settings.runtime == "keras")
 
 
@@ -60,7 +60,7 @@ def layers(id: str) -> Response:
     """The feature maps alone."""
     result = result_or_404(id)
     try:
-        maps = stages.layers(service().predictor, picture_or_404(result), _model(result))
+        maps = stages.layers(service().predictor, original_or_404(result), _model(result))
     except Problem as problem:
         _abort(problem)
     return file_or_404(maps, "image/png")
@@ -84,7 +84,7 @@ def _heatmap(result: Result) -> bytes:
         return saved
     # This turn is for decoding only. Explanations take turns of their own, so that answers do not wait for them.
     with turns.turn() as budget:
-        picture = picture_or_404(result)
+        picture = original_or_404(result)
     try:
         with admission.turn(budget.left, admission.EXPLANATIONS):
             made = service().make_heatmap(result, picture)

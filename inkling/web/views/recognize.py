@@ -3,7 +3,8 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from inkling.service import Canvas, Source, Upload
+from inkling.recognition.strokes import Strokes
+from inkling.service import Canvas, Decoded, Source, Upload
 from inkling.web import outcomes, service, turns, uploads
 
 blueprint = Blueprint("recognize", __name__)
@@ -37,6 +38,8 @@ def predict() -> ResponseReturnValue:
 
 def _sources() -> list[Source]:
     """The drawing or the photos of the form. A form without any counts as an upload that is missing."""
+    if request.form.get("strokes"):
+        return [Decoded(Strokes.from_json(request.form["strokes"]), "drawing")]
     if "drawing" in request.form:
         return [Canvas(request.form["drawing"])]
     return uploads.from_form() or [Upload(None, None)]

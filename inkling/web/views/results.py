@@ -10,7 +10,7 @@ from inkling.service import Decoded
 from inkling.storage import NONE_OF_THESE
 from inkling.web import render, service, turns
 from inkling.web.edge import session
-from inkling.web.responses import file_or_404, picture_or_404, private, result_or_404
+from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
 
 blueprint = Blueprint("results", __name__, url_prefix="/results/<id>")
 
@@ -28,7 +28,7 @@ def show(id: str) -> str:
 def others(id: str) -> str:
     """The answers of the other models of the task to the same picture; computed now, not saved."""
     result = result_or_404(id)
-    picture = Decoded(picture_or_404(result), result.kind)
+    picture = Decoded(original_or_404(result), result.kind)
     answers = [(card, _answer(picture, card.name)) for card in render.other_models(result)]
     answers = [(card, answer) for card, answer in answers if answer != "model-unavailable"]
     same = sum(getattr(answer, "label", None) == result.label for _, answer in answers)
