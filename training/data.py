@@ -312,7 +312,7 @@ def _decode(paths: np.ndarray, side: int = PHOTO_SIZE) -> np.ndarray:
     def decode_one(i: int) -> None:
         try:
             with Image.open(paths[i]) as image:
-                pixels = np.asarray(image.convert("RGB"))
+                pixels = np.asarray(image)
         except (OSError, ValueError, SyntaxError) as error:
             raise ValueError(f"{paths[i]} must be a photo. Received: {error}") from error
         if pixels.shape != x.shape[1:]:

@@ -202,7 +202,7 @@ def test_limit_decodes_only_what_is_needed(folder, monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "MNIST", "../mnist"])
 def test_an_unknown_name(name):
-    with pytest.raises(ValueError, match="must be one of mnist, cifar10, doodles, cats-dogs. Received: "):
+    with pytest.raises(ValueError, match="must be one of mnist, cifar10, doodles, cats-dogs, imagenet-val. Received: "):
         data.load(name)
 
 
@@ -258,6 +258,30 @@ def test_cats_without_dogs(folder):
         data.load("cats-dogs")
 
 
+def test_photos_of_imagenet_are_fitted_and_measured_on(folder):
+    """All of them, with the labels of `things`; there is nothing to train on."""
+    place = folder / "imagenet-val"
+    place.mkdir()
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (227, 227), "white").save(place / f"{name}.JPEG")
+    (place / "labels.csv").write_text("file,class\na.JPEG,3\nb.JPEG,999\nc.JPEG,3\n")
+    photos = data.load("imagenet-val")
+    assert photos.crossed
+    assert photos.labels[3] == "tiger shark"
+    assert len(photos.labels) == 1000
+    assert photos.train.x.shape == (0, 227, 227, 3)
+    for part in (photos.held_out, photos.test):
+        assert (part.x.shape, part.y.tolist()) == ((3, 227, 227, 3), [3, 999, 3])
+
+
+def test_halves_are_disjoint_complete_and_always_the_same():
+    y = np.random.default_rng(0).integers(0, 5, 21)
+    first, second = data.halves(y)
+    assert [part.tolist() for part in first] == [part.tolist() for part in reversed(second)]
+    assert sorted(np.concatenate(first)) == list(range(21))
+    assert (data.halves(y)[0][0] == first[0]).all()
+
+
 @pytest.mark.parametrize("image", [None, Image.new("RGB", (1, 1)), Image.new("RGBA", (160, 160), (0, 0, 0, 9))])
 def test_a_broken_prepared_photo(folder, image):
     save_photos(folder, {"train": 2, "test": 1})
@@ -302,7 +326,7 @@ def test_prepare_makes_the_folder(web, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", data.DATASETS)
 def test_prepare_without_the_host_leaves_nothing(folder, web, name):
     web.origin(name, Source(web.url + "gone/"))
-    with pytest.raises(DownloadError, match="Received: 404"):
+    with pytest.raises(DownloadError, match="must be put there by hand" if name == "imagenet-val" else "Received: 404"):
         data.prepare(name)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 

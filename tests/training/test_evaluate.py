@@ -11,7 +11,7 @@ from inkling.recognition.card import InputSpec
 from inkling.recognition.predictor import wording
 from inkling.recognition.runtimes.base import Answer, Answering, tempered
 from training import evaluate
-from training.data import DOODLE_LABELS, Dataset, Split
+from training.data import DOODLE_LABELS, Dataset, Split, halves
 
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
 
@@ -43,6 +43,41 @@ def test_counts_are_those_of_scikit_learn(drawn_by_lot):
     assert [row.precision for row in classes] == pytest.approx(precision, abs=1e-6)
     assert [row.recall for row in classes] == pytest.approx(recall, abs=1e-6)
     assert [row.support for row in classes] == support.tolist()
+
+
+def crossed(drawn_by_lot, count):
+    """Probabilities at temperature 2 and a crossed data set of as many pictures."""
+    probabilities, y = (part[:count] for part in drawn_by_lot)
+    photos = Split(np.zeros((count, 1, 1, 3), np.uint8), y)
+    dataset = Dataset("few", tuple("0123456789"), photos, photos, photos, "", crossed=True)
+    return tempered(probabilities, 2), dataset
+
+
+def test_with_few_pictures_each_half_is_calibrated_by_the_other(drawn_by_lot):
+    raw, dataset = crossed(drawn_by_lot, 600)
+    probabilities, thresholds = evaluate.calibrated(raw, dataset, temperature=9, threshold=0.1)
+    for fitted, measured in halves(dataset.test.y):
+        temperature, threshold = evaluate.fit_few(raw[fitted], dataset.test.y[fitted])
+        assert temperature == pytest.approx(0.5, abs=0.1)
+        assert probabilities[measured] == pytest.approx(tempered(raw[measured], temperature))
+        assert set(thresholds[measured]) == {threshold}
+
+
+def test_a_threshold_of_few_pictures_leaves_four_in_ten_sure(drawn_by_lot):
+    raw, dataset = crossed(drawn_by_lot, 600)
+    temperature, threshold = evaluate.fit_few(raw, dataset.test.y)
+    share, _ = evaluate.sure(tempered(raw, temperature), dataset.test.y, threshold)
+    assert share >= 0.4 or threshold == evaluate.LEAST_SURE
+
+
+def test_many_labels_are_measured_without_tables(drawn_by_lot, monkeypatch):
+    monkeypatch.setattr(evaluate, "MOST_TABLED", 9)
+    raw, dataset = crossed(drawn_by_lot, 600)
+    network = Answering(lambda batch: [raw[: len(batch)]])
+    photo = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="signed")
+    metrics = evaluate.measure(network, dataset, photo, 1, 0.9)
+    assert metrics.test_size == 600
+    assert (metrics.classes, metrics.confusion, metrics.mistakes) == ((), (), ())
 
 
 def test_a_label_that_never_comes_up_has_zeros():

@@ -267,7 +267,7 @@ def test_a_signal_in_the_middle_of_training_stops_it(models):
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        ("prepare", "There is no data set 'nope'. Known are: mnist, cifar10, doodles, cats-dogs."),
+        ("prepare", "There is no data set 'nope'. Known are: mnist, cifar10, doodles, cats-dogs, imagenet-val."),
         ("train", "There is no model 'nope'. Known are: toy."),
         ("evaluate", "There is no model 'nope'. Known are: none."),
         ("export", "There is no model 'nope'. Known are: none."),
