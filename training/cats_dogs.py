@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from inkling.recognition.card import InputSpec
-from training import augment, mobilenet, vgg16
+from training import augment, heads, mobilenet, vgg16
 from training.blocks import convolution, residual
 from training.recipe import Recipe
 
@@ -86,6 +86,27 @@ RECIPES = (
         weight_decay=1e-2,
         average=0.998,
         strange=0.075,  # makes 59% of photos of other things "not sure"; 0.025 would make 33%
+    ),
+    Recipe(
+        name="cats-dogs-efficientnet",
+        task="cats-dogs",
+        title="Cat or dog, EfficientNet",
+        summary="A head of our own on the features of EfficientNet-Lite2, which learned a thousand kinds of things "
+        "from ImageNet. It was trained on 21,000 photos, half of them also as small, dark, noisy or sideways photos.",
+        strengths="The most accurate on photos, also on unusual breeds and on animals that are small in the picture.",
+        limitations="Knows cats and dogs only. It needs the model of a thousand things, whose features it reads.",
+        dataset="cats-dogs",
+        input=InputSpec(kind="photo", width=260, height=260, channels=3, scaling="signed", layout="squeeze"),
+        build=heads.network,
+        fit=heads.on(heads.Views(heads.enlarged), heads.Views(augment.hard_photos, every=2)),
+        backbone="things",
+        augment=None,
+        epochs=12,
+        batch=128,
+        learning_rate=1e-3,
+        weight_decay=3e-2,
+        label_smoothing=0.02,
+        average=0.998,
     ),
     Recipe(
         name="cats-dogs-mobilenet",

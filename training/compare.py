@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from inkling.recognition import catalog
-from inkling.recognition.card import InputSpec
+from inkling.recognition.card import InputSpec, ModelCard
 from inkling.recognition.catalog import Model
 from inkling.recognition.runtimes import base, openvino
 from training import data, evaluate
@@ -162,9 +162,13 @@ def of_model(model: Model, measured: Measured) -> Row:
     return (
         f"{error:.2%}" + (f", above {CALIBRATION:.1%}" if error > CALIBRATION else ""),
         f"{model.card.parameters:,}",
-        f"{(model.folder / 'model.onnx').stat().st_size / 1e6:.1f}",
+        f"{(model.folder / network_file(model.card)).stat().st_size / 1e6:.1f}",
         f"{measured.milliseconds:.2f}",
     )
+
+
+def network_file(card: ModelCard) -> str:
+    return openvino.HEAD_FILE if card.backbone else openvino.FILE
 
 
 def missing(target: Target, why: str) -> Row:

@@ -17,7 +17,7 @@ from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec, Layer, ModelCard, Training, Trial, sha256
 from inkling.recognition.catalog import Model, check_file
 from inkling.recognition.runtimes import base, openvino
-from training import evaluate, familiar, mirror, strangers
+from training import evaluate, familiar, heads, mirror, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted, arrange
 from training.half import halve, pack, round_weights
@@ -53,9 +53,14 @@ def save(
     """
     root.mkdir(parents=True, exist_ok=True)
     with replacing(root / recipe.name) as draft:
-        network = write_network(fitted.model, dataset.test.x, recipe, draft, dataset.train)
+        if recipe.backbone:
+            network = heads.write(fitted.model, draft, heads.backbone_of(recipe, root), dataset.test)
+        else:
+            network = write_network(fitted.model, dataset.test.x, recipe, draft, dataset.train)
         card = describe(recipe, dataset, fitted, network, draft, command, seed, trials)
         card = card.model_copy(update={"training": training or card.training})
+        if recipe.backbone:
+            card = heads.on_backbone(card, heads.backbone_of(recipe, root))
         (draft / "card.json").write_text(as_json(card), "utf-8")
     return card
 
@@ -70,11 +75,12 @@ def again(model: Model, recipe: Recipe | None, dataset: Dataset) -> ModelCard:
         ValueError: the file is missing or does not match its checksum, or `save` refuses it.
     """
     card = model.card
-    if recipe and recipe.build(len(card.labels)).count_params() != card.parameters:
-        recipe = None  # the recipe has changed since and describes another network
-    network = keras.saving.load_model(check_file(model, "model.keras"), compile=False, safe_mode=True)
+    file = heads.KERAS_FILE if card.backbone else "model.keras"
+    network = keras.saving.load_model(check_file(model, file), compile=False, safe_mode=True)
     once = mirror.plain(network)
     fitted = Fitted(familiar.plain(once), card.history, card.training.epochs, card.training.seconds)
+    if recipe and recipe.build(len(card.labels)).count_params() != fitted.model.count_params():
+        recipe = None  # the recipe has changed since and describes another network
     recipe = recipe or replace(recipe_of(card), mirror=once is not network, nudge=mirror.nudge_of(network))
     return save(
         replace(recipe, input=card.input),
@@ -94,6 +100,7 @@ def recipe_of(card: ModelCard) -> Recipe:
         name: getattr(card, name)
         for name in ("name", "task", "title", "summary", "strengths", "limitations", "input", "exact")
     }
+    said["backbone"] = card.backbone and card.backbone.model
     return Recipe(**said, dataset=card.training.dataset, build=None, augment=None, epochs=card.training.epochs)
 
 
@@ -188,7 +195,7 @@ def describe(
         limitations=recipe.limitations,
         labels=dataset.labels,
         input=recipe.input,
-        network=layers(bare(fitted.model, recipe.input)),
+        network=layers(fitted.model if recipe.backbone else bare(fitted.model, recipe.input)),
         parameters=fitted.model.count_params(),
         training=Training(
             dataset=dataset.name,

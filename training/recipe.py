@@ -47,6 +47,7 @@ class Recipe:
     redrawn: float = 0.0  # share of drawings redrawn on the canvas (training/redraw.py)
     fewest: int = 0  # classes with fewer drawings are repeated up to this number
     sides: tuple[int, ...] = ()  # sides for progressive resizing, in equal parts of the epochs; empty: the input's side
+    backbone: str | None = None  # model whose features the network takes instead of pictures (training/heads.py)
     teacher: str | None = None  # model whose answers replace the labels (distillation)
     softness: float = 1.0  # temperature of the teacher's answers
     initialise: Callable[[object, np.ndarray], None] | None = None  # initializes a network from scaled pictures

@@ -8,7 +8,7 @@ import numpy as np
 
 from inkling.recognition.card import Trial
 from inkling.recognition.runtimes import base
-from training import evaluate, fit
+from training import evaluate, fit, heads
 from training.data import Dataset, Split
 from training.fit import Fitted
 from training.recipe import Recipe, Run
@@ -28,21 +28,24 @@ def train(recipe: Recipe, dataset: Dataset, run: Run, seeds: int) -> list[Traine
     trained = []
     for seed in range(run.seed, run.seed + seeds):
         fitted = (recipe.fit or fit.fit)(recipe, dataset, replace(run, seed=seed))
-        trial = measured(recipe, dataset, fitted, seed) if seeds > 1 else None
+        trial = measured(recipe, dataset, fitted, replace(run, seed=seed)) if seeds > 1 else None
         trained.append(Trained(fitted, seed, trial))
     return trained
 
 
-def measured(recipe: Recipe, dataset: Dataset, fitted: Fitted, seed: int) -> Trial:
+def measured(recipe: Recipe, dataset: Dataset, fitted: Fitted, run: Run) -> Trial:
     """The results of one seed."""
-    shares = (share_right(fitted.model, split, recipe) for split in (dataset.held_out, dataset.test))
+    shares = (share_right(fitted.model, split, recipe, run) for split in (dataset.held_out, dataset.test))
     held_out, test = (round(share, evaluate.PLACES) for share in shares)
-    print(f"Seed {seed}: {held_out:.2%} of the held-out pictures.", flush=True)
-    return Trial(seed=seed, held_out=held_out, accuracy=test)
+    print(f"Seed {run.seed}: {held_out:.2%} of the held-out pictures.", flush=True)
+    return Trial(seed=run.seed, held_out=held_out, accuracy=test)
 
 
-def share_right(model: keras.Model, split: Split, recipe: Recipe) -> float:
+def share_right(model: keras.Model, split: Split, recipe: Recipe, run: Run) -> float:
     """Accuracy of a network before export."""
+    if recipe.backbone:
+        x = heads.features(heads.backbone_of(recipe, run.models), split.x, heads.enlarged)
+        return evaluate.accuracy(model.predict(x, verbose=0), split.y)
 
     def predict(batch: np.ndarray) -> np.ndarray:
         return base.probabilities(keras.ops.convert_to_numpy(model(batch, training=False)))

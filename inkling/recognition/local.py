@@ -144,7 +144,9 @@ class LocalPredictor:
             return []
         with self._opening:
             try:
-                network = openvino.open_layers(model, self._threads)
+                if model.card.backbone:
+                    self._open(model)  # which notes its backbone
+                network = openvino.open_layers(self._backbones.get(model, model), self._threads)
             except ValueError as error:
                 name = model.card.name
                 raise Problem(
@@ -229,7 +231,7 @@ class LocalPredictor:
         except Problem as problem:
             raise ValueError(f"it needs the model {backbone.model!r}: {problem.message}") from problem
         self._backbones[model] = found
-        return openvino.open_head(model, runtime, self._threads)
+        return openvino.open_model(model, self._threads, backbone=runtime)
 
     def _open_fast(self, model: Model) -> Runtime:
         with self._opening:

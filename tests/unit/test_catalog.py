@@ -427,7 +427,8 @@ def test_a_shipped_folder_holds_the_files_of_its_card_and_no_other(shipped):
     files = {path.name for path in shipped.folder.iterdir()} - {"card.json"}
     assert shipped.card.files.keys() - files <= {"model.keras"} & ignored(shipped.folder)
     assert {name: sha256(shipped.folder / name) for name in files}.items() <= shipped.card.files.items()
-    built = {"model.onnx"} if shipped.card.pretrained else {"model.onnx", "model.keras"}
+    kinds = {".onnx"} if shipped.card.pretrained else {".onnx", ".keras"}
+    built = {("head" if shipped.card.backbone else "model") + kind for kind in kinds}
     assert built <= shipped.card.files.keys()
 
 

@@ -1,10 +1,7 @@
 """Models that continue another model's network: their `head.onnx` takes its features instead of pictures."""
 
-import json
-
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper, save
 
 from inkling.config import Settings
 from inkling.problems import Problem
@@ -12,58 +9,28 @@ from inkling.recognition.card import sha256
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prepared
-
-SIDE = 8
-COLORS = ("red", "green", "blue")
+from tests.support.backbones import COLORS, SIDE, network, write_backbone, write_card
 
 
-def network(path, names, nodes, weights):
-    """Writes an ONNX file; `names` are its input with its shape and its outputs with their sizes."""
-    (given, shape), *outputs = names
-    tensors = [numpy_helper.from_array(np.float32(values), name) for name, values in weights.items()]
-    graph = helper.make_graph(
-        [helper.make_node(kind, inputs, output, **attributes) for kind, inputs, output, attributes in nodes],
-        "toy",
-        [helper.make_tensor_value_info(given, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in outputs],
-        tensors,
+def write_head(folder, weights):
+    """Writes the model folder of a linear head with labels yes and no."""
+    folder.mkdir(exist_ok=True)
+    network(
+        folder / "head.onnx",
+        [("features", ["n", 3]), ("probabilities", 2)],
+        [("MatMul", ["features", "w"], ["logits"], {}), ("Softmax", ["logits"], ["probabilities"], {"axis": 1})],
+        {"w": weights},
     )
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-
-
-def write_card(folder, **values):
-    spec = {"kind": "photo", "width": SIDE, "height": SIDE, "channels": 3, "scaling": "unit"}
-    files = {path.name: sha256(path) for path in folder.glob("*.onnx")}
-    card = {"name": folder.name, "task": folder.name, "title": folder.name, "input": spec, "files": files}
-    (folder / "card.json").write_text(json.dumps(card | values))
+    checksum = sha256(folder.with_name("backbone") / "model.onnx")
+    write_card(folder, labels=("yes", "no"), backbone={"model": "backbone", "checksum": checksum})
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder with a backbone, whose features are the mean color, and the heads "warm" and "cold" on it."""
-    folder = tmp_path / "backbone"
-    folder.mkdir()
-    network(
-        folder / "model.onnx",
-        [("x", ["n", SIDE, SIDE, 3]), ("features", 3), ("probabilities", 3)],
-        [
-            ("ReduceMean", ["x"], ["features"], {"axes": [1, 2], "keepdims": 0}),
-            ("Softmax", ["features"], ["probabilities"], {"axis": 1}),
-        ],
-        {},
-    )
-    write_card(folder, labels=COLORS)
+    """A folder with a backbone and the heads "warm" and "cold" on it."""
+    write_backbone(tmp_path)
     for name, sign in (("warm", 1), ("cold", -1)):
-        head = tmp_path / name
-        head.mkdir()
-        network(
-            head / "head.onnx",
-            [("features", ["n", 3]), ("probabilities", 2)],
-            [("MatMul", ["features", "w"], ["logits"], {}), ("Softmax", ["logits"], ["probabilities"], {"axis": 1})],
-            {"w": sign * np.array([[9, -9], [0, 0], [-9, 9]])},
-        )
-        checksum = sha256(folder / "model.onnx")
-        write_card(head, labels=("yes", "no"), backbone={"model": "backbone", "checksum": checksum})
+        write_head(tmp_path / name, sign * np.array([[9, -9], [0, 0], [-9, 9]]))
     return tmp_path
 
 
@@ -123,18 +90,8 @@ def test_a_head_without_its_backbone_is_switched_off_with_the_reason(root, spoil
 
 def test_a_backbone_without_features_is_refused(root):
     """A network trained here names its outputs by their order."""
-    network(
-        root / "backbone" / "model.onnx",
-        [("x", ["n", SIDE, SIDE, 3]), ("probabilities", 3)],
-        [
-            ("ReduceMean", ["x"], ["means"], {"axes": [1, 2], "keepdims": 0}),
-            ("Softmax", ["means"], ["probabilities"], {"axis": 1}),
-        ],
-        {},
-    )
-    write_card(root / "backbone", labels=COLORS)
-    checksum = sha256(root / "backbone" / "model.onnx")
-    write_card(root / "warm", labels=("yes", "no"), backbone={"model": "backbone", "checksum": checksum})
+    write_backbone(root, outputs=[("probabilities", 3)])
+    write_head(root / "warm", np.zeros((3, 2)))
     predictor = LocalPredictor(read_catalog(root), Settings.from_env({}))
     predictor.warm()
     assert predictor.catalog.broken["warm"] == "its backbone has no output named features"

@@ -14,7 +14,7 @@ from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import classify_one, prepare
 from inkling.recognition.runtimes import openvino
 
-LAYERED = {"digits-cnn", "doodles-cnn", "objects-cnn", "cats-dogs-cnn", "cats-dogs-mobilenet"}
+LAYERED = {"digits-cnn", "doodles-cnn", "objects-cnn", "cats-dogs-cnn", "cats-dogs-efficientnet", "cats-dogs-mobilenet"}
 
 
 def opened(png):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from inkling.recognition.card import ModelCard
+from inkling.recognition.card import ModelCard, read_card
 from inkling.recognition.catalog import Model, check_file
 from inkling.recognition.runtimes.base import OUTPUTS, HeadRuntime, Network, Runtime
 from inkling.recognition.runtimes.onnxfile import has_external_data
@@ -73,29 +73,23 @@ class OpenVINORuntime(Runtime):
             return self
 
 
-def open_model(model: Model, threads: int = 0, precision: str = "f32") -> OpenVINORuntime:
+def open_model(model: Model, threads: int = 0, precision: str = "f32", backbone: Runtime | None = None) -> Runtime:
     """Compiles a model's ONNX file for this process. Call it after the fork: threads do not survive one.
 
     Args:
         threads: processor threads; 0 leaves the number to OpenVINO.
         precision: "f32" or "bf16".
-
-    Raises:
-        ValueError: the file is missing, is not the card's, or cannot be compiled.
-    """
-    return OpenVINORuntime(_compile(model, FILE, threads, precision), model.card)
-
-
-def open_head(model: Model, backbone: Runtime, threads: int = 0) -> HeadRuntime:
-    """Compiles the head of a model that continues another one's network.
-
-    Args:
-        backbone: the opened model that the card names as its backbone.
-        threads: processor threads; 0 leaves the number to OpenVINO.
+        backbone: the backbone that the card names, if it is open already. Otherwise it is opened from the folder
+            beside the model's.
 
     Raises:
         ValueError: the file is missing, is not the card's, cannot be compiled, or does not fit the backbone.
     """
+    if model.card.backbone is None:
+        return OpenVINORuntime(_compile(model, FILE, threads, precision), model.card)
+    if backbone is None:
+        folder = model.folder.with_name(model.card.backbone.model)
+        backbone = open_model(Model(read_card(folder), folder), threads, precision)
     return HeadRuntime(_compile(model, HEAD_FILE, threads), backbone, model.card)
 
 
