@@ -107,7 +107,7 @@ def test_every_package_to_serve_is_pinned_and_tensorflow_is_none_of_them():
     names = {canonicalize_name(pin.name) for pin, _ in pins("requirements-serve.txt")}
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     assert names == needed(Requirement(line).name for line in declared)
-    assert not {"tensorflow", "keras", "tf2onnx", "onnx", "pillow-heif"} & names
+    assert not {"tensorflow", "keras", "tf2onnx", "torch", "pillow-heif"} & names
 
 
 def test_it_does_not_run_as_root():
