@@ -1,6 +1,6 @@
 """Groups of a model's labels, such as "dog" for its breeds: what to say where no single label is likely."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Self
@@ -9,12 +9,11 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from inkling.recognition.card import Card, open_regular, reason
+from inkling.recognition.catalog import Model, check_file
 
 FILE = "groups.json"
-LIKELY_LABEL = 0.75  # a label with at least this calibrated probability is the answer, as `predictor.PROBABLY` says
-LIKELY_GROUP = (
-    0.9  # else the finest group with at least this probability: of 325 photos it was said of 52, 51 times right
-)
+LIKELY_LABEL = 0.75  # a label with at least this probability is the answer; the same as `predictor.PROBABLY`
+LIKELY_GROUP = 0.9  # else the finest group with at least this probability; how it was chosen: docs/models/groups.md
 
 
 class Group(Card):
@@ -56,10 +55,10 @@ class Groups(Card):
         for group in self.groups:
             if list(group.labels) != sorted(set(group.labels)):
                 raise ValueError(f"labels must be ascending. Received: {group.name!r} with {group.labels}")
-        for fine, wide in combinations(self.groups, 2):
-            common = set(fine.labels) & set(wide.labels)
-            if common and common != set(fine.labels):
-                raise ValueError(f"a group must hold all of a finer one. Received: {fine.name!r} before {wide.name!r}")
+        each = [(group.name, frozenset(group.labels)) for group in self.groups]
+        for (fine, some), (wide, others) in combinations(each, 2):
+            if not (some.isdisjoint(others) or some <= others):
+                raise ValueError(f"a group must hold all of a finer one. Received: {fine!r} before {wide!r}")
         return self
 
     @cached_property
@@ -69,7 +68,7 @@ class Groups(Card):
 
     def of(self, index: int) -> tuple[str, ...]:
         """The names of the groups that hold a label, finest first."""
-        return tuple(group.name for group in self.groups if index in group.labels)
+        return self._of.get(index, ())
 
     def probability(self, probabilities: np.ndarray, name: str) -> float:
         """The probability that a picture shows something of a group: the sum over its labels.
@@ -99,5 +98,26 @@ class Groups(Card):
         return None, next(likely, None)
 
     @cached_property
+    def _of(self) -> dict[int, tuple[str, ...]]:
+        names: dict[int, tuple[str, ...]] = {}
+        for group in self.groups:
+            for index in group.labels:
+                names[index] = (*names.get(index, ()), group.name)
+        return names
+
+    @cached_property
     def _indexes(self) -> dict[str, list[int]]:
         return {group.name: list(group.labels) for group in self.groups}
+
+
+@lru_cache(maxsize=16)
+def groups_of(model: Model) -> Groups:
+    """The groups of an installed model; none for a model whose card does not list `groups.json`.
+
+    Raises:
+        ValueError: the file is missing, or is not the one of the card.
+    """
+    if FILE not in model.card.files:
+        return Groups()
+    check_file(model, FILE)
+    return Groups.read(model.folder)

@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from inkling.config import ROOT
+from inkling.recognition.card import read_card
 from inkling.recognition.groups import LIKELY_GROUP, LIKELY_LABEL, Groups
+from tools import groups as tool
 
 PETS = [("cat", [0, 1]), ("dog", [2, 3, 4]), ("animal", [0, 1, 2, 3, 4, 5])]  # 6 is a pizza, in no group
 
@@ -77,3 +80,70 @@ def test_groups_that_are_no_hierarchy_are_refused(tmp_path, groups, problem):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"^groups\.json cannot be read: No such file"):
         Groups.read(tmp_path)
+
+
+# ---- The shipped groups ----
+
+
+@pytest.fixture(scope="module")
+def things():
+    return Groups.read(ROOT / "models" / "things")
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return read_card(ROOT / "models" / "things").labels
+
+
+def test_the_card_has_a_label_for_each_class_in_the_networks_order(labels):
+    ids, names = zip(*tool.classes(), strict=True)
+    assert len(ids) == 1000
+    assert list(ids) == sorted(ids)
+    assert names == labels
+
+
+def test_the_shipped_groups_hold_labels_of_the_card_and_have_names_of_their_own(things, labels):
+    assert {i for group in things.groups for i in group.labels} <= set(range(len(labels)))
+    assert set(things.names).isdisjoint(labels)
+
+
+@pytest.mark.parametrize(
+    "group, label",
+    [
+        ("airplane", "airliner"),
+        ("antelope", "gazelle"),
+        ("bird", "magpie"),
+        ("boat", "canoe"),
+        ("car", "taxi"),
+        ("cat", "Siamese cat"),
+        ("dog", "beagle"),
+        ("frog", "bullfrog"),
+        ("horse", "sorrel horse"),
+        ("ship", "ocean liner"),
+        ("truck", "tow truck"),
+        ("watercraft", "canoe"),
+    ],
+)
+def test_the_groups_that_specialists_need_are_there(things, labels, group, label):
+    assert group in things.of(labels.index(label))
+
+
+@pytest.mark.parametrize(
+    "label, groups",
+    [
+        ("beagle", ("dog", "mammal", "animal")),
+        ("tiger", ("wild cat", "mammal", "animal")),
+        ("giant panda", ("bear", "mammal", "animal")),
+        ("crane", ("wading bird", "bird", "animal")),
+        ("construction crane", ()),
+        ("cup", ("cup or glass", "container")),
+        ("hay", ()),
+    ],
+)
+def test_a_thing_is_in_the_groups_that_a_visitor_expects(things, labels, label, groups):
+    assert things.of(labels.index(label)) == groups
+
+
+@pytest.mark.skipif(not tool.WORDNET.exists(), reason="needs Debian's wordnet-base")
+def test_the_shipped_groups_are_those_of_wordnet(things):
+    assert {group.name: set(group.labels) for group in things.groups} == tool.members(tool.WORDNET)
