@@ -18,6 +18,7 @@ from inkling.config import ROOT
 from inkling.lab import operations
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import TASKS, read_catalog
+from inkling.recognition.groups import groups_of
 from inkling.web.edge.language import CATALOGS, UNITS
 
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
@@ -92,13 +93,16 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
     for code in SHOWN:
         yield "HTTP errors", default_exceptions[code]().name, None
         yield "HTTP errors", default_exceptions[code].description, None
-    for card in read_catalog(ROOT / "models"):
+    for model in read_catalog(ROOT / "models").models.values():
+        card = model.card
         for text in texts(card):
             yield f"models/{card.name}/card.json", text, None
         for label in card.labels:
             if label.isdecimal():  # digits are the same in all languages
                 continue
             yield f"models/{card.name}/card.json", label, "label"
+        for name in groups_of(model).names:
+            yield f"models/{card.name}/groups.json", name, "label"
 
 
 def of_lab() -> Iterator[str]:

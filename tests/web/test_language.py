@@ -10,11 +10,13 @@ from jinja2 import Environment, nodes
 
 from inkling.config import ROOT
 from inkling.pictures.formats import EXTENSIONS
+from inkling.recognition.catalog import read_catalog
 from inkling.web.edge.language import LANGUAGES, label, named, received, translated
 from tools import words as words_tool
 
 RUSSIAN = {"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"}
 COOKIE = "inkling-language"
+MODELS = read_catalog(ROOT / "models").models
 
 
 def language_of(answer):
@@ -411,10 +413,27 @@ def test_what_was_received_has_its_unit_translated(app, value, russian):
         ("8", "an 8", "8"),
         ("headphones", "headphones", "наушники"),
         ("The Mona Lisa", "the Mona Lisa", "Мона Лиза"),
-        ("bus", "a bus", "bus"),
+        ("bus", "a bus", "автобус"),
+        ("praying mantis", "a praying mantis", "богомол"),
+        ("Great Pyrenees", "a Great Pyrenees", "пиренейская горная собака"),
+        ("unicycle", "a unicycle", "моноцикл"),
+        ("umbrella", "an umbrella", "зонт"),
+        ("hourglass", "an hourglass", "песочные часы"),
+        ("one-piece swimsuit", "a one-piece swimsuit", "слитный купальник"),
+        ("hay", "hay", "сено"),
+        ("food", "food", "еда"),
     ],
 )
 def test_a_label_within_a_sentence(app, name, english, russian):
     for code, text in (("en", english), ("ru", russian)):
         with app.test_request_context(headers={"Accept-Language": code}):
             assert named(name) == text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_two_labels_of_a_model_have_the_same_name(app, name):
+    """Otherwise a visitor who corrects an answer could not tell which one they choose."""
+    labels = MODELS[name].card.labels
+    for code in LANGUAGES:
+        with app.test_request_context(headers={"Accept-Language": code}):
+            assert len({label(one).casefold().replace("ё", "е") for one in labels}) == len(labels)

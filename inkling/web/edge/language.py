@@ -17,6 +17,18 @@ LANGUAGES = {"en": "English", "ru": "Русский"}  # the first is the defaul
 CATALOGS = PACKAGE / "translations"
 UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of `Problem.received`
 COOKIE = "inkling-language"
+ENDING_IN_S = {
+    "Bouvier des Flandres",
+    "Great Pyrenees",
+    "hen of the woods",
+    "pair of sunglasses",
+    "triceratops",
+}  # labels in the singular
+UNCOUNTABLE = {  # labels and groups without an article
+    "broccoli", "cabbage", "carbonara", "cauliflower", "chain mail", "chocolate sauce", "corn", "dough", "eggnog",
+    "face powder", "food", "French bread", "guacamole", "hair spray", "hay", "ice cream", "meat loaf", "rapeseed",
+    "red wine", "sunscreen", "toilet paper", "velvet", "wool",
+}  # fmt: skip
 
 
 class Catalog(Domain):
@@ -57,14 +69,16 @@ def label(name: str) -> str:
 
 
 def named(name: str) -> str:
-    """A label within a sentence: "a camel", "an 8", "the Mona Lisa", "headphones". Russian has no articles."""
+    """A label within a sentence: "a camel", "an 8", "the Mona Lisa", "headphones", "hay". Russian has no articles."""
     if language() != "en":
         return label(name)
     if name.startswith("The "):
         return f"the {name[4:]}"
-    if name[-1] == "s" and name[-2:] not in ("us", "ss"):
+    plural = name[-1] == "s" and name[-2:] not in ("us", "ss", "is") and name not in ENDING_IN_S
+    if plural or name in UNCOUNTABLE:
         return name
-    return f"an {name}" if name[0].lower() in "aeiou8" else f"a {name}"
+    an = name[0].lower() in "aeiou8" and not name.startswith(("uni", "one-")) or name.startswith("hour")
+    return f"an {name}" if an else f"a {name}"
 
 
 def translated(text: str) -> str:
