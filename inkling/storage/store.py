@@ -23,6 +23,7 @@ NONE_OF_THESE = ""  # the correction that says: no label fits
 BLOCK = 4096  # bytes in which disks give out space
 PROBE_BYTES = 2**16  # about as large as a picture
 AT_ONCE = 500  # results deleted in one transaction
+LIKELIEST = 100  # labels stored with a result; of a thousand labels, the others have no share worth keeping
 
 T = TypeVar("T")
 
@@ -408,7 +409,7 @@ def _row(id: str, answer: Answer, kind: str, milliseconds: Mapping[str, float], 
         group=answer.group,
         route=answer.route,
         asked=list(answer.asked),
-        predictions=[[label, round(probability, 6)] for label, probability in answer.ranked()],
+        predictions=[[label, round(probability, 6)] for label, probability in answer.ranked()[:LIKELIEST]],
         milliseconds=dict(milliseconds),
         bytes=size,
     )

@@ -14,12 +14,10 @@ from inkling.recognition import stages
 from inkling.recognition.card import ModelCard
 from inkling.service import Outcome
 from inkling.storage import Batch, Entry, Result
-from inkling.web import service
-from inkling.web.edge import language, session
+from inkling.web import labels, service
+from inkling.web.edge import session
 
 TOP = 5  # answers shown before the fold
-FEW_LABELS = 12  # labels that a visitor takes in at a glance, in any order
-LIKELIEST = 6  # of more labels, those listed before the alphabetical rest
 
 
 def unsaved_page(outcomes: Sequence[Outcome], model: str | None) -> str:
@@ -65,6 +63,9 @@ def result_page(result: Result, picture_url: str | None) -> str:
     catalog = service().predictor.catalog
     model = catalog.find(result.model)
     card = model and model.card
+    known = labels.all_of(result)
+    search = len(known) > labels.FEW
+    offered = [label for label in (known[: labels.LIKELIEST] if search else known) if label != result.label]
     again: dict[str, Any] = {"photo" if result.kind == "photo" else "draw": result.model}
     return render_template(
         "result.html",
@@ -73,7 +74,8 @@ def result_page(result: Result, picture_url: str | None) -> str:
         off=catalog.current(result.model) in catalog.broken,
         others=[other.title for other in other_models(result)],
         stages=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
-        offered=_offered([label for label, _ in ranked[1:]]),
+        offered=offered,
+        search=search,
         again_url=url_for("recognize.index", **again),
     )
 
@@ -117,11 +119,5 @@ def visible_batch(result: Result) -> str | None:
 
 def other_models(result: Result) -> list[ModelCard]:
     """The models whose answers can be compared with a result's, most accurate first."""
-    labels = [label for label, _ in result.predictions]
-    return service().predictor.catalog.others(result.model, result.task, labels)
-
-
-def _offered(labels: list[str]) -> list[str]:
-    """Labels to choose the right one from: the likeliest first, and of many labels the rest by the alphabet."""
-    first = LIKELIEST if len(labels) > FEW_LABELS else len(labels)
-    return labels[:first] + sorted(labels[first:], key=lambda name: language.label(name).casefold())
+    known = [label for label, _ in result.predictions]
+    return service().predictor.catalog.others(result.model, result.task, known)

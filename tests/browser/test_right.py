@@ -57,37 +57,141 @@ def test_none_of_these_is_an_answer(result):
     expect(page.locator(".correction")).to_contain_text("You said: none of these.")
 
 
+@pytest.fixture
+def search(result):
+    """Opens the search of a photo's result among sixty labels, and returns its field."""
+
+    def search(viewport=PHONE, **options):
+        page = result("doodles-cnn", viewport=viewport, **options)
+        page.locator(".correction summary").click()
+        return page.locator(".search input")
+
+    return search
+
+
 @both_widths
 @with_and_without_scripts
-def test_sixty_labels_stay_in_a_small_box_and_the_last_can_be_reached(result, viewport, scripts):
-    page = result("doodles-cnn", viewport=viewport, java_script_enabled=scripts)
-    page.locator(".correction summary").click()
-    labels = page.locator(".labels button")
-    expect(labels).to_have_count(59)
-    assert page.locator(".labels").bounding_box()["height"] < 260
-    last = labels.last.text_content()
-    labels.last.click()
-    expect(page.locator(".correction")).to_contain_text(f"You said: {last}.")
-
-
-def test_one_of_sixty_is_found_by_typing_and_taken_by_enter(result):
-    page = result("doodles-cnn", viewport=PHONE)
-    page.locator(".correction summary").click()
-    page.get_by_label("Find").fill(" GIR")
-    expect(page.locator(".labels button:visible")).to_have_text(["giraffe"])
-    page.keyboard.press("Enter")
+def test_of_sixty_labels_six_are_offered_and_each_can_be_typed(search, viewport, scripts):
+    field = search(viewport, java_script_enabled=scripts)
+    page = field.page
+    expect(page.locator(".labels button")).to_have_count(6)
+    field.fill("Giraffe ")
+    page.get_by_role("button", name="Save").click()
     expect(page.locator(".correction")).to_contain_text("You said: giraffe.")
 
 
-def test_enter_takes_nothing_while_several_fit(result):
-    page = result("doodles-cnn", viewport=PHONE)
-    address = page.url
-    page.locator(".correction summary").click()
-    page.get_by_label("Find").fill("ca")
-    page.keyboard.press("Enter")
-    page.get_by_label("Find").fill("")
-    expect(page.locator(".labels button:visible")).to_have_count(59)
-    assert page.url == address
+@with_and_without_scripts
+def test_nothing_is_saved_for_a_name_that_is_no_label(search, scripts):
+    field = search(java_script_enabled=scripts)
+    address = field.page.url
+    field.fill("griffin")
+    field.press("Enter")
+    message = "No label fits." if scripts else "There is no label “griffin”. Choose one of the labels of this answer."
+    expect(field.page.get_by_text(message)).to_be_visible()
+    field.page.goto(address)
+    expect(field.page.get_by_role("heading", name="Right?")).to_be_visible()
+
+
+def test_the_list_narrows_as_one_types_and_the_only_label_is_taken_by_enter(search):
+    field = search()
+    options = field.page.get_by_role("option")
+    field.press_sequentially(" GI")
+    expect(options).to_have_text(["giraffe"])
+    field.press("Backspace")
+    field.press("Backspace")
+    field.press_sequentially("ca")
+    expect(options).to_have_text(["cake", "camel", "car", "cat"])
+    field.fill("")
+    expect(options).to_have_count(0)
+    field.fill("gir")
+    expect(options).to_have_count(1)
+    field.press("Enter")
+    expect(field.page.locator(".correction")).to_contain_text("You said: giraffe.")
+
+
+def test_enter_takes_nothing_while_several_labels_fit(search):
+    field = search()
+    address = field.page.url
+    field.fill("ca")
+    expect(field.page.get_by_role("option")).to_have_count(4)
+    field.press("Enter")
+    expect(field.page.get_by_role("option")).to_have_count(4)
+    assert field.page.url == address
+
+
+@both_widths
+def test_a_label_is_taken_by_a_tap_and_its_target_is_large(search, viewport):
+    field = search(viewport)
+    field.fill("octo")
+    option = field.page.get_by_role("option", name="octopus")
+    expect(option).to_be_visible()
+    assert option.bounding_box()["height"] >= 44
+    assert field.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    option.click()
+    expect(field.page.locator(".correction")).to_contain_text("You said: octopus.")
+
+
+def test_the_arrow_keys_mark_a_label_that_screen_readers_announce(search):
+    field = search(DESKTOP)
+    expect(field).to_have_role("combobox")
+    expect(field).to_have_attribute("aria-expanded", "false")
+    field.fill("ca")
+    expect(field).to_have_attribute("aria-expanded", "true")
+    options, marked = field.page.get_by_role("option"), field.page.get_by_role("option", selected=True)
+    expect(options).to_have_count(4)
+    for key, name in (("ArrowDown", "cake"), ("ArrowDown", "camel"), ("ArrowUp", "cake")):
+        field.press(key)
+        expect(marked).to_have_text([name])
+        expect(field).to_have_attribute("aria-activedescendant", marked.get_attribute("id"))
+        expect(field).to_be_focused()
+    field.press("Escape")
+    expect(options).to_have_count(0)
+    expect(field).to_have_attribute("aria-expanded", "false")
+    field.press("ArrowDown")
+    field.press("ArrowUp")
+    field.press("ArrowUp")
+    expect(marked).to_have_text(["cat"])
+    field.press("Enter")
+    expect(field.page.locator(".correction")).to_contain_text("You said: cat.")
+
+
+@pytest.mark.parametrize("typed", ["жира", "giraf"])
+def test_a_russian_page_finds_labels_by_russian_and_by_english_names(search, typed):
+    field = search(locale="ru-RU")
+    field.fill(typed)
+    expect(field.page.get_by_role("option")).to_have_text(["жираф"])
+    field.press("Enter")
+    expect(field.page.locator(".correction")).to_contain_text("Вы сказали: жираф.")
+
+
+def test_a_group_offers_its_labels(search):
+    field = search(DESKTOP)
+    names = [["beagle", "dog, mammal"], ["hot dog", "food"], ["pizza", "food"], ["dog sled", "vehicle"]]
+    field.page.route("**/labels", lambda route: route.fulfill(json=names))
+    field.page.reload()
+    field.page.locator(".correction summary").click()
+    field.fill("dog")
+    expect(field.page.get_by_role("option")).to_have_text(["dog sled", "hot dog", "beagle"])
+
+
+def test_of_a_thousand_labels_fifty_are_shown_and_the_rest_is_said(search):
+    field = search(DESKTOP)
+    field.page.route("**/labels", lambda route: route.fulfill(json=[[f"dog {i}", ""] for i in range(1000)]))
+    field.page.reload()
+    field.page.locator(".correction summary").click()
+    field.fill("dog")
+    expect(field.page.get_by_role("option")).to_have_count(50)
+    expect(field.page.locator(".search [role=status]")).to_have_text("More labels fit. Keep typing.")
+
+
+def test_where_the_labels_cannot_be_loaded_a_whole_name_is_taken(search):
+    field = search()
+    field.page.route("**/labels", lambda route: route.abort())
+    field.page.reload()
+    field.page.locator(".correction summary").click()
+    field.fill("giraffe")
+    field.press("Enter")
+    expect(field.page.locator(".correction")).to_contain_text("You said: giraffe.")
 
 
 def test_by_keyboard_alone(result):
@@ -105,6 +209,8 @@ def test_by_keyboard_alone(result):
 def test_axe_finds_nothing_before_and_after(result, viewport, scheme):
     page = result("doodles-cnn", viewport=viewport, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.locator(".search input").fill("ca")
+    page.locator(".search input").press("ArrowDown")
     assert Axe().run(page, options=RULES).violations_count == 0
     page.get_by_role("button", name="Yes").click()
     expect(page.locator(".correction")).to_contain_text("Thank you")

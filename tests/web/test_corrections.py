@@ -1,13 +1,19 @@
 """Corrections: saved with the result, taken back at will, shown to nobody else, and exported for training."""
 
 import io
+import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from PIL import Image
 
+from inkling.recognition.card import sha256
+from inkling.recognition.catalog import Catalog, read_catalog
+from inkling.recognition.local import LocalPredictor
 from inkling.storage import StoreError
 from inkling.storage.corrections import folder_of, label_of
 
@@ -32,6 +38,24 @@ def saved_result(app):
 
 def correct(client, address, label):
     return client.post(f"{address}/correction", data={"label": label})
+
+
+def searched(client, address, language="en"):
+    """The other words that each name can be found by, in the page's order."""
+    return dict(client.get(f"{address}/labels", headers={"Accept-Language": language}).json)
+
+
+@pytest.fixture
+def grouped(models_folder, tmp_path):
+    """A folder with a model for doodles that says which of its labels are birds."""
+    folder = tmp_path / "models" / "grouped"
+    shutil.copytree(models_folder / "doodles-cnn", folder)
+    card = json.loads((folder / "card.json").read_text())
+    group = {"name": "bird", "labels": [card["labels"].index("frog")]}
+    (folder / "groups.json").write_text(json.dumps({"groups": [group]}))
+    card |= {"name": folder.name, "files": card["files"] | {"groups.json": sha256(folder / "groups.json")}}
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder.parent
 
 
 def offered(page):
@@ -73,25 +97,69 @@ def test_few_labels_are_offered_likeliest_first(client, send, saved_result):
     assert offered(client.get(result)) == [*labels, ""]
 
 
-@pytest.mark.parametrize("language", ["en", "ru"])
-def test_of_many_labels_the_likeliest_come_first_and_the_others_by_the_alphabet(client, send, saved_result, language):
+def test_of_many_labels_the_likeliest_are_offered_and_all_can_be_searched(client, send, saved_result):
     result = send(model="doodles-cnn")
     labels = [label for label, _ in saved_result(result).predictions]
-    page = client.get(result, headers={"Accept-Language": language})
-    asked = offered(page)
-    assert asked[:7] == labels[:7]
-    assert sorted(asked) == sorted([*labels, ""])
-    shown = re.findall(r'<button type="submit" name="label" value="[^"]+">([^<]*)<', page.text)[6:]
-    assert len(shown) == len(labels) - 7
-    assert shown == sorted(shown, key=str.casefold)
+    page = client.get(result)
+    assert offered(page) == [*labels[:7], ""]
+    assert f'data-labels="{result}/labels"' in page.text
+    assert sorted(searched(client, result)) == sorted(labels)
 
 
-@pytest.mark.parametrize("data", [{}, {"label": "no such label"}, {"label": "<script>"}, {"other": "1"}], ids=str)
-def test_a_label_that_was_not_asked_for_is_refused(client, send, saved_result, data):
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_searched_labels_are_the_likeliest_and_then_the_others_by_the_alphabet(
+    client, send, saved_result, language
+):
+    result = send(model="doodles-cnn")
+    likeliest = [label for label, _ in saved_result(result).predictions[:7]]
+    rows = list(searched(client, result, language).items())
+    assert [name if language == "en" else words for name, words in rows[:7]] == likeliest
+    rest = [name.casefold().replace("ё", "е") for name, _ in rows[7:]]
+    assert len(rest) == 53
+    assert rest == sorted(rest)
+
+
+def test_labels_are_found_by_their_english_name_and_by_their_groups_in_both_languages(make_app, settings, png, grouped):
+    client = make_app(classifier=LocalPredictor(read_catalog(grouped), settings)).test_client()
+    result = client.post("/predict", data={"model": "grouped", "image": (io.BytesIO(png), "a.png")}).location
+    rows = searched(client, result, "ru")
+    assert rows["лягушка"] == "frog, bird, птица"
+    assert rows["улитка"] == "snail"
+
+
+def test_a_result_can_be_corrected_when_its_model_is_gone(make_app, settings, client, send, saved_result):
+    result = send(model="doodles-cnn")
+    labels = [label for label, _ in saved_result(result).predictions]
+    client = make_app(classifier=LocalPredictor(Catalog({}), settings)).test_client()
+    assert sorted(searched(client, result)) == sorted(labels)
+    assert correct(client, result, labels[50]).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "text, label",
+    [("giraffe", "giraffe"), (" GIRAFFE ", "giraffe"), ("the eiffel tower", "The Eiffel Tower"), ("жираф", "giraffe")],
+)
+def test_a_label_can_be_typed_by_its_name_in_the_language_of_the_page(client, send, saved_result, text, label):
+    result = send(model="doodles-cnn")
+    language = "en" if text.isascii() else "ru"
+    answer = client.post(f"{result}/correction", data={"label": text}, headers={"Accept-Language": language})
+    assert answer.status_code == 303
+    assert saved_result(result).correction == label
+
+
+@pytest.mark.parametrize("text", ["no such label", "<script>", " "])
+def test_an_unknown_label_is_refused_in_a_sentence(client, send, saved_result, text):
     result = send()
-    answer = client.post(f"{result}/correction", data=data)
+    answer = correct(client, result, text)
     assert answer.status_code == 400
-    assert "Choose one of the labels" in answer.text
+    assert f"There is no label “{escape(text)}”. Choose one of the labels of this answer." in answer.text
+    assert saved_result(result).correction is None
+
+
+@pytest.mark.parametrize("data", [{}, {"other": "1"}], ids=str)
+def test_a_correction_without_a_label_is_refused(client, send, saved_result, data):
+    result = send()
+    assert client.post(f"{result}/correction", data=data).status_code == 400
     assert saved_result(result).correction is None
 
 

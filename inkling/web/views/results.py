@@ -1,6 +1,6 @@
 """One result: its page, its pictures, its correction and its deletion."""
 
-from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -8,7 +8,7 @@ from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import Decoded
 from inkling.storage import NONE_OF_THESE
-from inkling.web import render, service, turns
+from inkling.web import labels, render, service, turns
 from inkling.web.edge import session
 from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
 
@@ -59,13 +59,21 @@ def seen(id: str) -> Response:
     return file_or_404(service().storage.seen(result_or_404(id).id), "image/png")
 
 
+@blueprint.get("/labels")
+def searched(id: str) -> Response:
+    """The labels to search for the right one, as JSON: `[[name, other words to find it by], …]`."""
+    response = private(jsonify(labels.searched(result_or_404(id))))
+    response.vary.update(("Accept-Language", "Cookie"))
+    return response
+
+
 @blueprint.post("/correction")
 def correct(id: str) -> ResponseReturnValue:
     """Saves the label that the visitor says is right: one of the answer's labels, or an empty one for none of them."""
-    result = result_or_404(id)
-    label = request.form.get("label")
-    if label not in (NONE_OF_THESE, *dict(result.predictions)):
-        abort(400, gettext("Choose one of the labels of this answer."))
+    result, text = result_or_404(id), request.form["label"]
+    label = text if text == NONE_OF_THESE else labels.find(result, text)
+    if label is None:
+        abort(400, gettext("There is no label “%(label)s”. Choose one of the labels of this answer.", label=text[:64]))
     service().storage.correct(id, label)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
