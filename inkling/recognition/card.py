@@ -110,6 +110,14 @@ class Backbone(Card):
     checksum: Checksum  # of its `model.onnx`
 
 
+class FamiliarBy(Card):
+    """The model that tells whether a picture is familiar to another one, by the probability of some of its groups."""
+
+    model: Name
+    groups: Annotated[tuple[str, ...], Field(min_length=1)]  # of its `groups.json`, without a label in common
+    limit: Share  # a picture is familiar if the groups together have at least this calibrated probability
+
+
 class ClassMetrics(Card):
     """Precision and recall of one label on the test pictures."""
 
@@ -191,6 +199,7 @@ class ModelCard(Card):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     threshold: Share = UNMEASURED  # an answer with less confidence is never "sure"
     familiar: float | None = None  # a picture with less familiarity is unlike the training pictures
+    familiar_by: FamiliarBy | None = None  # decides instead of `familiar` where that model is switched on
     exact: bool = False  # bfloat16 makes its answers worse, so it is always computed in float32
     files: dict[FileName, Checksum]  # name -> SHA-256
     attribution: str = ""

@@ -96,6 +96,14 @@ class Catalog:
         """The most accurate model of a task among those that are switched on; None if there is none."""
         return next(iter(sorted((card for card in self if card.task == task), key=_accuracy, reverse=True)), None)
 
+    def judge(self, card: ModelCard) -> ModelCard | None:
+        """The model that tells whether a picture is familiar to another one (`card.familiar_by`), if it is switched on.
+
+        Without one, the other model's own familiarity decides.
+        """
+        name = self.current(card.familiar_by.model) if card.familiar_by else ""
+        return self.models[name].card if name in self.models and name not in self.broken else None
+
     @property
     def serving(self) -> dict[str, bool]:
         """Whether each model is switched on, by name."""

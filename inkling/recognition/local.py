@@ -15,9 +15,10 @@ import numpy as np
 from inkling import config
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.recognition import inputs
-from inkling.recognition.card import Backbone, InputSpec
-from inkling.recognition.catalog import Catalog, Model, read_catalog, unavailable
+from inkling.recognition import groups, inputs
+from inkling.recognition.card import Backbone, InputSpec, ModelCard
+from inkling.recognition.catalog import Catalog, Model, check_file, read_catalog, unavailable
+from inkling.recognition.groups import Groups
 from inkling.recognition.predictor import Prediction, Prepared
 from inkling.recognition.runtimes import keras, openvino
 from inkling.recognition.runtimes.base import Answer, HeadRuntime, Runtime, joined, tempered
@@ -47,6 +48,7 @@ class LocalPredictor:
         self._runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._fast_runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._backbones: MutableMapping[Model, Model] = weakref.WeakKeyDictionary()  # of the opened heads
+        self._groups: MutableMapping[Model, Groups] = weakref.WeakKeyDictionary()  # of models that judge for others
         self._milliseconds: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
         self._opening = threading.RLock()
         self._swapping = threading.Lock()
@@ -84,9 +86,9 @@ class LocalPredictor:
         runtime = self._open_fast(model) if fast and self._is_faster_in_bfloat16(model) else usual
         start = time.perf_counter()
         answer = self._ask(pictures, model, usual) if runtime is usual else self._run(pictures, model, runtime)
-        infer = round((time.perf_counter() - start) * 1e3 / len(pictures), 3)
         card = model.card
-        familiarity = [None] * len(pictures) if answer.familiarity is None else answer.familiarity.tolist()
+        familiarity, limit = self._judged(pictures, card) or (_own(answer, len(pictures)), card.familiar)
+        infer = round((time.perf_counter() - start) * 1e3 / len(pictures), 3)
         return [
             Prediction(
                 card.name,
@@ -97,13 +99,42 @@ class LocalPredictor:
                 picture.seen,
                 {"prepare": picture.milliseconds, "infer": infer},
                 familiar,
-                card.familiar,
+                limit,
                 runtime is not usual,
             )
             for picture, probabilities, familiar in zip(
                 pictures, tempered(answer.probabilities, card.temperature), familiarity, strict=True
             )
         ]
+
+    def _judged(self, pictures: Sequence[Prepared], card: ModelCard) -> tuple[list[float], float] | None:
+        """How familiar pictures are by `card.familiar_by`, and the limit; None if that model cannot tell."""
+        judge, by = self.catalog.judge(card), card.familiar_by
+        seen = [picture.judged for picture in pictures if picture.judged]
+        if not (judge and by) or len(seen) < len(pictures):
+            return None
+        model = self._catalog.models[judge.name]
+        try:
+            raw = self._ask(seen, model, self._open(model)).probabilities
+            known = self._groups_of(model)
+        except Problem:  # it is switched off now
+            return None
+        rows = tempered(raw, judge.temperature)
+        return [sum(known.probability(row, name) for name in by.groups) for row in rows], by.limit
+
+    def _groups_of(self, model: Model) -> Groups:
+        """A model's groups.
+
+        Raises:
+            Problem: "model-unavailable": the file is not the card's, and the model is switched off.
+        """
+        if model not in self._groups:
+            try:
+                check_file(model, groups.FILE)
+                self._groups[model] = Groups.read(model.folder)
+            except ValueError as error:
+                raise self._switch_off(model, str(error)) from error
+        return self._groups[model]
 
     def _ask(self, pictures: Sequence[Prepared], model: Model, runtime: Runtime) -> Answer:
         """The network's answer to the pictures, which is kept with each of them and not computed again."""
@@ -293,6 +324,11 @@ def _batches(pictures: Sequence[Prepared], spec: InputSpec) -> Iterator[np.ndarr
     for start in range(0, len(pictures), BATCH[spec.kind]):
         seen = np.stack([picture.seen for picture in pictures[start : start + BATCH[spec.kind]]])
         yield inputs.scale(seen, spec.scaling)
+
+
+def _own(answer: Answer, count: int) -> Sequence[float | None]:
+    """The familiarity of pictures as the network itself tells it; None for each if it does not."""
+    return [None] * count if answer.familiarity is None else answer.familiarity.tolist()
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,11 +25,13 @@ class Prepared:
         milliseconds: the time that preparing took.
         answers: what networks answered about it, each for one picture. A network that several models build on, or that
             tells them whether the picture is familiar, is therefore asked once.
+        judged: the same picture as the input of the model that tells whether it is familiar; None without one.
     """
 
     seen: np.ndarray
     milliseconds: float = 0.0
     answers: MutableMapping[Model, Answer] = field(default_factory=dict, repr=False)
+    judged: "Prepared | None" = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,12 @@ def wording(confidence: float, sure: bool, familiar: bool = True) -> str:
     return "sure" if sure else "probably" if familiar and confidence >= PROBABLY else "not sure"
 
 
-def prepare(image: inputs.Picture, card: ModelCard) -> Prepared:
+def prepare(image: inputs.Picture, card: ModelCard, judge: ModelCard | None = None) -> Prepared:
     """A picture as a model's input, which is much smaller than the picture.
+
+    Args:
+        judge: the model that tells whether the picture is familiar (`Catalog.judge`); the picture is prepared for it
+            as well.
 
     Raises:
         Problem: "blank", for a drawing without ink.
@@ -155,7 +161,10 @@ def prepare(image: inputs.Picture, card: ModelCard) -> Prepared:
         seen = inputs.prepare(image, card.input)
     except inputs.BlankDrawing as error:
         raise Problem("blank", "There is nothing drawn in this picture: every part of it looks like paper.") from error
-    return Prepared(seen, round((time.perf_counter() - start) * 1e3, 3))
+    prepared = Prepared(seen, round((time.perf_counter() - start) * 1e3, 3))
+    if judge is None:
+        return prepared
+    return replace(prepared, judged=prepared if judge.input == card.input else prepare(image, judge))
 
 
 def answer_each(
@@ -179,7 +188,8 @@ def classify(predictor: Predictor, images: Sequence[inputs.Picture], model: Mode
     Raises:
         Problem: "model-unavailable".
     """
-    return answer_each(predictor, [_prepared_or_problem(image, model.card) for image in images], model)
+    judge = predictor.catalog.judge(model.card)
+    return answer_each(predictor, [_prepared_or_problem(image, model.card, judge) for image in images], model)
 
 
 def classify_one(predictor: Predictor, image: inputs.Picture, model: Model) -> Prediction:
@@ -188,12 +198,12 @@ def classify_one(predictor: Predictor, image: inputs.Picture, model: Model) -> P
     Raises:
         Problem: "blank" or "model-unavailable".
     """
-    (prediction,) = predictor.answer([prepare(image, model.card)], model)
+    (prediction,) = predictor.answer([prepare(image, model.card, predictor.catalog.judge(model.card))], model)
     return prediction
 
 
-def _prepared_or_problem(image: inputs.Picture, card: ModelCard) -> Prepared | Problem:
+def _prepared_or_problem(image: inputs.Picture, card: ModelCard, judge: ModelCard | None) -> Prepared | Problem:
     try:
-        return prepare(image, card)
+        return prepare(image, card, judge)
     except Problem as problem:
         return problem

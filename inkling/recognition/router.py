@@ -35,7 +35,8 @@ class Router:
         Args:
             model: the chosen model; None in Auto.
         """
-        cards = [model.card] if model else list(self._predictor.catalog)
+        catalog = self._predictor.catalog
+        cards = [card for card in (model.card, catalog.judge(model.card)) if card] if model else list(catalog)
         return max((inputs.enough(card.input) for card in cards), default=inputs.WORKING)
 
     def prepare(self, subject: Subject, model: Model | None) -> None:
@@ -45,7 +46,7 @@ class Router:
             Problem: "blank", for a drawing without ink; "unknown-model" if Auto finds no model to ask.
         """
         for card in [model.card] if model else self._first(subject):
-            subject.prepared(card)
+            subject.prepared(card, self._predictor.catalog.judge(card))
         if model or subject.drawn:
             subject.release()
         else:
@@ -65,7 +66,8 @@ class Router:
         return [self._choose(subject) for subject in subjects]
 
     def _ask(self, subjects: Sequence[Subject], model: Model) -> list[Prediction]:
-        return self._predictor.answer([subject.prepared(model.card) for subject in subjects], model)
+        judge = self._predictor.catalog.judge(model.card)
+        return self._predictor.answer([subject.prepared(model.card, judge) for subject in subjects], model)
 
     def _first(self, subject: Subject) -> list[ModelCard]:
         """The models that answer a picture: the most accurate one of each task that suits it."""

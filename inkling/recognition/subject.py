@@ -1,5 +1,7 @@
 """A picture that several models may be asked about."""
 
+from dataclasses import replace
+
 from inkling.pictures.encode import at_most
 from inkling.recognition.card import InputSpec, ModelCard
 from inkling.recognition.inputs import Picture, as_image
@@ -32,14 +34,19 @@ class Subject:
             raise RuntimeError("the picture was released")
         return self._image
 
-    def prepared(self, card: ModelCard) -> Prepared:
+    def prepared(self, card: ModelCard, judge: ModelCard | None = None) -> Prepared:
         """The picture as a model's input.
+
+        Args:
+            judge: the model that tells whether the picture is familiar, see `predictor.prepare`.
 
         Raises:
             Problem: "blank", for a drawing without ink.
         """
         if card.input not in self._prepared:
             self._prepared[card.input] = prepare(self.image, card)
+        if judge and self._prepared[card.input].judged is None:
+            self._prepared[card.input] = replace(self._prepared[card.input], judged=self.prepared(judge))
         return self._prepared[card.input]
 
     def reduce(self, side: int) -> None:
