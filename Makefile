@@ -88,11 +88,13 @@ requirements: .venv/dev.done
 .venv/serve.done: requirements-serve.txt requirements-build.txt pyproject.toml | .venv/bin/python
 	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements-serve.txt -r requirements-build.txt
 	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/inkling models build
 	@touch $@
 
 .venv/dev.done: requirements-dev.txt pyproject.toml | .venv/bin/python
 	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
 	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/inkling models build
 	@touch $@ .venv/serve.done
 
 .venv/fuzz.done: requirements-fuzz.txt .venv/dev.done
