@@ -39,7 +39,7 @@ from tools.licenses import packages
 from tools.supported import SUPPORTED
 
 PROLOGUE = "import cog\nfrom tools import reference"
-STRANGERS = {"objects": "photos of other things (CIFAR-10)"}
+STRANGERS = {"objects": "photos of other things (CIFAR-10)", "other photos": "photos of other things (ImageNet)"}
 
 
 def pages() -> list[str]:

@@ -5,6 +5,7 @@ No weight and no threshold is fitted on them. The formula of familiarity (traini
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,8 @@ from PIL import Image
 
 from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec
-from training import data
+from inkling.recognition.groups import Groups
+from training import data, scenes
 from training.redraw import CANVAS, Hand, redraw
 
 COUNT = 1000  # pictures of each kind
@@ -20,6 +22,13 @@ COUNT = 1000  # pictures of each kind
 LETTERS = "ACEFHKLMNPRUVWXadefhkmnprtuvwx"
 # The names that other data sets use for a task's labels.
 ALIKE = {"cats-dogs": ("cat", "dog"), "objects": ("airplane", "bird", "car", "cat", "dog", "frog", "horse", "sailboat")}
+# The groups of `things` that hold a task's labels, or what a photo of them may be taken for.
+GROUPS = {
+    "cats-dogs": ("cat", "dog"),
+    "objects": ("aircraft", "bird", "boat", "bus", "car", "cat", "dog", "frog", "hoofed animal", "ship", "truck"),
+}
+THINGS = Path("models/things")
+DRAWN = 200  # at most, of pictures that are drawn by code
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_DUPLEX,
@@ -74,6 +83,29 @@ def objects(count: int) -> Pictures:
     return (Image.fromarray(picture) for picture in unlike(data.load("cifar10"), "cats-dogs")[:count])
 
 
+def other_photos(count: int, task: str) -> Pictures:
+    """ImageNet validation photos of none of the task's labels, as the groups of `things` tell."""
+    found, things = data.load("imagenet-val"), Groups.read(THINGS)
+    own = {label for group in things.groups if group.name in GROUPS[task] for label in group.labels}
+    picked = np.flatnonzero(~np.isin(found.test.y, sorted(own)))[:count]
+    return (Image.fromarray(found.test.x[i]) for i in picked)
+
+
+def drawn_scenes(count: int) -> Pictures:
+    """Drawn houses, lawns, rooms and roads with nothing in them."""
+    makers = list(scenes.SCENES.values())
+    return (makers[i % len(makers)](np.random.default_rng(i)) for i in range(min(count, DRAWN)))
+
+
+def textures(count: int) -> Pictures:
+    """Noise of various grain and patterns of random colors."""
+    for i in range(min(count, DRAWN)):
+        rng = np.random.default_rng(i)
+        grain = int(2 ** rng.integers(3, 9))
+        noise = rng.integers(0, 256, (grain, grain, 3), np.uint8)
+        yield Image.fromarray(noise if i % 2 else scenes.backdrop(rng, 200)).resize((200, 200))
+
+
 def unlike(found: data.Dataset, task: str) -> np.ndarray:
     """A data set's test pictures without those of the task's own labels."""
     others = [i for i, label in enumerate(found.labels) if label not in ALIKE.get(task, ())]
@@ -82,25 +114,43 @@ def unlike(found: data.Dataset, task: str) -> np.ndarray:
 
 # Task -> kind of stranger -> its pictures and their data set.
 STRANGERS: dict[str, dict[str, tuple[Callable[[int], Pictures], str | None]]] = {
-    "cats-dogs": {"objects": (objects, "cifar10"), "doodles": (partial(doodles, task="cats-dogs"), "doodles")},
-    "objects": {"doodles": (partial(doodles, task="objects"), "doodles"), "digits": (digits, "mnist")},
+    "cats-dogs": {
+        "objects": (objects, "cifar10"),
+        "other photos": (partial(other_photos, task="cats-dogs"), "imagenet-val"),
+        "doodles": (partial(doodles, task="cats-dogs"), "doodles"),
+        "drawn scenes": (drawn_scenes, None),
+        "textures": (textures, None),
+    },
+    "objects": {
+        "other photos": (partial(other_photos, task="objects"), "imagenet-val"),
+        "doodles": (partial(doodles, task="objects"), "doodles"),
+        "digits": (digits, "mnist"),
+        "drawn scenes": (drawn_scenes, None),
+        "textures": (textures, None),
+    },
     "doodles": {"digits": (digits, "mnist"), "letters": (letters, None)},
     "digits": {"letters": (letters, None), "doodles": (doodles, "doodles")},
 }
 
 
-def gather(task: str, spec: InputSpec, count: int = COUNT) -> dict[str, np.ndarray]:
-    """Unfamiliar pictures for a task, preprocessed as in serving.
+def pictures(task: str, count: int = COUNT) -> dict[str, Pictures]:
+    """Unfamiliar pictures for a task, by kind.
 
     Kinds whose data set is not on this machine are left out, so that measuring never downloads another data set.
+    """
+    return {
+        kind: make(count)
+        for kind, (make, source) in STRANGERS.get(task, {}).items()
+        if source is None or (data.folder() / data.DATASETS[source].file).exists()
+    }
+
+
+def gather(task: str, spec: InputSpec, count: int = COUNT) -> dict[str, np.ndarray]:
+    """`pictures`, preprocessed as in serving.
 
     Returns:
         `{kind: uint8 [n, 28, 28]}` for ink, `{kind: uint8 [n, height, width, 3]}` for photos.
     """
-    here = {
-        kind: make
-        for kind, (make, source) in STRANGERS.get(task, {}).items()
-        if source is None or (data.folder() / data.DATASETS[source].file).exists()
-    }
-    seen = {kind: np.stack([inputs.prepare(one, spec) for one in make(count)]) for kind, make in here.items()}
+    found = pictures(task, count)
+    seen = {kind: np.stack([inputs.prepare(one, spec) for one in some]) for kind, some in found.items()}
     return {kind: x[..., 0] for kind, x in seen.items()} if spec.kind == "ink" else seen

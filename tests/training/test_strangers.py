@@ -5,6 +5,7 @@ import pytest
 
 from inkling.recognition.card import InputSpec
 from inkling.recognition.catalog import TASKS
+from inkling.recognition.groups import Groups
 from training import data, strangers
 
 PHOTO = InputSpec(kind="photo", width=32, height=24, channels=3, scaling="unit", layout="squeeze")
@@ -24,7 +25,7 @@ def prepared(tmp_path, monkeypatch):
 
 
 def test_every_task_has_its_strangers():
-    assert strangers.STRANGERS.keys() == TASKS.keys()
+    assert strangers.STRANGERS.keys() == TASKS.keys() - {"things"}  # hardly any photo is strange to it
 
 
 @pytest.mark.parametrize(
@@ -32,8 +33,8 @@ def test_every_task_has_its_strangers():
     [
         ("digits", INK, {"letters"}, (28, 28)),
         ("doodles", INK, {"letters", "digits"}, (28, 28)),
-        ("cats-dogs", PHOTO, {"objects"}, (24, 32, 3)),
-        ("objects", PHOTO, {"digits"}, (24, 32, 3)),
+        ("cats-dogs", PHOTO, {"objects", "drawn scenes", "textures"}, (24, 32, 3)),
+        ("objects", PHOTO, {"digits", "drawn scenes", "textures"}, (24, 32, 3)),
     ],
 )
 def test_unfamiliar_pictures_are_prepared_for_the_model(prepared, monkeypatch, task, spec, kinds, shape):
@@ -67,6 +68,26 @@ def test_doodles_are_of_none_of_the_tasks_things(prepared, monkeypatch):
     )
     for task, others in (("", labels), ("cats-dogs", ["fish", "car", "tree", "bird"]), ("objects", ["fish", "tree"])):
         assert {labels[picture[0, 0]] for picture in strangers.doodles(120, task)} == set(others)
+
+
+@pytest.mark.parametrize("task", strangers.GROUPS)
+def test_other_photos_show_none_of_the_tasks_things(monkeypatch, task):
+    """The gray level of each photo tells its label."""
+    y = np.arange(1000)
+    x = np.broadcast_to((y % 256).astype(np.uint8)[:, None, None, None], (1000, 2, 2, 3))
+    found = type("Set", (), {"test": data.Split(x, y)})
+    monkeypatch.setattr(strangers.data, "load", lambda name: found)
+    groups = {group.name: group.labels for group in Groups.read(strangers.THINGS).groups}
+    own = {label for name in strangers.GROUPS[task] for label in groups[name]}
+    levels = [int(np.asarray(picture)[0, 0, 0]) for picture in strangers.other_photos(1000, task)]
+    assert levels == [label % 256 for label in y if label not in own]
+
+
+@pytest.mark.parametrize("make", [strangers.drawn_scenes, strangers.textures])
+def test_drawn_strangers_differ_and_are_the_same_each_time(make):
+    first, again = ([picture.tobytes() for picture in make(12)] for _ in range(2))
+    assert first == again
+    assert len(set(first)) == 12
 
 
 def test_letters_are_drawings_the_same_each_time():
