@@ -1,4 +1,4 @@
-"""The command line of training: `python -m training prepare|train|evaluate|export|import|compare`."""
+"""The command line of training: `python -m training prepare|train|evaluate|export|judge|import|compare`."""
 
 import argparse
 import os
@@ -77,6 +77,14 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("export", help="rewrite a model's folder without training, and measure it again")
     one.add_argument("name", help="model, such as digits-cnn")
     one.set_defaults(run=export, stopped="Stopped: {args.models}/{args.name} is as it was.")
+    with_models(one)
+
+    one = commands.add_parser("judge", help="let a general model tell whether photos are familiar to another one")
+    one.add_argument("name", help="model, such as cats-dogs-cnn")
+    one.add_argument("--groups", required=True, help="the general model's groups that hold the labels, such as cat,dog")
+    one.add_argument("--by", default="things", help="the general model (default: things)")
+    one.add_argument("--strange", type=float, default=0.025, help="share of held-out photos below the limit (0.025)")
+    one.set_defaults(run=judge, stopped="Stopped: the card may name the judge without its new figures.")
     with_models(one)
 
     one = commands.add_parser("compare", help="measure all models again and compare them with their cards and targets")
@@ -203,6 +211,21 @@ def evaluate(args: argparse.Namespace) -> int:
     rows = [(name, value, stated.get(name, "")) for name, value in figures(metrics)]
     print_table([("", "measured", "card"), *rows])
     return OK if args.limit else verdict(metrics, card.metrics)
+
+
+def judge(args: argparse.Namespace) -> int:
+    """Fits the limit of a general model's groups, and measures with it."""
+    from inkling.problems import Problem
+    from training import judge as judging
+
+    model = find_measured(args.name, args.models)
+    groups = tuple(name.strip() for name in args.groups.split(","))
+    try:
+        card = judging.judged(model, load_for(model.card), groups, args.by, args.strange)
+    except Problem as problem:
+        raise ValueError(problem.message) from problem
+    print_table([*figures(card.metrics), ("familiar from", f"{card.familiar_by.limit:.4f}")])
+    return OK
 
 
 def verdict(measured: Metrics, stated: Metrics) -> int:

@@ -40,10 +40,9 @@ def write(folder, nodes, outputs, side, **card):
     (folder / "card.json").write_text(json.dumps(values | card))
 
 
-@pytest.fixture(params=[8, 12], ids=["same size", "another size"])
-def root(tmp_path, request):
-    """A judge, whose answer is the mean color, and a specialist that is always sure."""
-    judge = tmp_path / "judge"
+def write_models(root, side):
+    """Writes a judge, whose answer is the mean color, and a specialist that is always sure."""
+    judge = root / "judge"
     write(
         judge,
         [("Softmax", (["mean"], ["probabilities"]), {"axis": 1})],
@@ -57,7 +56,7 @@ def root(tmp_path, request):
     card["files"]["groups.json"] = sha256(judge / "groups.json")
     (judge / "card.json").write_text(json.dumps(card))
     write(
-        tmp_path / "special",
+        root / "special",
         [
             ("ReduceMean", (["mean"], ["brightness"]), {"axes": [1], "keepdims": 1}),
             ("Neg", (["brightness"], ["familiarity"]), {}),
@@ -65,12 +64,18 @@ def root(tmp_path, request):
             ("Softmax", (["all"], ["probabilities"]), {"axis": 1}),
         ],
         [("probabilities", 4), ("familiarity", 1)],
-        request.param,
+        side,
         labels=("a", "b", "c", "d"),
         threshold=0.0,
         familiar=OWN,
         familiar_by={"model": "judge", "groups": ["warm"], "limit": 0.5},
     )
+
+
+@pytest.fixture(params=[8, 12], ids=["same size", "another size"])
+def root(tmp_path, request):
+    """The folder of both models."""
+    write_models(tmp_path, request.param)
     return tmp_path
 
 

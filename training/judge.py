@@ -1,0 +1,97 @@
+"""Lets a general model tell whether photos are familiar to a specialist, and measures the answers as they are served.
+
+The general model's calibrated probability of some of its groups (`things`: cat and dog) tells photos of the
+specialist's labels from others. The limit is fitted on held-out photos of the specialist's own data set, of which a
+share stays below it. No unfamiliar picture is looked at for that.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from inkling.config import Settings
+from inkling.recognition.card import FamiliarBy, Metrics, ModelCard
+from inkling.recognition.catalog import Model, read_catalog
+from inkling.recognition.groups import Groups
+from inkling.recognition.local import LocalPredictor
+from inkling.recognition.predictor import Prediction, classify
+from training import evaluate, export, strangers
+from training.data import Dataset, Split
+
+BATCH = 64
+
+
+def judged(model: Model, dataset: Dataset, groups: tuple[str, ...], general: str, share: float) -> ModelCard:
+    """Writes `familiar_by` into a model's card, with the metrics that depend on it, and returns the card.
+
+    Args:
+        dataset: the model's own; the limit is fitted on its held-out part.
+        groups: names of the general model's groups that hold the model's labels.
+        general: the name of the general model, in the same folder of models.
+        share: share of the held-out photos below the limit.
+
+    Raises:
+        Problem: "unknown-model" or "model-unavailable": the general model cannot be asked.
+    """
+    root = model.folder.parent
+    predictor = LocalPredictor(read_catalog(root), Settings.from_env())
+    judge = predictor.catalog.model(general)
+    known = Groups.read(judge.folder)
+    seen = answers(predictor, photos(dataset.held_out), judge)
+    sums = [sum(known.probability(answer.probabilities, name) for name in groups) for answer in seen]
+    by = FamiliarBy(model=judge.card.name, groups=groups, limit=round(float(np.quantile(sums, share)), 4))
+    path = model.folder / "card.json"
+    path.write_text(export.as_json(model.card.model_copy(update={"familiar_by": by})), "utf-8")
+    card = model.card.model_copy(update={"familiar_by": by, "metrics": measured(root, model.card.name, dataset)})
+    path.write_text(export.as_json(card), "utf-8")
+    return card
+
+
+def measured(root: Path, name: str, dataset: Dataset) -> Metrics:
+    """The card's metrics of a model, with those measured again that depend on familiarity: sure and unfamiliar."""
+    predictor = LocalPredictor(read_catalog(root), Settings.from_env())
+    model = predictor.catalog.model(name)
+    own = answers(predictor, photos(dataset.test), model)
+    right = np.array([answer.probabilities.argmax() for answer in own]) == dataset.test.y
+    sure = np.array([answer.sure for answer in own])
+    count = min(strangers.COUNT, len(own))
+    others = {
+        kind: answers(predictor, some, model) for kind, some in strangers.pictures(model.card.task, count).items()
+    }
+    return model.card.metrics.model_copy(
+        update={
+            "sure_share": _rounded(sure.mean()),
+            "sure_accuracy": _rounded(right[sure].mean() if sure.any() else 1),
+            "strangers": {kind: _rounded(evaluate.auroc(scores(own), scores(some))) for kind, some in others.items()},
+            "not_sure": {
+                kind: _rounded(np.mean([answer.wording == "not sure" for answer in some]))
+                for kind, some in others.items()
+            },
+        }
+    )
+
+
+def photos(split: Split) -> Iterator[Image.Image]:
+    """The photos of a split, one after the other."""
+    return (Image.fromarray(picture) for picture in split.x)
+
+
+def answers(predictor: LocalPredictor, pictures: Iterable[Image.Image], model: Model) -> list[Prediction]:
+    """The answers to pictures, as they are served."""
+    found: list[Prediction] = []
+    waiting = iter(pictures)
+    while batch := list(islice(waiting, BATCH)):
+        found += classify(predictor, batch, model)
+    return found
+
+
+def scores(found: list[Prediction]) -> np.ndarray:
+    """The familiarity of the pictures that were answered: float [n]."""
+    return np.array([answer.familiarity for answer in found])
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), evaluate.PLACES)
