@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from PIL import Image
+
 from inkling.pictures.encode import at_most
 from inkling.recognition.card import InputSpec, ModelCard
 from inkling.recognition.inputs import Picture, as_image
@@ -15,11 +17,19 @@ class Subject:
 
     Args:
         image: upright, in RGB; or a drawing as strokes.
-        drawn: whether it is known to be a drawing, because it comes from a canvas.
+        drawn: whether it is known to be a drawing, because it comes from a canvas. Strokes always are.
+
+    Attributes:
+        is_ink: whether Auto takes it for a drawing.
+        deciding: the milliseconds that this decision took.
+        asked: the models that were asked, in their order, with the milliseconds that each network took.
     """
 
     def __init__(self, image: Picture, drawn: bool = False):
-        self.drawn = drawn
+        self.drawn = drawn or not isinstance(image, Image.Image)
+        self.is_ink = self.drawn
+        self.deciding = 0.0
+        self.asked: dict[str, float] = {}
         self._image: Picture | None = image
         self._prepared: dict[InputSpec, Prepared] = {}
 
@@ -33,6 +43,11 @@ class Subject:
         if self._image is None:
             raise RuntimeError("the picture was released")
         return self._image
+
+    @property
+    def preparing(self) -> float:
+        """The milliseconds that everything before the networks took, without decoding."""
+        return self.deciding + sum(prepared.milliseconds for prepared in self._prepared.values())
 
     def prepared(self, card: ModelCard, judge: ModelCard | None = None) -> Prepared:
         """The picture as a model's input.
