@@ -93,7 +93,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 
 @main.command()
 @click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", help="Name of the model (see `inkling models`). Default: the most accurate one for photos.")
+@click.option("--model", help="Name of the model (see `inkling models`). Default: Inkling chooses.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
     "--csv",
@@ -110,7 +110,6 @@ def classify(paths: tuple[Path, ...], model: str | None, as_json: bool, table: P
     if as_json and table:
         raise click.UsageError("--json and --csv exclude each other.")
     service = _service()
-    model = model or _default_model(service)
     files = [file for file in _files(paths) if not table or file.resolve() != table.resolve()]
     if not files:
         raise click.ClickException(f"there is no file in {', '.join(map(str, paths))}.")
@@ -147,15 +146,6 @@ def build() -> None:
     sys.exit(1 if failed else 0)
 
 
-def _default_model(service: Service) -> str:
-    groups = service.predictor.catalog.by_task("photo")
-    if not groups:
-        raise click.ClickException("no model for photos is installed; name one with --model.")
-    name = groups[0][1][0].name
-    click.echo(f"model: {name}", err=True)
-    return name
-
-
 def _files(paths: Iterable[Path]) -> list[Path]:
     """The files among `paths`, and those below the folders among them in the order of their names."""
     return [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
@@ -183,7 +173,8 @@ def _print(outcomes: Iterable[Outcome], as_json: bool) -> int:
 
 def _answer_line(outcome: Outcome, answer: Prediction, as_json: bool) -> str:
     if not as_json:
-        return f"{click.format_filename(outcome.name)}: {answer.label} ({answer.wording}, {answer.confidence:.1%})"
+        certainty = f"{answer.wording}, {answer.confidence:.1%}" if answer.familiar else "unfamiliar"
+        return f"{click.format_filename(outcome.name)}: {answer.label} ({certainty})"
     return json.dumps(
         {
             "file": outcome.name,

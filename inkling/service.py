@@ -302,6 +302,14 @@ class Service:
         while batch := list(islice(pictures, BATCH)):
             yield from self._answer(batch, asked)
 
+    def enough(self, model: str | None) -> int:
+        """The least pixels of the longer side that a picture needs for this model; in Auto for any.
+
+        Raises:
+            Problem: "unknown-model" or "model-unavailable".
+        """
+        return self.router.enough(self.chosen(model))
+
     def read(self, source: Source, budget: Budget, at_least: int) -> tuple[Picture, float]:
         """A source's picture, and the milliseconds that reading took.
 
@@ -336,16 +344,28 @@ class Service:
         except StoreError:
             return None
 
-    def explain(self, image: Picture, model: str, label: str | None = None) -> Explanation:
+    def correct(self, result: Result, label: str) -> None:
+        """Notes the right label of a result. A label of another model that Auto asked takes the result to its task."""
+        cards = [model.card for name in result.asked if (model := self.predictor.catalog.find(name))]
+        tasks = [card.task for card in cards if label in card.labels]
+        self.storage.correct(result.id, label, None if not tasks or result.task in tasks else tasks[0])
+
+    def explain(self, image: Picture, model: str | None, label: str | None = None) -> Explanation:
         """How much each part of a picture supports an answer.
 
         Args:
             image: upright, in RGB; or a drawing as strokes.
+            model: the name of the model to explain; None for the one that answers in Auto.
             label: the answer to explain; by default the model's own.
 
         Raises:
             Problem: "unknown-model", "model-unavailable" or "blank".
         """
+        if model is None:
+            subject = Subject(image)
+            self.router.prepare(subject, None)
+            (answer,) = self.router.answer([subject], None)
+            model, label = answer.model, answer.label
         return self.explainer.explain(self.predictor, image, self.predictor.catalog.model(model), label)
 
     def make_heatmap(self, result: Result, image: Picture) -> bytes | None:

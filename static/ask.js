@@ -8,7 +8,7 @@ const SIDE = 200;
 const GLANCE_MS = 400;
 
 /** @typedef {{ label: string, probability: number }} Guess */
-/** @typedef {{ label: string, wording: "sure" | "probably" | "not sure", predictions: Guess[] }} Answer */
+/** @typedef {{ label: string, wording: "sure" | "probably" | "not sure", familiar: boolean, predictions: Guess[] }} Answer */
 /** @typedef {{ label?: undefined, reason?: string }} Problem empty if the server cannot be reached */
 /** @typedef {import("./canvas.js").Sketch} Sketch */
 
@@ -53,9 +53,10 @@ export class Asker {
   }
 }
 
-/** @param {HTMLCanvasElement} picture @param {string} model @param {AbortSignal} signal @returns {Promise<Answer | Problem>} */
+/** @param {HTMLCanvasElement} picture @param {string} model empty for Auto @param {AbortSignal} signal @returns {Promise<Answer | Problem>} */
 async function predict(picture, model, signal) {
-  const response = await fetch(`/api/predict?model=${encodeURIComponent(model)}&top=3`, {
+  const asked = model ? `&model=${encodeURIComponent(model)}` : "";
+  const response = await fetch(`/api/predict?top=3${asked}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     // Not toBlob, which waits until the browser is idle.

@@ -47,11 +47,13 @@ export class Live extends Asker {
   #tell(answer) {
     if (answer.label === undefined) return this.say(answer.reason === "blank" ? "" : answer.reason ? this.words.failed : this.words.lost);
     this.#show(this.#sentence(answer), answer.predictions, REST_MS);
+    this.bars.classList.toggle("unfamiliar", !answer.familiar);
     this.then?.(answer);
   }
 
   /** @param {Answer} answer */
-  #sentence({ wording, predictions: [first, second] }) {
+  #sentence({ wording, familiar, predictions: [first, second] }) {
+    if (!familiar) return this.words.unfamiliar;
     const two = wording !== "sure" && second?.probability >= WORTH;
     const pattern = { sure: "sure", probably: "probably", "not sure": "unsure" }[wording] + (two ? "Or" : "");
     return fill(this.words[pattern], [this.named(first.label), two ? this.named(second.label) : ""]);

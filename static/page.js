@@ -30,7 +30,7 @@ const actions = { undo: () => sketch.undo(), redo: () => sketch.redo(), clear: (
 function follow() {
   setUsable(draw, { undo: sketch.canUndo, redo: sketch.canRedo, clear: !sketch.blank });
   release(draw); // an upload was stopped, or was of another drawing
-  if (sketch.blank || !model.value) live.say();
+  if (sketch.blank) live.say();
   else live.ask(sketch, model.value);
   // Last, because a browser that blocks storage throws here.
   sessionStorage.setItem(STORED, JSON.stringify({ strokes: sketch.strokes, paper: paper.value }));
@@ -38,7 +38,7 @@ function follow() {
 
 /** Updates the answer while a stroke is being drawn. */
 function peek() {
-  if (model.value) live.glance(sketch, model.value);
+  live.glance(sketch, model.value);
 }
 
 /** Restores the drawing after going back, reloading, changing the language, or reading help. A new visit starts with an empty canvas. */
@@ -57,7 +57,9 @@ function recall() {
 /** Puts a choice into the page's address, so that a bookmark or a link keeps it. @param {HTMLSelectElement} select */
 function remember(select) {
   const query = new URLSearchParams(location.search);
-  query.set(String(select.dataset.remember), select.value);
+  const name = String(select.dataset.remember);
+  if (select.value) query.set(name, select.value);
+  else query.delete(name);
   query.delete("deleted");
   history.replaceState(history.state, "", `?${query}`);
   const knows = document.querySelector(`[data-knows-of=${select.dataset.remember}]`);

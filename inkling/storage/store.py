@@ -263,10 +263,15 @@ class Storage:
             self.blobs.delete([key])
             return False
 
-    def correct(self, id: str, label: str | None) -> bool:
-        """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. Returns whether it exists."""
+    def correct(self, id: str, label: str | None, task: str | None = None) -> bool:
+        """Notes the right label of a result, or `NONE_OF_THESE`; None takes it back. Returns whether it exists.
+
+        Args:
+            task: the task that the label belongs to, if it is not the result's.
+        """
+        values = {"correction": label} if task is None else {"correction": label, "task": task}
         with self.database.writing() as session:
-            change = sa.update(ResultRow).where(ResultRow.id == id).values(correction=label)
+            change = sa.update(ResultRow).where(ResultRow.id == id).values(**values)
             return count_changed(session, change) > 0
 
     # ---- Reading ----

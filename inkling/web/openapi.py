@@ -11,10 +11,10 @@ from inkling.web.edge import errors
 
 VERSION = "1"
 REF = "#/components/schemas/{model}"
-EXAMPLE = """curl -F image=@cat.jpg '{base_url}/api/predict?model=cats-dogs-cnn'
+EXAMPLE = """curl -F image=@cat.jpg '{base_url}/api/predict'
 
 curl -H 'Content-Type: application/json' -d '{"strokes": [[[120, 290, 190], [90, 90, 330]]]}' \\
-  '{base_url}/api/predict?model=digits-cnn'"""
+  '{base_url}/api/predict'"""
 
 # Reasons that are not in `problems.REASONS`: names of HTTP statuses.
 HTTP_REASONS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
@@ -22,9 +22,9 @@ HTTP_REASONS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
 MODEL = {
     "name": "model",
     "in": "query",
-    "required": True,
+    "required": False,
     "schema": {"type": "string"},
-    "description": "a name from /api/models",
+    "description": "a name from /api/models; without it, Inkling chooses the models itself",
 }
 
 

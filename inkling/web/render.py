@@ -50,6 +50,7 @@ def result_page(result: Result, picture_url: str | None) -> str:
         familiar=result.familiar,
         group=result.group,
         route=result.route,
+        asked=result.asked,
         predictions=ranked[:TOP],
         rest=ranked[TOP:],
         created=result.created,
@@ -66,11 +67,12 @@ def result_page(result: Result, picture_url: str | None) -> str:
     known = labels.all_of(result)
     search = len(known) > labels.FEW
     offered = [label for label in (known[: labels.LIKELIEST] if search else known) if label != result.label]
-    again: dict[str, Any] = {"photo" if result.kind == "photo" else "draw": result.model}
+    again: dict[str, Any] = {"photo" if result.kind == "photo" else "draw": None if result.route else result.model}
     return render_template(
         "result.html",
         result=shown,
         card=card,
+        titles={name: found.card.title for name in result.asked if (found := catalog.find(name))},
         off=catalog.current(result.model) in catalog.broken,
         others=[other.title for other in other_models(result)],
         stages=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),

@@ -50,7 +50,7 @@ def test_the_api_answers_with_the_successor(client, ink_model, png, door):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_form_is_answered_by_the_successor(client, ink_model, png, count):
-    answer = client.post("/predict", data={"model": OLD, "image": [(io.BytesIO(png), "a.png")] * count})
+    answer = client.post("/predict", data={"model": OLD, "image": [(io.BytesIO(png), "a.png") for _ in range(count)]})
     assert f"/models/{ink_model}" in client.get(answer.location).text
 
 

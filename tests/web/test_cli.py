@@ -62,14 +62,6 @@ def test_json_is_one_object_a_line(runner, files, ink_model, classifier, drawing
     assert second["milliseconds"].keys() == {"decode", "prepare", "infer"}
 
 
-def test_without_a_model_the_best_for_photos_is_used_and_named(runner, files, classifier):
-    best = classifier.catalog.by_task("photo")[0][1][0].name
-    done = runner.invoke(args=["classify", files[0], "--json"])
-    assert done.exit_code == 0
-    assert done.stderr == f"model: {best}\n"
-    assert lines(done.stdout)[0]["model"] == best
-
-
 def test_a_bad_file_fails_the_command_but_not_the_others(runner, files, ink_model, tmp_path):
     absent = str(tmp_path / "absent.png")
     done = runner.invoke(args=["classify", absent, files[1], "--model", ink_model])
@@ -136,7 +128,7 @@ def test_a_model_that_is_off_is_named_with_the_reason(app_without_models):
 def test_without_models_the_command_says_so(app_without_models, files):
     done = Runner(app_without_models.extensions["inkling"]).invoke(args=["classify", *files])
     assert done.exit_code == 1
-    assert done.stderr == "Error: no model for photos is installed; name one with --model.\n"
+    assert done.stderr == "Error: No model is installed that Auto could ask about this picture.\n"
 
 
 def test_the_command_line_keeps_nothing(runner, files, ink_model, kept):

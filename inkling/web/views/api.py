@@ -6,7 +6,6 @@ import re
 from flask import Blueprint, abort, g, render_template, request
 
 from inkling.problems import Problem
-from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.predictor import Prediction
 from inkling.recognition.strokes import MOST_BYTES, Strokes
@@ -51,7 +50,8 @@ def predict() -> dict:
 @blueprint.post("/explain")
 def explain() -> dict:
     """How much each part of one picture supports its answer."""
-    card = service().predictor.catalog.model(request.args.get("model", "")).card
+    model = request.args.get("model")
+    enough = service().enough(model)  # an unknown model is refused before the picture is read
     sources = _sources()
     if len(sources) > 1:
         raise Problem(
@@ -59,12 +59,12 @@ def explain() -> dict:
         )
     # The turn covers reading only: explanations are admitted separately, and answers do not wait for them.
     with turns.turn() as budget:
-        image, decode = service().read(sources[0], budget, inputs.enough(card.input))
+        image, decode = service().read(sources[0], budget, enough)
     with admission.turn(budget.left, admission.EXPLANATIONS):
-        explanation = service().explain(image, card.name)
+        explanation = service().explain(image, model)
     return {
         "model": explanation.model,
-        "task": card.task,
+        "task": service().predictor.catalog.model(explanation.model).card.task,
         "label": explanation.label,
         "confidence": round(explanation.confidence, 6),
         "where": explanation.where,

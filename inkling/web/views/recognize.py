@@ -12,13 +12,15 @@ blueprint = Blueprint("recognize", __name__)
 
 @blueprint.get("/")
 def index() -> str:
-    """The photo form and the drawing canvas; the address may name a model for each."""
+    """The photo form and the drawing canvas. Auto is preselected, unless the address names a model."""
     catalog = service().predictor.catalog
     photo_groups, ink_groups = catalog.by_task(), catalog.by_task("ink")
     return render_template(
         "index.html",
         photo_groups=photo_groups,
         ink_groups=ink_groups,
+        labels=_labels(photo_groups),
+        ink_labels=_labels(ink_groups),
         limits=uploads.limits(),
         chosen_photo=_chosen("photo", photo_groups),
         chosen_draw=_chosen("draw", ink_groups),
@@ -45,8 +47,13 @@ def _sources() -> list[Source]:
     return uploads.from_form() or [Upload(None, None)]
 
 
+def _labels(groups: list) -> list[str]:
+    """All that these models know, each thing once."""
+    return list(dict.fromkeys(label for _, cards in groups for card in cards for label in card.labels))
+
+
 def _chosen(field: str, groups: list) -> str | None:
-    """The model that the address asks for, else the first of the list."""
+    """The model that the address asks for; None for Auto."""
     names = [card.name for _, cards in groups for card in cards]
     asked = service().predictor.catalog.current(request.args.get(field, ""))
-    return asked if asked in names else next(iter(names), None)
+    return asked if asked in names else None

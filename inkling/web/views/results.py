@@ -74,7 +74,7 @@ def correct(id: str) -> ResponseReturnValue:
     label = text if text == NONE_OF_THESE else labels.find(result, text)
     if label is None:
         abort(400, gettext("There is no label “%(label)s”. Choose one of the labels of this answer.", label=text[:64]))
-    service().storage.correct(id, label)
+    service().correct(result, label)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
