@@ -1,8 +1,6 @@
 // @ts-check
 /** Asks the server what is in a drawing: one question at a time, and the newest wins. */
-
-/** Half the canvas' side, in pixels: models recognize it as well, and it takes half the time to encode and decode. */
-const SIDE = 200;
+import { toJson } from "./strokes.js";
 
 /** The shortest time between two questions while a stroke grows. */
 const GLANCE_MS = 400;
@@ -41,7 +39,7 @@ export class Asker {
     this.stop();
     const request = this.#request = new AbortController();
     this.#asked = performance.now();
-    const answer = await predict(sketch.export(SIDE), model, request.signal).catch(() => ({}));
+    const answer = await predict(toJson(sketch), model, request.signal).catch(() => ({}));
     if (request.signal.aborted) return;
     this.#request = null;
     this.hear(answer);
@@ -53,14 +51,13 @@ export class Asker {
   }
 }
 
-/** @param {HTMLCanvasElement} picture @param {string} model empty for Auto @param {AbortSignal} signal @returns {Promise<Answer | Problem>} */
-async function predict(picture, model, signal) {
+/** @param {string} body @param {string} model empty for Auto @param {AbortSignal} signal @returns {Promise<Answer | Problem>} */
+async function predict(body, model, signal) {
   const asked = model ? `&model=${encodeURIComponent(model)}` : "";
   const response = await fetch(`/api/predict?top=3${asked}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    // Not toBlob, which waits until the browser is idle.
-    body: JSON.stringify({ image: picture.toDataURL() }),
+    body,
     signal,
   });
   return response.json();

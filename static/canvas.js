@@ -50,6 +50,13 @@ export class Sketch extends EventTarget {
   }
 
   get strokes() { return this.#strokes; }
+
+  /** The drawing as it is on the screen, with the stroke that is being drawn. */
+  get current() {
+    const strokes = this.#script ? part(this.#script, this.#progress) : this.#strokes;
+    return this.#open ? [...strokes, this.#open] : strokes;
+  }
+
   get blank() { return this.#strokes.length === 0; }
   get canUndo() { return this.#past.length > 0; }
   get canRedo() { return this.#future.length > 0; }
@@ -85,12 +92,12 @@ export class Sketch extends EventTarget {
     if (script) this.#become(script);
   }
 
-  /** The drawing as a picture, the same on every screen. @param {number} side in pixels */
-  export(side = FIELD) {
+  /** The drawing as a picture, the same on every screen. */
+  export() {
     const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = side;
+    canvas.width = canvas.height = FIELD;
     // The pixels are only read, so they need not go to the graphics card and back.
-    this.#paint(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false, willReadFrequently: true })), side / FIELD);
+    this.#paint(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false, willReadFrequently: true })), 1);
     return canvas;
   }
 
@@ -218,8 +225,7 @@ export class Sketch extends EventTarget {
 
   /** @param {CanvasRenderingContext2D} context @param {number} scale */
   #paint(context, scale) {
-    const strokes = this.#script ? part(this.#script, this.#progress) : this.#strokes;
-    paint(context, scale, this.pen().paper, this.#open ? [...strokes, this.#open] : strokes);
+    paint(context, scale, this.pen().paper, this.current);
   }
 
   /** Draws a ring at the pen, filled while the pen is down. White around blue is visible on any paper. @param {CanvasRenderingContext2D} context */

@@ -3,8 +3,8 @@
 import { thumbnail } from "./canvas.js";
 import { fill } from "./dom.js";
 
-/** A line is x, y, x, y, … in the drawing's units. */
-/** @typedef {{ label: string, hard?: boolean, lines: number[][] }} Example */
+/** Strokes are in the form of Quick, Draw!, in the drawing's units. */
+/** @typedef {{ label: string, hard?: boolean, strokes: [number[], number[]][] }} Example */
 
 /** Shows the examples of the chosen model's task.
  * @param {HTMLElement} list @param {HTMLSelectElement} model @param {import("./live.js").Live} live @param {import("./canvas.js").Sketch} sketch */
@@ -13,14 +13,14 @@ export async function offer(list, model, live, sketch) {
   const tasks = await fetch(String(list.dataset.source)).then((answer) => answer.json()).catch(() => ({}));
 
   /** @param {Example} example */
-  function button({ label, hard, lines }) {
+  function button({ label, hard, strokes }) {
     const made = document.createElement("button");
-    const strokes = lines.map((line) => line.flatMap((x, i) => (i % 2 ? [] : [[x, line[i + 1]]])));
+    const lines = strokes.map(([xs, ys]) => xs.map((x, i) => [x, ys[i]]));
     made.type = "button";
     made.title = made.ariaLabel = fill(list.dataset.draw, [live.named(label)]) + (hard ? `, ${list.dataset.hard}` : "");
-    made.append(thumbnail(strokes.map((points) => ({ points, width: 16, colour: "#000000" })), 40));
+    made.append(thumbnail(lines.map((points) => ({ points, width: 16, colour: "#000000" })), 40));
     if (hard) made.appendChild(document.createElement("span")).textContent = String(list.dataset.hard);
-    made.addEventListener("click", () => sketch.perform(strokes));
+    made.addEventListener("click", () => sketch.perform(lines));
     return made;
   }
 

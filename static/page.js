@@ -4,6 +4,7 @@ import { Sketch } from "./canvas.js";
 import { release, setUsable, submitButton } from "./dom.js";
 import { offer } from "./examples.js";
 import { Live } from "./live.js";
+import { toJson } from "./strokes.js";
 import { enhance } from "./upload.js";
 
 /** Key of the drawing in the session storage. */
@@ -86,7 +87,7 @@ function send(event) {
     return;
   }
   live.stop();
-  /** @type {HTMLInputElement} */ (draw.elements.namedItem("drawing")).value = sketch.export().toDataURL();
+  /** @type {HTMLInputElement} */ (draw.elements.namedItem("strokes")).value = toJson(sketch);
 }
 
 let stopped = 0;

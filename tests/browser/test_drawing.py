@@ -1,15 +1,13 @@
 """The canvas: mouse, touch and keyboard, tools, screens, the live answer, and the result."""
 
-import base64
-import io
 import json
 from statistics import median
 from urllib.parse import parse_qs
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
+from inkling.recognition.strokes import Strokes
 from tests.browser.hands import (
     BLACK,
     DIGITS,
@@ -51,11 +49,10 @@ def set_value(page, selector, value):
 
 
 def sent_drawing(page):
-    """Sends the drawing and returns what the browser sent, as a picture."""
+    """Sends the drawing and returns what the browser sent."""
     with page.expect_request("**/predict") as sent:
         page.get_by_role("button", name="See the full answer").click()
-    _, _, data = parse_qs(sent.value.post_data)["drawing"][0].partition("base64,")
-    return Image.open(io.BytesIO(base64.b64decode(data)))
+    return Strokes.from_json(parse_qs(sent.value.post_data)["strokes"][0])
 
 
 @pytest.mark.parametrize("hand", HANDS)
@@ -148,7 +145,7 @@ def test_the_stroke_is_as_wide_as_chosen(page, width):
     page.locator(".pen summary").click()
     set_value(page, "#width", str(width))
     with_mouse(page, LINE)
-    picture = sent_drawing(page).convert("L")
+    picture = sent_drawing(page).picture().convert("L")
     column = [picture.getpixel((200, y)) < 128 for y in range(400)]
     assert abs(sum(column) - width) <= 1
 
@@ -161,9 +158,52 @@ def test_ink_and_paper_have_the_chosen_colours(page):
     set_value(page, "#colour", "#ff0000")
     assert colour_at(page, 200, 200) == (255, 204, 0), "a drawn stroke keeps its colour"
     assert colour_at(page, 10, 10) == (0, 51, 102)
-    picture = sent_drawing(page).convert("RGB")
+    picture = sent_drawing(page).picture()
     assert picture.getpixel((200, 200)) == (255, 204, 0)
     assert picture.getpixel((10, 10)) == (0, 51, 102)
+
+
+def test_ink_in_the_color_of_the_paper_erases(page):
+    page.locator(".pen summary").click()
+    with_mouse(page, LINE)
+    with_mouse(page, LOWER_LINE)
+    set_value(page, "#colour", "#ffffff")
+    with_mouse(page, [(200, 100), (200, 250)])
+    with_mouse(page, LOWER_LINE)
+    assert colour_at(page, 200, 200) == WHITE
+    ends = [(x[0], x[-1]) for x, y in sent_drawing(page).body.strokes if set(y) == {2000}]
+    assert ends == [(1000, pytest.approx(1920, abs=20)), (pytest.approx(2080, abs=20), 3000)]
+
+
+def test_what_is_drawn_beside_the_paper_is_not_sent(page):
+    with_mouse(page, [(300, 200), (380, 200), (380, -40), (200, -40), (200, 100)])
+    first, second = sent_drawing(page).body.strokes
+    assert first[1][-1] == pytest.approx(0, abs=20)
+    assert second[1] == [pytest.approx(0, abs=20), 1000]
+
+
+def test_a_shaky_tap_is_sent_as_a_dot(page):
+    with_mouse(page, [(200, 200), (201, 199), (202, 201)])
+    assert sent_drawing(page).body.strokes == [[[2000], [2000]]]
+
+
+def test_a_long_drawing_is_made_short_enough_to_send(page):
+    points = [[[20 + (37 * i) % 360, 20 + (89 * i) % 360] for i in range(3000)] for _ in range(4)]
+    stored = {"strokes": [{"points": line, "width": 16, "colour": "#000000"} for line in points], "paper": "#ffffff"}
+    page.evaluate("drawing => sessionStorage.setItem('inkling-drawing', JSON.stringify(drawing))", stored)
+    with page.expect_response("**/api/predict*") as answered:
+        page.reload()
+    assert answered.value.status == 200
+
+
+def test_the_answer_beside_the_drawing_is_the_one_that_is_kept(page):
+    with_mouse(page, DIGITS["3"])
+    expect(page.locator(".sentence")).to_have_text("It's a 3.")
+    live = [row.split() for row in page.locator(".live .bars li").all_inner_texts()]
+    page.get_by_role("button", name="See the full answer").click()
+    page.wait_for_url("**/results/*")
+    kept = [row.split() for row in page.locator(".bars li").all_inner_texts()]
+    assert kept[:3] == live
 
 
 @pytest.mark.parametrize("density", [1, 2, 3])
@@ -173,7 +213,8 @@ def test_the_canvas_is_as_sharp_as_the_screen(open_page, density):
     assert colour_at(page, 200, 200) == BLACK
     shown, held = page.locator("#canvas").evaluate("(canvas) => [canvas.clientWidth, canvas.width]")
     assert held == round(shown * density)
-    assert sent_drawing(page).size == (400, 400), "what is sent is the same on every screen"
+    (x, y), *more = sent_drawing(page).body.strokes
+    assert (x, y, more) == ([1000, 3000], [2000, 2000], []), "what is sent is the same on every screen"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from inkling.config import ROOT
+from inkling.recognition.strokes import Strokes
 from tests.browser.hands import BLACK, DIGITS, WHITE, colour_at, with_mouse
 
 EXAMPLES = json.loads((ROOT / "static" / "examples.json").read_text())
@@ -45,8 +46,9 @@ def test_every_task_with_a_canvas_has_examples_and_a_hard_one():
     assert EXAMPLES.keys() == MODELS.keys()
     for examples in EXAMPLES.values():
         assert sum(example.get("hard", False) for example in examples) == 1
-        assert all(0 <= at <= 400 for example in examples for line in example["lines"] for at in line)
-        assert all(len(line) % 2 == 0 for example in examples for line in example["lines"])
+        for example in examples:
+            strokes = Strokes.from_body({"strokes": example["strokes"]})
+            assert all(0 <= at <= 400 for stroke in strokes.body.strokes for axis in stroke for at in axis)
 
 
 def test_the_examples_follow_the_model(page):
