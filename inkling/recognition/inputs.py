@@ -37,6 +37,12 @@ PLAIN = 48  # of 255: on even paper, a larger difference is ink, whatever the co
 EVEN = 12  # of 255: paper is even if its rim differs from one color by no more
 WIDEST = 8  # in a snapshot, lines are narrower than the long side divided by this
 AROUND = 2.5  # in a snapshot, no part of a drawing is thicker than this many line widths
+THINNEST = 10  # lines are thinner than the long side of a drawing divided by this, or all of it is thick
+BROAD = WORKING / 16  # half the width of the narrowest area that its width alone tells from a line
+FILLED = 5  # an area wider than this many line widths was colored in
+ALIKE = 40  # of 255: colors that differ by no more are the same ink, in a channel
+SURROUNDED = 0.6  # share of an area's border that another ink covers if it is the area's outline
+FILLS = 4  # areas of different colors that are looked at, the widest first
 
 
 Field = tuple[float, float, float, float]
@@ -305,7 +311,91 @@ def find_ink(image: Image.Image) -> np.ndarray:
         return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
     difference = _difference(pixels, paper)
     # A fixed threshold finds yellow next to black on white. In an enlarged picture it would find soft edges, too.
-    return marks(difference, PLAIN if max(image.size) > SMALL and is_sharp(difference) else 255)
+    mask = marks(difference, PLAIN if max(image.size) > SMALL and is_sharp(difference) else 255)
+    return without_fills(mask, pixels, paper)
+
+
+def without_fills(mask: np.ndarray, pixels: np.ndarray, paper: tuple[int, int, int]) -> np.ndarray:
+    """The ink without areas that were colored in, whose outlines stay: uint8 [h, w], 1 on 0.
+
+    An area of one color was colored in if it is much wider than the lines, or if another ink surrounds it. Where such
+    an area borders on the paper, a line along its border stays in its place.
+
+    Args:
+        mask: all ink, uint8 [h, w], 1 on 0.
+        pixels: the picture, uint8 [h, w, 3].
+        paper: the paper's color.
+    """
+    part = box(mask)
+    ink, colors = mask[part], pixels[part]
+    distance = distance_inside(ink)
+    widest = max(ink.shape) / THINNEST  # a wider line would be wide for a drawing of this size
+    if distance.max() <= max(FILLED / 2 * min(thin(distance), widest), BROAD) and not has_inks(distance, colors):
+        return mask
+    lines, border = ink, np.zeros_like(ink)
+    even = (cv2.morphologyEx(colors, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2) <= ALIKE).astype(
+        np.uint8
+    )
+    for _ in range(FILLS):
+        distance = distance_inside(lines & even)
+        if not distance.any():
+            break
+        same, other = by_ink(lines, colors, colors[np.unravel_index(distance.argmax(), distance.shape)], paper)
+        reach = distance_inside(same)
+        surrounded = other.any() and is_surrounded(same, other)
+        pen = min(line_width(other) if other.any() else thin(reach), widest)
+        if reach.max() <= (pen / 2 + 1 if surrounded else max(FILLED / 2 * pen, BROAD)):
+            break
+        if surrounded:
+            _, spots = cv2.connectedComponents(same)
+            fill = np.isin(spots, np.unique(spots[reach > pen / 2])).astype(np.uint8) & same
+        else:  # what opening leaves, so that lines of the same ink that lead away from the area stay
+            fill = cv2.dilate((reach > pen).astype(np.uint8), disc(2 * pen + 2)) & same
+        lines = lines & ~fill
+        framed = cv2.copyMakeBorder(1 - ink, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+        border |= cv2.dilate(framed, disc(2 * pen))[1:-1, 1:-1] & fill
+    if lines is ink:
+        return mask
+    outline = np.zeros_like(mask)
+    outline[part] = lines | border
+    return outline
+
+
+def by_ink(lines: np.ndarray, colors: np.ndarray, color: np.ndarray, paper: tuple[int, int, int]) -> list[np.ndarray]:
+    """The part of a drawing, uint8 [h, w], in an ink of this color, and the part in other inks.
+
+    Soft edges of this ink, whose colors lie between its own and the paper's, are in neither part.
+    """
+    toward = color.astype(np.float32) - paper
+    away = colors.astype(np.float32) - paper
+    share = away @ toward / max(float(toward @ toward), 1)
+    beside = np.abs(away - np.clip(share, 0, 1)[..., None] * toward).max(axis=2) > ALIKE
+    same = np.abs(away - toward).max(axis=2) <= ALIKE
+    return [lines & part.astype(np.uint8) for part in (same, beside)]
+
+
+def is_surrounded(same: np.ndarray, other: np.ndarray) -> bool:
+    """Whether most of one ink's border is next to another ink."""
+    near = np.ones((5, 5), np.uint8)
+    rim = cv2.dilate(same, near) & ~same
+    return bool((rim & cv2.dilate(other, near)).sum() > SURROUNDED * rim.sum())
+
+
+def thin(distance: np.ndarray) -> float:
+    """The width of the thinner lines in a distance transform: the lower quartile over its ridge."""
+    return max(1.0, 2 * float(np.percentile(distance[ridge(distance)], 25)) - 1)
+
+
+def has_inks(distance: np.ndarray, colors: np.ndarray) -> bool:
+    """Whether the insides of the lines differ in color."""
+    inside = colors[::3, ::3][distance[::3, ::3] > 2]
+    return len(inside) > 0 and bool((np.ptp(inside, axis=0) > 2 * ALIKE).any())
+
+
+def disc(width: float) -> np.ndarray:
+    """A structuring element of this width in pixels."""
+    side = round(width) | 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def even_paper(pixels: np.ndarray) -> tuple[int, int, int] | None:

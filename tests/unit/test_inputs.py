@@ -165,6 +165,37 @@ def test_strokes_of_several_colors_are_one_drawing(layout):
     assert alike(inputs.ink(image, layout), inputs.ink(draw("two parts"), layout)) > 0.98
 
 
+def colored_in(shape, color, ink=BLACK):
+    """A drawing on white whose inside is filled up to the line."""
+    share = cover(shape)[..., None]
+    _, areas = cv2.connectedComponents((share[..., 0] < 0.5).astype(np.uint8), connectivity=4)
+    inner = cv2.dilate((areas == areas[CANVAS // 2, CANVAS // 2]).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    paper = np.where(inner[..., None], color, WHITE)
+    return Image.fromarray(np.rint(share * ink + (1 - share) * paper).astype(np.uint8))
+
+
+@every_layout
+@pytest.mark.parametrize("color", [(255, 220, 60), (220, 40, 30), (60, 60, 220)], ids=str)
+@pytest.mark.parametrize("shape", ["house", "ring"])
+def test_coloring_in_does_not_matter(shape, color, layout):
+    assert alike(inputs.ink(colored_in(shape, color), layout), inputs.ink(draw(shape), layout)) > 0.95
+
+
+@every_layout
+@pytest.mark.parametrize("shape", ["house", "ring"])
+def test_an_area_filled_with_its_own_ink_keeps_its_outline(shape, layout):
+    assert alike(inputs.ink(colored_in(shape, BLACK), layout), inputs.ink(draw(shape), layout)) > 0.8
+
+
+@every_shape
+@pytest.mark.parametrize("pen, size", [(5, 0.7), (16, 0.3), (16, 0.7), (40, 0.7)])
+def test_lines_are_no_areas(shape, pen, size):
+    image = draw(shape, pen=pen, size=size)
+    pixels = np.asarray(image)
+    mask = inputs.marks(255 - pixels)
+    assert inputs.without_fills(mask, pixels, WHITE) is mask
+
+
 @every_layout
 @pytest.mark.parametrize("quality", [75, 40])
 def test_jpeg_does_not_matter(quality, layout):
