@@ -15,6 +15,7 @@ from tqdm import tqdm
 from inkling.recognition import inputs
 
 CANVAS = 400  # side in pixels, as on the page
+TINY = 32  # side in pixels of a noisy picture
 GRID = 112  # side of the grid on which center lines are found, four cells per pixel
 LINE = 170  # ink threshold of 255; at 128, lines that nearly touch would merge
 
@@ -64,6 +65,15 @@ def through_jpeg(picture: Image.Image, quality: int) -> Image.Image:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return Image.open(file).convert("RGB")
+
+
+def in_noise(bitmap: np.ndarray, rng: np.random.Generator) -> Image.Image:
+    """A thin, faint drawing in a noisy picture of 32x32 pixels, as a cheap scanner or a thumbnail shows it."""
+    thin = Hand(pen=rng.uniform(1.0, 1.6) * CANVAS / TINY, size=rng.uniform(0.6, 0.9))
+    cover = 255 - np.asarray(redraw(bitmap, thin).convert("L").resize((TINY, TINY), Image.Resampling.BOX), np.float32)
+    paper, contrast, noise = rng.uniform(150, 235), rng.uniform(60, 100), rng.uniform(4, 10)
+    shades = paper - contrast * cover / 255 + rng.normal(0, noise, cover.shape)
+    return Image.fromarray(np.clip(shades, 0, 255).astype(np.uint8)).convert("RGB")
 
 
 def random_hand(rng: np.random.Generator) -> Hand:
