@@ -12,8 +12,7 @@ and a plane in the sky have flat surroundings, too. Of each task, the most accur
 """
 
 import time
-import weakref
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -21,10 +20,10 @@ import numpy as np
 from PIL import Image
 
 from inkling.problems import Problem
-from inkling.recognition import groups, inputs
+from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
-from inkling.recognition.catalog import TASKS, Model, check_file, unavailable
-from inkling.recognition.groups import Groups
+from inkling.recognition.catalog import TASKS, Model, unavailable
+from inkling.recognition.groups import Groups, groups_of
 from inkling.recognition.predictor import Prediction, Predictor
 from inkling.recognition.subject import Subject
 
@@ -58,7 +57,6 @@ class Router:
 
     def __init__(self, predictor: Predictor):
         self._predictor = predictor
-        self._groups: MutableMapping[Model, Groups] = weakref.WeakKeyDictionary()
 
     def enough(self, model: Model | None) -> int:
         """The least pixels of the longer side that a picture may be reduced to.
@@ -178,18 +176,15 @@ class Router:
         return _grouped(answer, self._groups_of(model))
 
     def _groups_of(self, model: Model) -> Groups:
-        """A model's groups; without the file, none.
+        """A model's groups; none for a model without them.
 
         Raises:
             Problem: "model-unavailable": the file cannot be read.
         """
-        if model not in self._groups:
-            try:
-                listed = groups.FILE in model.card.files and check_file(model, groups.FILE)
-                self._groups[model] = Groups.read(model.folder) if listed else Groups()
-            except ValueError as error:
-                raise unavailable(model.card.name, str(error)) from error
-        return self._groups[model]
+        try:
+            return groups_of(model)
+        except ValueError as error:
+            raise unavailable(model.card.name, str(error)) from error
 
 
 def is_ink(image: Image.Image) -> bool:
@@ -248,7 +243,8 @@ def _has_one_color_at_its_rim(image: Image.Image) -> bool:
 
 def _share(answer: Prediction, card: ModelCard, known: Groups) -> float:
     """The probability that a general model gives a specialist's labels, as far as it has groups for them."""
-    names = {GROUP_OF.get(label, label) for label in card.labels}.intersection(known.names)
+    own = card.familiar_by.groups if card.familiar_by else [GROUP_OF.get(label, label) for label in card.labels]
+    names = set(own).intersection(known.names)
     return sum(known.probability(answer.probabilities, name) for name in names)
 
 
