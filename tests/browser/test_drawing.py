@@ -289,7 +289,7 @@ def test_nothing_drawn_is_not_sent(page):
 def answer(wording, *guesses):
     """A short response of the API."""
     predictions = [{"label": label, "probability": probability} for label, probability in guesses]
-    return json.dumps({"label": guesses[0][0], "wording": wording, "predictions": predictions})
+    return json.dumps({"label": guesses[0][0], "wording": wording, "familiar": True, "predictions": predictions})
 
 
 @pytest.fixture
@@ -422,7 +422,7 @@ def test_how_long_an_answer_takes_is_printed(open_page, model):
 def test_the_answer_follows_the_choice_of_model(page):
     with_mouse(page, DIGITS["7"])
     expect(page.locator(".sentence")).to_have_text("It's a 7.")
-    with page.expect_request("**/api/predict?model=doodles-cnn&top=3"):
+    with page.expect_request("**/api/predict?top=3&model=doodles-cnn"):
         page.select_option("#draw-model", "doodles-cnn")
     expect(page.locator(".sentence")).not_to_have_text("It's a 7.")
 

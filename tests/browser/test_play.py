@@ -30,7 +30,8 @@ def open_challenge(open_page):
 
 
 def told(label, wording):
-    return json.dumps({"label": label, "wording": wording, "predictions": [{"label": label, "probability": 0.9}]})
+    guess = {"label": label, "probability": 0.9}
+    return json.dumps({"label": label, "wording": wording, "familiar": True, "predictions": [guess]})
 
 
 def task(page):
@@ -284,4 +285,4 @@ def test_nothing_is_kept_of_a_game(open_challenge):
     for stroke in (LINE, LOWER_LINE):
         with_mouse(page, stroke)
     expect(page.locator(".live .bars")).to_be_visible()
-    assert {url.split("/", 3)[3] for url in posts} == {"api/predict?model=digits-cnn&top=3"}
+    assert {url.split("/", 3)[3] for url in posts} == {"api/predict?top=3&model=digits-cnn"}
