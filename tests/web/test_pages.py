@@ -38,6 +38,7 @@ PAGES = (
 )
 OTHERS = (
     "/results/<id>/picture",
+    "/results/<id>/labels",
     "/results/<id>/heatmap.png",
     "/results/<id>/steps/<step>.png",
     "/results/<id>/layers.png",
