@@ -449,6 +449,7 @@ def test_reasons_have_the_promised_codes():
         "truncated": 422,
         "animated-too-long": 422,
         "blank": 422,
+        "strokes": 422,
         "unknown-model": 404,
         "model-unavailable": 503,
         "busy": 503,
