@@ -98,7 +98,7 @@ def recipe_of(card: ModelCard) -> Recipe:
     """A recipe made from a card, for a model whose own recipe no longer exists."""
     said = {
         name: getattr(card, name)
-        for name in ("name", "task", "title", "summary", "strengths", "limitations", "input", "exact")
+        for name in ("name", "task", "title", "summary", "strengths", "limitations", "input", "mirror_below", "exact")
     }
     said["backbone"] = card.backbone and card.backbone.model
     return Recipe(**said, dataset=card.training.dataset, build=None, augment=None, epochs=card.training.epochs)
@@ -122,7 +122,7 @@ def write_network(
         whole = mirror.mirrored(whole, recipe.nudge)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = inputs.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
-    return write_files(whole, x, folder, recipe.spare)
+    return write_files(whole, x, folder, recipe.spare, recipe.mirror_below)
 
 
 def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
@@ -132,12 +132,15 @@ def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
     return keras.Model(copy.inputs, copy.outputs, name=model.name)
 
 
-def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None) -> base.Answering:
+def write_files(
+    model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None, mirror_below: float | None = None
+) -> base.Answering:
     """Writes a model without an optimizer as `model.keras` and `model.onnx`; returns the latter, opened as in serving.
 
     Args:
         x: pictures on which the two are compared, float32 [n, height, width, channels], n > 1.
         spare: bits of float16's mantissa to clear before both files are compressed; None keeps float32.
+        mirror_below: see `base.Answering`.
 
     Raises:
         ValueError: the two differ by more than `PARITY`.
@@ -152,7 +155,8 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
     if spare is not None:
         halve(folder / "model.onnx")
         pack(folder / "model.keras")
-    served = base.Answering(openvino.compile_onnx(folder / "model.onnx"))
+    compiled = openvino.compile_onnx(folder / "model.onnx")
+    served = base.Answering(compiled)
     # Two batch sizes, because the exported network must accept any.
     got = [served.answer(part) for part in (x[:1], x[1:])]
     gap = float(np.abs(np.concatenate([one.probabilities for one in got]) - wanted.probabilities).max())
@@ -161,7 +165,7 @@ def write_files(model: keras.Model, x: np.ndarray, folder: Path, spare: int | No
         gap = max(gap, float(np.abs(familiarity - wanted.familiarity).max() / max(1, np.ptp(wanted.familiarity))))
     if not gap <= PARITY:  # also refuses NaN
         raise ValueError(f"ONNX must give what Keras gives, to {PARITY}. Received: a difference of {gap:.2g}")
-    return served
+    return base.Answering(compiled, mirror_below)
 
 
 def describe(
@@ -215,6 +219,7 @@ def describe(
         temperature=temperature,
         threshold=threshold,
         familiar=reached,
+        mirror_below=recipe.mirror_below,
         exact=recipe.exact,
         files={path.name: sha256(path) for path in sorted(folder.iterdir())},
         attribution=dataset.source,

@@ -55,6 +55,7 @@ class Recipe:
     weights: str | None = None  # file in the data folder; "imagenet" if it does not exist
     fit: Callable[..., object] | None = None  # (recipe, data set, run) -> fit.Fitted; None uses training.fit
     mirror: bool = False  # serve the mean over the picture and its mirror image
+    mirror_below: float | None = None  # instead of `mirror`: only where the answer has a lower probability
     nudge: int = 0  # also over copies shifted by this many pixels
     spare: int = 3  # bits of float16's mantissa cleared in the weights; files compress better
     strange: float = 0.025  # share of held-out pictures below the limit of familiarity

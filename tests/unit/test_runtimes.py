@@ -243,6 +243,24 @@ def test_a_network_may_name_its_outputs():
     assert answer.familiarity is None
 
 
+def test_only_unsure_pictures_are_also_shown_mirrored():
+    shown = []
+
+    def network(batch):
+        """The first pixel of the first row is the probability of the first label, and the familiarity."""
+        first = batch[:, 0, 0]
+        shown.append(len(batch))
+        return np.hstack([first, 1 - first]), first
+
+    sure, unsure = [[[0.95], [0.1]]], [[[0.6], [0.2]]]
+    answer = base.Answering(network, mirror_below=0.9).answer(np.array([sure, unsure], np.float32))
+    assert answer.probabilities == pytest.approx(np.array([[0.95, 0.05], [0.4, 0.6]]))
+    assert answer.familiarity == pytest.approx(np.array([0.95, 0.4]))
+    assert shown == [2, 1]
+    base.Answering(network, mirror_below=0.9).answer(np.array([sure], np.float32))
+    assert shown == [2, 1, 1]
+
+
 def test_a_network_without_the_familiarity_that_its_card_asks_for_is_refused():
     """Otherwise every picture would be familiar."""
     spec = InputSpec(kind="photo", width=8, height=8, channels=3, scaling="unit")

@@ -39,16 +39,33 @@ class Answering:
 
     A call takes float32 [n, height, width, channels], as `inputs.scale` makes it, and returns the probabilities alone:
     float32 [n, labels], rows that sum to 1, at temperature 1.
+
+    Args:
+        mirror_below: a picture whose most likely label has a lower probability is also shown mirrored, and gets the
+            mean of both answers; None shows each picture once.
     """
 
-    def __init__(self, network: Network):
-        self._network = network
+    def __init__(self, network: Network, mirror_below: float | None = None):
+        self._network, self._mirror_below = network, mirror_below
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         return self.answer(batch).probabilities
 
     def answer(self, batch: np.ndarray) -> Answer:
         """The answer to one batch."""
+        answer = self._look(batch)
+        if self._mirror_below is None:
+            return answer
+        unsure = answer.probabilities.max(axis=1) < self._mirror_below
+        if unsure.any():
+            mirrored = self._look(batch[unsure][:, :, ::-1])
+            answer = answer._replace(probabilities=averaged(answer.probabilities, mirrored.probabilities, unsure))
+            if answer.familiarity is not None and mirrored.familiarity is not None:
+                answer = answer._replace(familiarity=averaged(answer.familiarity, mirrored.familiarity, unsure))
+        return answer
+
+    def _look(self, batch: np.ndarray) -> Answer:
+        """The network's answer to one batch."""
         names = getattr(self._network, "outputs", OUTPUTS)
         found = dict(zip(names, self._network(batch), strict=False))
         familiarity = np.asarray(found["familiarity"], np.float32)[:, 0] if "familiarity" in found else None
@@ -64,7 +81,7 @@ class Runtime(Answering):
     """
 
     def __init__(self, network: Network, card: ModelCard):
-        super().__init__(network)
+        super().__init__(network, card.mirror_below)
         self._card, self._lock = card, threading.Lock()
         self._calls = 0  # calls of `answer_all` in progress
         self._has_batch_memory = False  # a batch of several pictures ran since memory was last released
@@ -173,6 +190,13 @@ def finite(answer: Answer) -> Answer:
     if not all(np.isfinite(values).all() for values in answer if values is not None):
         raise ValueError("the network answered with numbers that are not finite")
     return answer
+
+
+def averaged(values: np.ndarray, others: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The values of n pictures, with the mean of both in the rows `where`, bool [n], for which there are `others`."""
+    means = values.copy()
+    means[where] = (means[where] + others) / 2
+    return means
 
 
 def probabilities(outputs: np.ndarray) -> np.ndarray:

@@ -39,7 +39,8 @@ class Compiled:
             request = self._free_requests.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
-        request.set_input_tensor(0, library().Tensor(np.ascontiguousarray(batch), shared_memory=True))
+        contiguous = np.ascontiguousarray(batch)  # the tensor does not keep it alive
+        request.set_input_tensor(0, library().Tensor(contiguous, shared_memory=True))
         request.infer()
         outputs = [request.get_output_tensor(i).data.copy() for i in range(len(self._compiled.outputs))]
         self._free_requests.append(request)
