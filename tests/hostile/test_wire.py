@@ -18,7 +18,7 @@ from tests.hostile.files import FILES, good
 from tests.support.server import running
 from tests.support.storage import stored
 
-MEGABYTES = 600  # limit for the memory of a worker
+MEGABYTES = 700  # limit for the memory of a worker
 PHOTO = "/api/predict?model=cats-dogs-cnn"
 
 
