@@ -15,7 +15,7 @@ from PIL import Image
 from inkling.config import Settings
 from inkling.recognition.card import FamiliarBy, Metrics, ModelCard
 from inkling.recognition.catalog import Model, read_catalog
-from inkling.recognition.groups import Groups
+from inkling.recognition.groups import groups_of
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prediction, classify
 from training import evaluate, export, strangers
@@ -39,9 +39,9 @@ def judged(model: Model, dataset: Dataset, groups: tuple[str, ...], general: str
     root = model.folder.parent
     predictor = LocalPredictor(read_catalog(root), Settings.from_env())
     judge = predictor.catalog.model(general)
-    known = Groups.read(judge.folder)
+    known = groups_of(judge)
     seen = answers(predictor, photos(dataset.held_out), judge)
-    sums = [sum(known.probability(answer.probabilities, name) for name in groups) for answer in seen]
+    sums = [known.probability(answer.probabilities, *groups) for answer in seen]
     by = FamiliarBy(model=judge.card.name, groups=groups, limit=round(float(np.quantile(sums, share)), 4))
     path = model.folder / "card.json"
     path.write_text(export.as_json(model.card.model_copy(update={"familiar_by": by})), "utf-8")

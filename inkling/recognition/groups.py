@@ -1,6 +1,8 @@
 """Groups of a model's labels, such as "dog" for its breeds: what to say where no single label is likely."""
 
-from functools import cached_property, lru_cache
+import weakref
+from collections.abc import MutableMapping
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Self
@@ -70,17 +72,17 @@ class Groups(Card):
         """The names of the groups that hold a label, finest first."""
         return self._of.get(index, ())
 
-    def probability(self, probabilities: np.ndarray, name: str) -> float:
-        """The probability that a picture shows something of a group: the sum over its labels.
+    def probability(self, probabilities: np.ndarray, *names: str) -> float:
+        """The probability that a picture shows something of these groups: the sum over their labels.
 
         Args:
             probabilities: float [labels], calibrated.
-            name: a group's name.
+            names: groups without a label in common.
 
         Raises:
             KeyError: there is no group of that name.
         """
-        return float(probabilities[self._indexes[name]].sum())
+        return float(sum(float(probabilities[self._indexes[name]].sum()) for name in names))
 
     def answer(self, probabilities: np.ndarray) -> tuple[int | None, str | None]:
         """The finest likely answer: a label, or else a group.
@@ -110,14 +112,22 @@ class Groups(Card):
         return {group.name: list(group.labels) for group in self.groups}
 
 
-@lru_cache(maxsize=16)
+# An entry goes with its model, because whoever holds a `Model` keeps its network in memory.
+_known: MutableMapping[Model, Groups] = weakref.WeakKeyDictionary()
+
+
 def groups_of(model: Model) -> Groups:
-    """The groups of an installed model; none for a model whose card does not list `groups.json`.
+    """The groups of an installed model, read once; none for a model whose card does not list `groups.json`.
 
     Raises:
         ValueError: the file is missing, or is not the one of the card.
     """
-    if FILE not in model.card.files:
-        return Groups()
-    check_file(model, FILE)
-    return Groups.read(model.folder)
+    known = _known.get(model)
+    if known is None:
+        if FILE in model.card.files:
+            check_file(model, FILE)
+            known = Groups.read(model.folder)
+        else:
+            known = Groups()
+        _known[model] = known
+    return known

@@ -15,10 +15,10 @@ import numpy as np
 from inkling import config
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.recognition import groups, inputs
+from inkling.recognition import inputs
 from inkling.recognition.card import Backbone, InputSpec, ModelCard
-from inkling.recognition.catalog import Catalog, Model, check_file, read_catalog, unavailable
-from inkling.recognition.groups import Groups
+from inkling.recognition.catalog import Catalog, Model, read_catalog, unavailable
+from inkling.recognition.groups import groups_of
 from inkling.recognition.predictor import Prediction, Prepared
 from inkling.recognition.runtimes import keras, openvino
 from inkling.recognition.runtimes.base import Answer, HeadRuntime, Runtime, joined, tempered
@@ -48,7 +48,6 @@ class LocalPredictor:
         self._runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._fast_runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._backbones: MutableMapping[Model, Model] = weakref.WeakKeyDictionary()  # of the opened heads
-        self._groups: MutableMapping[Model, Groups] = weakref.WeakKeyDictionary()  # of models that judge for others
         self._milliseconds: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
         self._opening = threading.RLock()
         self._swapping = threading.Lock()
@@ -116,25 +115,16 @@ class LocalPredictor:
         model = self._catalog.models[judge.name]
         try:
             raw = self._ask(seen, model, self._open(model)).probabilities
-            known = self._groups_of(model)
+            known = groups_of(model)
         except Problem:  # it is switched off now
             return None
+        except ValueError as error:
+            self._switch_off(model, str(error))
+            return None
+        if not set(by.groups) <= set(known.names):
+            return None
         rows = tempered(raw, judge.temperature)
-        return [sum(known.probability(row, name) for name in by.groups) for row in rows], by.limit
-
-    def _groups_of(self, model: Model) -> Groups:
-        """A model's groups.
-
-        Raises:
-            Problem: "model-unavailable": the file is not the card's, and the model is switched off.
-        """
-        if model not in self._groups:
-            try:
-                check_file(model, groups.FILE)
-                self._groups[model] = Groups.read(model.folder)
-            except ValueError as error:
-                raise self._switch_off(model, str(error)) from error
-        return self._groups[model]
+        return [known.probability(row, *by.groups) for row in rows], by.limit
 
     def _ask(self, pictures: Sequence[Prepared], model: Model, runtime: Runtime) -> Answer:
         """The network's answer to the pictures, which is kept with each of them and not computed again."""

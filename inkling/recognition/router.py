@@ -245,7 +245,7 @@ def _share(answer: Prediction, card: ModelCard, known: Groups) -> float:
     """The probability that a general model gives a specialist's labels, as far as it has groups for them."""
     own = card.familiar_by.groups if card.familiar_by else [GROUP_OF.get(label, label) for label in card.labels]
     names = set(own).intersection(known.names)
-    return sum(known.probability(answer.probabilities, name) for name in names)
+    return known.probability(answer.probabilities, *names)
 
 
 def _refined(general: Prediction, special: Prediction, known: Groups) -> Prediction:

@@ -37,6 +37,12 @@ def test_the_probability_of_a_group_is_the_sum_over_its_labels(pets, name, proba
     assert pets.probability(each, name) == probability
 
 
+def test_the_probabilities_of_several_groups_add_up(pets):
+    each = np.array([0.125, 0.125, 0.25, 0.125, 0.125, 0.125, 0.125], np.float32)
+    assert pets.probability(each, "cat", "dog") == 0.75
+    assert pets.probability(each) == 0
+
+
 def test_an_unknown_group_has_no_probability(pets):
     with pytest.raises(KeyError, match="unicorn"):
         pets.probability(np.full(7, 1 / 7, np.float32), "unicorn")

@@ -1,6 +1,8 @@
 """A model's familiarity as another model tells it: by the probability of some of that model's groups."""
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -129,6 +131,27 @@ def test_without_the_judge_the_models_own_familiarity_decides(root, ask, missing
         answer = ask(predictor, BLUE, predictor.catalog.models["special"])
         assert (answer.familiar, answer.familiar_limit) == (True, OWN)
         assert answer.familiarity == pytest.approx(-1 / 3, abs=1e-3)
+
+
+@every_door
+def test_a_group_that_the_judge_does_not_have_leaves_the_models_own_familiarity(root, ask):
+    card = json.loads((root / "special" / "card.json").read_text())
+    card["familiar_by"]["groups"] = ["unicorn"]
+    (root / "special" / "card.json").write_text(json.dumps(card))
+    predictor = predictor_of(root)
+    assert ask(predictor, BLUE, predictor.catalog.models["special"]).familiar_limit == OWN
+    assert "judge" not in predictor.catalog.broken
+
+
+def test_groups_do_not_keep_a_replaced_judge_in_memory(root):
+    predictor = predictor_of(root)
+    model = predictor.catalog.models["special"]
+    classify_one(predictor, RED, model)
+    runtime = weakref.ref(predictor._runtimes[predictor.catalog.models["judge"]])
+    predictor._catalog = predictor.catalog.without("judge", "gone")
+    predictor._catalog = replace(predictor._catalog, models={"special": model})
+    gc.collect()
+    assert runtime() is None
 
 
 def test_the_judge_is_asked_once_about_a_picture(root, monkeypatch):
