@@ -94,7 +94,7 @@ class Catalog:
 
     def best(self, task: str) -> ModelCard | None:
         """The most accurate model of a task among those that are switched on; None if there is none."""
-        return next(iter(sorted((card for card in self if card.task == task), key=_accuracy, reverse=True)), None)
+        return max((card for card in self if card.task == task), key=accuracy, default=None)
 
     def judge(self, card: ModelCard) -> ModelCard | None:
         """The model that tells whether a picture is familiar to another one (`card.familiar_by`), if it is switched on.
@@ -116,7 +116,7 @@ class Catalog:
             kind: "photo" or "ink" leaves out models with the other input.
         """
         tasks: dict[str, list[ModelCard]] = {}
-        for card in sorted(self, key=_accuracy, reverse=True):
+        for card in sorted(self, key=accuracy, reverse=True):
             if kind in (None, card.input.kind):
                 tasks.setdefault(card.task, []).append(card)
         return [(task_title(task), tasks[task]) for task in sorted(tasks, key=_position)]
@@ -127,7 +127,7 @@ class Catalog:
         Models of one task that have no label in common answer different questions, and are not compared.
         """
         groups: list[list[ModelCard]] = []
-        for card in sorted((card for card in self if card.task == task), key=_accuracy, reverse=True):
+        for card in sorted((card for card in self if card.task == task), key=accuracy, reverse=True):
             related = [group for group in groups if any(not set(card.labels).isdisjoint(it.labels) for it in group)]
             if related:
                 related[0].append(card)
@@ -146,7 +146,7 @@ class Catalog:
         labels = set(labels)
         return [
             card
-            for card in sorted(self, key=_accuracy, reverse=True)
+            for card in sorted(self, key=accuracy, reverse=True)
             if card.task == task and card.name != name and not labels.isdisjoint(card.labels)
         ]
 
@@ -344,7 +344,8 @@ def _same(model: Model, other: Model) -> bool:
     return (model.card, model.folder) == (other.card, other.folder)
 
 
-def _accuracy(card: ModelCard) -> float:
+def accuracy(card: ModelCard) -> float:
+    """The accuracy that a card states; 0 where nothing was measured. The order of the models of a task."""
     return card.metrics.accuracy if card.metrics else 0
 
 

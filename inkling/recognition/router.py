@@ -22,7 +22,7 @@ from PIL import Image
 from inkling.problems import Problem
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
-from inkling.recognition.catalog import TASKS, Model, unavailable
+from inkling.recognition.catalog import TASKS, Model, accuracy, unavailable
 from inkling.recognition.groups import Groups, groups_of
 from inkling.recognition.predictor import Prediction, Predictor
 from inkling.recognition.subject import Subject
@@ -154,7 +154,7 @@ class Router:
             return {
                 subject: replace(answer, route="specialist") for subject, answer in zip(subjects, chosen, strict=True)
             }
-        general, specialists = models[0], sorted(models[1:], key=_accuracy, reverse=True)
+        general, specialists = models[0], sorted(models[1:], key=lambda model: accuracy(model.card), reverse=True)
         answers = dict(zip(subjects, self._ask(subjects, general), strict=True))
         known = self._groups_of(general)
         refined: dict[Subject, Prediction] = {}
@@ -300,7 +300,3 @@ def _timed(answer: Prediction, subject: Subject) -> Prediction:
 
 def _certainty(answer: Prediction) -> tuple[bool, float]:
     return answer.familiar, answer.confidence
-
-
-def _accuracy(model: Model) -> float:
-    return model.card.metrics.accuracy if model.card.metrics else 0.0

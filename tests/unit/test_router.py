@@ -146,7 +146,7 @@ def test_a_specialist_never_makes_an_answer_coarser(scripted):
 
 
 def test_one_specialist_is_asked_the_most_accurate_that_knows_the_thing(tmp_path, monkeypatch):
-    monkeypatch.setattr("inkling.recognition.router._accuracy", lambda model: ACCURACY[model.card.task])
+    monkeypatch.setattr("inkling.recognition.router.accuracy", lambda card: ACCURACY[card.task])
     scripted = Scripted(tmp_path)
     scripted.says = {"things": (SOME_DOG, None)}
     assert ask(scripted, photo()).asked == ("things", "cats-dogs")
