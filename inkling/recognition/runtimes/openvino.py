@@ -32,6 +32,7 @@ class Compiled:
         names = tuple(output.any_name for output in self._compiled.outputs)
         # Keras numbers the outputs of the files that it exports.
         self.outputs = names if OUTPUTS[0] in names else OUTPUTS[: len(names)]
+        self._count = len(names)
         self._free_requests: list = []
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
@@ -42,7 +43,7 @@ class Compiled:
         contiguous = np.ascontiguousarray(batch)  # the tensor does not keep it alive
         request.set_input_tensor(0, library().Tensor(contiguous, shared_memory=True))
         request.infer()
-        outputs = [request.get_output_tensor(i).data.copy() for i in range(len(self._compiled.outputs))]
+        outputs = [request.get_output_tensor(i).data.copy() for i in range(self._count)]
         self._free_requests.append(request)
         return outputs
 
