@@ -53,14 +53,15 @@ def save(
     """
     root.mkdir(parents=True, exist_ok=True)
     with replacing(root / recipe.name) as draft:
-        if recipe.backbone:
-            network = heads.write(fitted.model, draft, heads.backbone_of(recipe, root), dataset.test)
+        backbone = heads.backbone_of(recipe, root) if recipe.backbone else None
+        if backbone:
+            network = heads.write(fitted.model, draft, backbone, dataset.test)
         else:
             network = write_network(fitted.model, dataset.test.x, recipe, draft, dataset.train)
         card = describe(recipe, dataset, fitted, network, draft, command, seed, trials)
         card = card.model_copy(update={"training": training or card.training})
-        if recipe.backbone:
-            card = heads.on_backbone(card, heads.backbone_of(recipe, root))
+        if backbone:
+            card = heads.on_backbone(card, backbone)
         (draft / "card.json").write_text(as_json(card), "utf-8")
     return card
 
