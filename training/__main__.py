@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--groups", required=True, help="the general model's groups that hold the labels, such as cat,dog")
     one.add_argument("--by", default="things", help="the general model (default: things)")
     one.add_argument("--strange", type=float, default=0.025, help="share of held-out photos below the limit (0.025)")
-    one.set_defaults(run=judge, stopped="Stopped: the card may name the judge without its new figures.")
+    one.set_defaults(run=judge, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
 
     one = commands.add_parser("compare", help="measure all models again and compare them with their cards and targets")

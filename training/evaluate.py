@@ -83,7 +83,7 @@ def class_metrics(matrix: np.ndarray, labels: Sequence[str]) -> tuple[ClassMetri
     right, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(support, 1)
     return tuple(
-        ClassMetrics(label=label, precision=_rounded(precision[i]), recall=_rounded(recall[i]), support=int(support[i]))
+        ClassMetrics(label=label, precision=rounded(precision[i]), recall=rounded(recall[i]), support=int(support[i]))
         for i, label in enumerate(labels)
     )
 
@@ -101,7 +101,7 @@ def bins(probabilities: np.ndarray, y: np.ndarray) -> tuple[Bin, ...]:
     sums = (np.bincount(places, weights=values, minlength=BINS) for values in (confidence, right))
     sure_of, right_in = (values / np.maximum(counts, 1) for values in sums)
     return tuple(
-        Bin(count=int(counts[i]), confidence=_rounded(sure_of[i]), accuracy=_rounded(right_in[i])) for i in range(BINS)
+        Bin(count=int(counts[i]), confidence=rounded(sure_of[i]), accuracy=rounded(right_in[i])) for i in range(BINS)
     )
 
 
@@ -244,28 +244,27 @@ def measure(
     return Metrics(
         split=f"{dataset.name} test",
         test_size=len(y),
-        accuracy=_rounded(accuracy(raw, y)),
-        calibration_error_before=_rounded(calibration_error(raw, y)),
-        calibration_error=_rounded(calibration_error(probabilities, y)),
-        sure_share=_rounded(sure_share),
-        sure_accuracy=_rounded(sure_accuracy),
+        accuracy=rounded(accuracy(raw, y)),
+        calibration_error_before=rounded(calibration_error(raw, y)),
+        calibration_error=rounded(calibration_error(probabilities, y)),
+        sure_share=rounded(sure_share),
+        sure_accuracy=rounded(sure_accuracy),
         classes=class_metrics(matrix, dataset.labels) if tabled else (),
         confusion=matrix.tolist(),
-        groups={name: _rounded(group_accuracy(raw, y, count)) for name, count in (groups or {}).items()},
+        groups={name: rounded(group_accuracy(raw, y, count)) for name, count in (groups or {}).items()},
         bins=bins(probabilities, y),
         mistakes=tuple(_mistake(dataset.labels, y[i], probabilities[i]) for i in worst),
-        strangers={kind: _rounded(auroc(answer.familiarity, one.familiarity)) for kind, one in others.items()},
-        not_sure={kind: _rounded(not_sure(one, temperature, threshold, familiar)) for kind, one in others.items()},
+        strangers={kind: rounded(auroc(answer.familiarity, one.familiarity)) for kind, one in others.items()},
+        not_sure={kind: rounded(not_sure(one, temperature, threshold, familiar)) for kind, one in others.items()},
     )
 
 
 def _mistake(labels: Sequence[str], true: int, probabilities: np.ndarray) -> Mistake:
-    return Mistake(
-        true=labels[true], predicted=labels[probabilities.argmax()], confidence=_rounded(probabilities.max())
-    )
+    return Mistake(true=labels[true], predicted=labels[probabilities.argmax()], confidence=rounded(probabilities.max()))
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """A metric as a card states it."""
     return round(float(value), PLACES)
 
 

@@ -6,15 +6,15 @@ share stays below it. No unfamiliar picture is looked at for that.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from inkling.config import Settings
 from inkling.recognition.card import FamiliarBy, Metrics, ModelCard
-from inkling.recognition.catalog import Model, read_catalog
+from inkling.recognition.catalog import Catalog, Model, read_catalog
 from inkling.recognition.groups import groups_of
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prediction, classify
@@ -36,24 +36,28 @@ def judged(model: Model, dataset: Dataset, groups: tuple[str, ...], general: str
     Raises:
         Problem: "unknown-model" or "model-unavailable": the general model cannot be asked.
     """
-    root = model.folder.parent
-    predictor = LocalPredictor(read_catalog(root), Settings.from_env())
+    found = read_catalog(model.folder.parent)
+    predictor = LocalPredictor(found, Settings.from_env())
     judge = predictor.catalog.model(general)
     known = groups_of(judge)
     seen = answers(predictor, photos(dataset.held_out), judge)
     sums = [known.probability(answer.probabilities, *groups) for answer in seen]
     by = FamiliarBy(model=judge.card.name, groups=groups, limit=round(float(np.quantile(sums, share)), 4))
-    path = model.folder / "card.json"
-    path.write_text(export.as_json(model.card.model_copy(update={"familiar_by": by})), "utf-8")
-    card = model.card.model_copy(update={"familiar_by": by, "metrics": measured(root, model.card.name, dataset)})
-    path.write_text(export.as_json(card), "utf-8")
+    card = model.card.model_copy(update={"familiar_by": by})
+    metrics = measured(replace(model, card=card), found, dataset)
+    card = card.model_copy(update={"metrics": metrics})
+    (model.folder / "card.json").write_text(export.as_json(card), "utf-8")
     return card
 
 
-def measured(root: Path, name: str, dataset: Dataset) -> Metrics:
-    """The card's metrics of a model, with those measured again that depend on familiarity: sure and unfamiliar."""
-    predictor = LocalPredictor(read_catalog(root), Settings.from_env())
-    model = predictor.catalog.model(name)
+def measured(model: Model, found: Catalog, dataset: Dataset) -> Metrics:
+    """The card's metrics of a model, with those measured again that depend on familiarity: sure and unfamiliar.
+
+    Args:
+        model: with a card that may differ from the one in its folder.
+        found: the catalog that holds its judge.
+    """
+    predictor = LocalPredictor(replace(found, models={**found.models, model.card.name: model}), Settings.from_env())
     own = answers(predictor, photos(dataset.test), model)
     right = np.array([answer.probabilities.argmax() for answer in own]) == dataset.test.y
     sure = np.array([answer.sure for answer in own])
@@ -63,11 +67,13 @@ def measured(root: Path, name: str, dataset: Dataset) -> Metrics:
     }
     return model.card.metrics.model_copy(
         update={
-            "sure_share": _rounded(sure.mean()),
-            "sure_accuracy": _rounded(right[sure].mean() if sure.any() else 1),
-            "strangers": {kind: _rounded(evaluate.auroc(scores(own), scores(some))) for kind, some in others.items()},
+            "sure_share": evaluate.rounded(sure.mean()),
+            "sure_accuracy": evaluate.rounded(right[sure].mean() if sure.any() else 1),
+            "strangers": {
+                kind: evaluate.rounded(evaluate.auroc(scores(own), scores(some))) for kind, some in others.items()
+            },
             "not_sure": {
-                kind: _rounded(np.mean([answer.wording == "not sure" for answer in some]))
+                kind: evaluate.rounded(np.mean([answer.wording == "not sure" for answer in some]))
                 for kind, some in others.items()
             },
         }
@@ -91,7 +97,3 @@ def answers(predictor: LocalPredictor, pictures: Iterable[Image.Image], model: M
 def scores(found: list[Prediction]) -> np.ndarray:
     """The familiarity of the pictures that were answered: float [n]."""
     return np.array([answer.familiarity for answer in found])
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), evaluate.PLACES)
