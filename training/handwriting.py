@@ -4,16 +4,13 @@ Each is a list of strokes, float32 [n, 2]: (x, y) in units of the digit's height
 """
 
 import math
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 
-import cv2
 import numpy as np
 
 from inkling.recognition import inputs
 from training.data import Split
-from training.redraw import in_noise, random_hand
+from training.redraw import in_noise, in_processes, random_hand
 from training.tracing import Lines, paint
 
 Range = tuple[float, float]
@@ -85,10 +82,7 @@ def rare(train: Split, seed: int) -> tuple[np.ndarray, np.ndarray]:
     shapes = [(shape, digit) for shape, (digit, count) in SHAPES.items() for _ in range(count)]
     jobs = [*((shape, None) for shape, _ in shapes), *((None, train.x[i]) for i in noisy)]
     seeds = rng.integers(0, 2**32, len(jobs))
-    # Spawned processes, because forking a process with TensorFlow's threads is unsafe.
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(mp_context=fresh, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        x = np.stack(list(pool.map(_seen, jobs, seeds, chunksize=256)))
+    x = in_processes(_seen, jobs, seeds, "rare digits")
     return x, np.concatenate([[digit for _, digit in shapes], train.y[noisy]]).astype(np.int64)
 
 

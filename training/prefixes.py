@@ -4,15 +4,13 @@ The order of the strokes is unknown. As people mostly draw the outline first, lo
 left. A prefix is a share of the whole line's length, so that it can also end within a stroke.
 """
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from training.redraw import in_processes
 from training.tracing import Lines, trace
 
 FIELD, EXTENT, PEN = 304, 255, 16  # Quick, Draw! draws a 16-wide line on a 255 box in a field of 304
@@ -22,16 +20,11 @@ SHIFT = 4  # OpenCV draws at sixteenths of a pixel
 
 def half_drawn(x: np.ndarray, low: float, high: float, seed: int) -> np.ndarray:
     """Drawings uint8 [n, 28, 28], each after a random share between `low` and `high` of its line, laid out anew."""
-    jobs = ((bitmap, seed * len(x) + i) for i, bitmap in enumerate(x))
-    # Spawned processes, because forking a process with TensorFlow's threads is unsafe.
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(mp_context=fresh, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        drawn = pool.map(partial(_half_drawn, low=low, high=high), jobs, chunksize=256)
-        return np.stack(list(tqdm(drawn, "half drawing", len(x), unit="drawing", mininterval=5)))
+    function = partial(_half_drawn, low=low, high=high)
+    return in_processes(function, x, seed * len(x) + np.arange(len(x)), "half drawing")
 
 
-def _half_drawn(job: tuple[np.ndarray, int], low: float, high: float) -> np.ndarray:
-    bitmap, seed = job
+def _half_drawn(bitmap: np.ndarray, seed: int, low: float, high: float) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return bitmap_of(prefix(in_order(trace(bitmap), rng), rng.uniform(low, high)))
 

@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -88,14 +89,17 @@ def random_hand(rng: np.random.Generator) -> Hand:
 
 def through_canvas(x: np.ndarray, layout: str, seed: int) -> np.ndarray:
     """Drawings uint8 [n, 28, 28], each redrawn by a random visitor and preprocessed as in serving."""
-    jobs = ((bitmap, seed * len(x) + i) for i, bitmap in enumerate(x))
+    return in_processes(partial(_through_canvas, layout=layout), x, seed * len(x) + np.arange(len(x)), "redrawing")
+
+
+def in_processes(function: Callable[..., np.ndarray], jobs: Sequence, seeds: np.ndarray, title: str) -> np.ndarray:
+    """`function(job, seed)` for each job, computed on all cores: the arrays that it returns, stacked."""
     # Spawned processes, because forking a process with TensorFlow's threads is unsafe.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(mp_context=fresh, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        drawn = pool.map(partial(_through_canvas, layout=layout), jobs, chunksize=256)
-        return np.stack(list(tqdm(drawn, "redrawing", len(x), unit="drawing", mininterval=5)))
+        drawn = pool.map(function, jobs, seeds.tolist(), chunksize=256)
+        return np.stack(list(tqdm(drawn, title, len(jobs), unit="drawing", mininterval=5)))
 
 
-def _through_canvas(job: tuple[np.ndarray, int], layout: str) -> np.ndarray:
-    bitmap, seed = job
+def _through_canvas(bitmap: np.ndarray, seed: int, layout: str) -> np.ndarray:
     return inputs.ink(redraw(bitmap, random_hand(np.random.default_rng(seed))), layout)[..., 0]
