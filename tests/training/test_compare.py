@@ -8,11 +8,11 @@ import pytest
 
 from inkling.recognition import catalog
 from inkling.recognition.card import InputSpec, read_card
+from tests.support.recipes import toy_recipe
 from training import __main__ as cli
 from training import compare, data, export, registry
 from training.data import Dataset, Split
 from training.fit import Fitted
-from training.recipe import Recipe
 from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, CALIBRATION, TARGETS, Target
 
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
@@ -36,18 +36,9 @@ def models(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     parts = [Split(rng.integers(0, 256, (60, 28, 28), np.uint8), np.arange(60) % 3) for _ in range(3)]
     dataset = Dataset("toy", ("a", "b", "c"), *parts, "made here")
-    recipe = Recipe(
-        name="toy",
-        task="digits",
-        title="Toy",
-        summary="A toy.",
-        strengths="None.",
-        limitations="Many.",
-        dataset="toy",
+    recipe = toy_recipe(
         input=INK,
         build=network,
-        augment=None,
-        epochs=1,
     )
     fitted = Fitted(network(3), {key: [0.5] for key in export.CURVES}, 1, 1.0)
     export.save(recipe, dataset, fitted, tmp_path / "models", "make toy", 0)

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from inkling.recognition import catalog, inputs
 from inkling.recognition.card import InputSpec, read_card
 from inkling.storage.corrections import folder_of
+from tests.support.recipes import toy_recipe
 from training import __main__ as cli
 from training import augment, corrections, data, fit, mirror, registry
 from training.data import Dataset, Split
@@ -24,13 +25,7 @@ def network(labels):
     return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
 
 
-TOY = Recipe(
-    name="toy",
-    task="digits",
-    title="Toy",
-    summary="A toy.",
-    strengths="None.",
-    limitations="Many.",
+TOY = toy_recipe(
     dataset="mnist",
     input=INK,
     build=network,

@@ -15,10 +15,10 @@ from inkling.recognition import catalog
 from inkling.recognition.card import InputSpec, read_card
 from inkling.recognition.runtimes import base, openvino
 from inkling.recognition.runtimes import keras as keras_runtime
+from tests.support.recipes import toy_recipe
 from training import evaluate, export, registry, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted
-from training.recipe import Recipe
 
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
 RECIPES = registry.recipes()
@@ -34,18 +34,9 @@ def network(labels):
     return keras.Model(inputs, keras.layers.Dense(outputs, activation=activation)(x))
 
 
-RECIPE = Recipe(
-    name="toy",
-    task="digits",
-    title="Toy",
-    summary="A toy.",
-    strengths="None.",
-    limitations="Many.",
-    dataset="toy",
+RECIPE = toy_recipe(
     input=INK,
     build=network,
-    augment=None,
-    epochs=1,
     groups={"first two": 2},
     exact=True,
 )

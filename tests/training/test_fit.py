@@ -10,9 +10,10 @@ from PIL import Image
 from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec, read_card
 from inkling.recognition.catalog import TASKS
+from tests.support.recipes import toy_recipe
 from training import augment, data, fit, registry
 from training.data import Dataset, Split
-from training.recipe import Recipe, Run
+from training.recipe import Run
 
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
 PHOTO = InputSpec(kind="photo", width=150, height=140, channels=3, scaling="signed", layout="squeeze")
@@ -31,14 +32,7 @@ def network(labels):
     return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
 
 
-TOY = Recipe(
-    name="toy",
-    task="digits",
-    title="Toy",
-    summary="A toy.",
-    strengths="None.",
-    limitations="Many.",
-    dataset="toy",
+TOY = toy_recipe(
     input=INK,
     build=network,
     augment=augment.drawings,

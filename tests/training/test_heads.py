@@ -9,9 +9,10 @@ from inkling.recognition.card import InputSpec
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.runtimes import openvino
 from tests.support.backbones import SIDE, write_backbone
+from tests.support.recipes import toy_recipe
 from training import export, heads, strangers, trials
 from training.data import Dataset, Split
-from training.recipe import Recipe, Run
+from training.recipe import Run
 
 LABELS = ("warm", "cold")
 
@@ -20,19 +21,12 @@ def brightened(pictures, rng, side):
     return np.clip(heads.enlarged(pictures, rng, side).astype(int) + rng.integers(5, 20), 0, 255).astype(np.uint8)
 
 
-RECIPE = Recipe(
-    name="toy",
+RECIPE = toy_recipe(
     task="toy",
-    title="Toy",
-    summary="A toy.",
-    strengths="None.",
-    limitations="Many.",
-    dataset="toy",
     input=InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="unit"),
     build=partial(heads.network, features=3),
     fit=heads.on(heads.Views(heads.enlarged), heads.Views(brightened, every=2)),
     backbone="backbone",
-    augment=None,
     epochs=30,
     batch=16,
     learning_rate=0.3,

@@ -15,10 +15,10 @@ import pytest
 from inkling.recognition import catalog
 from inkling.recognition.card import InputSpec, read_card
 from inkling.recognition.runtimes import openvino
+from tests.support.recipes import toy_recipe
 from training import __main__ as cli
 from training import augment, data, evaluate, export, fit, registry
 from training.download import DownloadError
-from training.recipe import Recipe
 
 ROOT = Path(cli.__file__).parent.parent
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
@@ -36,13 +36,7 @@ def another(labels):
     return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(keras.layers.Flatten()(inputs)))
 
 
-TOY = Recipe(
-    name="toy",
-    task="digits",
-    title="Toy",
-    summary="A toy.",
-    strengths="None.",
-    limitations="Many.",
+TOY = toy_recipe(
     dataset="mnist",
     input=INK,
     build=network,

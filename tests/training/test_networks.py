@@ -6,20 +6,15 @@ import pytest
 
 from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec
+from tests.support.recipes import toy_recipe
 from training import augment, mirror, mobilenet, objects, vgg16
 from training.data import Dataset, Split
-from training.recipe import Recipe, Run
+from training.recipe import Run
 
 SIDE = 32
 PHOTO = InputSpec(kind="photo", width=SIDE, height=SIDE, channels=3, scaling="signed", layout="squeeze")
-TRANSFER = Recipe(
-    name="toy",
+TRANSFER = toy_recipe(
     task="cats-dogs",
-    title="Toy",
-    summary="A toy.",
-    strengths="None.",
-    limitations="Many.",
-    dataset="toy",
     input=PHOTO,
     build=vgg16.network,
     augment=augment.photos,
