@@ -57,7 +57,7 @@ def enlarged(pictures: np.ndarray, rng: np.random.Generator, side: int) -> np.nd
 def network(labels: int, features: int = 1280) -> keras.Model:
     """Softmax regression on features, with dropout."""
     inputs = keras.Input((features,), name="features")
-    x = layers.Dropout(0.2)(inputs)
+    x = layers.Dropout(0.2, name="dropout")(inputs)
     return keras.Model(inputs, layers.Dense(labels, activation="softmax", name="probabilities")(x), name="head")
 
 

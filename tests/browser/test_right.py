@@ -17,7 +17,7 @@ def result(open_page, cat):
     def result(model="cats-dogs-cnn", **options):
         page = open_page(f"/?photo={model}", **options)
         page.set_input_files("#image", cat)
-        page.get_by_role("button", name="Tell me what it is").click()
+        page.locator("form:has(#image) [type=submit]").click()
         page.wait_for_url("**/results/*")
         return page
 
