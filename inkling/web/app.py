@@ -15,14 +15,14 @@ from inkling.web.views import (
     help,
     history,
     lab,
-    language,
     models,
     play,
+    preferences,
     recognize,
     results,
 )
 
-VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, language)
+VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, preferences)
 
 
 def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:

@@ -78,6 +78,12 @@ def asks(page, times=1):
     page.evaluate("null")  # handlers of routes have run once the browser answers this
 
 
+def switch(page, kind, name):
+    """Opens a menu of the header, "language" or "theme", and chooses from it."""
+    page.locator(f"form[action='/{kind}'] summary").click()
+    page.locator(".menu").get_by_role("button", name=name).click()
+
+
 def settle(page):
     """Waits until the page has handled all earlier responses, by sending one more request."""
     page.evaluate("""async () => {

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, expect
 
-from tests.browser.hands import settle
+from tests.browser.hands import settle, switch
 
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 LINE = [(0.5, 0.2), (0.5, 0.8)]
@@ -242,7 +242,7 @@ def test_another_language_keeps_the_picture_and_its_steps(lab, cat):
     lab.select_option("#add", "rotate")
     lab.get_by_role("button", name="Add").click()
     expect(lab.locator("fieldset")).to_have_count(2)
-    lab.get_by_role("button", name="Русский").click()
+    switch(lab, "language", "Русский")
     expect(lab.get_by_role("heading", level=1)).to_have_text("Лаборатория")
     expect(lab.locator("fieldset")).to_have_count(2)
     assert lab.locator("[name=picture]").count() == 1

@@ -59,6 +59,31 @@ def unfold(page):
     page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
 
 
+TARGETS = """() => [...document.querySelectorAll("a[href], button, select, summary, textarea, input:not([type=hidden])")]
+    .filter((target) => {
+        const inSentence = target.matches("a") && getComputedStyle(target).display === "inline";
+        const unseen = !target.checkVisibility({visibilityProperty: true}) || target.matches(".skip:not(:focus)");
+        const {width, height} = (target.closest("label") ?? target).getBoundingClientRect();
+        return !inSentence && !unseen && Math.min(width, height) < 43.9;
+    }).map((target) => target.outerHTML.slice(0, 120))"""
+LEFT_EDGES = """() => [...document.querySelectorAll(".brand, main > *, footer p")]
+    .filter((block) => block.offsetWidth > 1)
+    .map((block) => Math.round(block.getBoundingClientRect().left))"""
+
+
+def assert_targets_are_large(page):
+    assert page.evaluate(TARGETS) == []
+
+
+def assert_header_takes_two_rows(page):
+    row = page.locator(".brand").bounding_box()["height"]
+    assert page.locator("header").bounding_box()["height"] < 3 * row
+
+
+def assert_one_left_edge(page):
+    assert len(set(page.evaluate(LEFT_EDGES))) == 1
+
+
 def assert_nothing_scrolls_sideways(page):
     for width in (360, 320):
         page.set_viewport_size({"width": width, "height": 740})
@@ -76,6 +101,9 @@ def test_every_page_is_named_accessible_and_narrow(open_page, result_paths, path
     expect(page.locator("html")).to_have_attribute("lang", locale)
     found = Axe().run(page, options=RULES)
     assert found.violations_count == 0, found.generate_report()
+    assert_one_left_edge(page)
+    assert_targets_are_large(page)
+    assert_header_takes_two_rows(page)
     assert_nothing_scrolls_sideways(page)
 
 
@@ -89,12 +117,11 @@ def test_the_largest_table_scrolls_alone(open_page, locale):
 CONTROLS = [
     "Skip to content",
     "Inkling",
+    "Recognize",
     "Play",
-    "History",
-    "Models",
-    "Lab",
-    "Help",
-    "API",
+    "Explore",
+    "Language: EN",
+    "Theme",
     "photo-model",
     "image",
     "Tell me what it is",

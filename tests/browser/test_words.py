@@ -1,44 +1,7 @@
-"""Switching the language, with and without JavaScript, and printing."""
+"""Printing a page, and copying its address."""
 
 import pytest
 from playwright.sync_api import expect
-
-ADDRESS = "/compare/digits?kept=1"
-
-
-@pytest.mark.parametrize("script", [True, False])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_the_switch_changes_the_language_and_stays_on_the_page(open_page, width, script):
-    page = open_page(ADDRESS, viewport={"width": width, "height": 800}, java_script_enabled=script, locale="en")
-    for name, code, headline in (("Русский", "ru", "Рукописные цифры"), ("English", "en", "Handwritten digits")):
-        button = page.get_by_role("button", name=name)
-        button.focus()
-        with page.expect_navigation():
-            page.keyboard.press("Enter")
-        assert page.url.endswith(ADDRESS)
-        expect(page.locator("html")).to_have_attribute("lang", code)
-        expect(page.locator("h1")).to_contain_text(headline)
-        expect(button).to_have_attribute("aria-current", "true")
-    page.goto("/help")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
-
-
-def test_the_choice_wins_over_the_browser_and_is_kept(open_page):
-    page = open_page("/help", locale="ru-RU")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Справка")
-    page.get_by_role("button", name="English").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
-    page.goto("/models")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Models")
-
-
-def test_the_choice_of_models_survives_the_switch(open_page):
-    page = open_page("/")
-    page.select_option("#draw-model", "digits-logistic")
-    with page.expect_navigation():
-        page.get_by_role("button", name="Русский").click()
-    expect(page.locator("#draw-model")).to_have_value("digits-logistic")
-
 
 @pytest.mark.parametrize("path", ["/models/full-digits", "/compare/digits"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -95,17 +58,3 @@ def test_without_javascript_the_address_is_there_to_copy(result, width):
     page.locator("summary", has_text="Share").click()
     expect(page.get_by_label("Address of this page")).to_have_value(page.url)
     expect(page.get_by_role("button", name="Copy")).to_be_hidden()
-
-
-def test_a_drawing_survives_the_switch(open_page):
-    page = open_page("/?draw=digits-cnn")
-    box = page.locator("#canvas").bounding_box()
-    page.mouse.move(box["x"] + 100, box["y"] + 40)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 100, box["y"] + 200, steps=5)
-    page.mouse.up()
-    with page.expect_navigation():
-        page.get_by_role("button", name="Русский").click()
-    expect(page.locator(".live .sentence")).to_contain_text("1")
-    page.goto("/")
-    expect(page.locator(".live .sentence")).to_have_text("")

@@ -1,0 +1,40 @@
+"""The switches in the header: the language and the theme of the pages, each remembered in a cookie."""
+
+from flask import Blueprint, abort, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from inkling.web.edge import clients, language
+
+THEME_COOKIE = "inkling-theme"
+THEMES = ("system", "light", "dark")
+YEAR = 365 * 24 * 3600  # seconds
+blueprint = Blueprint("preferences", __name__)
+
+
+@blueprint.post("/language")
+def choose_language() -> ResponseReturnValue:
+    """Stores the visitor's language in a cookie and redirects to the page they came from."""
+    return _store(language.COOKIE, request.form.get("language", ""), language.LANGUAGES)
+
+
+@blueprint.post("/theme")
+def choose_theme() -> ResponseReturnValue:
+    """Stores the visitor's theme in a cookie and redirects to the page they came from."""
+    return _store(THEME_COOKIE, request.form.get("theme", ""), {name: name for name in THEMES})
+
+
+@blueprint.app_template_global()
+def theme() -> str:
+    """The theme that the visitor chose: "light" or "dark", or "" to follow their system."""
+    chosen = request.cookies.get(THEME_COOKIE)
+    return chosen if chosen in ("light", "dark") else ""
+
+
+def _store(cookie: str, chosen: str, offered: dict[str, str]) -> ResponseReturnValue:
+    """Stores a choice; 400 if it is not a key of what is offered."""
+    if chosen not in offered:
+        abort(400, gettext("Choose one of %(names)s.", names=", ".join(offered.values())))
+    response = redirect(clients.previous_page(), 303)
+    response.set_cookie(cookie, chosen, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
+    return response

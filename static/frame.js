@@ -1,0 +1,38 @@
+// @ts-check
+/** The frame of every page: closes the header's menus, and changes the theme without leaving the page. */
+
+/** The unfolded menu, if any. @returns {HTMLDetailsElement | null} */
+const open = () => document.querySelector(".menu[open]");
+
+/** Folds the menu when the visitor turns to something else. @param {Event} event */
+function leave(event) {
+  const menu = open();
+  if (menu && !menu.contains(/** @type {Node} */ (event.target))) menu.open = false;
+}
+
+/** @param {KeyboardEvent} event */
+function escape(event) {
+  const menu = open();
+  if (event.key !== "Escape" || !menu) return;
+  menu.open = false;
+  menu.querySelector("summary")?.focus();
+}
+
+/** Shows the chosen theme at once, so that a drawing or a chosen photo stays. The server remembers the choice.
+ * @param {SubmitEvent} event */
+function change(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target), button = /** @type {HTMLButtonElement} */ (event.submitter);
+  if (form.getAttribute("action") !== "/theme") return;
+  event.preventDefault();
+  fetch("/theme", { method: "POST", body: new URLSearchParams({ theme: button.value }), redirect: "manual" });
+  const { dataset } = document.documentElement;
+  if (button.value === "system") delete dataset.theme;
+  else dataset.theme = button.value;
+  for (const choice of form.querySelectorAll("button")) choice.ariaCurrent = choice === button ? "true" : null;
+  form.querySelector("summary")?.focus();
+  /** @type {HTMLDetailsElement} */ (form.querySelector("details")).open = false;
+}
+
+for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, leave);
+document.addEventListener("keydown", escape);
+document.addEventListener("submit", change);
