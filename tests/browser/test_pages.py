@@ -56,7 +56,7 @@ LOOKS = ((360, "light", "en"), (1280, "dark", "en"), (360, "dark", "ru"))
 
 
 def unfold(page):
-    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    page.evaluate("document.querySelectorAll('details:not(.menu)').forEach((fold) => { fold.open = true; })")
 
 
 TARGETS = """() => [...document.querySelectorAll("a[href], button, select, summary, textarea, input:not([type=hidden])")]

@@ -115,7 +115,7 @@ def test_programs_are_answered_in_one_language(client, path):
 SPOKEN = {"alt", "title", "placeholder", "aria-label", "aria-description", "aria-roledescription", "label"}
 DATA = {"data-words"}  # labels that scripts compare
 VERBATIM = {"code", "kbd", "pre", "script", "style"}  # not translated
-NAMES = {"Inkling", "API", "jpg", "png", "webp", "heic"}
+NAMES = {"Inkling", "API", "RU", "jpg", "png", "webp", "heic"}
 GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html"))
 SCRIPTS = sorted(path for path in (ROOT / "static").rglob("*.js"))
