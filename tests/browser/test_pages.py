@@ -59,8 +59,9 @@ def unfold(page):
     page.evaluate("document.querySelectorAll('details:not(.menu)').forEach((fold) => { fold.open = true; })")
 
 
-TARGETS = """() => [...document.querySelectorAll("a[href], button, select, summary, textarea, input:not([type=hidden])")]
-    .filter((target) => {
+TARGETS = """() => [
+        ...document.querySelectorAll("a[href], button, select, summary, textarea, input:not([type=hidden])"),
+    ].filter((target) => {
         const inSentence = target.matches("a") && getComputedStyle(target).display === "inline";
         const unseen = !target.checkVisibility({visibilityProperty: true}) || target.matches(".skip:not(:focus)");
         const {width, height} = (target.closest("label") ?? target).getBoundingClientRect();

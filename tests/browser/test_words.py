@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+
 @pytest.mark.parametrize("path", ["/models/full-digits", "/compare/digits"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_paper_is_white_and_holds_what_can_be_read_on_it(open_page, path, scheme):
