@@ -36,6 +36,9 @@ FINE = 6  # cells a side that lines are drawn on, in one pixel of a model's inpu
 SHIFT = 4  # binary digits after the point of OpenCV's coordinates
 PICTURE = 400  # pixels a side of a drawing's picture
 SMOOTH = 4  # the picture is drawn this many times as large and shrunk, for smooth edges
+AREA_GRID = 96  # cells along the longer side of a drawing, to look for strokes that color in an area
+DEEP = 0.9  # such a stroke has ink on all sides for this many widths of the thinnest pen,
+MOST = 0.4  # along more than this share of its length
 NOTE = "strokes"  # key of the strokes in the file of the picture
 
 FORM = '{"strokes": [[[x…],[y…]], …]}'
@@ -175,12 +178,12 @@ class Strokes:
         if not body.strokes:
             raise Problem("blank", "There is no stroke in this drawing.")
         self.body = body
-        lines = [np.array(stroke).T for stroke in body.strokes]  # float64 [n, 2] each
-        points = np.concatenate(lines)
-        low, high = points.min(axis=0), points.max(axis=0)
-        extent = float(max(high - low))
-        self._center = (low + high) / 2
-        self._unit = extent if extent > SMALLEST else QUICKDRAW_BOX  # a dot has the size of a dot in such a drawing
+        self._drawn = [np.array(stroke).T for stroke in body.strokes]  # float64 [n, 2] each
+        self._center, self._unit = _box(self._drawn)
+        pens = self._page.pens
+        self._outline = _outline(self._drawn, pens)
+        lines = [self._drawn[i] for i in self._outline]
+        self._center, self._unit = _box(lines)
         # Rounded, so that a drawing is exactly the same when it is moved or enlarged.
         self._lines = [np.round((line - self._center) / self._unit, 6) for line in lines]
 
@@ -214,7 +217,8 @@ class Strokes:
     def seen(self, layout: str) -> np.ndarray:
         """The input of a model whose data set is laid out like this: uint8 [28, 28, 1], ink 255 on 0.
 
-        It does not depend on where and how large the strokes were drawn.
+        It does not depend on where and how large the strokes were drawn. Strokes that color in an area are left out,
+        because the drawings of the data sets are outlines.
 
         Args:
             layout: a key of `LAYOUTS`.
@@ -227,12 +231,12 @@ class Strokes:
         """`seen` with intermediate stages, which are drawn larger to be looked at."""
         spec = LAYOUTS[layout]
         lines = self._laid_out(spec)
-        pens = [pen.width / self._unit * spec.extent for pen in self._page.pens]
+        pens = [self._page.pens[i].width / self._unit * spec.extent for i in self._outline]
         placed = np.maximum.reduce([_cover([line], inputs.FINE, pen) for line, pen in zip(lines, pens, strict=True)])
         edges = (np.array([[0.0], [inputs.FIELD]]) - self._offset(spec)) / spec.extent * self._unit + self._center
         (left, top), (right, bottom) = ((edges - self._corner) / self._page.side).tolist()
         return inputs.InkSteps(
-            found=self._painted("#000000", ["#ffffff"] * len(lines))[..., 0] // 128,
+            found=self._painted("#000000", dict.fromkeys(self._outline, "#ffffff"))[..., 0] // 128,
             placed=placed // 128,
             drawn=_cover(lines, inputs.FINE, spec.pen).astype(np.float32) / 255,
             seen=self.seen(layout),
@@ -257,7 +261,7 @@ class Strokes:
 
     def picture(self) -> Image.Image:
         """The drawing on its page, RGB, 400 x 400; without a page, in black on white with Quick, Draw!'s margins."""
-        return Image.fromarray(self._painted(self._page.paper, [pen.ink for pen in self._page.pens]))
+        return Image.fromarray(self._painted(self._page.paper, {i: pen.ink for i, pen in enumerate(self._page.pens)}))
 
     def png(self) -> bytes:
         """The picture as a PNG file that also holds the strokes, for `read`."""
@@ -271,20 +275,19 @@ class Strokes:
         """The page; without one, a square with Quick, Draw!'s margins."""
         unit = self._unit / QUICKDRAW_BOX
         pen = Pen(width=QUICKDRAW_PEN * unit, ink="#000000")
-        return self.body.page or Page(side=QUICKDRAW_FIELD * unit, paper="#ffffff", pens=[pen] * len(self._lines))
+        return self.body.page or Page(side=QUICKDRAW_FIELD * unit, paper="#ffffff", pens=[pen] * len(self._drawn))
 
     @property
     def _corner(self) -> np.ndarray:
         """The upper left corner of the page: float64 [2]."""
         return np.zeros(2) if self.body.page else self._center - self._page.side / 2
 
-    def _painted(self, paper: str, inks: Sequence[str]) -> np.ndarray:
-        """The drawing on its page in these colors: uint8 [400, 400, 3]."""
+    def _painted(self, paper: str, inks: dict[int, str]) -> np.ndarray:
+        """Some strokes on the page, each in a color: uint8 [400, 400, 3]."""
         page, zoom = self._page, PICTURE * SMOOTH / self._page.side
         large = np.full((PICTURE * SMOOTH, PICTURE * SMOOTH, 3), _rgb(paper), np.uint8)
-        for line, pen, ink in zip(self._lines, page.pens, inks, strict=True):
-            at = line * self._unit + self._center - self._corner
-            _draw(large, [at * zoom], pen.width * zoom, _rgb(ink))
+        for i, ink in inks.items():
+            _draw(large, [(self._drawn[i] - self._corner) * zoom], page.pens[i].width * zoom, _rgb(ink))
         return cv2.resize(large, (PICTURE, PICTURE), interpolation=cv2.INTER_AREA)
 
 
@@ -293,6 +296,45 @@ def read(file: bytes) -> Strokes | None:
     with Image.open(io.BytesIO(file), formats=["JPEG", "PNG"]) as image:
         text = image.info.get(NOTE)
     return Strokes.from_json(text) if isinstance(text, str) else None
+
+
+def _box(lines: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
+    """The center of the box around some lines, float64 [2], and its longer side."""
+    points = np.concatenate(lines)
+    low, high = points.min(axis=0), points.max(axis=0)
+    extent = float(max(high - low))
+    return (low + high) / 2, extent if extent > SMALLEST else QUICKDRAW_BOX  # the size of a dot in such a drawing
+
+
+def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
+    """The indexes of the strokes that do not color in an area.
+
+    A stroke in the first ink colors in if its own ink surrounds it. A stroke in another ink colors in if any ink
+    surrounds it. All strokes stay if the others cover less than half of the drawing's extent.
+
+    Args:
+        lines: float64 [n, 2] each.
+        pens: one for each line, with its width in the units of the lines.
+    """
+    everything = list(range(len(lines)))
+    center, extent = _box(lines)
+    thinnest = min(pen.width for pen in pens)
+    if len(lines) == 1 or thinnest > extent / 8:  # such a thick pen leaves no room between lines
+        return everything
+    zoom = AREA_GRID / extent
+    at = [(line - center) * zoom + AREA_GRID for line in lines]  # in the middle of a grid with room for wide pens
+    gap = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(thinnest * zoom),) * 2)
+
+    def surrounded(i: int, among: list[int]) -> bool:
+        ink, track = np.zeros((2, 2 * AREA_GRID, 2 * AREA_GRID), np.uint8)
+        for j in among:
+            _draw(ink, [at[j]], min(pens[j].width, extent) * zoom, (255,))
+        _draw(track, [at[i]], 1, (255,))
+        room = cv2.distanceTransform(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, gap), cv2.DIST_L2, 3)
+        return bool((room[track > 0] > DEEP * thinnest * zoom).mean() > MOST)
+
+    kept = [i for i in everything if not surrounded(i, [i] if pens[i].ink == pens[0].ink else everything)]
+    return kept if kept and _box([lines[i] for i in kept])[1] >= extent / 2 else everything
 
 
 def _cover(lines: Sequence[np.ndarray], fine: int, pen: float) -> np.ndarray:

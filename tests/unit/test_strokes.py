@@ -37,6 +37,16 @@ def moved(strokes, factor, right, down):
     return [[[at * factor + right for at in x], [at * factor + down for at in y]] for x, y in strokes]
 
 
+def zigzag(left, top, right, bottom, step):
+    """One stroke that goes from side to side of a box, and down."""
+    points = [(x, y) for i, y in enumerate(range(top, bottom + 1, step)) for x in [(left, right), (right, left)][i % 2]]
+    return [list(axis) for axis in zip(*points, strict=True)]
+
+
+def sheet(*pens):
+    return {"side": 400, "paper": "#ffffff", "pens": [{"width": width, "ink": ink} for width, ink in pens]}
+
+
 # ---- The model's input ----
 
 
@@ -56,6 +66,46 @@ def test_the_input_looks_like_that_of_the_picture(layout, name):
     of_picture = inputs.ink(strokes.picture(), layout)
     alike = cv2.matchTemplate(seen[..., 0], of_picture[..., 0], cv2.TM_CCORR_NORMED).item()
     assert alike > 0.97
+
+
+BLACK, YELLOW = "#000000", "#ffdc3c"
+HOUSE = [[[100, 100, 300, 300, 100], [180, 340, 340, 180, 180]], [[100, 200, 300], [180, 60, 180]]]
+PENS = [(12, BLACK), (12, BLACK)]
+COLORED = {
+    "another ink": ([zigzag(112, 192, 288, 328, 11)], [(12, YELLOW)]),
+    "another ink, with gaps": ([zigzag(112, 192, 288, 328, 20)], [(12, YELLOW)]),
+    "another ink, in many strokes": ([[[112, 288], [y, y]] for y in range(192, 330, 12)], [(12, YELLOW)] * 12),
+    "the same ink": ([zigzag(112, 192, 288, 328, 11)], [(12, BLACK)]),
+    "a wide pen": ([zigzag(120, 200, 280, 320, 30)], [(40, YELLOW)]),
+}
+
+
+@layouts
+@pytest.mark.parametrize(("filling", "pens"), COLORED.values(), ids=COLORED)
+def test_strokes_that_color_in_an_area_are_not_seen(layout, filling, pens):
+    colored = drawing(HOUSE + filling, page=sheet(*PENS, *pens))
+    outline = drawing(HOUSE, page=sheet(*PENS))
+    assert np.array_equal(colored.seen(layout), outline.seen(layout))
+    assert np.array_equal(colored.steps(layout).found, outline.steps(layout).found)
+    assert np.any(np.array(colored.picture()) != np.array(outline.picture())), "the kept picture has its colors"
+
+
+@layouts
+@pytest.mark.parametrize(
+    ("strokes", "pens"),
+    [
+        ([zigzag(100, 100, 300, 300, 10)], [(12, BLACK)]),
+        ([zigzag(100, 100, 300, 300, 10), [[340, 350], [200, 200]]], PENS),
+        ([zigzag(100, 100, 300, 300, 40), HOUSE[1]], PENS),
+        (HOUSE, [(12, BLACK), (12, YELLOW)]),
+        (HOUSE, [(1e6, BLACK), (1e6, BLACK)]),
+    ],
+    ids=["nothing else", "next to nothing else", "wide apart", "an outline in two inks", "pens wider than the page"],
+)
+def test_other_strokes_are_seen(layout, strokes, pens):
+    found = drawing(strokes, page=sheet(*pens)).steps(layout).found
+    for x, y in strokes:
+        assert found[y, x].all()
 
 
 @layouts
