@@ -422,6 +422,7 @@ def test_what_was_received_has_its_unit_translated(app, value, russian):
         ("one-piece swimsuit", "a one-piece swimsuit", "слитный купальник"),
         ("hay", "hay", "сено"),
         ("food", "food", "еда"),
+        ("automobile", "a car", "автомобиль"),
     ],
 )
 def test_a_label_within_a_sentence(app, name, english, russian):

@@ -17,6 +17,7 @@ LANGUAGES = {"en": "English", "ru": "Русский"}  # the first is the defaul
 CATALOGS = PACKAGE / "translations"
 UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of `Problem.received`
 COOKIE = "inkling-language"
+NAMES = {"automobile": "car"}  # English names of labels that pages call otherwise than their model does
 ENDING_IN_S = {
     "Bouvier des Flandres",
     "Great Pyrenees",
@@ -64,14 +65,15 @@ def language() -> str:
 
 
 def label(name: str) -> str:
-    """A model's label in the visitor's language, or as it is where the catalog does not have it."""
-    return pgettext("label", name)
+    """The name of a model's label on pages; the label itself where neither `NAMES` nor the catalog has another name."""
+    return NAMES.get(name, name) if language() == "en" else pgettext("label", name)
 
 
 def named(name: str) -> str:
     """A label within a sentence: "a camel", "an 8", "the Mona Lisa", "headphones", "hay". Russian has no articles."""
     if language() != "en":
         return label(name)
+    name = label(name)
     if name.startswith("The "):
         return f"the {name[4:]}"
     plural = name[-1] == "s" and name[-2:] not in ("us", "ss", "is") and name not in ENDING_IN_S
