@@ -15,6 +15,7 @@ from inkling.recognition.card import Bin, sha256
 from inkling.recognition.catalog import TASKS
 from inkling.web import charts
 from inkling.web.app import create_app
+from inkling.web.edge.language import NAMES
 from tests.support.command import Runner
 
 NEEDED = ("task", "labels", "input", "temperature", "threshold")  # the least that a card needs
@@ -163,7 +164,7 @@ def test_a_models_page_tells_its_card(client, shipped):
         card.training.command if card.training else "inkling models build",
         f"{card.parameters:,}",
         f"Right on {card.metrics.accuracy:.2%} of {card.metrics.test_size:,}",
-        *card.labels,
+        *(NAMES.get(label, label) for label in card.labels),
         *(layer.name for layer in card.network),
     ):
         assert unescape(said) in text
@@ -195,6 +196,28 @@ def test_the_task_compares_its_models(client, classifier):
             assert f"{wrong:,} of {card.metrics.test_size:,}" in text
 
 
+@pytest.mark.parametrize("models, compared", [(2, True), (1, False)])
+def test_only_two_models_are_compared(root, restart, ink_model, models, compared):
+    if models == 1:
+        shutil.rmtree(root / "own-digits")
+    client = restart().test_client()
+    for path in ("/models", f"/models/{ink_model}"):
+        assert ('href="/compare/digits"' in client.get(path).text) == compared
+
+
+def test_learning_curves_are_drawn_from_the_card(change, restart, ink_model):
+    assert "Learning curves" not in restart().test_client().get("/models/own-digits").text
+    change(history={"loss": [0.5, 0.25], "val_loss": [0.4, 0.3], "accuracy": [0.9, 0.95], "val_accuracy": []})
+    text = restart().test_client().get(f"/models/{ink_model}").text
+    assert text.count('class="line training"') == 2
+    assert text.count('class="line held-out"') == 1
+    rows = re.findall(r"<tr><th[^>]*>(\d)</th>(.*?)</tr>", text.partition("Loss, training")[2], re.DOTALL)
+    assert [re.findall(r"<td>(.*?)</td>", cells) for _, cells in rows][:2] == [
+        ["0.5000", "0.4000", "90.00%", "–"],
+        ["0.2500", "0.3000", "95.00%", "–"],
+    ]
+
+
 def test_the_pages_show_the_times_that_were_measured(restart, ink_model, monkeypatch):
     app = restart()
     classifier, client = app.extensions["inkling"].predictor, app.test_client()
@@ -213,13 +236,15 @@ def test_the_pages_show_the_times_that_were_measured(restart, ink_model, monkeyp
 def test_several_trainings_are_summed_up(change, visit, ink_model):
     trials = [{"seed": seed, "held_out": 0.995, "accuracy": accuracy} for seed, accuracy in enumerate((0.99, 0.98, 1))]
     change(trials=trials)
-    said = "asked once about each picture: 99.00% on average, give or take 1.00 points, from 98.00% to 100.00%"
-    assert f"Trained 3 times from different beginnings and {said}" in visit(f"/models/{ink_model}")
+    said = "accuracy is 99.00% on average, give or take 1.00 points, from 98.00% to 100.00%"
+    assert f"Trained 3 times with different random seeds. With one look at each picture, {said}" in visit(
+        f"/models/{ink_model}"
+    )
 
 
 @pytest.mark.parametrize(
     "held_out, said",
-    [((0.995, 0.99, 1), "This is the middle one"), ((1, 0.995, 0.99), "This is the one of seed 0; on pictures held")],
+    [((0.995, 0.99, 1), "This model is the median"), ((1, 0.995, 0.99), "This model has seed 0, which is not the")],
 )
 def test_whether_the_middle_training_is_shipped_is_said(change, visit, ink_model, held_out, said):
     change(
@@ -372,9 +397,14 @@ def test_without_others_there_is_no_link(root, restart, drawing, encode, data_ur
 # ---- Charts ----
 
 
-def within(chart):
-    x1, y1, x2, y2 = chart.frame
-    return all(x1 <= dot.x <= x2 and y1 <= dot.y <= y2 and y1 - 5 <= dot.name_y <= y2 + 5 for dot in chart.dots)
+def boxes(chart):
+    """Left, top, right and bottom of each name, and of each dot."""
+    for dot in chart.dots:
+        width = len(dot.name) * charts.LETTER
+        left = dot.name_x - {"start": 0, "middle": width / 2, "end": width}[dot.anchor]
+        yield left, dot.name_y - 11, left + width, dot.name_y + 3
+    for dot in chart.dots:
+        yield dot.x - 5, dot.y - 5, dot.x + 5, dot.y + 5
 
 
 @pytest.mark.parametrize(
@@ -384,18 +414,57 @@ def within(chart):
         [("all", 0.01, 1.0), ("none", 1000, 0.0)],
         [("zero", 0.0, 0.9968)],
         [(f"model {i}", 3 + i / 10, 0.99 + i / 1e5) for i in range(8)],
-        [("a", 0.06, 0.9268), ("b", 1, 0.9968)],
+        [("Digits, CNN", 1.5, 0.9966), ("Digits, HOG and a kernel machine", 0.4, 0.9948), ("Digits", 0.17, 0.9263)],
+        [("a model with a name that is longer than the whole chart is wide", 1, 0.9)],
     ],
-    ids=["one", "far", "no time", "crowded", "digits"],
+    ids=["one", "far", "no time", "crowded", "digits", "long"],
 )
-def test_every_dot_and_name_stands_within_the_chart(models):
+def test_every_name_stands_within_the_axes_and_covers_nothing(models):
     chart = charts.speed(models)
-    assert within(chart)
     assert len(chart.dots) == len(models)
-    heights = sorted(dot.name_y for dot in chart.dots)
-    assert all(below - above >= charts.LINE_HEIGHT - 0.2 for above, below in zip(heights, heights[1:], strict=False))
+    x1, y1, x2, y2 = chart.frame
+    names, dots = list(boxes(chart))[: len(models)], list(boxes(chart))[len(models) :]
+    assert all(x1 <= left and y1 <= top and right <= x2 and bottom <= y2 for left, top, right, bottom in names)
+    for i, (left, top, right, bottom) in enumerate(names):
+        for a, b, c, d in names[:i] + dots:
+            assert right <= a or c <= left or bottom <= b or d <= top
     assert 2 <= len(chart.up) <= charts.MOST_STEPS + 1
     assert len(chart.across) >= 2
+
+
+CURVE = (4.44, 0.5, 0.12, 0.008)
+HISTORY = {"loss": CURVE[1:], "val_loss": CURVE, "accuracy": (0.5, 0.9), "val_accuracy": (0.1, 0.99)}
+
+
+@pytest.mark.parametrize(
+    "history, name, kinds",
+    [
+        (HISTORY, "loss", ["training", "held-out"]),
+        (HISTORY, "accuracy", ["training", "held-out"]),
+        ({"loss": (0.0, 1.0)}, "loss", ["training"]),
+        ({"val_accuracy": (1.0,) * 1000}, "accuracy", ["held-out"]),
+    ],
+)
+def test_curves_stay_within_their_axes_and_fall_where_the_values_fall(history, name, kinds):
+    chart = charts.curves(history, name)
+    x1, y1, x2, y2 = chart.frame
+    assert [line.kind for line in chart.lines] == kinds
+    for line in chart.lines:
+        points = [tuple(map(float, point.split(","))) for point in line.points.split()]
+        assert all(x1 <= x <= x2 and y1 <= y <= y2 for x, y in points)
+        values = history[name if line.kind == "training" else f"val_{name}"]
+        assert [y for _, y in sorted(zip(values, (y for _, y in points), strict=True), reverse=True)] == sorted(
+            y for _, y in points
+        )
+    ticks = [float(tick.text.removesuffix("%")) for tick in chart.up]
+    assert len(ticks) >= 2
+    assert ticks == sorted(ticks)
+    assert chart.across[0].text == "1"
+
+
+@pytest.mark.parametrize("history", [{}, {"loss": ()}, {"loss": (0.3,), "val_loss": (0.2,)}])
+def test_fewer_than_two_epochs_are_no_curve(history):
+    assert charts.curves(history, "loss") is None
 
 
 def test_faster_models_are_left_and_better_ones_up():

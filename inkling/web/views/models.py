@@ -20,7 +20,7 @@ def overview() -> str:
     """All models by task, with the key figures of each."""
     catalog = service().predictor.catalog
     groups = [
-        (cards[0].task, title, [_row(catalog.models[card.name]) for card in cards])
+        (cards[0].task, title, [_row(catalog.models[card.name]) for card in cards], _is_compared(cards[0].task))
         for title, cards in catalog.by_task()
     ]
     return render_template("models.html", groups=groups, broken=sorted(catalog.broken.items()))
@@ -50,7 +50,8 @@ def model(name: str) -> ResponseReturnValue:
         matrix=evaluation.shaded_matrix(metrics),
         sheet=_mistakes(found),
         calibration=charts.calibration(metrics.bins) if metrics else None,
-        curves=_figure_url(card, "curves.svg"),
+        curves=[(name, chart) for name in ("loss", "accuracy") if (chart := charts.curves(card.history, name))],
+        compared=_is_compared(card.task, name),
         trials=evaluation.spread(card),
         tile=evaluation.TILE,
     )
@@ -85,6 +86,12 @@ def compare(task: str) -> str:
 
 def _row(model: Model) -> evaluation.Row:
     return evaluation.Row(model.card, figures.network_size(model), service().predictor.milliseconds.get(model))
+
+
+def _is_compared(task: str, name: str | None = None) -> bool:
+    """Whether the task has two models to compare, one of them `name` if given."""
+    groups = [[card.name for card in cards] for cards in service().predictor.catalog.comparable(task)]
+    return any(len(names) > 1 and (name is None or name in names) for names in groups)
 
 
 def _speed_chart(rows: list[evaluation.Row]) -> charts.Chart | None:
