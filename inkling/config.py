@@ -7,6 +7,7 @@ documentation's table, which `tools.reference` writes.
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a checkout
 PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")  # as browsers write it
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -74,6 +76,15 @@ def _networks(value: str | tuple[Network, ...]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
 
 
+def _origins(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(value, tuple):
+        return value
+    origins = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(map(ORIGIN.fullmatch, origins)):
+        raise ValueError
+    return origins
+
+
 def _redis_url(value: str) -> str:
     if value and not value.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError
@@ -103,6 +114,12 @@ Networks = Annotated[
     NoDecode,  # pydantic-settings would expect JSON
     BeforeValidator(_networks),
     Accepts("addresses or networks with commas between, such as 127.0.0.1,10.0.0.0/8"),
+]
+Origins = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_origins),
+    Accepts("origins with commas between, such as https://example.org,http://localhost:8000"),
 ]
 RedisURL = Annotated[
     str,
@@ -288,7 +305,12 @@ class Settings(BaseSettings):
         "Empty means that each worker counts its own.",
     )
 
-    # Trusted proxies and scrapers
+    # Who else may ask: other sites' pages, trusted proxies and scrapers
+    cors: Origins = Field(
+        (),
+        description="Origins whose pages may call `/api/predict` and `/api/models`, without credentials. "
+        "Empty means that only Inkling's own pages may.",
+    )
     trusted_proxies: Networks = Field(
         (),
         description="Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` headers Inkling trusts.",

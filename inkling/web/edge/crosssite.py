@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 from flask import Flask, abort, request
 from flask_babel import gettext
 
+from inkling.web.edge import cors
+
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -16,8 +18,9 @@ def refuse_cross_site() -> None:
     """Refuses a post with 403 where the page of another site makes a browser send it.
 
     Browsers say where a request comes from in Sec-Fetch-Site, older ones in Origin. Programs send neither and may post.
+    `cors` names the exceptions.
     """
-    if request.method in SAFE_METHODS:
+    if request.method in SAFE_METHODS or cors.allowed():
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     allowed = site in ("same-origin", "none") if site else origin is None or _host(origin) == request.host
