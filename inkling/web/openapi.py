@@ -11,10 +11,40 @@ from inkling.web.edge import errors
 
 VERSION = "1"
 REF = "#/components/schemas/{model}"
-EXAMPLE = """curl -F image=@cat.jpg '{base_url}/api/predict'
+# Each language's example of a call; {url} stands for the address of the route.
+GET_SAMPLES = {
+    "curl": "curl '{url}'",
+    "Python": """import requests
+
+answer = requests.get("{url}")
+for model in answer.json()["models"]:
+    print(model["name"], model["title"])""",
+    "JavaScript": """const answer = await fetch("{url}");
+const { models } = await answer.json();
+console.log(models.map((model) => model.name));""",
+}
+POST_SAMPLES = {
+    "curl": """curl -F image=@cat.jpg '{url}'
 
 curl -H 'Content-Type: application/json' -d '{"strokes": [[[120, 290, 190], [90, 90, 330]]]}' \\
-  '{base_url}/api/predict'"""
+  '{url}'""",
+    "Python": """import requests
+
+with open("cat.jpg", "rb") as file:
+    answer = requests.post("{url}", files={"image": file})
+answer.raise_for_status()
+print(answer.json()["label"], answer.json()["confidence"])""",
+    "JavaScript": """const form = new FormData();
+form.append("image", document.querySelector("input[type=file]").files[0]);
+const answer = await fetch("{url}", { method: "POST", body: form });
+const { label, confidence, detail } = await answer.json();
+console.log(answer.ok ? `${label}, ${confidence}` : detail);""",
+}
+
+EXPLAIN_SAMPLES = POST_SAMPLES | {
+    "Python": POST_SAMPLES["Python"].replace('answer.json()["confidence"]', 'answer.json()["where"]'),
+    "JavaScript": POST_SAMPLES["JavaScript"].replace("confidence", "where"),
+}
 
 # Reasons that are not in `problems.REASONS`: names of HTTP statuses.
 HTTP_REASONS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
@@ -24,12 +54,16 @@ MODEL = {
     "in": "query",
     "required": False,
     "schema": {"type": "string"},
-    "description": "a name from /api/models; without it, Inkling chooses the models itself",
+    "description": "a name from `/api/models`; without it, Inkling chooses the models itself",
 }
 
 
-def document(settings: Settings) -> dict:
-    """The document for an app with these settings."""
+def document(settings: Settings, base_url: str) -> dict:
+    """The document for an app with these settings.
+
+    Args:
+        base_url: the server's address, which the examples call.
+    """
     _, definitions = models_json_schema(
         [
             (shape, "serialization")
@@ -50,22 +84,29 @@ def document(settings: Settings) -> dict:
         "info": {
             "title": "Inkling's API",
             "version": VERSION,
-            "description": "Send a picture, get an answer. Nothing that you send is saved.",
+            "description": "Send a picture and get an answer as JSON. Inkling saves nothing that you send. "
+            "An error is a problem in the form of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457); "
+            "its `reason` never changes.",
         },
+        "servers": [{"url": base_url}],
         "paths": {
-            "/api/models": {"get": _models()},
-            "/api/predict": {"post": _predict(settings)},
-            "/api/explain": {"post": _explain(settings)},
+            "/api/models": {"get": _models() | _samples(GET_SAMPLES, f"{base_url}/api/models")},
+            "/api/predict": {"post": _predict(settings) | _samples(POST_SAMPLES, f"{base_url}/api/predict")},
+            "/api/explain": {"post": _explain(settings) | _samples(EXPLAIN_SAMPLES, f"{base_url}/api/explain")},
         },
         "components": {"schemas": definitions["$defs"]},
     }
+
+
+def _samples(samples: dict[str, str], url: str) -> dict:
+    """Examples of a call, under the name that other documentation tools read them by."""
+    return {"x-code-samples": [{"lang": lang, "source": text.replace("{url}", url)} for lang, text in samples.items()]}
 
 
 def _models() -> dict:
     return {
         "operationId": "models",
         "summary": "Lists the models that can be asked.",
-        "x-example": "curl '{base_url}/api/models'",
         "responses": {"200": _answer("The models, by task.", "Models")},
     }
 
@@ -81,9 +122,10 @@ def _predict(settings: Settings) -> dict:
     return {
         "operationId": "predict",
         "summary": "Says what is in a picture or a drawing.",
-        "description": "One picture answers one object, and so does a drawing as strokes. Several `image` fields "
-        "answer a list in the same order, in which a bad picture is an error in its place.",
-        "x-example": EXAMPLE,
+        "description": "One picture, or one drawing as strokes, gets one object as its answer.\n\n"
+        "- **Without `model`**, Inkling chooses the models itself and says which it asked.\n"
+        '- **Several `image` fields** get `{"results": [...]}` in the same order. A picture that cannot be read has an '
+        "`error` in its place.",
         "parameters": [MODEL, top],
         "requestBody": _body(pictures),
         "responses": {
@@ -106,7 +148,6 @@ def _explain(settings: Settings) -> dict:
         "summary": "Says which parts of a picture its answer depends on.",
         "description": "Hides each part of a grid in turn and measures the drop in confidence. A faster model gets a "
         "finer grid.",
-        "x-example": EXAMPLE.replace("predict", "explain"),
         "parameters": [MODEL],
         "requestBody": _body(_picture(settings)),
         "responses": {"200": _answer("The explanation.", "Explanation"), **_problems()},

@@ -4,6 +4,8 @@ import json
 import re
 
 from flask import Blueprint, abort, g, render_template, request
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from inkling.problems import Problem
 from inkling.recognition.card import ModelCard
@@ -17,6 +19,7 @@ from inkling.web.edge.bodies import LARGE
 SHAPE = 'The JSON must be {"image": "<data URL or base64>"} or {"strokes": [[[x…],[y…]], …]}.'
 MOST_VALUES = 100  # values in a JSON body that is longer than a drawing; this also limits its nesting
 WIDE_ESCAPE = re.compile(rb"\\u(?!00)")  # a JSON escape for a character beyond Latin-1
+MARKDOWN = MarkdownIt("commonmark", {"html": False})
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 
@@ -77,13 +80,20 @@ def explain() -> dict:
 @blueprint.get("/openapi.json")
 def document() -> dict:
     """The OpenAPI 3.1 document."""
-    return openapi.document(service().settings)
+    return openapi.document(service().settings, request.host_url.rstrip("/"))
 
 
 @blueprint.get("/docs")
 def docs() -> str:
     """The documentation page made from the OpenAPI document."""
-    return render_template("docs.html", openapi=openapi.document(service().settings), base_url=request.host_url)
+    groups = service().predictor.catalog.by_task()
+    return render_template("docs.html", openapi=document(), groups=groups, limits=uploads.limits())
+
+
+@blueprint.app_template_filter()
+def markdown(text: str, inline: bool = False) -> Markup:
+    """Markdown of a description as HTML; HTML in the text itself is escaped."""
+    return Markup(MARKDOWN.renderInline(text) if inline else MARKDOWN.render(text))
 
 
 def _sources() -> list[Source]:
