@@ -8,10 +8,10 @@ const SHOWN = 50;
 
 /** A label's name, and other words to find it by. @typedef {[string, string]} Label */
 
-const form = /** @type {HTMLFormElement} */ (document.querySelector(".correction .search"));
-const field = /** @type {HTMLInputElement} */ (find(form, "input"));
-const list = find(form, "ul");
-const status = find(form, "[role=status]");
+/** @type {HTMLFormElement} */ let form;
+/** @type {HTMLInputElement} */ let field;
+/** @type {HTMLElement} */ let list;
+/** @type {HTMLElement} */ let status;
 
 /** @type {Promise<Label[]> | undefined} */
 let loading;
@@ -134,15 +134,23 @@ async function send(event) {
   else open(names);
 }
 
-field.role = "combobox";
-field.setAttribute("aria-controls", list.id);
-field.ariaAutoComplete = "list";
-field.ariaExpanded = "false";
-field.addEventListener("focus", () => load());
-field.addEventListener("input", () => search());
-field.addEventListener("keydown", press);
-list.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
-form.addEventListener("submit", send);
-form.addEventListener("focusout", (event) => {
-  if (!form.contains(/** @type {Node | null} */ (event.relatedTarget))) close();
-});
+/** @param {HTMLElement} root */
+export function start(root) {
+  form = /** @type {HTMLFormElement} */ (find(root, ".correction .search"));
+  field = /** @type {HTMLInputElement} */ (find(form, "input"));
+  list = find(form, "ul");
+  status = find(form, "[role=status]");
+  loading = undefined;
+  field.role = "combobox";
+  field.setAttribute("aria-controls", list.id);
+  field.ariaAutoComplete = "list";
+  field.ariaExpanded = "false";
+  field.addEventListener("focus", () => load());
+  field.addEventListener("input", () => search());
+  field.addEventListener("keydown", press);
+  list.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
+  form.addEventListener("submit", send);
+  form.addEventListener("focusout", (event) => {
+    if (!form.contains(/** @type {Node | null} */ (event.relatedTarget))) close();
+  });
+}

@@ -2,7 +2,10 @@
 /** Replaces each link to a part that the server computes on request by a fold, which fetches it when first opened. */
 import { parsePage } from "./dom.js";
 
-for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("a[data-fold]"))) link.replaceWith(fold(link));
+/** @param {HTMLElement} root */
+export function start(root) {
+  for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (root.querySelectorAll("a[data-fold]"))) link.replaceWith(fold(link));
+}
 
 /** @param {HTMLAnchorElement} link data-fold selects the part of its page to show, data-wait is shown meanwhile */
 function fold(link) {
