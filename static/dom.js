@@ -34,15 +34,16 @@ export function parsePage(html) {
 }
 
 /** Takes files that are dropped anywhere: beside the field, the browser would replace the page by the file.
- * @param {(files: FileList) => void} take @param {(over: boolean) => void} [hover] called as files come and go above the page */
-export function onDrop(take, hover = () => {}) {
+ * @param {(files: FileList) => void} take @param {(over: boolean) => void} [hover] called as files come and go above the page
+ * @param {AbortSignal} [signal] ends it */
+export function onDrop(take, hover = () => {}, signal) {
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, (event) => {
     const files = /** @type {DragEvent} */ (event).dataTransfer;
     if (!files?.types.includes("Files")) return;
     event.preventDefault();
     hover(type === "dragover");
     if (type === "drop") take(files.files);
-  });
+  }, { signal });
 }
 
 /** The button that sends a form. It shows as busy instead of the form: screen readers skip a busy form. @param {HTMLFormElement} form */

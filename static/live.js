@@ -1,10 +1,13 @@
 // @ts-check
-/** The answer beside the drawing, as a sentence and bars. The macro `live` in drawing.html holds its words. */
+/** The answer beside a drawing or the camera, as a sentence and bars. The macro `live` in drawing.html holds its words. */
 import { Asker } from "./ask.js";
 import { fill, find } from "./dom.js";
 
 /** The sentence does not mention a second guess that is less likely than this. */
 const WORTH = 0.05;
+
+/** Nothing is named that is less likely than this. */
+const NAMED = 0.25;
 
 /** How long nothing changes before a screen reader hears the answer. */
 const REST_MS = 1000;
@@ -18,11 +21,12 @@ export class Live extends Asker {
 
   /** @param {HTMLElement} region @param {(answer: Answer) => void} [then] called with each answer that is shown */
   constructor(region, then) {
-    super((answer) => this.#tell(answer));
+    super((answer) => this.tell(answer));
     this.then = then;
     this.words = region.dataset;
     this.hint = find(region, ".hint");
     this.sentence = find(region, ".sentence");
+    this.title = this.sentence.textContent ?? "";
     this.aloud = find(region, "[role=status]");
     this.bars = find(region, ".bars");
     this.names = /** @type {HTMLDataListElement} */ (find(region, "datalist")).options;
@@ -43,9 +47,9 @@ export class Live extends Asker {
   /** @param {string} label */
   #name(label) { return [...this.names].find(({ value }) => value === label); }
 
-  /** @param {Answer | Problem} answer */
-  #tell(answer) {
-    if (answer.label === undefined) return this.say(answer.reason === "blank" ? "" : answer.reason ? this.words.failed : this.words.lost);
+  /** Shows an answer, or why there is none. @param {Answer | Problem} answer */
+  tell(answer) {
+    if (answer.label === undefined) return this.say(answer.reason === "blank" ? this.words.invisible : answer.reason ? this.words.failed : this.words.lost);
     this.#show(this.#sentence(answer), answer.predictions, REST_MS);
     this.bars.classList.toggle("unfamiliar", !answer.familiar);
     this.then?.(answer);
@@ -53,6 +57,7 @@ export class Live extends Asker {
 
   /** @param {Answer} answer */
   #sentence({ wording, familiar, predictions: [first, second] }) {
+    if (first.probability < NAMED) return this.words.keep;
     if (!familiar) return this.words.unfamiliar;
     const two = wording !== "sure" && second?.probability >= WORTH;
     const pattern = { sure: "sure", probably: "probably", "not sure": "unsure" }[wording] + (two ? "Or" : "");
@@ -62,7 +67,7 @@ export class Live extends Asker {
   /** @param {string} sentence @param {Guess[]} guesses @param {number} rest */
   #show(sentence, guesses, rest) {
     this.hint.hidden = Boolean(sentence);
-    this.sentence.textContent = sentence;
+    this.sentence.textContent = sentence || this.title;
     this.bars.hidden = guesses.length === 0;
     this.#arrange(guesses);
     clearTimeout(this.#timer);

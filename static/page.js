@@ -1,7 +1,10 @@
 // @ts-check
 /** Starts the scripts of a page, and puts another page's content in place without loading a new document.
- * `data-scripts` of <main> names the modules. Each exports `start(root)`, which is called with each new <main>. */
+ * `data-scripts` of <main> names the modules. Each exports `start(root, signal)`, which is called with each new <main>;
+ * the signal aborts when another takes its place, so listeners of the document and the window end with it. */
 import { find, parsePage } from "./dom.js";
+
+let content = new AbortController();
 
 /** The address of the content that is shown, without its query. */
 let shown = location.pathname;
@@ -9,13 +12,15 @@ let shown = location.pathname;
 /** @param {HTMLElement} main */
 function start(main) {
   const names = main.dataset.scripts?.split(" ") ?? [];
-  return Promise.all(names.map(async (name) => (await import(`./${name}.js`)).start(main)));
+  return Promise.all(names.map(async (name) => (await import(`./${name}.js`)).start(main, content.signal)));
 }
 
 /** Shows the content of a page that was fetched. @param {Document} page
  * @param {string} [address] what the address bar shows from now on; without it, the address stays */
 export function show(page, address) {
   const main = document.importNode(find(page.documentElement, "main"), true);
+  content.abort();
+  content = new AbortController();
   find(document.body, "main").replaceWith(main);
   document.title = page.title;
   if (address) history.pushState(null, "", address);

@@ -1,89 +1,204 @@
 // @ts-check
-/** The photo form: choose, drop, paste or take photos, and see them before they are sent. The server checks everything again. */
-import { fill, find, onDrop, release } from "./dom.js";
+/** The photo form: a photo is sent as soon as it is chosen, dropped, pasted or taken. The server checks everything again. */
+import { fill, find, onDrop } from "./dom.js";
+import { send } from "./send.js";
+import { chooseModel, turn } from "./stage.js";
 
-/** @param {HTMLFormElement} form */
-export function enhance(form) {
-  const input = /** @type {HTMLInputElement} */ (form.elements.namedItem("image"));
-  const camera = /** @type {HTMLInputElement} */ (form.querySelector(".camera input"));
-  const preview = new Preview(form);
-  /** @type {Promise<import("./batch.js").Batch> | undefined} */
-  let batch;
+/** Screen readers only announce a text that changes while it is visible. */
+const ANNOUNCE_MS = 50;
 
-  /** Replaces the form's files, wherever the new ones came from. @param {Iterable<File> | null | undefined} files */
-  async function take(files) {
-    const chosen = [...(files ?? [])];
-    if (!chosen.length) return;
-    const complaints = chosen.map((file) => complaint(file, form, input, chosen.length));
-    const problem = complaints.filter(Boolean).join(" ");
-    const good = chosen.filter((_, i) => !complaints[i]);
-    const accepted = new DataTransfer();
-    for (const file of good) accepted.items.add(file);
-    input.files = accepted.files;
-    // The visitor stopped the upload before this one. A batch has a progress bar while it is still being sent.
-    if (find(form, ".sending").hidden) release(form);
-    preview.show(good, problem);
-    // Loaded only for several photos, so that a first visit transfers less.
-    if (good.length > 1) batch ??= import("./batch.js").then(({ Batch }) => new Batch(form, take));
-    (await batch)?.show(good);
-  }
-
-  for (const source of [input, camera]) source.addEventListener("change", () => take(source.files));
-  document.addEventListener("paste", (event) => take(event.clipboardData?.files));
+/** @param {HTMLElement} root @param {AbortSignal} signal */
+export function start(root, signal) {
+  const photo = new Photo(root);
+  const { form, input } = photo;
   const frame = find(form, ".drop");
-  onDrop(take, (over) => frame.classList.toggle("over", over));
-  // Browsers may restore the files when the visitor comes back to the page.
-  addEventListener("pageshow", () => take(input.files));
+  input.addEventListener("change", () => photo.take(input.files));
+  document.addEventListener("paste", (event) => photo.take(event.clipboardData?.files), { signal });
+  onDrop((files) => photo.take(files), (over) => frame.classList.toggle("over", over), signal);
+  root.addEventListener("photo", (event) => photo.take(/** @type {CustomEvent<File[]>} */ (event).detail));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    photo.send();
+  });
+  for (const example of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll(".examples button"))) example.addEventListener("click", () => photo.borrow(String(example.dataset.picture)));
+  find(form, ".cancel").addEventListener("click", () => photo.cancel());
+  find(form, ".remove").addEventListener("click", () => photo.clear());
+  find(form, ".fewer").addEventListener("click", () => photo.take(photo.files.slice(0, photo.most)));
+  const model = /** @type {HTMLSelectElement} */ (find(form, "select"));
+  model.addEventListener("change", () => chooseModel(root, model));
+  signal.addEventListener("abort", () => photo.stop());
+  photo.take(input.files); // chosen before this script came
 }
 
-/** Why the server would refuse this file, or "". Of several files, a wrong kind is left to the page of the answers. A folder
- * is not: it has no type and cannot be sent, and the upload of all files would fail.
- * @param {File} file @param {HTMLFormElement} form @param {HTMLInputElement} input @param {number} count */
-function complaint(file, form, input, count) {
-  const extensions = input.accept.split(",").filter((kind) => kind.startsWith("."));
-  if ((count === 1 || !file.type) && !extensions.some((extension) => file.name.toLowerCase().endsWith(extension)))
-    return fill(form.dataset.sayWrongKind, { name: file.name });
-  if (file.size > Number(form.dataset.maxBytes))
-    return fill(form.dataset.sayTooLarge, { name: file.name, size: size(file.size, form) });
-  return "";
+/** Sends a photo through the form of this content, from wherever it came. @param {Element} from @param {File} file */
+export function offer(from, file) {
+  from.dispatchEvent(new CustomEvent("photo", { bubbles: true, detail: [file] }));
 }
 
-/** @param {number} bytes @param {HTMLFormElement} form */
-function size(bytes, { dataset }) {
-  return bytes < 1048576 ? fill(dataset.sayKb, { n: Math.ceil(bytes / 1024) }) : fill(dataset.sayMb, { n: (Math.round(bytes / 104857.6) / 10).toLocaleString(document.documentElement.lang) });
-}
+class Photo {
+  /** @type {File[]} */ files = [];
+  /** Ends the upload in progress. @type {(() => void) | undefined} */ #abort;
+  /** @type {Promise<import("./batch.js").Batch> | undefined} */ #batch;
 
-class Preview {
-  /** @param {HTMLFormElement} form */
-  constructor(form) {
-    this.form = form;
-    this.empty = find(form, ".empty");
-    this.name = find(form, ".name");
-    this.note = find(form, "#photo-note");
-    this.problem = find(form, ".problem");
-    this.image = /** @type {HTMLImageElement} */ (find(form, ".preview"));
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.form = /** @type {HTMLFormElement} */ (find(root, "#photo"));
+    this.input = /** @type {HTMLInputElement} */ (find(this.form, "#image"));
+    this.image = /** @type {HTMLImageElement} */ (find(this.form, ".preview"));
+    this.empty = find(this.form, ".empty");
+    this.name = find(this.form, ".name");
+    this.note = find(this.form, "#photo-note");
+    this.problem = find(this.form, ".problem");
+    this.sending = find(this.form, ".sending");
+    this.bar = /** @type {HTMLProgressElement} */ (find(this.form, "progress"));
+    this.button = find(this.form, ".send");
     this.hint = this.note.textContent;
+    this.words = this.form.dataset;
+    this.most = Number(this.words.maxBatch);
     // The server reads HEIC but few browsers show it: then the name stands in for the picture.
     this.image.addEventListener("error", () => this.#reveal(this.name));
     this.image.addEventListener("load", () => this.#reveal(this.image));
+    this.button.classList.remove("unscripted"); // shown where an upload waits for the visitor
+    this.#arrange();
   }
 
-  /** @param {File[]} files @param {string} problem */
-  show(files, problem) {
-    const [file] = files;
-    const bytes = size(files.reduce((sum, { size }) => sum + size, 0), this.form);
-    const count = fill(this.note.dataset.saySeveral, { count: files.length, size: bytes });
-    this.problem.textContent = problem;
-    this.problem.hidden = !problem;
-    this.name.textContent = files.length > 1 ? count : file?.name ?? "";
-    this.note.textContent = files.length > 1 ? count : file ? `${file.name}, ${bytes}` : this.hint;
+  /** Replaces the form's files, wherever the new ones came from, and sends them.
+   * @param {Iterable<File> | null | undefined} files @param {boolean} [now] whether to send at once */
+  take(files, now = true) {
+    const chosen = [...(files ?? [])];
+    if (!chosen.length) return;
+    turn(this.root, "photo");
+    this.stop();
+    const codes = chosen.map((file) => this.#refusal(file, chosen.length));
+    const refused = codes.find(Boolean);
+    this.#hold(chosen.filter((_, i) => !codes[i]));
+    if (refused) this.#refuse(refused, chosen.filter((_, i) => codes[i] === refused).map((file) => `${file.name}, ${this.#size(file.size)}`).join("; "));
+    else if (chosen.length > this.most) this.#refuse("too-many", fill(this.words.sayCount, { count: chosen.length }));
+    else if (now) this.send();
+  }
+
+  /** Sends a picture of this site, as if the visitor had chosen it. @param {string} address */
+  async borrow(address) {
+    const response = await fetch(address).catch(() => null);
+    if (!response?.ok) return this.#complain(this.#word("say", "lost"), "");
+    const picture = await response.blob();
+    this.take([new File([picture], String(address.split("/").pop()), { type: picture.type })]);
+  }
+
+  clear() {
+    this.stop();
+    this.#hold([]);
+    this.input.focus();
+  }
+
+  /** Ends the upload, and keeps the files for another try. */
+  cancel() {
+    this.stop();
+    this.button.focus();
+  }
+
+  stop() {
+    this.#abort?.();
+    this.#abort = undefined;
+    this.#arrange();
+  }
+
+  send() {
+    if (this.#abort || !this.files.length || this.files.length > this.most) return;
+    this.problem.hidden = true;
+    const status = find(this.sending, "[role=status]");
+    const say = (/** @type {string | undefined} */ words) => setTimeout(() => { status.textContent = words ?? ""; }, ANNOUNCE_MS);
+    status.textContent = "";
+    say(this.words.saySending);
+    this.bar.value = 0;
+    this.#abort = send(this.form, {
+      progress: (share) => {
+        this.bar.value = share;
+        if (share < 1) return;
+        this.bar.removeAttribute("value");
+        say(this.words.sayLooking);
+      },
+      failed: ({ code, title, advice }) => {
+        this.stop();
+        this.button.textContent = this.words.sayAgain ?? "";
+        this.#complain(title ?? this.#word("say", code), advice ?? fill(this.#word("do", code), { got: this.note.textContent ?? "" }));
+      },
+      // The picture is here already: it stays in sight while the answer appears beside it.
+      answered: (page) => {
+        const picture = /** @type {HTMLImageElement | null} */ (page.querySelector(".picture"));
+        if (picture && !this.image.hidden) picture.src = this.image.src;
+      },
+    });
+    this.#arrange();
+  }
+
+  /** Puts files into the form and shows them. @param {File[]} files */
+  async #hold(files) {
+    this.files = files;
+    const accepted = new DataTransfer();
+    for (const file of files) accepted.items.add(file);
+    this.input.files = accepted.files;
+    this.problem.hidden = true;
+    const bytes = this.#size(files.reduce((sum, { size }) => sum + size, 0));
+    const count = fill(this.words.saySeveral, { count: files.length, size: bytes });
+    this.name.textContent = files.length > 1 ? count : files[0]?.name ?? "";
+    this.note.textContent = files.length > 1 ? count : files.length ? `${files[0].name}, ${bytes}` : this.hint;
     URL.revokeObjectURL(this.image.src);
     this.image.removeAttribute("src");
-    if (files.length === 1) this.image.src = URL.createObjectURL(file);
-    else this.#reveal(file ? this.name : this.empty);
+    if (files.length === 1) this.image.src = URL.createObjectURL(files[0]);
+    this.#reveal(files.length === 1 ? null : files.length ? this.name : this.empty);
+    this.#arrange();
+    // Loaded only for several photos, so that a first visit transfers less.
+    if (files.length > 1) this.#batch ??= import("./batch.js").then(({ Batch }) => new Batch(this.form, (rest) => this.take(rest, Boolean(this.#abort))));
+    (await this.#batch)?.show(this.files);
   }
 
-  /** @param {HTMLElement} shown */
+  /** Shows what belongs to the state of the form. */
+  #arrange() {
+    const count = this.files.length;
+    const many = count > this.most;
+    find(this.form, ".lead").hidden = count > 0;
+    find(this.form, ".remove").hidden = !count;
+    find(this.form, ".fewer").hidden = !many;
+    this.sending.hidden = !this.#abort;
+    this.button.hidden = !count || many || Boolean(this.#abort);
+  }
+
+  /** The code of the reason why the server would refuse this file, or "". Of several files, a wrong kind is left to the page of
+   * the answers. A folder is not: it has no type and cannot be sent, and the upload of all files would fail.
+   * @param {File} file @param {number} count */
+  #refusal(file, count) {
+    const extensions = this.input.accept.split(",").filter((kind) => kind.startsWith("."));
+    const known = extensions.some((extension) => file.name.toLowerCase().endsWith(extension));
+    if ((count === 1 || !file.type) && !known) return "extension";
+    return file.size > Number(this.words.maxBytes) ? "too-large" : "";
+  }
+
+  /** @param {string} code @param {string} got what was refused */
+  #refuse(code, got) {
+    this.#complain(this.#word("say", code), fill(this.#word("do", code), { got }));
+  }
+
+  /** @param {string} title @param {string} advice */
+  #complain(title, advice) {
+    this.problem.hidden = false;
+    find(this.problem, "b").textContent = title;
+    find(this.problem, "span").textContent = advice;
+  }
+
+  /** @param {"say" | "do"} kind @param {string} code */
+  #word(kind, code) {
+    return this.form.getAttribute(`data-${kind}-${code}`) ?? "";
+  }
+
+  /** @param {number} bytes */
+  #size(bytes) {
+    const megabytes = (Math.round(bytes / 104857.6) / 10).toLocaleString(document.documentElement.lang);
+    return bytes < 1048576 ? fill(this.words.sayKb, { n: Math.ceil(bytes / 1024) }) : fill(this.words.sayMb, { n: megabytes });
+  }
+
+  /** @param {HTMLElement | null} shown */
   #reveal(shown) {
     for (const part of [this.empty, this.name, this.image]) part.hidden = part !== shown;
   }

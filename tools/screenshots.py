@@ -61,7 +61,7 @@ def shoot(base: str) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, width, height in (("desktop", 1280, 800), ("phone", 360, 780)):
             page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
-            page.goto(f"{base}/?draw=doodles-cnn&photo=cats-dogs-cnn")
+            page.goto(f"{base}/?way=draw&model=doodles-cnn")
             draw(page, FISH)
             save(page, f"first-{name}")
             page.click("#draw button[type=submit]")

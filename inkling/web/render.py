@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
 
 from flask import render_template, url_for
 from flask_babel import gettext
@@ -67,7 +66,7 @@ def result_page(result: Result, picture_url: str | None) -> str:
     known = labels.all_of(result)
     search = len(known) > labels.FEW
     offered = [label for label in (known[: labels.LIKELIEST] if search else known) if label != result.label]
-    again: dict[str, Any] = {"photo" if result.kind == "photo" else "draw": None if result.route else result.model}
+    way = "draw" if result.kind == "drawing" else None
     return render_template(
         "result.html",
         result=shown,
@@ -78,7 +77,7 @@ def result_page(result: Result, picture_url: str | None) -> str:
         stages=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
         offered=offered,
         search=search,
-        again_url=url_for("recognize.index", **again),
+        again_url=url_for("recognize.index", way=way, model=None if result.route else result.model),
     )
 
 

@@ -3,7 +3,9 @@
 from types import SimpleNamespace
 
 from flask import request
+from flask_babel import gettext
 
+from inkling import problems
 from inkling.pictures.formats import EXTENSIONS
 from inkling.problems import Problem
 from inkling.service import Source, Upload
@@ -40,3 +42,9 @@ def limits() -> SimpleNamespace:
         max_batch=settings.max_batch,
         extensions=EXTENSIONS,
     )
+
+
+def refusal(reason: str) -> SimpleNamespace:
+    """The title and the advice of a reason why a picture is refused, for the visitor."""
+    about = problems.REASONS[reason]
+    return SimpleNamespace(title=gettext(about.title), advice=problems.advice(reason, service().settings, gettext))

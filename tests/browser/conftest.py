@@ -109,8 +109,8 @@ def open_page(new_context):
 
 @pytest.fixture
 def page(open_page):
-    """The home page on a desktop."""
-    return open_page("/?photo=cats-dogs-cnn&draw=digits-cnn", viewport={"width": 1280, "height": 800})
+    """The canvas on a desktop."""
+    return open_page("/?way=draw&model=digits-cnn", viewport={"width": 1280, "height": 800})
 
 
 @pytest.fixture(scope="session")

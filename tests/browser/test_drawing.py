@@ -51,7 +51,7 @@ def set_value(page, selector, value):
 def sent_drawing(page):
     """Sends the drawing and returns what the browser sent."""
     with page.expect_request("**/predict") as sent:
-        page.get_by_role("button", name="See the full answer").click()
+        page.get_by_role("button", name="Save & share").click()
     return Strokes.from_json(parse_qs(sent.value.post_data)["strokes"][0])
 
 
@@ -59,10 +59,10 @@ def sent_drawing(page):
 @pytest.mark.parametrize("digit", DIGITS)
 def test_a_drawn_digit_is_answered(open_page, hand, digit):
     draw, device = HANDS[hand]
-    page = open_page("/?draw=digits-cnn", **device)
+    page = open_page("/?way=draw&model=digits-cnn", **device)
     draw(page, DIGITS[digit])
-    expect(page.locator(".sentence")).to_have_text(f"It's a {digit}.")
-    page.get_by_role("button", name="See the full answer").click()
+    expect(page.locator("#draw .sentence")).to_have_text(f"It's a {digit}.")
+    page.get_by_role("button", name="Save & share").click()
     page.wait_for_url("**/results/*")
     expect(page.get_by_role("heading", level=1)).to_have_text(digit)
     expect(page.locator(".picture")).to_have_js_property("complete", True)
@@ -198,9 +198,9 @@ def test_a_long_drawing_is_made_short_enough_to_send(page):
 
 def test_the_answer_beside_the_drawing_is_the_one_that_is_kept(page):
     with_mouse(page, DIGITS["3"])
-    expect(page.locator(".sentence")).to_have_text("It's a 3.")
-    live = [row.split() for row in page.locator(".live .bars li").all_inner_texts()]
-    page.get_by_role("button", name="See the full answer").click()
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 3.")
+    live = [row.split() for row in page.locator("#draw .live .bars li").all_inner_texts()]
+    page.get_by_role("button", name="Save & share").click()
     page.wait_for_url("**/results/*")
     kept = [row.split() for row in page.locator(".bars li").all_inner_texts()]
     assert kept[:3] == live
@@ -208,7 +208,7 @@ def test_the_answer_beside_the_drawing_is_the_one_that_is_kept(page):
 
 @pytest.mark.parametrize("density", [1, 2, 3])
 def test_the_canvas_is_as_sharp_as_the_screen(open_page, density):
-    page = open_page("/", device_scale_factor=density)
+    page = open_page("/?way=draw", device_scale_factor=density)
     with_mouse(page, LINE)
     assert colour_at(page, 200, 200) == BLACK
     shown, held = page.locator("#canvas").evaluate("(canvas) => [canvas.clientWidth, canvas.width]")
@@ -236,51 +236,49 @@ def test_the_drawing_outlives_a_change_of_screen(page, change):
 
 def test_the_drawing_is_there_after_going_back(page):
     with_mouse(page, DIGITS["7"])
-    page.get_by_role("button", name="See the full answer").click()
+    page.get_by_role("button", name="Save & share").click()
     page.wait_for_url("**/results/*")
     page.go_back()
-    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
     assert colour_at(page, 200, 90) == BLACK
 
 
-def test_the_drawing_is_there_after_it_could_not_be_answered(page):
+def test_a_drawing_that_could_not_be_saved_is_kept_and_can_be_saved_again(page):
     with_mouse(page, DIGITS["7"])
-    address, refusals = page.url, ["busy"]
-
-    def refuse(route):
-        """Answers as the server does: with the help page, which links back."""
-        body = f'<!doctype html><a href="{address}">Try again</a>'
-        return route.fulfill(status=503, content_type="text/html", body=body) if refusals else route.continue_()
-
-    page.route("**/predict", refuse)
-    page.get_by_role("button", name="See the full answer").click()
-    page.get_by_role("link", name="Try again").click()
-    expect(page.locator(".sentence")).to_have_text("It's a 7.")
-    refusals.clear()
-    page.get_by_role("button", name="See the full answer").click()
+    busy = '<main><div class="problem"><h1>Inkling is busy right now</h1><p>Wait a few seconds.</p></div></main>'
+    for fail, said in (
+        (lambda route: route.abort(), "The server cannot be reached. Your drawing is still here."),
+        (lambda route: route.fulfill(status=503, content_type="text/html", body=busy), "Inkling is busy right now."),
+    ):
+        page.route("**/predict", fail)
+        page.get_by_role("button", name="Save & share").click()
+        expect(page.get_by_role("alert")).to_contain_text(said)
+        page.unroute("**/predict")
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
+    page.get_by_role("button", name="Save & share").click()
     page.wait_for_url("**/results/*")
     page.get_by_role("link", name="Try another").click()
-    expect(page.locator(".live .hint")).to_be_visible()
+    expect(page.locator("#draw .live .hint")).to_be_visible()
 
 
 def test_a_digit_by_keyboard_alone(page):
-    page.locator("#draw-model").focus()
+    page.get_by_role("link", name="Camera").focus()
     page.keyboard.press("Tab")
     expect(page.locator("#canvas")).to_be_focused()
     for key, times in (("ArrowUp", 12), (" ", 1), ("ArrowDown", 24), (" ", 1)):
         for _ in range(times):
             page.keyboard.press(key)
-    expect(page.locator(".sentence")).to_have_text("It's a 1.")
-    page.get_by_role("button", name="See the full answer").focus()
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 1.")
+    page.get_by_role("button", name="Save & share").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/results/*")
     expect(page.get_by_role("heading", level=1)).to_have_text("1")
 
 
-def test_nothing_drawn_is_not_sent(page):
-    page.get_by_role("button", name="See the full answer").click()
-    expect(page.locator(".live")).to_contain_text("Draw something first.")
-    assert "/results/" not in page.url
+def test_nothing_drawn_cannot_be_saved(page):
+    expect(page.get_by_role("button", name="Save & share")).to_be_hidden()
+    with_mouse(page, LINE)
+    expect(page.get_by_role("button", name="Save & share")).to_be_visible()
 
 
 # ---- The answer follows the drawing ----
@@ -304,10 +302,11 @@ def held(page):
     "wording, guesses, said",
     [
         ("sure", [("fish", 0.97), ("sailboat", 0.3)], "It's a fish."),
-        ("probably", [("octopus", 0.8), ("fish", 0.15)], "I think it's an octopus… or a fish."),
-        ("probably", [("The Eiffel Tower", 0.94), ("fish", 0.04)], "I think it's the Eiffel Tower."),
-        ("not sure", [("fish", 0.4), ("headphones", 0.3)], "I see a fish… or headphones?"),
-        ("not sure", [("8", 0.98)], "I see an 8…?"),
+        ("probably", [("octopus", 0.8), ("fish", 0.15)], "Probably an octopus, or else a fish."),
+        ("probably", [("The Eiffel Tower", 0.94), ("fish", 0.04)], "Probably the Eiffel Tower."),
+        ("not sure", [("fish", 0.4), ("headphones", 0.3)], "Maybe a fish, or headphones?"),
+        ("not sure", [("8", 0.98)], "Maybe an 8?"),
+        ("not sure", [("fish", 0.24), ("headphones", 0.2)], "Keep drawing…"),
         ("sure", [("<b>", 1.0)], "It's <b>."),
     ],
 )
@@ -316,8 +315,8 @@ def test_the_answer_is_a_sentence(page, wording, guesses, said):
         "**/api/predict*", lambda route: route.fulfill(body=answer(wording, *guesses), content_type="application/json")
     )
     with_mouse(page, LINE)
-    expect(page.locator(".sentence")).to_have_text(said)
-    expect(page.locator(".live .bars .label").first).to_have_text(guesses[0][0])
+    expect(page.locator("#draw .sentence")).to_have_text(said)
+    expect(page.locator("#draw .live .bars .label").first).to_have_text(guesses[0][0])
 
 
 def test_only_the_newest_answer_is_shown(page, held):
@@ -328,10 +327,10 @@ def test_only_the_newest_answer_is_shown(page, held):
             with_mouse(page, [dot])
     first, second = held
     second.fulfill(body=answer("sure", ("new", 1)), content_type="application/json")
-    expect(page.locator(".sentence")).to_have_text("It's new.")
+    expect(page.locator("#draw .sentence")).to_have_text("It's new.")
     first.fulfill(body=answer("sure", ("old", 1)), content_type="application/json")
     settle(page)
-    expect(page.locator(".sentence")).to_have_text("It's new.")
+    expect(page.locator("#draw .sentence")).to_have_text("It's new.")
     assert len(failed) == 1, "the older request is called off"
 
 
@@ -345,35 +344,35 @@ def test_a_long_stroke_is_answered_before_it_ends_one_question_at_a_time(page, h
     settle(page)
     assert len(held) == 1, "the first has no answer yet"
     held[0].fulfill(body=answer("sure", ("7", 1)), content_type="application/json")
-    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
 
 
 def test_the_answer_is_read_aloud_only_when_the_hand_rests(page):
     """A screen reader hears the last of several answers, not each one."""
     page.evaluate("""() => {
         window.told = [];
-        const aloud = document.querySelector(".live [role=status]");
+        const aloud = document.querySelector("#draw .live [role=status]");
         new MutationObserver(() => told.push(aloud.textContent)).observe(aloud, {childList: true});
     }""")
     page.clock.install(time=0)
     page.clock.pause_at(10_000)
     for digit in ("3", "7"):
         with_mouse(page, DIGITS[digit])
-        expect(page.locator(".sentence")).to_contain_text(digit)
+        expect(page.locator("#draw .sentence")).to_contain_text(digit)
         page.clock.run_for(900)
         page.keyboard.press("Control+z")
     with_mouse(page, DIGITS["7"])
-    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
     page.clock.run_for(900)
     assert page.evaluate("told") == []
     page.clock.run_for(100)
     assert page.evaluate("told") == ["It's a 7."]
-    assert page.locator(".live [aria-live], .live [role=status]").count() == 1
+    assert page.locator("#draw .live [aria-live], .live [role=status]").count() == 1
 
 
 @pytest.mark.parametrize("motion, moves", [("no-preference", True), ("reduce", False)])
 def test_the_bars_glide_where_motion_is_welcome(open_page, motion, moves):
-    page = open_page("/?draw=digits-cnn", reduced_motion=motion)
+    page = open_page("/?way=draw&model=digits-cnn", reduced_motion=motion)
     page.evaluate("""() => {
         window.moved = 0;
         const animate = Element.prototype.animate;
@@ -389,8 +388,8 @@ def test_the_bars_glide_where_motion_is_welcome(open_page, motion, moves):
     for digit in DIGITS:
         likely.sort(key=lambda label: label != digit)
         with_mouse(page, DIGITS[digit])
-        expect(page.locator(".sentence")).to_have_text(f"It's a {digit}.")
-    expect(page.locator(".live .bars li")).to_have_count(3)
+        expect(page.locator("#draw .sentence")).to_have_text(f"It's a {digit}.")
+    expect(page.locator("#draw .live .bars li")).to_have_count(3)
     assert (page.evaluate("moved") > 0) == moves
 
 
@@ -400,14 +399,14 @@ CLOCK = """() => {
     const now = (event) => { lifted = performance.now(); };
     document.querySelector("#canvas").addEventListener("pointerup", now, {capture: true});
     new MutationObserver(() => { if (lifted) waits.push(performance.now() - lifted); lifted = 0; })
-        .observe(document.querySelector(".live .bars"), {childList: true, subtree: true, attributes: true});
+        .observe(document.querySelector("#draw .live .bars"), {childList: true, subtree: true, attributes: true});
 }"""
 
 
 @pytest.mark.parametrize("model", ["doodles-cnn", "digits-cnn"])
 def test_how_long_an_answer_takes_is_printed(open_page, model):
     """The time from the end of a stroke to the new answer; the goal is 60 ms on an idle machine."""
-    page = open_page(f"/?draw={model}")
+    page = open_page(f"/?way=draw&model={model}")
     page.evaluate(CLOCK)
     for i in range(20):
         with_mouse(page, [(60 + 14 * i, 60), (90 + 12 * i, 200), (340 - 14 * i, 340)])
@@ -421,15 +420,15 @@ def test_how_long_an_answer_takes_is_printed(open_page, model):
 
 def test_the_answer_follows_the_choice_of_model(page):
     with_mouse(page, DIGITS["7"])
-    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
     with page.expect_request("**/api/predict?top=3&model=doodles-cnn"):
         page.select_option("#draw-model", "doodles-cnn")
-    expect(page.locator(".sentence")).not_to_have_text("It's a 7.")
+    expect(page.locator("#draw .sentence")).not_to_have_text("It's a 7.")
 
 
 def test_the_bars_say_what_they_show(page):
     with_mouse(page, DIGITS["7"])
-    rows = page.locator(".live .bars li")
+    rows = page.locator("#draw .live .bars li")
     expect(rows).to_have_count(3)
     expect(rows.first).to_contain_text("7")
     expect(rows.first).to_contain_text("%")
@@ -437,10 +436,10 @@ def test_the_bars_say_what_they_show(page):
 
 def test_clearing_brings_the_hint_back(page):
     with_mouse(page, DIGITS["7"])
-    expect(page.locator(".sentence")).to_have_text("It's a 7.")
+    expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator(".live .hint")).to_be_visible()
-    expect(page.locator(".live .bars")).to_be_hidden()
+    expect(page.locator("#draw .live .hint")).to_be_visible()
+    expect(page.locator("#draw .live .bars")).to_be_hidden()
 
 
 def test_ink_like_the_paper_counts_as_blank(page):
@@ -448,7 +447,7 @@ def test_ink_like_the_paper_counts_as_blank(page):
     with page.expect_response("**/api/predict*") as refused:
         with_mouse(page, LINE)
     assert refused.value.json()["reason"] == "blank"
-    expect(page.locator(".live .hint")).to_be_visible()
+    expect(page.locator("#draw .sentence")).to_have_text("Nothing can be seen: the ink has the color of the paper.")
 
 
 BUSY = '{"reason": "busy", "detail": "Busy just now."}'
@@ -465,4 +464,4 @@ BUSY = '{"reason": "busy", "detail": "Busy just now."}'
 def test_a_failed_answer_is_explained(page, fault, said):
     page.route("**/api/predict*", lambda route: route.fulfill(**fault) if fault else route.abort())
     with_mouse(page, LINE)
-    expect(page.locator(".sentence")).to_contain_text(said)
+    expect(page.locator("#draw .sentence")).to_contain_text(said)

@@ -92,7 +92,7 @@ def test_the_theme_is_remembered_and_rendered_by_the_server(open_page, script):
 
 
 def test_a_drawing_stays_when_the_theme_changes(open_page):
-    page = open_page("/?draw=digits-cnn")
+    page = open_page("/?way=draw&model=digits-cnn")
     with_mouse(page, LINE)
     page.evaluate("window.same = true")
     with page.expect_response("**/theme"):
@@ -132,11 +132,11 @@ def test_the_choice_wins_over_the_browser_and_is_kept(open_page):
 
 
 def test_a_choice_of_models_and_a_drawing_survive_the_language(open_page):
-    page = open_page("/?draw=digits-logistic")
+    page = open_page("/?way=draw&model=digits-logistic")
     with_mouse(page, [(200, 80), (200, 320)])
     with page.expect_navigation():
         switch(page, "language", "Русский")
     expect(page.locator("#draw-model")).to_have_value("digits-logistic")
-    expect(page.locator(".live .sentence")).to_contain_text("1")
+    expect(page.locator("#draw .sentence")).to_contain_text("1")
     page.goto("/")
-    expect(page.locator(".live .sentence")).to_have_text("")
+    expect(page.locator("#draw .sentence")).to_have_text("")

@@ -4,6 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.browser.hands import send_photos
+
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
@@ -15,9 +17,8 @@ def filled(open_page, cat):
     def filled(**options):
         page = open_page("/help", **options)
         for model in ("cats-dogs-cnn", "doodles-cnn"):
-            page.goto(f"/?photo={model}")
-            page.set_input_files("#image", cat)
-            page.get_by_role("button", name="Tell me what it is").click()
+            page.goto(f"/?model={model}")
+            send_photos(page, cat)
             page.wait_for_url("**/results/*")
         page.get_by_role("link", name="History").click()
         page.wait_for_url("**/history")

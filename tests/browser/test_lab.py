@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, expect
 
-from tests.browser.hands import settle, switch
+from tests.browser.hands import send_photos, settle, switch
 
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 LINE = [(0.5, 0.2), (0.5, 0.8)]
@@ -187,8 +187,8 @@ def test_a_server_that_is_busy_says_so(lab):
 
 
 def test_a_result_that_is_gone_is_told(page, cat):
-    page.set_input_files("#image", cat)
-    page.get_by_role("button", name="Tell me what it is").click()
+    page.get_by_role("link", name="Photo").click()
+    send_photos(page, cat)
     page.wait_for_url("**/results/*")
     result = page.url
     page.goto(f"/lab?result={result.rpartition('/')[2]}")

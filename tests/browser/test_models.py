@@ -9,13 +9,13 @@ MODEL = "/models/full-digits"
 @pytest.fixture
 def drawn(open_page):
     """The result of a drawn 1 from the model with the complete card."""
-    page = open_page("/?draw=full-digits")
+    page = open_page("/?way=draw&model=full-digits")
     box = page.locator("#canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 40, steps=5)
     page.mouse.up()
-    page.get_by_role("button", name="See the full answer").click()
+    page.get_by_role("button", name="Save & share").click()
     page.wait_for_url("**/results/*")
     return page.url
 

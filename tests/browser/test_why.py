@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.browser.hands import send_photos
 from tests.browser.test_pages import RULES
 
 WIDTHS = (360, 1280)
@@ -17,9 +18,8 @@ SHOWN = "(image) => image.complete && image.naturalWidth > 0"
 def answered(browser, base_url, cat):
     """The address of a photo's result."""
     page = browser.new_page(base_url=base_url)
-    page.goto("/?photo=cats-dogs-cnn")
-    page.set_input_files("#image", cat)
-    page.get_by_role("button", name="Tell me what it is").click()
+    page.goto("/?model=cats-dogs-cnn")
+    send_photos(page, cat)
     page.wait_for_url("**/results/*")
     yield page.url
     page.close()

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.hands import send_photos
+
 
 @pytest.mark.parametrize("path", ["/models/full-digits", "/compare/digits"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -23,9 +25,8 @@ def result(open_page, cat):
     """Opens the result page of a photo."""
 
     def send(**options):
-        page = open_page("/?photo=cats-dogs-cnn", **options)
-        page.set_input_files("#image", cat)
-        page.locator("#photo button[type=submit]").click()
+        page = open_page("/?model=cats-dogs-cnn", **options)
+        send_photos(page, cat)
         page.wait_for_url("**/results/*")
         return page
 

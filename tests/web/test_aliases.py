@@ -68,7 +68,7 @@ def test_the_address_leads_to_the_successor(client, ink_model):
     assert client.get(f"/models/{OLD}/confusion.svg").status_code == 200
 
 
-@pytest.mark.parametrize("address", [f"/?draw={OLD}", f"/?photo={OLD}", f"/play?model={OLD}", f"/lab?model={OLD}"])
+@pytest.mark.parametrize("address", [f"/?model={OLD}", f"/play?model={OLD}", f"/lab?model={OLD}"])
 def test_a_page_preselects_the_successor(client, ink_model, address):
     assert re.search(f'<option value="{ink_model}"[^>]* selected', client.get(address).text)
 

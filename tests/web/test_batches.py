@@ -191,7 +191,7 @@ def test_one_file_is_answered_as_ever(send, png):
 def test_too_many_files_are_refused_and_nothing_is_stored(client, send, png, settings, kept):
     answer = send(*[("a.png", png)] * (settings.max_batch + 1))
     assert answer.status_code == 303
-    assert answer.location.startswith("/help?reason=too-many&got=4+pictures&photo=digits-cnn")
+    assert answer.location.startswith("/help?reason=too-many&got=4+pictures&model=digits-cnn")
     assert "You can send up to 3 pictures at once." in client.get(answer.location).text
     assert kept() == []
 

@@ -64,7 +64,7 @@ def test_an_error_is_in_the_language_too(client):
     "came_from, back",
     [
         ("http://localhost/help?reason=blank", "/help?reason=blank"),
-        ("http://localhost/?photo=digits-cnn&draw=doodles-cnn", "/?photo=digits-cnn&draw=doodles-cnn"),
+        ("http://localhost/?way=draw&model=doodles-cnn", "/?way=draw&model=doodles-cnn"),
         (None, "/"),
         ("", "/"),
         ("nonsense", "/"),
@@ -113,7 +113,7 @@ def test_programs_are_answered_in_one_language(client, path):
 # ---- Every string is translated ----
 
 SPOKEN = {"alt", "title", "placeholder", "aria-label", "aria-description", "aria-roledescription", "label"}
-DATA = {"data-words"}  # labels that scripts compare
+DATA = {"data-words", "data-scripts"}  # labels that scripts compare, and names of scripts
 VERBATIM = {"code", "kbd", "pre", "script", "style"}  # not translated
 NAMES = {"Inkling", "API", "RU", "jpg", "png", "webp", "heic"}
 GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}

@@ -37,6 +37,7 @@ PAGES = (
     "/history",
 )
 OTHERS = (
+    "/labels",
     "/results/<id>/picture",
     "/results/<id>/labels",
     "/results/<id>/heatmap.png",
@@ -315,8 +316,8 @@ def test_a_result_shows_the_answer(client, app, result, classifier, drawing, ink
 
 def test_another_try_asks_the_same_model(client, result, jpeg, ink_model, photo_model):
     photo = send(client, jpeg, "a.jpg", model=photo_model).location
-    assert f'href="/?draw={ink_model}">Try another' in client.get(result).text
-    assert f'href="/?photo={photo_model}">Try another' in client.get(photo).text
+    assert f'href="/?way=draw&amp;model={ink_model}">Try another' in client.get(result).text
+    assert f'href="/?model={photo_model}">Try another' in client.get(photo).text
 
 
 def test_a_sure_answer_is_one_word(client, app, result, monkeypatch):
@@ -418,7 +419,7 @@ def test_a_bad_file_leads_to_the_help_page_and_is_not_kept(client, bad_files, in
     name, data = bad_files[reason]
     answer = help_of(send(client, data, name, model=ink_model))
     assert answer["reason"] == reason
-    assert answer["photo"] == ink_model  # so that the next try uses the same model
+    assert answer["model"] == ink_model  # so that the next try uses the same model
     assert kept() == []
 
 
@@ -429,7 +430,7 @@ def test_a_bad_drawing_leads_to_the_help_page_and_is_not_kept(
     drawing = bad_drawings.get(reason) or data_url(bad_files[reason][1])
     answer = help_of(client.post("/predict", data={"model": ink_model, "drawing": drawing}))
     assert answer["reason"] == reason
-    assert answer["draw"] == ink_model
+    assert answer["model"] == ink_model
     assert kept() == []
 
 
@@ -544,7 +545,7 @@ def test_a_files_name_is_repeated_if_it_is_harmless(client, ink_model, name, sho
     assert "<img src=x" not in text
 
 
-@pytest.mark.parametrize("field", ["photo", "draw"])
+@pytest.mark.parametrize("field", ["way", "model"])
 def test_trying_again_keeps_the_choice_and_escapes_it(client, field):
     text = client.get("/help", query_string={"reason": "empty", field: 'x"><script>'}).text
     assert f'href="/?{field}=x%22%3E%3Cscript%3E"' in text
@@ -570,14 +571,31 @@ def test_the_choice_of_a_model_stands_in_the_address(client, classifier, kind):
     names = [card.name for _, cards in groups for card in cards]
     assert len(names) >= 2
     for name in names:
-        assert chosen(client.get("/", query_string={kind: name}), kind) == name
+        assert chosen(client.get("/", query_string={"model": name}), kind) == name
     assert chosen(client.get("/"), kind) == ""  # Auto
-    assert chosen(client.get("/", query_string={kind: "no-such-model"}), kind) == ""
+    assert chosen(client.get("/", query_string={"model": "no-such-model"}), kind) == ""
 
 
 def test_the_drawing_form_offers_no_model_for_photos(client, photo_model):
-    page = client.get("/", query_string={"draw": photo_model})
+    page = client.get("/", query_string={"model": photo_model})
     assert chosen(page, "draw") != photo_model
+
+
+@pytest.mark.parametrize("asked, way", [(None, "photo"), ("draw", "draw"), ("camera", "camera"), ("<b>", "photo")])
+def test_one_way_is_open_and_the_address_names_it(client, asked, way):
+    page = Page(client.get("/", query_string={"way": asked}))
+    stages = [tag for _, tag in page.tags if "stage" in (tag.get("class") or "").split()]
+    assert [tag["data-way"] for tag in stages if "hidden" not in tag] == [way]
+    assert [tag["data-way"] for tag in page.all("a") if tag.get("aria-current") == "true"] == [way]
+
+
+@pytest.mark.parametrize("language, name, named", [("en", "octopus", "an octopus"), ("ru", "осьминог", "осьминог")])
+def test_the_camera_learns_the_names_of_all_labels(client, classifier, language, name, named):
+    names = client.get("/labels", headers={"Accept-Language": language}).json
+    assert names["octopus"] == [name, named]
+    assert names.keys() == {
+        label for _, cards in classifier.catalog.by_task() for card in cards for label in card.labels
+    }
 
 
 def test_the_photo_form_works_without_javascript(client):

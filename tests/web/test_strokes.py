@@ -135,6 +135,6 @@ def test_bad_strokes_lead_to_the_help_page(client, kept, name):
     answer = client.post("/predict", data={"model": "digits-cnn", "strokes": body})
     assert answer.status_code == 303
     assert answer.location.startswith(f"/help?reason={reason}")
-    assert "draw=digits-cnn" in answer.location or reason == "too-large"
+    assert "way=draw&model=digits-cnn" in answer.location or reason == "too-large"
     assert client.get(answer.location).status_code == 200
     assert kept() == []

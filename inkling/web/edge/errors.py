@@ -3,7 +3,6 @@
 import logging
 import re
 from functools import partial
-from typing import Any
 
 from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -41,10 +40,9 @@ def rejected(error: Problem, retry_after: int = RETRY_AFTER) -> ResponseReturnVa
         back = request.full_path.rstrip("?") if request.method == "GET" else clients.previous_page()
         page = str(current_app.view_functions["help.page"](error.reason, back))
         return page, REASONS[error.reason].status, {"Retry-After": str(retry_after)}
-    field = "draw" if {"drawing", "strokes"} & request.form.keys() else "photo"
-    model = request.form.get("model", "")
-    choice: dict[str, Any] = {field: model} if 0 < len(model) <= 64 else {}
-    return redirect(url_for("help.page", reason=error.reason, got=error.received or None, **choice), 303)
+    way = "draw" if {"drawing", "strokes"} & request.form.keys() else None
+    model = request.form.get("model", "")[:64] or None
+    return redirect(url_for("help.page", reason=error.reason, got=error.received or None, way=way, model=model), 303)
 
 
 def too_large(max_bytes: int, _error: RequestEntityTooLarge) -> ResponseReturnValue:

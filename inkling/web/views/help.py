@@ -35,7 +35,7 @@ def page(reason: str | None = None, back: str | None = None) -> str:
     if problem and REPEATABLE.fullmatch(got):
         received = gettext("Received: %(got)s.", got=language.received(got))
         problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
-    back = back or url_for("recognize.index", photo=request.args.get("photo"), draw=request.args.get("draw"))
+    back = back or url_for("recognize.index", way=request.args.get("way"), model=request.args.get("model"))
     return render_template(
         "help.html",
         problem=problem,

@@ -1,30 +1,54 @@
 """The front page, and the form that it sends."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from inkling.recognition.strokes import Strokes
 from inkling.service import Canvas, Decoded, Source, Upload
 from inkling.web import outcomes, service, turns, uploads
+from inkling.web.edge import language
+from inkling.web.responses import private
 
 blueprint = Blueprint("recognize", __name__)
+
+WAYS = ("photo", "draw", "camera")
+PHOTO_EXAMPLES = {  # label -> file in static/examples/, which tools/examples.py draws
+    "hot air balloon": "hot-air-balloon",
+    "soccer ball": "soccer-ball",
+    "lighthouse": "lighthouse",
+    "traffic light": "traffic-light",
+    "jack-o'-lantern": "jack-o-lantern",
+}
+REFUSED_BEFORE_SENDING = ("extension", "too-large", "too-many")  # reasons that the browser can find by itself
 
 
 @blueprint.get("/")
 def index() -> str:
-    """The photo form and the drawing canvas. Auto is preselected, unless the address names a model."""
+    """The stage: a photo, a drawing or the camera. The address may name the way and a model; else Auto answers."""
     catalog = service().predictor.catalog
     photo_groups, ink_groups = catalog.by_task(), catalog.by_task("ink")
+    known, way = _labels(photo_groups), request.args.get("way")
     return render_template(
         "index.html",
+        way=way if way in WAYS else WAYS[0],
         photo_groups=photo_groups,
         ink_groups=ink_groups,
-        labels=_labels(photo_groups),
         ink_labels=_labels(ink_groups),
+        photo_examples={label: name for label, name in PHOTO_EXAMPLES.items() if label in known},
         limits=uploads.limits(),
-        chosen_photo=_chosen("photo", photo_groups),
-        chosen_draw=_chosen("draw", ink_groups),
+        refusals={code: uploads.refusal(code) for code in REFUSED_BEFORE_SENDING},
+        chosen_photo=_chosen(photo_groups),
+        chosen_draw=_chosen(ink_groups),
     )
+
+
+@blueprint.get("/labels")
+def labels() -> Response:
+    """The names of all labels in the visitor's language, as JSON: `{label: [name, name within a sentence], …}`."""
+    known = _labels(service().predictor.catalog.by_task())
+    response = private(jsonify({label: (language.label(label), language.named(label)) for label in known}))
+    response.vary.update(("Accept-Language", "Cookie"))
+    return response
 
 
 @blueprint.post("/predict")
@@ -52,8 +76,8 @@ def _labels(groups: list) -> list[str]:
     return list(dict.fromkeys(label for _, cards in groups for card in cards for label in card.labels))
 
 
-def _chosen(field: str, groups: list) -> str | None:
-    """The model that the address asks for; None for Auto."""
+def _chosen(groups: list) -> str | None:
+    """The model that the address asks for, if it is one of these; None for Auto."""
     names = [card.name for _, cards in groups for card in cards]
-    asked = service().predictor.catalog.current(request.args.get(field, ""))
+    asked = service().predictor.catalog.current(request.args.get("model", ""))
     return asked if asked in names else None

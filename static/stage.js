@@ -1,0 +1,57 @@
+// @ts-check
+/** Photo, Draw and Camera: the links switch between them without loading a page, and the address says which one is open. */
+import { find } from "./dom.js";
+
+/** The camera's script is loaded with its first use, so that a first visit transfers less.
+ * @type {Promise<typeof import("./camera.js")> | undefined} */
+let camera;
+
+/** @param {HTMLElement} root @param {AbortSignal} signal */
+export function start(root, signal) {
+  find(root, ".ways").addEventListener("click", (event) => {
+    const link = /** @type {HTMLElement} */ (event.target).closest("a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    turn(root, String(link.dataset.way));
+  });
+  signal.addEventListener("abort", () => watch(root, false));
+  watch(root, !find(root, "#camera").hidden);
+}
+
+/** Opens one of the ways. @param {HTMLElement} root @param {string} way */
+export function turn(root, way) {
+  for (const stage of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".stage"))) stage.hidden = stage.dataset.way !== way;
+  for (const link of root.querySelectorAll(".ways a")) link.toggleAttribute("aria-current", false);
+  find(root, `.ways [data-way=${way}]`).ariaCurrent = "true";
+  remember("way", way === "photo" ? "" : way);
+  watch(root, way === "camera");
+}
+
+/** Puts a choice into the page's address, so that a reload, a bookmark or a link keeps it. @param {string} name @param {string} value */
+export function remember(name, value) {
+  const query = new URLSearchParams(location.search);
+  if (value) query.set(name, value);
+  else query.delete(name);
+  query.delete("deleted");
+  history.replaceState(history.state, "", query.size ? `?${query}` : location.pathname);
+}
+
+/** Keeps the chosen model in the address, and chooses it in the other ways too if they offer it.
+ * @param {HTMLElement} root @param {HTMLSelectElement} select */
+export function chooseModel(root, select) {
+  remember("model", select.value);
+  for (const other of /** @type {NodeListOf<HTMLSelectElement>} */ (root.querySelectorAll(".answered select"))) {
+    if (other === select) continue;
+    other.value = select.value;
+    if (other.selectedIndex < 0) other.selectedIndex = 0;
+    find(/** @type {HTMLElement} */ (other.closest(".stage")), ".answered").hidden = !other.value;
+  }
+}
+
+/** Starts or stops the camera. @param {HTMLElement} root @param {boolean} on */
+async function watch(root, on) {
+  if (on) camera ??= import("./camera.js");
+  const script = await camera;
+  if (on) script?.open(find(root, "#camera"));
+  else script?.close();
+}

@@ -1,0 +1,279 @@
+"""The stage: its layout on small screens, the three ways to show something, the camera, and the photos to click."""
+
+import itertools
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.hands import DIGITS, with_mouse
+
+SCREENS = [(1366, 650), (1280, 720), (360, 640)]
+LOOKS = [("en", "light"), ("ru", "dark")]
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+EXAMPLES = {
+    "a hot air balloon": "hot air balloon",
+    "a soccer ball": "soccer ball",
+    "a lighthouse": "lighthouse",
+    "a traffic light": "traffic light",
+    "a jack-o'-lantern": "jack-o'-lantern",
+}
+# The boxes of what a visitor sees in a stage, by name.
+BOXES = """() => {
+    const seen = {};
+    const stage = [...document.querySelectorAll(".stage")].find((one) => !one.hidden);
+    const parts = {ways: document.querySelector(".ways"), picture: stage.querySelector(".stage-picture")};
+    for (const part of stage.querySelectorAll(".stage-answer > *, .live > *"))
+        if (!part.matches(".live, .unseen, datalist")) parts[`${part.tagName} ${part.className} ${part.id}`] = part;
+    for (const name in parts) {
+        const {left, top, right, bottom} = parts[name].getBoundingClientRect();
+        if (right > left && bottom > top) seen[name] = [left, top, right, bottom].map(Math.round);
+    }
+    return seen;
+}"""
+# The names of elements whose text does not fit into them.
+CLIPPED = """() => [...document.querySelectorAll("main :is(h1, p, a, button, span, li, label)")]
+    .filter((one) => one.checkVisibility() && !one.closest(".unseen, .drop") && one.scrollWidth > one.clientWidth + 1
+        && getComputedStyle(one).display !== "inline")
+    .map((one) => one.textContent)"""
+
+
+def assert_laid_out(page, width, height, last):
+    """Asserts that nothing overlaps or overflows, and that everything up to `last` is inside the first screen."""
+    boxes = page.evaluate(BOXES)
+    for (one, a), (other, b) in itertools.combinations(boxes.items(), 2):
+        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        assert apart, f"{one} {a} overlaps {other} {b}"
+    assert all(box[0] >= 0 and box[2] <= width for box in boxes.values()), boxes
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CLIPPED) == []
+    end = next(box for name, box in boxes.items() if last in name)
+    assert max(boxes["picture"][3], end[3]) <= height, boxes
+    assert page.evaluate("scrollY") == 0
+
+
+@pytest.mark.parametrize("locale, scheme", LOOKS)
+@pytest.mark.parametrize("width, height", SCREENS)
+def test_the_picture_and_the_answer_share_the_first_screen(open_page, width, height, locale, scheme):
+    page = open_page("/", viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
+    assert_laid_out(page, width, height, "lead")
+    heights = [page.locator(".card").locator("visible=true").bounding_box()["height"]]
+    page.locator(".ways [data-way=draw]").click()
+    assert_laid_out(page, width, height, "hint")
+    heights.append(page.locator(".card").locator("visible=true").bounding_box()["height"])
+    assert heights[0] == pytest.approx(heights[1], abs=1), "canvas and photo card are equally high"
+    with_mouse(page, DIGITS["7"])
+    expect(page.locator("#draw .bars li")).to_have_count(3)
+    assert_laid_out(page, width, height, "bars")
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_ways_have_addresses_and_need_no_new_document(open_page):
+    page = open_page("/")
+    page.evaluate("window.same = true")
+    for name, part in (("Draw", "#canvas"), ("Camera", "#camera"), ("Photo", "#image")):
+        page.get_by_role("link", name=name).click()
+        expect(page.locator(part)).to_be_visible()
+        expect(page.locator(".stage").locator("visible=true")).to_have_count(1)
+        expect(page.locator(".ways [aria-current]")).to_have_text(name)
+        assert page.url.endswith({"Photo": "/", "Draw": "/?way=draw", "Camera": "/?way=camera"}[name])
+    assert page.evaluate("same")
+    page.goto("/?way=draw")
+    expect(page.locator("#canvas")).to_be_visible()
+
+
+def test_nothing_has_to_be_chosen_and_auto_offers_the_others_afterwards(open_page):
+    page = open_page("/?way=draw")
+    expect(page.get_by_label("Answered by")).to_be_hidden()
+    with_mouse(page, DIGITS["7"])
+    expect(page.get_by_label("Answered by")).to_be_visible()
+    expect(page.get_by_label("Answered by")).to_have_value("")  # Auto
+    with page.expect_request("**/api/predict?top=3&model=digits-cnn"):
+        page.get_by_label("Answered by").select_option("digits-cnn")
+    assert page.url.endswith("/?way=draw&model=digits-cnn")
+
+
+def test_auto_knows_the_photos_to_click(open_page):
+    page = open_page("/")
+    for name, label in EXAMPLES.items():
+        page.get_by_role("button", name=f"A picture of {name}").click()
+        page.wait_for_url("**/results/*")
+        expect(page.get_by_role("heading", level=1)).to_contain_text(label, ignore_case=True)
+        page.go_back()
+        expect(page.locator("#image")).to_be_visible()
+
+
+# ---- The camera ----
+
+
+FAKE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+# Counts the requests that are in flight at once, and notes when each began.
+COUNT = """() => {
+    window.began = [];
+    window.most = 0;
+    let open = 0;
+    const ask = window.fetch;
+    window.fetch = async (...of) => {
+        if (!String(of[0]).includes("/api/predict")) return ask(...of);
+        began.push(performance.now());
+        most = Math.max(most, ++open);
+        try { return await ask(...of); } finally { open--; }
+    };
+}"""
+
+
+@pytest.fixture(scope="module")
+def chromium_with_camera(browser_type, browser_type_launch_args):
+    """A browser with a fake camera, which pages may use without a question."""
+    options = browser_type_launch_args | {"args": [*browser_type_launch_args["args"], *FAKE]}
+    browser = browser_type.launch(**options)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_camera(chromium_with_camera, base_url):
+    """Opens the camera at a size; a script may run before those of the page."""
+    contexts = []
+
+    def open_camera(script="", **options):
+        context = chromium_with_camera.new_context(base_url=base_url, **options)
+        contexts.append(context)
+        if script:
+            context.add_init_script(script)
+        page = context.new_page()
+        page.goto("/?way=camera")
+        return page
+
+    yield open_camera
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("width, height", SCREENS)
+def test_the_camera_is_answered_live_in_the_first_screen(open_camera, width, height):
+    page = open_camera(viewport={"width": width, "height": height})
+    expect(page.locator("#camera .bars li")).not_to_have_count(0)
+    expect(page.locator("#camera .sentence")).not_to_have_text("Point and see")
+    expect(page.get_by_label("Answered by")).to_be_visible()
+    assert_laid_out(page, width, height, "bars")
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_shutter_keeps_one_frame_with_a_page_of_its_own(open_camera):
+    page = open_camera()
+    page.get_by_role("button", name="Save & share").click()
+    page.wait_for_url("**/results/*")
+    assert page.locator(".picture").evaluate("async (image) => (await image.decode(), image.naturalWidth)") >= 640
+    page.go_back()
+    expect(page.locator("#camera")).to_be_visible()
+    page.wait_for_function("document.querySelector('video').srcObject?.active")
+
+
+def test_one_question_is_in_flight_at_most_four_a_second_and_none_while_nobody_looks(open_camera):
+    page = open_camera(f"({COUNT})()")
+    page.wait_for_function("began.length >= 5")
+    began = page.evaluate("began")
+    assert page.evaluate("most") == 1
+    assert all(later - earlier >= 250 for earlier, later in itertools.pairwise(began)), began
+    page.evaluate("""() => {
+        Object.defineProperty(document, "hidden", {value: true, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    page.wait_for_timeout(1500)  # the answer to the last question, and the pause after it
+    paused = page.evaluate("began.length")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("began.length") == paused
+    page.evaluate("""() => {
+        delete document.hidden;
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    page.wait_for_function("count => began.length > count", arg=paused)
+    page.get_by_role("link", name="Draw").click()
+    page.wait_for_function("!document.querySelector('video').srcObject")
+
+
+def test_a_slow_server_is_asked_less_often_and_a_busy_one_after_its_pause(open_camera):
+    page = open_camera(f"({COUNT})()")
+    page.route("**/api/predict*", lambda route: (page.wait_for_timeout(600), route.continue_()))
+    page.wait_for_function("began.length >= 4")
+    first, second = page.evaluate("began.slice(-2)")
+    assert second - first >= 1200, "it rests for as long as the answer took"
+    page.unroute("**/api/predict*")
+    busy = {"status": 503, "headers": {"Retry-After": "2"}, "json": {"reason": "busy"}}
+    page.route("**/api/predict*", lambda route: route.fulfill(**busy))
+    expect(page.locator("#camera .sentence")).to_have_text("No answer just now. Inkling looks again in a moment.")
+    count = page.evaluate("began.length")
+    page.wait_for_function("count => began.length > count", arg=count)
+    first, second = page.evaluate("began.slice(-2)")
+    assert second - first >= 2000
+
+
+FRAMES = [[("cat", 0.9), ("dog", 0.1)], [("dog", 0.6), ("cat", 0.4)], [("cat", 0.9), ("dog", 0.1)]]
+
+
+def test_answers_are_smoothed_over_a_few_frames(open_camera):
+    """One frame that looks different does not change the answer."""
+    frames = iter(FRAMES)
+
+    def answer(route):
+        guesses = next(frames, FRAMES[-1])
+        predictions = [{"label": label, "probability": share} for label, share in guesses]
+        body = {"label": guesses[0][0], "wording": "sure", "familiar": True, "predictions": predictions}
+        route.fulfill(json=body)
+
+    page = open_camera("""addEventListener("DOMContentLoaded", () => {
+        window.said = [];
+        const bars = document.querySelector("#camera .bars");
+        const note = () => said.push(bars.querySelector("li .label")?.textContent);
+        new MutationObserver(note).observe(bars, {childList: true});
+    })""")
+    page.route("**/api/predict*", answer)
+    page.reload()
+    page.wait_for_function("said.length >= 4")
+    assert set(page.evaluate("said")) == {"cat"}
+
+
+FAILURES = {
+    "denied": ("NotAllowedError", "This page may not use your camera."),
+    "missing": ("NotFoundError", "No camera was found."),
+    "taken": ("NotReadableError", "The camera could not be started."),
+}
+
+
+@pytest.mark.parametrize("error, said", FAILURES.values(), ids=FAILURES)
+def test_without_a_camera_the_page_says_why_and_takes_a_photo(open_camera, cat, error, said):
+    page = open_camera(
+        f"navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('', '{error}'); }}",
+        viewport={"width": 360, "height": 640},
+    )
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    take = page.get_by_label("Take a photo")
+    assert take.get_attribute("capture") == "environment"
+    take.set_input_files(cat)
+    page.wait_for_url("**/results/*")
+
+
+def test_where_browsers_lend_no_camera_the_page_says_so(open_camera):
+    page = open_camera("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")
+    expect(page.get_by_role("alert")).to_contain_text("only to pages on HTTPS or localhost")
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(page.get_by_label("Take a photo")).to_be_attached()
+
+
+def test_front_and_back_are_switched_where_there_are_two(open_camera):
+    page = open_camera("""
+        window.asked = [];
+        const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = (wish) => { asked.push(wish.video.facingMode); return ask(wish); };
+        navigator.mediaDevices.enumerateDevices = async () => [{kind: "videoinput"}, {kind: "videoinput"}];
+    """)
+    page.get_by_role("button", name="Switch between front and back camera").click()
+    page.wait_for_function("asked.length === 2")
+    assert page.evaluate("asked") == ["environment", "user"]
+    expect(page.locator("video")).to_have_class("mirrored")
