@@ -138,5 +138,5 @@ def test_a_choice_of_models_and_a_drawing_survive_the_language(open_page):
         switch(page, "language", "Русский")
     expect(page.locator("#draw-model")).to_have_value("digits-logistic")
     expect(page.locator("#draw .sentence")).to_contain_text("1")
-    page.goto("/")
-    expect(page.locator("#draw .sentence")).to_have_text("")
+    page.goto("/?way=draw")
+    expect(page.locator("#draw .sentence")).to_have_text("Draw something")
