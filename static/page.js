@@ -6,25 +6,27 @@ import { find, parsePage } from "./dom.js";
 
 let content = new AbortController();
 
-/** The address of the content that is shown, without its query. */
-let shown = location.pathname;
+/** Names the content that is shown. The query of the first page only says which of its parts is open. */
+const name = () => location.pathname + (location.pathname === "/" ? "" : location.search);
+let shown = name();
 
 /** @param {HTMLElement} main */
 function start(main) {
-  const names = main.dataset.scripts?.split(" ") ?? [];
-  return Promise.all(names.map(async (name) => (await import(`./${name}.js`)).start(main, content.signal)));
+  const scripts = main.dataset.scripts?.split(" ") ?? [];
+  return Promise.all(scripts.map(async (script) => (await import(`./${script}.js`)).start(main, content.signal)));
 }
 
 /** Shows the content of a page that was fetched. @param {Document} page
  * @param {string} [address] what the address bar shows from now on; without it, the address stays */
 export function show(page, address) {
   const main = document.importNode(find(page.documentElement, "main"), true);
+  for (const words of main.querySelectorAll("noscript")) words.remove(); // to the parser, there are no scripts
   content.abort();
   content = new AbortController();
   find(document.body, "main").replaceWith(main);
   document.title = page.title;
   if (address) history.pushState(null, "", address);
-  shown = location.pathname;
+  shown = name();
   scrollTo(0, 0);
   main.focus({ preventScroll: true }); // a screen reader goes on from here
   return start(main);
@@ -32,7 +34,7 @@ export function show(page, address) {
 
 /** Shows the page that the visitor went back or forward to. A change of the fragment alone is left to the browser. */
 async function travel() {
-  if (location.pathname === shown) return;
+  if (name() === shown) return;
   const response = await fetch(location.href).catch(() => null);
   if (response?.ok) await show(parsePage(await response.text()));
   else location.reload();

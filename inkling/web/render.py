@@ -32,12 +32,14 @@ def unsaved_page(outcomes: Sequence[Outcome], model: str | None) -> str:
     )
 
 
-def result_page(result: Result, picture_url: str | None) -> str:
+def result_page(result: Result, picture_url: str | None, saved: Result | None = None) -> str:
     """The page of one result.
 
     Args:
         picture_url: where its picture is: its address, or a data URL.
+        saved: the saved result of the same picture, if `result` is the answer of a model that was asked afterwards.
     """
+    saved = saved or (result if result.id else None)
     ranked = result.predictions
     shown = SimpleNamespace(
         id=result.id,
@@ -77,6 +79,9 @@ def result_page(result: Result, picture_url: str | None) -> str:
         stages=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
         offered=offered,
         search=search,
+        saved=saved,
+        choices=catalog.by_task("ink" if result.kind == "drawing" else None),
+        chosen=None if result.route else result.model,
         again_url=url_for("recognize.index", way=way, model=None if result.route else result.model),
     )
 

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import DIGITS, with_mouse
+from tests.browser.hands import DIGITS, send_photos, with_mouse
 
 SCREENS = [(1366, 650), (1280, 720), (360, 640)]
 LOOKS = [("en", "light"), ("ru", "dark")]
@@ -85,12 +85,12 @@ def test_the_ways_have_addresses_and_need_no_new_document(open_page):
 
 def test_nothing_has_to_be_chosen_and_auto_offers_the_others_afterwards(open_page):
     page = open_page("/?way=draw")
-    expect(page.get_by_label("Answered by")).to_be_hidden()
+    expect(page.locator(".answered").locator("visible=true")).to_have_count(0)
     with_mouse(page, DIGITS["7"])
-    expect(page.get_by_label("Answered by")).to_be_visible()
-    expect(page.get_by_label("Answered by")).to_have_value("")  # Auto
+    choice = page.get_by_role("combobox", name="Answered by")
+    expect(choice).to_have_value("")  # Auto
     with page.expect_request("**/api/predict?top=3&model=digits-cnn"):
-        page.get_by_label("Answered by").select_option("digits-cnn")
+        choice.select_option("digits-cnn")
     assert page.url.endswith("/?way=draw&model=digits-cnn")
 
 
@@ -102,6 +102,27 @@ def test_auto_knows_the_photos_to_click(open_page):
         expect(page.get_by_role("heading", level=1)).to_contain_text(label, ignore_case=True)
         page.go_back()
         expect(page.locator("#image")).to_be_visible()
+
+
+def test_another_model_is_asked_on_the_results_page_and_stands_in_its_address(open_page, cat):
+    page = open_page("/")
+    send_photos(page, cat)
+    page.wait_for_url("**/results/*")
+    saved, headline = page.url, page.get_by_role("heading", level=1)
+    auto = headline.inner_text()
+    choice = page.get_by_role("combobox", name="Answered by")
+    choice.select_option("digits-cnn")
+    page.wait_for_url(f"{saved}?model=digits-cnn")
+    expect(headline).not_to_have_text(auto)
+    expect(choice).to_be_focused()
+    page.reload()
+    expect(choice).to_have_value("digits-cnn")
+    page.get_by_role("link", name="Try another").click()
+    expect(page.locator("#photo-model")).to_have_value("digits-cnn")
+    page.goto(f"{saved}?model=digits-cnn")
+    choice.select_option("")
+    page.wait_for_url(saved)
+    expect(headline).to_have_text(auto)
 
 
 # ---- The camera ----
@@ -156,7 +177,7 @@ def test_the_camera_is_answered_live_in_the_first_screen(open_camera, width, hei
     page = open_camera(viewport={"width": width, "height": height})
     expect(page.locator("#camera .bars li")).not_to_have_count(0)
     expect(page.locator("#camera .sentence")).not_to_have_text("Point and see")
-    expect(page.get_by_label("Answered by")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Answered by")).to_be_visible()
     assert_laid_out(page, width, height, "bars")
     found = Axe().run(page, options=RULES)
     assert found.violations_count == 0, found.generate_report()
@@ -169,12 +190,12 @@ def test_the_shutter_keeps_one_frame_with_a_page_of_its_own(open_camera):
     assert page.locator(".picture").evaluate("async (image) => (await image.decode(), image.naturalWidth)") >= 640
     page.go_back()
     expect(page.locator("#camera")).to_be_visible()
-    page.wait_for_function("document.querySelector('video').srcObject?.active")
+    page.wait_for_function("() => document.querySelector('video').srcObject?.active")
 
 
 def test_one_question_is_in_flight_at_most_four_a_second_and_none_while_nobody_looks(open_camera):
     page = open_camera(f"({COUNT})()")
-    page.wait_for_function("began.length >= 5")
+    page.wait_for_function("() => began.length >= 5")
     began = page.evaluate("began")
     assert page.evaluate("most") == 1
     assert all(later - earlier >= 250 for earlier, later in itertools.pairwise(began)), began
@@ -192,13 +213,13 @@ def test_one_question_is_in_flight_at_most_four_a_second_and_none_while_nobody_l
     }""")
     page.wait_for_function("count => began.length > count", arg=paused)
     page.get_by_role("link", name="Draw").click()
-    page.wait_for_function("!document.querySelector('video').srcObject")
+    page.wait_for_function("() => !document.querySelector('video').srcObject")
 
 
 def test_a_slow_server_is_asked_less_often_and_a_busy_one_after_its_pause(open_camera):
     page = open_camera(f"({COUNT})()")
     page.route("**/api/predict*", lambda route: (page.wait_for_timeout(600), route.continue_()))
-    page.wait_for_function("began.length >= 4")
+    page.wait_for_function("() => began.length >= 4")
     first, second = page.evaluate("began.slice(-2)")
     assert second - first >= 1200, "it rests for as long as the answer took"
     page.unroute("**/api/predict*")
@@ -232,7 +253,7 @@ def test_answers_are_smoothed_over_a_few_frames(open_camera):
     })""")
     page.route("**/api/predict*", answer)
     page.reload()
-    page.wait_for_function("said.length >= 4")
+    page.wait_for_function("() => said.length >= 4")
     assert set(page.evaluate("said")) == {"cat"}
 
 
@@ -274,6 +295,6 @@ def test_front_and_back_are_switched_where_there_are_two(open_camera):
         navigator.mediaDevices.enumerateDevices = async () => [{kind: "videoinput"}, {kind: "videoinput"}];
     """)
     page.get_by_role("button", name="Switch between front and back camera").click()
-    page.wait_for_function("asked.length === 2")
+    page.wait_for_function("() => asked.length === 2")
     assert page.evaluate("asked") == ["environment", "user"]
     expect(page.locator("video")).to_have_class("mirrored")

@@ -101,9 +101,9 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _counts() -> bool:
-    """Whether this request changes or computes something."""
+    """Whether this request changes something, or computes something as its view's `computes` says."""
     view = current_app.view_functions.get(request.endpoint or "")
-    return request.method not in SAFE_METHODS or hasattr(view, "computes")
+    return request.method not in SAFE_METHODS or getattr(view, "computes", lambda: False)()
 
 
 def _client() -> str:

@@ -7,20 +7,33 @@ from flask_babel import gettext
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import Decoded
-from inkling.storage import NONE_OF_THESE
+from inkling.storage import NONE_OF_THESE, unsaved_result
 from inkling.web import labels, render, service, turns
 from inkling.web.edge import session
 from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
 
 blueprint = Blueprint("results", __name__, url_prefix="/results/<id>")
 
+AUTO = "auto"  # asks Auto instead of a model
 TOP_OTHERS = 3  # answers shown of each other model
 
 
 @blueprint.get("")
 def show(id: str) -> str:
-    """The answer."""
-    return render.result_page(result_or_404(id), url_for("results.picture", id=id))
+    """The answer. With `?model=`, another model or Auto is asked about the same picture, and nothing is saved."""
+    result, model = result_or_404(id), request.args.get("model")
+    picture_url = url_for("results.picture", id=id)
+    if not model or model == (AUTO if result.route else result.model):
+        return render.result_page(result, picture_url)
+    picture = Decoded(original_or_404(result), result.kind)
+    with turns.turn() as budget:
+        (outcome,) = service().look([picture], None if model == AUTO else model, budget)
+    return render.result_page(
+        unsaved_result(outcome.prediction, result.kind, outcome.milliseconds), picture_url, saved=result
+    )
+
+
+show.computes = lambda: bool(request.args.get("model"))  # type: ignore[attr-defined]
 
 
 @blueprint.get("/others")
