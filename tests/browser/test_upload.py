@@ -92,13 +92,12 @@ def test_the_answers_scripts_run_in_place(page, cat):
 @pytest.mark.parametrize("width", [360, 1280])
 def test_an_upload_shows_its_photo_and_how_far_it_is_and_can_be_cancelled(open_page, cat, width):
     page = open_page("/", viewport={"width": width, "height": 800})
-    held = []
-    page.route("**/predict", held.append)
+    page.route("**/predict", lambda route: None)  # no answer comes
     by_form(page, cat)
     expect(page.locator(".preview")).to_be_visible()
     expect(page.locator("#photo-note")).to_contain_text("cat.jpg")
     expect(page.get_by_role("progressbar")).to_be_visible()
-    expect(page.locator("#sending")).to_have_text("Looking…")  # all of it has arrived
+    expect(page.locator("#sending")).to_have_text("Uploading…")
     found = Axe().run(page, options=RULES)
     assert found.violations_count == 0, found.generate_report()
     page.get_by_role("button", name="Cancel").click()
@@ -125,6 +124,11 @@ def test_a_photo_is_removed_or_replaced_while_it_is_sent(page, cat):
     assert len(failed) == 2, "both uploads are called off"
 
 
+def fail(fault):
+    """A handler that answers like this, or not at all."""
+    return lambda route: route.fulfill(**fault) if fault else route.abort()
+
+
 FAILURES = {
     "offline": (None, "The server cannot be reached"),
     "busy": ({"status": 503, "content_type": "text/html", "body": BUSY}, "Wait a few seconds."),
@@ -137,7 +141,7 @@ FAILURES = {
 def test_a_failed_upload_is_told_in_place_and_tried_again(open_page, cat, width):
     page = open_page("/", viewport={"width": width, "height": 640})
     for fault, said in FAILURES.values():
-        page.route("**/predict", lambda route, fault=fault: route.fulfill(**fault) if fault else route.abort())
+        page.route("**/predict", fail(fault))
         if page.locator(".preview").is_visible():
             page.get_by_role("button", name="Try again").click()
         else:
