@@ -159,7 +159,7 @@ class Photo {
     const count = this.files.length;
     const many = count > this.most;
     find(this.form, ".lead").hidden = count > 0;
-    find(this.form, ".remove").hidden = !count;
+    find(this.form, ".remove").hidden = count !== 1; // each of several has its own
     find(this.form, ".fewer").hidden = !many;
     this.sending.hidden = !this.#abort;
     this.button.hidden = !count || many || Boolean(this.#abort);
