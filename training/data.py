@@ -139,7 +139,7 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
     rest = np.setdiff1d(np.arange(size), held)
     train = Split(parts.train.x[rest], parts.train.y[rest])
     if parts.extra:
-        train = Split(np.concatenate([train.x, parts.extra.x]), np.concatenate([train.y, parts.extra.y]))
+        train = joined(train, parts.extra)
 
     def limited(split: Split) -> Split:
         if limit is not None:
@@ -158,6 +158,11 @@ def load(name: str, *, limit: int | None = None, seed: int = 0) -> Dataset:
         recipe.shown,
         recipe.crossed,
     )
+
+
+def joined(first: Split, second: Split) -> Split:
+    """The pictures of the first split, followed by those of the second."""
+    return Split(np.concatenate([first.x, second.x]), np.concatenate([first.y, second.y]))
 
 
 def halves(y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -20,7 +20,7 @@ from inkling.recognition import catalog, inputs
 from inkling.recognition.card import InputSpec, read_card
 from inkling.recognition.runtimes import base, openvino
 from training import quick
-from training.data import Dataset, Split, folder
+from training.data import Dataset, Split, folder, joined
 from training.recipe import Recipe, Run
 from training.redraw import through_canvas
 
@@ -216,23 +216,35 @@ def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
     """Trains a recipe's network on a data set's training part."""
     keras.utils.set_random_seed(run.seed)
     labels = len(dataset.labels)
-    sources = [dataset.train.x]
-    if recipe.redrawn:
-        sources.append(redrawn(dataset.train, recipe.input.layout))
+    more = recipe.more(dataset.train) if recipe.more else Split(dataset.train.x[:0], dataset.train.y[:0])
+    train = joined(dataset.train, more)
+    sources = [train.x]
+    if recipe.redrawn:  # more pictures are as drawn on the canvas already
+        sources.append(np.concatenate([redrawn(dataset.train, recipe.input.layout), more.x]))
     teacher = Teacher(run.models / recipe.teacher, recipe.softness) if recipe.teacher else None
-    batches = Batches(recipe, sources, dataset.train.y, labels, run.seed, teacher)
+    batches = Batches(recipe, sources, train.y, labels, run.seed, teacher)
     model = recipe.build(labels)
     if recipe.initialise:
         recipe.initialise(model, inputs.scale(arrange(dataset.train.x[:5000], recipe.input), recipe.input.scaling))
     if recipe.load_backbone:
         recipe.load_backbone(model, run.weights or pretrained(recipe.weights))
+    first = model.get_weights()
     # Without bfloat16 in hardware the copy is a dozen times slower than the network: 105 ms a digit against 8.
     learner = quick.twin(model) if recipe.quick and openvino.has_bfloat16() else model
     compile_model(learner, recipe, len(batches) * run.epochs)
     start = time.perf_counter()
     history = grow(learner, batches, validation(recipe, dataset.held_out, labels), recipe, run.epochs)
-    model.set_weights(learner.get_weights())
+    model.set_weights(between(first, learner.get_weights(), recipe.keep))
     return Fitted(model, history, run.epochs, time.perf_counter() - start)
+
+
+def between(first: list[np.ndarray], last: list[np.ndarray], keep: float) -> list[np.ndarray]:
+    """The weights between those before and after a training, `keep` being the share of the former.
+
+    A network keeps more of what it could do before than with the last weights (WiSE-FT, Wortsman et al. 2022,
+    https://arxiv.org/abs/2109.01903).
+    """
+    return [keep * before + (1 - keep) * after for before, after in zip(first, last, strict=True)]
 
 
 def grow(model: keras.Model, batches: Batches, held_out: tuple, recipe: Recipe, epochs: int) -> dict[str, list[float]]:

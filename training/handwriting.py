@@ -5,6 +5,7 @@ Each is a list of strokes, float32 [n, 2]: (x, y) in units of the digit's height
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from training.tracing import Lines, paint
 Range = tuple[float, float]
 
 RISES, SHARES = (15.0, 75.0), (0.4, 0.95)  # of ones to train on: see `one`
+AMONG = 55_000  # training digits to which `rare` adds so many of each kind; fewer to fewer
 NOISY = 4_000  # training digits that are also learned in noise
 
 
@@ -64,26 +66,26 @@ def bent(points: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     return np.asarray(line, np.float32)
 
 
-SHAPES: dict[Callable[..., Lines], tuple[int, int]] = {  # shape -> its digit, and how many are trained on
+SHAPES: dict[Callable[..., Lines], tuple[int, int]] = {  # shape -> its digit, and how many are made
     one: (1, 6_000),
     crossed_seven: (7, 1_500),
     wavy_seven: (7, 1_500),
 }
 
 
-def rare(train: Split, seed: int) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=1)
+def rare(train: Split) -> Split:
     """Rare digits to train on: `SHAPES` in random hands, and some of the training digits, thin and faint in noise.
 
-    Returns:
-        uint8 [n, 28, 28], prepared as in serving, and their digits, int64 [n].
+    They are prepared as in serving. They are cached and the same for every seed, because drawing them takes minutes.
     """
-    rng = np.random.default_rng(seed)
-    noisy = rng.permutation(len(train.y))[:NOISY]
-    shapes = [(shape, digit) for shape, (digit, count) in SHAPES.items() for _ in range(count)]
+    rng, share = np.random.default_rng(0), len(train.y) / AMONG
+    noisy = rng.permutation(len(train.y))[: round(share * NOISY)]
+    shapes = [(shape, digit) for shape, (digit, count) in SHAPES.items() for _ in range(round(share * count))]
     jobs = [*((shape, None) for shape, _ in shapes), *((None, train.x[i]) for i in noisy)]
     seeds = rng.integers(0, 2**32, len(jobs))
     x = in_processes(_seen, jobs, seeds, "rare digits")
-    return x, np.concatenate([[digit for _, digit in shapes], train.y[noisy]]).astype(np.int64)
+    return Split(x, np.concatenate([[digit for _, digit in shapes], train.y[noisy]]).astype(np.int64))
 
 
 def _seen(job: tuple[Callable[..., Lines] | None, np.ndarray | None], seed: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from inkling.recognition.card import InputSpec
+from training.data import Split
 
 Augment = Callable[[np.ndarray, np.random.Generator, int], np.ndarray]
 
@@ -42,9 +43,11 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     average: float | None = None  # momentum of the exponential moving average of the weights, which is saved
+    keep: float = 0.0  # share of the initial weights in the result: for a network that is trained further
     quick: bool = False  # train the faster copy from training/quick.py, in bfloat16
     flip: bool = False  # mirror each picture in every other epoch
     redrawn: float = 0.0  # share of drawings redrawn on the canvas (training/redraw.py)
+    more: Callable[[Split], Split] | None = None  # training part -> more pictures to train on
     fewest: int = 0  # classes with fewer drawings are repeated up to this number
     sides: tuple[int, ...] = ()  # sides for progressive resizing, in equal parts of the epochs; empty: the input's side
     backbone: str | None = None  # model whose features the network takes instead of pictures (training/heads.py)

@@ -274,6 +274,31 @@ def test_the_averaged_weights_are_validated_and_kept(learned):
     assert float(loss) == pytest.approx(fitted.history["val_loss"][-1], rel=1e-4)
 
 
+def test_more_pictures_are_trained_on_as_they_are(monkeypatch):
+    """They join both sources: they are neither redrawn nor measured."""
+    monkeypatch.setattr(fit, "through_canvas", lambda x, layout, seed: x // 2)
+    seen = []
+    monkeypatch.setattr(fit, "Batches", lambda recipe, sources, y, *_: seen.extend([*sources, y]) or 1 / 0)
+    split, more = bars(96), Split(bars(5, 3).x, np.full(5, 2))
+    dataset = Dataset("toy", ("a", "b", "c"), split, bars(30, 1), bars(30, 2), "made here")
+    with pytest.raises(ZeroDivisionError):
+        fit.fit(replace(TOY, redrawn=0.5, more=lambda train: more), dataset, Run(1))
+    plain, redrawn, y = seen
+    assert np.array_equal(plain, np.concatenate([split.x, more.x]))
+    assert np.array_equal(redrawn, np.concatenate([split.x // 2, more.x]))
+    assert np.array_equal(y, np.concatenate([split.y, more.y]))
+
+
+def test_a_share_of_the_first_weights_is_kept():
+    dataset = Dataset("toy", ("a", "b", "c"), bars(96), bars(30, 1), bars(30, 2), "made here")
+    none, half, all_of_them = (
+        fit.fit(replace(TOY, keep=keep), dataset, Run(epochs=1, seed=5)).model.get_weights() for keep in (0, 0.5, 1)
+    )
+    for trained, between, first in zip(none, half, all_of_them, strict=True):
+        assert between == pytest.approx((trained + first) / 2, abs=1e-5)
+    assert not np.allclose(none[0], all_of_them[0])
+
+
 def test_a_quick_recipe_gives_an_ordinary_float32_network():
     dataset = Dataset("toy", ("a", "b", "c"), bars(96), bars(30, 1), bars(30, 2), "made here")
     fitted = fit.fit(replace(TOY, quick=True), dataset, Run(epochs=2, seed=5))
