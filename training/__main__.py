@@ -58,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
         help="seeds to train; the median on held-out data is kept (default: 1)",
     )
     one.add_argument("--weights", help="pretrained weights, if the recipe uses any: imagenet, or a file")
-    one.add_argument(
+    start = one.add_mutually_exclusive_group()
+    start.add_argument("--further", action="store_true", help="train the network in the model's folder, not a new one")
+    start.add_argument(
         "--corrections",
         type=Path,
         metavar="DIR",
@@ -151,6 +153,8 @@ def train(args: argparse.Namespace) -> int:
     recipe = recipes[args.name]
     dataset = data.load(recipe.dataset, limit=args.limit, seed=args.seed)
     lesson = corrections.Lesson(recipe, dataset)
+    if args.further:
+        lesson = corrections.further(recipe, dataset, args.models)
     if args.corrections:
         lesson = corrections.lesson(args.corrections, recipe, dataset, args.models, args.seed)
         print(f"Training on {lesson.count:,} corrections.", flush=True)
@@ -306,7 +310,7 @@ def command_of(args: argparse.Namespace) -> str:
     given = {name: getattr(args, name) for name in ("epochs", "limit", "weights", "corrections")}
     given["seeds"] = args.seeds if args.seeds > 1 else None
     options = "".join(f" --{name} {value}" for name, value in given.items() if value)
-    return f"python -m training train {args.name} --seed {args.seed}{options}"
+    return f"python -m training train {args.name} --seed {args.seed}{options}{' --further' if args.further else ''}"
 
 
 # ---- Output ----

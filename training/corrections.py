@@ -27,6 +27,10 @@ SHARE = 0.05  # share of corrections among all pictures; each correction is repe
 REPEATED = 40  # at most this many times an epoch
 EPOCHS = 4
 GENTLER = 4  # divisor of the recipe's learning rate
+FURTHER = 10  # the same for more epochs on the whole data set: the rate at which a recipe's last fifth begins
+# Chosen on MNIST's held-out digits and on rare digits of other seeds: 99.68% of the former before, 99.60% with no share
+# kept, 99.70% with a quarter or a half. With a half, only 72% of ones with a long upstroke are read, else 100%.
+KEEP = 0.25
 
 
 @dataclass(frozen=True)
@@ -140,8 +144,37 @@ def mixed(recipe: Recipe, dataset: Dataset, taught: Split, seed: int) -> Dataset
     return replace(dataset, train=Split(x, y))
 
 
+def further(recipe: Recipe, dataset: Dataset, models: Path) -> Lesson:
+    """The recipe's own lesson for the network in a folder instead of a new one, at a low learning rate.
+
+    Raises:
+        ValueError: see `trained`; or the recipe has its own training function.
+    """
+    if recipe.fit:
+        raise ValueError(f"{recipe.name} cannot be trained further: it is solved from scratch")
+    model = trained(models / recipe.name, dataset)
+    slow = replace(own(recipe, model), learning_rate=recipe.learning_rate / FURTHER, keep=KEEP)
+    return Lesson(slow, dataset, before=model.card)
+
+
 def going_on(recipe: Recipe, model: Model) -> Recipe:
-    """A recipe that fine-tunes a model's own network at a low learning rate.
+    """A recipe that fine-tunes a model's own network on few pictures, at a low learning rate.
+
+    Raises:
+        ValueError: see `own`.
+    """
+    return replace(
+        own(recipe, model),
+        more=None,
+        average=None,
+        fewest=0,
+        epochs=EPOCHS,
+        learning_rate=recipe.learning_rate / GENTLER,
+    )
+
+
+def own(recipe: Recipe, model: Model) -> Recipe:
+    """The recipe, starting from a model's own network.
 
     Raises:
         ValueError: `model.keras` is missing or does not match its checksum.
@@ -162,8 +195,4 @@ def going_on(recipe: Recipe, model: Model) -> Recipe:
         load_backbone=None,
         teacher=None,
         sides=(),
-        average=None,
-        fewest=0,
-        epochs=EPOCHS,
-        learning_rate=recipe.learning_rate / GENTLER,
     )

@@ -207,6 +207,23 @@ def test_the_card_records_the_corrections_and_the_command(prepared, export, tmp_
         assert (getattr(mixed, part).x == getattr(whole, part).x).all()
 
 
+def test_a_network_is_trained_further_on_all_pictures(prepared, tmp_path, capfd, monkeypatch):
+    models = str(tmp_path / "models")
+    assert cli.main(["train", "toy", "--models", models]) == 0
+    seen = []
+    shared = fit.fit
+    monkeypatch.setattr(fit, "fit", lambda *given: seen.append(given) or shared(*given))
+    assert cli.main(["train", "toy", "--models", models, "--epochs", "3", "--further"]) == 0
+    card = read_card(tmp_path / "models" / "toy")
+    assert card.training.command == "python -m training train toy --seed 0 --epochs 3 --further"
+    assert card.training.epochs == len(card.history["loss"]) == TOY.epochs + 3
+    assert card.training.corrections == 0
+    ((recipe, dataset, _),) = seen
+    assert (dataset.train.x == data.load("mnist").train.x).all()
+    assert recipe.learning_rate == TOY.learning_rate / corrections.FURTHER
+    assert (recipe.average, recipe.keep) == (TOY.average, corrections.KEEP)
+
+
 def test_without_a_model_there_is_nothing_to_teach(prepared, export, tmp_path, capfd):
     assert cli.main(["train", "toy", "--models", str(tmp_path / "none"), "--corrections", str(export("1"))]) == 1
     assert "toy must be there to be taught: card.json cannot be read" in capfd.readouterr().err
