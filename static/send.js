@@ -25,7 +25,9 @@ export function send(form, { progress, failed, answered }) {
     show(page, request.responseURL === form.action ? undefined : request.responseURL);
   });
   request.open("POST", form.action);
-  request.send(new FormData(form));
+  const data = new FormData(form);
+  // As the browser itself would send the form. A drawing has no files.
+  request.send(form.enctype === "multipart/form-data" ? data : new URLSearchParams(/** @type {any} */ (data)));
   return () => request.abort();
 }
 
