@@ -156,14 +156,16 @@ def chromium_with_camera(browser_type, browser_type_launch_args):
 
 @pytest.fixture
 def open_camera(chromium_with_camera, base_url):
-    """Opens the camera at a size; a script may run before those of the page."""
+    """Opens the camera; a script may run before those of the page, and `answer` may answer its questions."""
     contexts = []
 
-    def open_camera(script="", **options):
+    def open_camera(script="", answer=None, **options):
         context = chromium_with_camera.new_context(base_url=base_url, **options)
         contexts.append(context)
         if script:
             context.add_init_script(script)
+        if answer:
+            context.route("**/api/predict*", answer)
         page = context.new_page()
         page.goto("/?way=camera")
         return page
@@ -246,14 +248,13 @@ def test_answers_are_smoothed_over_a_few_frames(open_camera):
         body = {"label": guesses[0][0], "wording": "sure", "familiar": True, "predictions": predictions}
         route.fulfill(json=body)
 
-    page = open_camera("""addEventListener("DOMContentLoaded", () => {
+    note = """addEventListener("DOMContentLoaded", () => {
         window.said = [];
         const bars = document.querySelector("#camera .bars");
         const note = () => said.push(bars.querySelector("li .label")?.textContent);
         new MutationObserver(note).observe(bars, {childList: true});
-    })""")
-    page.route("**/api/predict*", answer)
-    page.reload()
+    })"""
+    page = open_camera(note, answer)
     page.wait_for_function("() => said.length >= 4")
     assert set(page.evaluate("said")) == {"cat"}
 
