@@ -139,4 +139,4 @@ def test_a_choice_of_models_and_a_drawing_survive_the_language(open_page):
     expect(page.locator("#draw-model")).to_have_value("digits-logistic")
     expect(page.locator("#draw .sentence")).to_contain_text("1")
     page.goto("/?way=draw")
-    expect(page.locator("#draw .sentence")).to_have_text("Draw something")
+    expect(page.locator("#draw .bars")).to_be_hidden()
