@@ -147,7 +147,7 @@ def test_a_failed_upload_is_told_in_place_and_tried_again(open_page, cat, width)
         else:
             by_form(page, cat)
         expect(page.get_by_role("alert")).to_contain_text(said)
-        expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
+        expect(page.get_by_role("alert").locator("b")).to_be_in_viewport(ratio=1)
         expect(page.locator(".preview")).to_be_visible()
         page.unroute("**/predict")
     found = Axe().run(page, options=RULES)
