@@ -1,5 +1,6 @@
 // @ts-check
-/** The frame of every page: closes the header's menus, and changes the theme without leaving the page. */
+/** The frame of every page: closes the header's menus, changes the theme without leaving the page, and registers the
+ * service worker. */
 
 /** The unfolded menu, if any. @returns {HTMLDetailsElement | null} */
 const open = () => document.querySelector(".menu[open]");
@@ -36,3 +37,5 @@ function change(event) {
 for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, leave);
 document.addEventListener("keydown", escape);
 document.addEventListener("submit", change);
+// Only HTTPS and this machine have service workers, and a browser may forbid them.
+addEventListener("load", () => navigator.serviceWorker?.register("/worker.js").catch(() => {}));

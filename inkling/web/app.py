@@ -16,13 +16,14 @@ from inkling.web.views import (
     history,
     lab,
     models,
+    offline,
     play,
     preferences,
     recognize,
     results,
 )
 
-VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, preferences)
+VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, preferences, offline)
 
 
 def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:

@@ -95,8 +95,9 @@ def open_page(new_context):
         if message.type == "error" and (ours or not message.text.startswith("Failed to load resource")):
             errors.append(message.text)
 
-    def open_page(path="/", **options):
-        context = new_context(**options)
+    def open_page(path="/", service_workers="block", **options):
+        # Playwright cannot intercept what a service worker requests.
+        context = new_context(service_workers=service_workers, **options)
         context.on("console", note)
         context.on("weberror", lambda error: errors.append(str(error.error)))
         page = context.new_page()

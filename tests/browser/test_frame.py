@@ -140,3 +140,41 @@ def test_a_choice_of_models_and_a_drawing_survive_the_language(open_page):
     expect(page.locator("#draw .sentence")).to_contain_text("1")
     page.goto("/?way=draw")
     expect(page.locator("#draw .bars")).to_be_hidden()
+
+
+# ---- Without a connection ----
+
+STORED = """async () => {
+    const shell = await caches.open("shell");
+    return (await shell.keys()).map((request) => new URL(request.url).pathname);
+}"""
+
+
+def test_offline_a_kind_page_is_shown_and_nothing_private_is_stored(open_page, cat):
+    page = open_page("/help", service_workers="allow", locale="en")
+    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    page.goto("/?photo=cats-dogs-cnn")
+    result = page.request.post(
+        "/predict", multipart={"model": "cats-dogs-cnn", "image": cat}, headers={"Sec-Fetch-Site": "same-origin"}
+    ).url
+    for path in (result, "/history", "/models"):
+        page.goto(path)
+    assert {path for path in page.evaluate(STORED) if not path.startswith("/static/")} == {"/offline"}
+
+    page.context.set_offline(True)
+    for path in (result, "/", "/no-such-page"):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_have_text("You're offline")
+        assert page.locator(".brand img").evaluate("image => image.naturalWidth > 0")
+        assert paper(page) == PAPER["light"], "the stylesheet is there"
+    page.context.set_offline(False)
+    page.goto("/help")
+    switch(page, "language", "Русский")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Справка")
+    page.context.set_offline(True)
+    page.goto("/models")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Нет соединения")
+    assert Axe().run(page).violations_count == 0
+    page.context.set_offline(False)
+    page.get_by_role("link", name="Попробовать ещё раз").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Модели")

@@ -238,6 +238,7 @@ def pages(client, data_url, png, ink_model):
         "layers": f"{result}/layers",
         "batch": batch,
         "error": "/results/0",
+        "offline": "/offline",
     } | {f"model {name}": f"/models/{name}" for name in ("digits-cnn", "doodles-cnn", "cats-dogs-mobilenet")}
 
 
@@ -259,6 +260,7 @@ KINDS = (
     "layers",
     "batch",
     "error",
+    "offline",
 )
 
 

@@ -35,6 +35,7 @@ PAGES = (
     "/batches/<id>",
     "/batches/<id>?sort=sure",
     "/history",
+    "/offline",
 )
 OTHERS = (
     "/labels",
@@ -53,6 +54,7 @@ OTHERS = (
     "/metrics",
     "/readyz",
     "/static/<path:filename>",
+    "/worker.js",
 )
 REDIRECTS = {"/docs": "/api/docs"}
 FILE_REASONS = (
