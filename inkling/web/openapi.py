@@ -85,7 +85,7 @@ def document(settings: Settings, base_url: str) -> dict:
             "title": "Inkling's API",
             "version": VERSION,
             "description": "Send a picture and get an answer as JSON. Inkling saves nothing that you send. "
-            "An error is a problem in the form of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457); "
+            "An error is a problem in the form of RFC 9457; "
             "its `reason` never changes.",
         },
         "servers": [{"url": base_url}],
