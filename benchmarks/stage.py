@@ -119,7 +119,7 @@ def answer(page: Page, photo: FilePayload) -> tuple[float, float]:
     """Chooses a photo; returns the layout shift so far and the milliseconds until the answer."""
     page.evaluate(WATCH)
     page.set_input_files("#image", photo)
-    page.wait_for_function("window.answered")
+    page.wait_for_function("() => window.answered")
     return page.evaluate("[shift, answered]")
 
 

@@ -52,6 +52,9 @@ class Camera {
     this.shutter = /** @type {HTMLButtonElement} */ (find(section, "[data-action=shutter]"));
     this.turner = find(section, "[data-action=turn]");
     this.model = /** @type {HTMLSelectElement} */ (find(section, "select"));
+    const photo = /** @type {HTMLSelectElement} */ (find(this.root, "#photo-model")); // the same choice, sent once
+    this.model.replaceChildren(...photo.cloneNode(true).childNodes);
+    this.model.value = photo.value;
     this.live = new Live(find(section, ".live"), () => { find(section, ".answered").hidden = false; });
     const file = /** @type {HTMLInputElement} */ (find(section, ".take input"));
     file.addEventListener("change", () => { if (file.files?.length) offer(section, file.files[0]); });

@@ -100,6 +100,7 @@ export function start(root, signal) {
   // A page that the browser restored from memory: the answers that had not come are lost.
   addEventListener("pageshow", ({ persisted }) => { if (persisted) follow(); }, { signal });
   offer(find(form, ".examples"), model, live, sketch);
+  form.ariaBusy = "false";
   recall(); // last, because a browser that blocks storage throws here
   opened = false;
 }

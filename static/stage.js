@@ -2,9 +2,13 @@
 /** Photo, Draw and Camera: the links switch between them without loading a page, and the address says which one is open. */
 import { find } from "./dom.js";
 
-/** The camera's script is loaded with its first use, so that a first visit transfers less.
+/** The scripts of the canvas and the camera are loaded with their first use, so that a first visit transfers less.
  * @type {Promise<typeof import("./camera.js")> | undefined} */
 let camera;
+/** The contents whose canvas is ready, or soon will be. @type {WeakSet<HTMLElement>} */
+const drawable = new WeakSet();
+/** When a content is replaced. @type {WeakMap<HTMLElement, AbortSignal>} */
+const ends = new WeakMap();
 
 /** @param {HTMLElement} root @param {AbortSignal} signal */
 export function start(root, signal) {
@@ -14,8 +18,10 @@ export function start(root, signal) {
     event.preventDefault();
     turn(root, String(link.dataset.way));
   });
+  ends.set(root, signal);
   signal.addEventListener("abort", () => watch(root, false));
   watch(root, !find(root, "#camera").hidden);
+  if (!find(root, "#draw").hidden) draw(root);
 }
 
 /** Opens one of the ways. @param {HTMLElement} root @param {string} way */
@@ -25,6 +31,7 @@ export function turn(root, way) {
   find(root, `.ways [data-way=${way}]`).ariaCurrent = "true";
   remember("way", way === "photo" ? "" : way);
   watch(root, way === "camera");
+  if (way === "draw") draw(root);
 }
 
 /** Puts a choice into the page's address, so that a reload, a bookmark or a link keeps it. @param {string} name @param {string} value */
@@ -46,6 +53,13 @@ export function chooseModel(root, select) {
     if (other.selectedIndex < 0) other.selectedIndex = 0;
     find(/** @type {HTMLElement} */ (other.closest(".stage")), ".answered").hidden = !other.value;
   }
+}
+
+/** Makes the canvas ready. @param {HTMLElement} root */
+async function draw(root) {
+  if (drawable.has(root)) return;
+  drawable.add(root);
+  (await import("./drawing.js")).start(root, /** @type {AbortSignal} */ (ends.get(root)));
 }
 
 /** Starts or stops the camera. @param {HTMLElement} root @param {boolean} on */

@@ -33,6 +33,7 @@ def send_photos(page, files):
 
 
 def on_screen(page, points):
+    page.wait_for_function("() => document.querySelector('#draw')?.ariaBusy !== 'true'")  # the script has started
     canvas = page.locator("#canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()

@@ -29,7 +29,10 @@ def first_page(open_page):
     """Opens the home page at a width."""
 
     def first_page(width=1280, **options):
-        return open_page("/?model=cats-dogs-cnn", viewport={"width": width, "height": 800}, **options)
+        page = open_page("/?model=cats-dogs-cnn", viewport={"width": width, "height": 800}, **options)
+        if options.get("java_script_enabled", True):
+            page.wait_for_function("() => !document.querySelector('.send.unscripted')")  # the script has started
+        return page
 
     return first_page
 
@@ -215,9 +218,9 @@ def test_the_bar_says_how_far_they_are(first_page, cat, count):
     )
     page.evaluate("""() => {
         window.seen = [];
+        const [status, bar] = ["#sending", "progress"].map((name) => document.querySelector(name));
         const look = () => {
-            const bar = document.querySelector("progress");
-            seen.push([document.querySelector("#sending").textContent, bar.hasAttribute("value") ? bar.value : null]);
+            seen.push([status.textContent, bar.hasAttribute("value") ? bar.value : null]);
         };
         new MutationObserver(look).observe(document.querySelector(".sending"), {
             attributes: true, childList: true, subtree: true, characterData: true});

@@ -22,7 +22,9 @@ FILES = """([name, data, size]) => {
 @pytest.fixture
 def page(open_page):
     """The photo form on a desktop."""
-    return open_page("/?model=cats-dogs-cnn", viewport={"width": 1280, "height": 800})
+    page = open_page("/?model=cats-dogs-cnn", viewport={"width": 1280, "height": 800})
+    page.wait_for_function("() => !document.querySelector('.send.unscripted')")  # the script has started
+    return page
 
 
 def by_form(page, file):

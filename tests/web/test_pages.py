@@ -608,7 +608,7 @@ def test_the_photo_form_works_without_javascript(client):
 def test_the_first_page_is_light(client):
     """A first visit transfers less than 60 KB."""
     page = client.get("/")
-    ours = {"/static/canvas.js", "/static/live.js", "/static/upload.js", "/static/page.js"}
+    ours = {"/static/send.js", "/static/stage.js", "/static/upload.js", "/static/page.js"}
     linked = {
         attributes.get("href") or attributes.get("src")
         for tag, attributes in Page(page).tags
