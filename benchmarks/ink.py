@@ -39,7 +39,7 @@ COLORS = {  # (ink, paper)
     "blue on white": ((30, 60, 220), (255, 255, 255)),
     "yellow on white": ((255, 220, 40), (255, 255, 255)),
     "red on green": ((200, 30, 30), (60, 160, 60)),
-    "grey on grey": ((130, 130, 130), (190, 190, 190)),
+    "gray on gray": ((130, 130, 130), (190, 190, 190)),
     "orange on navy": ((255, 150, 30), (15, 20, 70)),
 }
 FILLS = {"colored in, yellow": (255, 220, 60), "colored in, red": (220, 40, 30), "colored in, same ink": (0, 0, 0)}

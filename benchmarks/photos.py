@@ -127,7 +127,7 @@ CONDITIONS: dict[str, Condition] = {
     "dark": Condition(dark),
     "noise": Condition(noise(NOISE)),
     "dark with noise": Condition(lambda photo, number: noise(DARK_NOISE)(dark(photo, number), number)),
-    "grey": Condition(lambda photo, number: ImageOps.grayscale(photo).convert("RGB")),
+    "gray": Condition(lambda photo, number: ImageOps.grayscale(photo).convert("RGB")),
     "JPEG 30": Condition(lambda photo, number: through_jpeg(photo, 30)),
     "sideways": Condition(lambda photo, number: photo.transpose(Image.Transpose.ROTATE_90)),
     "flat bars": Condition(bars),

@@ -49,7 +49,7 @@ def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
 
 
 def save(page: Page, name: str) -> None:
-    """Writes the whole page in 256 colours, a third of the bytes."""
+    """Writes the whole page in 256 colors, a third of the bytes."""
     image = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     image.convert("RGB").quantize(256).save(IMAGES / f"{name}.png", optimize=True)
 

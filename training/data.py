@@ -256,7 +256,7 @@ def _read_cifar10(path: Path) -> Parts:
             "not the official 50,000 / 10,000 split: trained on the first 45,000 official training pictures, "
             "stored as JPEG, tested on the other 5,000 and the first 1,000 official test pictures"
         )
-    source = f"CIFAR-10 by Alex Krizhevsky (2009), no licence stated; {split}."
+    source = f"CIFAR-10 by Alex Krizhevsky (2009), no license stated; {split}."
     return Parts(CIFAR10_LABELS, train, test, source)
 
 

@@ -28,7 +28,7 @@ RECIPES = (
         task="doodles",
         title="Doodles, CNN",
         summary="Sixty things, six animals first; trained on Quick, Draw!, a third of it redrawn as on the canvas.",
-        strengths="Reads a few quick strokes in any colour, mirrored or not.",
+        strengths="Reads a few quick strokes in any color, mirrored or not.",
         limitations="Careful, detailed drawings are not what it learned from, and a tenth of that was scribbles.",
         dataset="doodles",
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw"),

@@ -195,7 +195,7 @@ def candidates(x: np.ndarray, seed: int) -> dict[str, Pipeline]:
         "linear SVM": make_pipeline(StandardScaler(), support()),
         "additive chi2 kernel, linear SVM": make_pipeline(AdditiveChi2Sampler(), StandardScaler(), support()),
         "RBF kernel, ridge": kernel(divide=True),
-        "RBF kernel, ridge; features only centred": kernel(divide=False),
+        "RBF kernel, ridge; features only centered": kernel(divide=False),
     }
 
 

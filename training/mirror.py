@@ -11,7 +11,7 @@ def mirrored(model: keras.Model, nudge: int = 0) -> keras.Model:
     """A network that averages `model`'s outputs for a picture and its mirror image, in twice the time.
 
     Args:
-        nudge: also averages copies shifted by this many pixels towards two corners, at half weight; six times the
+        nudge: also averages copies shifted by this many pixels toward two corners, at half weight; six times the
             time in all.
     """
     inputs = keras.Input(model.input_shape[1:])

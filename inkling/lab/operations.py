@@ -355,10 +355,10 @@ OPERATIONS = {
         Operation(
             "contrast",
             "Contrast",
-            "Pulls every pixel away from middle grey, or towards it.",
+            "Pulls every pixel away from middle gray, or toward it.",
             _contrast,
             _contrast_code,
-            (Number("percent", "Contrast", 0, 400, 150, "100 changes nothing, 0 leaves plain grey.", unit="%"),),
+            (Number("percent", "Contrast", 0, 400, 150, "100 changes nothing, 0 leaves plain gray.", unit="%"),),
         ),
     )
 }

@@ -24,9 +24,9 @@ def chunk(name, data=b""):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(width, height, *chunks, bits=8, colour=0):
-    """A PNG of a header, the given chunks and the end; gray if `colour` is 0."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+def png(width, height, *chunks, bits=8, color=0):
+    """A PNG of a header, the given chunks and the end; gray if `color` is 0."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND")
 
 

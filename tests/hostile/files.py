@@ -58,7 +58,7 @@ def zipped(name, data):
     return buffer.getvalue()
 
 
-def grey(width, height):
+def gray(width, height):
     """The pixel data of a black gray-scale PNG."""
     return chunk(b"IDAT", zlib.compress(bytes((width + 1) * height), 1))
 
@@ -145,9 +145,9 @@ FILES = {
     },
     "PNG without data": File("a.png", lambda: png(9, 9), "truncated"),
     "PNG with empty data": File("a.png", lambda: png(9, 9, chunk(b"IDAT")), "truncated"),
-    "PNG of no size": File("a.png", lambda: png(0, 0, grey(0, 0)), "truncated"),
+    "PNG of no size": File("a.png", lambda: png(0, 0, gray(0, 0)), "truncated"),
     "PNG with a wrong checksum": File(
-        "a.png", lambda: png(9, 9, grey(9, 9)).replace(b"\0\0\0\x09", b"\0\0\0\x08", 1), "truncated"
+        "a.png", lambda: png(9, 9, gray(9, 9)).replace(b"\0\0\0\x09", b"\0\0\0\x08", 1), "truncated"
     ),
     "GIF without a frame": File("a.gif", lambda: gif(width=9), "truncated"),
     "JPEG without a segment": File("a.jpg", lambda: b"\xff\xd8\xff\xd9", "truncated"),
@@ -160,7 +160,7 @@ FILES = {
     "JPEG and HTML": File("a.jpg", lambda: after_start(good("jpg"), segment(0xFE, SCRIPT)) + SCRIPT, None),
     "PNG and ZIP": File("a.png", lambda: good("png") + zipped("a.html", SCRIPT), None),
     "PNG and PHP in a chunk": File(
-        "a.png", lambda: png(9, 9, chunk(b"tEXt", b"Comment\0<?php system($_GET[0]); ?>"), grey(9, 9)), None
+        "a.png", lambda: png(9, 9, chunk(b"tEXt", b"Comment\0<?php system($_GET[0]); ?>"), gray(9, 9)), None
     ),
     "GIF and JavaScript": File(
         "a.gif", lambda: gif(b"!\xfe" + bytes([len(SCRIPT)]) + SCRIPT + b"\0", GIF_FRAME, width=0x2A2F) + SCRIPT, None
@@ -199,20 +199,20 @@ FILES = {
     ),
     "PNG with EXIF of two million numbers": File(
         "a.png",
-        lambda: png(1, 1, chunk(b"eXIf", tiff((0x0112, 5, 2_000_000, 26)) + bytes(MUCH - 10**6)), grey(1, 1)),
+        lambda: png(1, 1, chunk(b"eXIf", tiff((0x0112, 5, 2_000_000, 26)) + bytes(MUCH - 10**6)), gray(1, 1)),
         None,
     ),
-    "PNG of 20,000 chunks": File("a.png", lambda: png(9, 9, chunk(b"abCd") * 20_000, grey(9, 9)), None),
+    "PNG of 20,000 chunks": File("a.png", lambda: png(9, 9, chunk(b"abCd") * 20_000, gray(9, 9)), None),
     "PNG of a million chunks": File("a.png", lambda: png(1, 1, chunk(b"abCd") * (MUCH // 12)), "truncated"),
-    "PNG of 20,000 pieces of data": File("a.png", lambda: png(9, 9, chunk(b"IDAT") * 20_000, grey(9, 9)), None),
+    "PNG of 20,000 pieces of data": File("a.png", lambda: png(9, 9, chunk(b"IDAT") * 20_000, gray(9, 9)), None),
     "PNG with a huge packed text": File(
-        "a.png", lambda: png(9, 9, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(5 * 10**7), 1)), grey(9, 9)), None
+        "a.png", lambda: png(9, 9, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(5 * 10**7), 1)), gray(9, 9)), None
     ),
     "PNG with a huge packed profile": File(
-        "a.png", lambda: png(9, 9, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(5 * 10**7), 1)), grey(9, 9)), None
+        "a.png", lambda: png(9, 9, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(5 * 10**7), 1)), gray(9, 9)), None
     ),
     "PNG that claims four billion frames": File(
-        "a.png", lambda: png(9, 9, chunk(b"acTL", b"\xff" * 8), grey(9, 9)), "animated-too-long"
+        "a.png", lambda: png(9, 9, chunk(b"acTL", b"\xff" * 8), gray(9, 9)), "animated-too-long"
     ),
     "GIF of 100,000 frames": File("a.gif", lambda: gif(GIF_FRAME * 100_000), "animated-too-long"),
     "GIF of a million frames": File("a.gif", lambda: gif(GIF_FRAME * (MUCH // len(GIF_FRAME))), "too-large"),
@@ -254,26 +254,26 @@ FILES = {
     "JPEG of 50 million pixels and a line": File(
         "a.jpg", lambda: jpeg_of(good("jpg"), 10_000, 5_001), "too-many-pixels"
     ),
-    "PNG one pixel wide": File("a.png", lambda: png(1, 100_000, grey(1, 100_000)), None),
-    "PNG one pixel high": File("a.png", lambda: png(100_000, 1, grey(100_000, 1)), None),
+    "PNG one pixel wide": File("a.png", lambda: png(1, 100_000, gray(1, 100_000)), None),
+    "PNG one pixel high": File("a.png", lambda: png(100_000, 1, gray(100_000, 1)), None),
     "PNG one pixel wide, five million high": File(
         "a.png", lambda: png(1, 5_000_000, one_bit(1, 5_000_000), bits=1), None
     ),
     "JPEG one pixel wide": File("a.jpg", lambda: encode(Image.new("L", (1, 65_500)), "JPEG"), None),
     "WebP one pixel high": File("a.webp", lambda: encode(Image.new("RGB", (16_383, 1)), "WEBP"), None),
     "GIF one pixel wide": File("a.gif", lambda: gif(GIF_FRAME, height=65_535), None),
-    # ---- Depths and colours ----
+    # ---- Depths and colors ----
     "PNG of 16 bits": File(
         "a.png", lambda: encode(Image.fromarray(np.arange(6400, dtype="uint16").reshape(80, 80)), "PNG"), None
     ),
-    "PNG of 16 bits a colour": File(
-        "a.png", lambda: png(9, 9, chunk(b"IDAT", zlib.compress(bytes((6 * 9 + 1) * 9))), bits=16, colour=2), None
+    "PNG of 16 bits a color": File(
+        "a.png", lambda: png(9, 9, chunk(b"IDAT", zlib.compress(bytes((6 * 9 + 1) * 9))), bits=16, color=2), None
     ),
-    "PNG of 3 bits": File("a.png", lambda: png(9, 9, grey(9, 9), bits=3), "truncated"),
+    "PNG of 3 bits": File("a.png", lambda: png(9, 9, gray(9, 9), bits=3), "truncated"),
     "PNG of a palette with transparency": File(
         "a.png", lambda: encode(scene().quantize(8), "PNG", transparency=bytes(range(8))), None
     ),
-    "PNG of a palette that is not there": File("a.png", lambda: png(9, 9, grey(9, 9), colour=3), "truncated"),
+    "PNG of a palette that is not there": File("a.png", lambda: png(9, 9, gray(9, 9), color=3), "truncated"),
     "JPEG in CMYK": File("a.jpg", lambda: encode(scene().convert("CMYK"), "JPEG"), None),
     # ---- Profiles and EXIF ----
     **{

@@ -119,7 +119,7 @@ def test_a_request_line_of_any_length_does_not_break_it(server):
 # ---- Workers ----
 
 
-def test_the_port_and_the_number_of_workers_are_honoured(server):
+def test_the_port_and_the_number_of_workers_are_honored(server):
     assert server.request("GET", "/healthz")[0] == 200
     assert len(server.workers) == WORKERS
 

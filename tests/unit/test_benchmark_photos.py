@@ -37,7 +37,7 @@ def test_dark_keeps_a_quarter_to_a_third_of_the_light():
 def test_the_rest_does_what_its_name_says():
     assert changed("plain").tobytes() == PHOTO.tobytes()
     assert changed("small, 64 px").size == (64, 64)
-    assert np.ptp(np.asarray(changed("grey")), axis=2).max() == 0
+    assert np.ptp(np.asarray(changed("gray")), axis=2).max() == 0
     assert changed("sideways").rotate(-90).tobytes() == PHOTO.tobytes()
     assert changed("JPEG 30").size == PHOTO.size
     assert changed("JPEG 30").tobytes() != PHOTO.tobytes()

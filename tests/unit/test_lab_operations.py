@@ -23,8 +23,8 @@ PICTURES = {
     "1 x 1": np.full((1, 1, 3), 200, np.uint8),
     "one row": operations.sample()[200:201],
     "16:1": NOISE.integers(0, 256, (8, 128, 3), np.uint8),
-    "one colour": np.full((9, 7, 3), (10, 20, 30), np.uint8),
-    "grey": operations.as_gray(operations.sample()),
+    "one color": np.full((9, 7, 3), (10, 20, 30), np.uint8),
+    "gray": operations.as_gray(operations.sample()),
 }
 EXTREMES = [
     (name, parameter.name, value)
@@ -152,7 +152,7 @@ def test_brightness_stops_at_black_and_white(add, lost):
     assert (result == lost).sum() == 61
 
 
-def test_contrast_turns_about_middle_grey():
+def test_contrast_turns_about_middle_gray():
     ramp = np.arange(256, dtype=np.uint8)[None]
     same, none, more = (operations.apply(ramp, [OPERATIONS["contrast"].step(percent=p)])[0] for p in (100, 0, 200))
     assert np.array_equal(same, ramp[0])

@@ -126,7 +126,7 @@ def test_thin_pictures_pass(extension, size):
 
 
 @pytest.mark.parametrize(
-    ("mode", "colour", "kind", "options", "expected"),
+    ("mode", "color", "kind", "options", "expected"),
     [
         ("RGBA", (255, 0, 0, 128), "PNG", {}, (255, 127, 127)),
         ("RGBA", (0, 0, 0, 0), "PNG", {}, (255, 255, 255)),
@@ -150,9 +150,9 @@ def test_thin_pictures_pass(extension, size):
         ("L", 200, "JPEG", {}, (200, 200, 200)),
     ],
 )
-def test_every_mode_becomes_rgb_on_white(mode, colour, kind, options, expected):
+def test_every_mode_becomes_rgb_on_white(mode, color, kind, options, expected):
     extension = next(name for name in SAVERS if SAVERS[name] == kind)
-    image = read(encode(Image.new(mode, (64, 64), colour), kind, **options), f"a.{extension}")
+    image = read(encode(Image.new(mode, (64, 64), color), kind, **options), f"a.{extension}")
     assert image.mode == "RGB"
     assert np.abs(np.subtract(image.getpixel((32, 32)), expected)).max() <= 3
 

@@ -345,7 +345,7 @@ def catalog(request):
     return words_tool.read(request.param)
 
 
-def test_there_is_a_catalogue_for_each_language():
+def test_there_is_a_catalog_for_each_language():
     assert {path.stem for path in CATALOGUES} == LANGUAGES.keys() - {"en"}
 
 
