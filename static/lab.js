@@ -160,7 +160,7 @@ async function translate(event) {
 
 form.addEventListener("input", follow);
 form.addEventListener("change", (event) => /** @type {HTMLInputElement} */ (event.target).reportValidity());
-document.querySelector("footer form")?.addEventListener("submit", (event) => translate(/** @type {SubmitEvent} */ (event)));
+document.querySelector('form[action="/language"]')?.addEventListener("submit", (event) => translate(/** @type {SubmitEvent} */ (event)));
 form.addEventListener("submit", send);
 file.addEventListener("change", () => take(file.files));
 document.addEventListener("paste", (event) => take(event.clipboardData?.files));

@@ -239,18 +239,18 @@ OPERATIONS = {
         Operation(
             "canny",
             "Canny edges",
-            "Draws a thin white line wherever the brightness changes steeply, and leaves all else black.",
+            "Draws a thin white line wherever brightness changes sharply. Everything else turns black.",
             _canny,
             _canny_code,
             (
-                Number("low", "Lower threshold", 0, 50_000, 50, "Less steep than this is no edge.", reach=500),
+                Number("low", "Lower threshold", 0, 50_000, 50, "Gradients below this are ignored.", reach=500),
                 Number(
                     "high",
                     "Upper threshold",
                     0,
                     50_000,
                     150,
-                    "Steeper than this is an edge; between the two, what touches one.",
+                    "Gradients above this are edges. Those in between count only where they touch an edge.",
                     reach=500,
                 ),
                 Choice(
@@ -258,8 +258,8 @@ OPERATIONS = {
                     "Aperture",
                     {"3": "3 pixels", "5": "5 pixels", "7": "7 pixels"},
                     "3",
-                    "How many pixels the steepness is measured over. 5 and 7 give larger values and need higher "
-                    "thresholds, often in the thousands.",
+                    "The width of the area that the gradient is measured over. 5 and 7 give larger values, so they "
+                    "need higher thresholds, often in the thousands.",
                 ),
             ),
             gray=True,
@@ -267,7 +267,7 @@ OPERATIONS = {
         Operation(
             "binary",
             "Binary threshold",
-            "Makes every pixel brighter than one level white, and all others black.",
+            "Turns every pixel above this level white, and all others black.",
             _binary,
             _binary_code,
             (Number("level", "Level", 0, 255, 127, "0 is black, 255 is white."),),
@@ -276,8 +276,8 @@ OPERATIONS = {
         Operation(
             "otsu",
             "Otsu's threshold",
-            "Black or white again, but the level is found by itself: the one that splits the histogram into two groups "
-            "that are each as uniform as they can be.",
+            "Turns pixels black or white, and finds the level itself: it splits the histogram into two groups that are "
+            "each as uniform as possible.",
             _otsu,
             _otsu_code,
             gray=True,
@@ -285,7 +285,7 @@ OPERATIONS = {
         Operation(
             "adaptive",
             "Adaptive threshold",
-            "Compares each pixel with those around it, so that shade does not matter.",
+            "Compares each pixel with its neighbors, so shadows don't matter.",
             _adaptive,
             _adaptive_code,
             (
@@ -294,7 +294,7 @@ OPERATIONS = {
                     "Compared with",
                     {"mean": "the mean", "gaussian": "a weighted mean"},
                     "mean",
-                    "Weighted: the nearer a pixel, the more it counts (Gaussian).",
+                    "Weighted: nearer pixels count more (Gaussian).",
                 ),
                 Number(
                     "block",
@@ -302,13 +302,19 @@ OPERATIONS = {
                     3,
                     255,
                     31,
-                    "How wide the square around each pixel is: an odd number.",
+                    "The width of the square around each pixel, an odd number.",
                     step=2,
                     unit="px",
                     reach=99,
                 ),
                 Number(
-                    "c", "C", -100, 100, 5, "How much darker than the others a pixel must be to turn black.", reach=40
+                    "c",
+                    "C",
+                    -100,
+                    100,
+                    5,
+                    "A pixel turns black if it is this much darker than its neighbors.",
+                    reach=40,
                 ),
             ),
             gray=True,
@@ -316,49 +322,49 @@ OPERATIONS = {
         Operation(
             "flip",
             "Horizontal flip",
-            "Mirrors the picture: left becomes right. A cat stays a cat, but a mirrored 3 is no 3.",
+            "Mirrors the picture left to right. A cat stays a cat, but a mirrored 3 is not a 3.",
             _flip,
             _flip_code,
         ),
         Operation(
             "rotate",
             "Rotation",
-            "Turns the picture around its middle.",
+            "Turns the picture around its center.",
             _rotate,
             _rotate_code,
             (
-                Number("angle", "Angle", -180, 180, 20, "Above 0 it turns to the left.", unit="°"),
+                Number("angle", "Angle", -180, 180, 20, "Angles above 0 turn it counterclockwise.", unit="°"),
                 Choice(
                     "fit",
                     "Size",
-                    {"cut": "same size, corners are cut off", "shrink": "smaller, the whole picture stays"},
+                    {"cut": "same size, corners cut off", "shrink": "smaller, whole picture visible"},
                     "cut",
-                    "What becomes of the corners that would stick out.",
+                    "What happens to corners that would stick out.",
                 ),
                 Choice(
                     "rim",
-                    "Beyond the rim",
-                    {"edge": "the last pixel again", "mirror": "the picture mirrored", "black": "black"},
+                    "Beyond the edge",
+                    {"edge": "the last pixel repeated", "mirror": "the mirrored picture", "black": "black"},
                     "edge",
-                    "What fills the new corners. Models can be misled by it.",
+                    "What fills the new corners. It can mislead a model.",
                 ),
             ),
         ),
         Operation(
             "brightness",
             "Brightness",
-            "Adds the same to every pixel. What passes black or white is lost.",
+            "Adds the same value to every pixel. Values beyond black or white are cut off.",
             _brightness,
             _brightness_code,
-            (Number("add", "Add", -255, 255, 40, "Below 0 it gets darker."),),
+            (Number("add", "Add", -255, 255, 40, "Values below 0 make it darker."),),
         ),
         Operation(
             "contrast",
             "Contrast",
-            "Pulls every pixel away from middle gray, or toward it.",
+            "Moves every pixel away from middle gray, or toward it.",
             _contrast,
             _contrast_code,
-            (Number("percent", "Contrast", 0, 400, 150, "100 changes nothing, 0 leaves plain gray.", unit="%"),),
+            (Number("percent", "Contrast", 0, 400, 150, "100 changes nothing; 0 leaves plain gray.", unit="%"),),
         ),
     )
 }

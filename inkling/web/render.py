@@ -1,5 +1,6 @@
 """Pages that more than one view renders: a result and a batch, saved or not."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -112,6 +113,7 @@ def batch_page(
         batch=batch,
         entries=entries,
         sort=sort,
+        counts=Counter(result and result.label for _, result in entries),
         problems=reasons,
         thumbnails=thumbnails,
         card=model and model.card,

@@ -301,15 +301,15 @@ def test_a_photo_is_worked_on_and_classified(lab, cat, base_url):
     expect(lab.locator("[data-part=before-word]")).to_contain_text("cat")
     expect(lab.locator("legend")).to_have_text(["1. Canny edges"])
     changed(lab, lambda: lab.fill("#s1-low", "10"))
-    lab.get_by_role("button", name="Classify this").click()
+    lab.get_by_role("button", name="Recognize this").click()
     lab.wait_for_url("**/results/*")
     lab.get_by_role("link", name="Try changes in the lab").click()
     lab.wait_for_url("**/lab?result=*")
-    expect(lab.get_by_role("img", name="The picture as it came")).to_be_visible()
+    expect(lab.get_by_role("img", name="The original picture")).to_be_visible()
 
 
 def test_a_drawing_is_worked_on(lab):
-    lab.get_by_text("Or draw one").click()
+    lab.get_by_text("Draw one instead").click()
     canvas = lab.locator("#canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -381,7 +381,7 @@ def test_all_of_it_without_javascript(open_page, cat):
     page.get_by_role("button", name="Add").click()
     expect(page.locator("legend")).to_have_text(["1. Canny edges", "2. Horizontal flip"])
     expect(page.locator("#s1-low")).to_have_value("400")
-    page.get_by_role("button", name="Classify this").click()
+    page.get_by_role("button", name="Recognize this").click()
     page.wait_for_url("**/results/*")
 
 

@@ -64,9 +64,9 @@ def test_a_game_from_start_to_score(open_challenge, width, height):
         if i % 2:
             expect(page.locator(".sentence")).to_have_text(re.compile(rf"^It's an? {says[0]}\.$"))
             click(page, "Skip")
-            expect(page.locator(".outcome")).to_have_text(re.compile(rf"^I took it for an? {says[0]}\.$"))
+            expect(page.locator(".outcome")).to_have_text(re.compile(rf"^Inkling thought it was an? {says[0]}\.$"))
         else:
-            expect(page.locator(".outcome")).to_have_text(re.compile(rf"^Yes, that is an? {says[0]}!$"))
+            expect(page.locator(".outcome")).to_have_text(re.compile(rf"^Yes, it's an? {says[0]}!$"))
     assert len(set(tasks)) == ROUNDS, "no word comes twice"
     click(page, "See the score")
     expect(page.locator("h1")).to_have_text("3 of 6")
@@ -128,7 +128,7 @@ def test_a_round_ends_as_soon_as_the_model_is_convinced(open_challenge, wording,
     click(page, "Start")
     play_a_round(page, says, wording)
     if ends:
-        expect(page.locator(".outcome")).to_contain_text("Yes, that is")
+        expect(page.locator(".outcome")).to_contain_text("Yes, it's")
     else:
         expect(page.locator(".sentence")).to_contain_text("Maybe")
         click(page, "Skip")
@@ -161,7 +161,7 @@ def test_the_clock_ends_a_round(open_challenge):
     expect(page.locator("[role=timer]")).to_have_text("10 s")
     expect(page.locator("#warning")).to_have_text("10 seconds left")
     page.clock.run_for(10_000)
-    expect(page.locator(".outcome")).to_have_text("I saw nothing yet.")
+    expect(page.locator(".outcome")).to_have_text("There was nothing to see yet.")
     expect(page.locator(".number")).to_have_text("Drawing 2 of 6")
 
 
@@ -200,7 +200,7 @@ def test_an_erased_drawing_does_not_count(open_challenge):
     expect(page.locator(".sentence")).to_contain_text(says[0])
     click(page, "Clear")
     click(page, "Next")
-    expect(page.locator(".outcome")).to_have_text("I saw nothing yet.")
+    expect(page.locator(".outcome")).to_have_text("There was nothing to see yet.")
 
 
 def test_the_paper_is_clean_in_each_round(open_challenge):
@@ -256,7 +256,7 @@ def test_the_result_is_shared_as_text(open_challenge, allowed):
         expect(page.get_by_role("textbox")).to_be_focused()
         text = page.get_by_role("textbox").input_value()
     first, *lines, address = text.splitlines()
-    assert first == "Inkling recognised 6 of my 6 drawings:"
+    assert first == "Inkling recognized 6 of my 6 drawings:"
     assert [line[0] for line in lines] == ["✓"] * ROUNDS
     assert address == page.url
 

@@ -142,6 +142,17 @@ def test_only_the_uploader_is_led_from_a_result_to_its_batch(app, client, batch,
     assert "Back to all" not in client.get(send(("a.png", png)).location).text
 
 
+def test_they_are_grouped_by_answer(client, send, three):
+    page = client.get(f"{send(*three, ('notes.png', b'hello')).location}?sort=answer").text
+    groups = re.findall(r'<li class="group"><h2>(.*?) <span class="hint">× (\d)</span>', page)
+    labels = [re.findall(r"<b>(.*?)\??</b>", part) for part in page.split('<li class="group">')[1:]]
+    assert [(name, int(count)) for name, count in groups] == [
+        (names[0] if name != "No answer" else name, len(names)) for (name, _), names in zip(groups, labels, strict=True)
+    ]
+    assert groups[-1] == ("No answer", "1")
+    assert all(len(set(names)) == 1 for names in labels)
+
+
 def test_an_unknown_order_is_reported(client, batch):
     answer = client.get(f"{batch}?sort=name")
     assert answer.status_code == 400

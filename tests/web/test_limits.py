@@ -91,7 +91,7 @@ def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, re
         ):
             assert answer.status_code in (429, 503)
             assert f'href="{back}">Try again' in answer.text
-            assert ("Nothing was kept." in answer.text) is not kept
+            assert ("Nothing was saved." in answer.text) is not kept
 
 
 def test_all_posts_count_together_and_reading_does_not(limited, png, ink_model):

@@ -500,7 +500,7 @@ def test_help_shows_every_reason(client, settings):
 def test_help_puts_the_reason_on_top(client, settings, code):
     text = client.get(f"/help?reason={code}").text
     assert re.search(r'role="alert">\s*<h1>(.*?)</h1>', text)[1] == REASONS[code].title
-    assert advice(code, settings) in text.partition("Nothing was kept.")[0]
+    assert advice(code, settings) in text.partition("Nothing was saved.")[0]
     assert "{" not in advice(code, settings)
 
 

@@ -40,6 +40,6 @@ def test_without_a_model_for_drawings_the_page_says_so(app_without_models):
     client = app_without_models.test_client()
     page = client.get("/play")
     assert page.status_code == 200
-    assert "There is no model for drawings here" in page.text
+    assert "No model for drawings is available" in page.text
     assert "<canvas" not in page.text
     assert client.get("/").status_code == 200

@@ -18,8 +18,9 @@ blueprint = Blueprint("batches", __name__)
 
 RANKS = {"sure": 0, "probably": 1, "not sure": 2}
 # Orders of a page; pictures without an answer come last. An unfamiliar picture counts as "not sure" at any confidence.
-ORDERS: dict[str, Callable[[Result], tuple[float, float]] | None] = {
+ORDERS: dict[str, Callable[[Result], tuple[float | str, float]] | None] = {
     "sent": None,
+    "answer": lambda result: (language.label(result.label), -result.confidence),
     "sure": lambda result: (RANKS[result.wording], -result.confidence),
     "unsure": lambda result: (-RANKS[result.wording], result.confidence),
 }

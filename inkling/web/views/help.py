@@ -13,6 +13,13 @@ from inkling.web.edge import language
 
 blueprint = Blueprint("help", __name__)
 
+# The reasons in groups; those that visitors look up most come first.
+PHOTO = (
+    "extension", "too-large", "not-an-image", "truncated", "mismatch", "too-many-pixels", "too-many",
+    "animated-too-long", "empty", "missing",
+)  # fmt: skip
+DRAWING = ("blank", "strokes")
+SERVER = ("busy", "rate-limited", "late", "model-unavailable", "unknown-model")
 NOTHING_SAVED = ("recognize.predict", "lab.change", "help.page")  # requests whose refused picture is not saved
 REPEATABLE = re.compile(r"[\w .,/×%-]{1,40}")  # text from the address that the page repeats
 
@@ -26,20 +33,24 @@ def page(reason: str | None = None, back: str | None = None) -> str:
         back: where "Try again" leads; by default to the front page.
     """
     settings, reason = service().settings, reason or request.args.get("reason")
-    reasons = [
-        SimpleNamespace(code=code, title=gettext(about.title), detail=problems.advice(code, settings, gettext))
+    reasons = {
+        code: SimpleNamespace(code=code, title=gettext(about.title), detail=problems.advice(code, settings, gettext))
         for code, about in problems.REASONS.items()
-    ]
-    problem = next((about for about in reasons if about.code == reason), None)
+    }
+    problem = reasons.get(reason or "")
     got = request.args.get("got", "")
     if problem and REPEATABLE.fullmatch(got):
         received = gettext("Received: %(got)s.", got=language.received(got))
-        problem = SimpleNamespace(title=problem.title, detail=f"{problem.detail} {received}")
+        problem = SimpleNamespace(code=problem.code, title=problem.title, detail=f"{problem.detail} {received}")
     back = back or url_for("recognize.index", way=request.args.get("way"), model=request.args.get("model"))
     return render_template(
         "help.html",
         problem=problem,
-        reasons=reasons,
+        reasons=[
+            (gettext("Your photo is not accepted"), [reasons[code] for code in PHOTO]),
+            (gettext("Your drawing gets no answer"), [reasons[code] for code in DRAWING]),
+            (gettext("Inkling does not answer"), [reasons[code] for code in SERVER]),
+        ],
         limits=uploads.limits(),
         back_url=back,
         refused=request.endpoint in NOTHING_SAVED,
