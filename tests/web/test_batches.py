@@ -143,7 +143,7 @@ def test_only_the_uploader_is_led_from_a_result_to_its_batch(app, client, batch,
 
 
 def test_they_are_grouped_by_answer(client, send, three):
-    page = client.get(f"{send(*three, ('notes.png', b'hello')).location}?sort=answer").text
+    page = client.get(f"{send(*three[:2], ('notes.png', b'hello')).location}?sort=answer").text
     groups = re.findall(r'<li class="group"><h2>(.*?) <span class="hint">× (\d)</span>', page)
     labels = [re.findall(r"<b>(.*?)\??</b>", part) for part in page.split('<li class="group">')[1:]]
     assert [(name, int(count)) for name, count in groups] == [
@@ -156,7 +156,7 @@ def test_they_are_grouped_by_answer(client, send, three):
 def test_an_unknown_order_is_reported(client, batch):
     answer = client.get(f"{batch}?sort=name")
     assert answer.status_code == 400
-    assert "sent, sure, unsure" in answer.text
+    assert "sent, answer, sure, unsure" in answer.text
 
 
 @pytest.mark.parametrize("reason", BAD)
