@@ -32,7 +32,7 @@ MEASURE = r"""(longest) => {
         }
     };
     inspect(document.querySelectorAll("h1, h2, h3, button, summary, label, legend, th, td, dt, a, figcaption"));
-    const answers = document.querySelectorAll(".word, .bars .label, .grid b, [data-part$=-word] b");
+    const answers = document.querySelectorAll(".word, .bars .label, .grid a b, [data-part$=-word] b");
     for (const name of longest) {
         for (const answer of answers) answer.textContent = name;
         inspect(answers);
