@@ -1,13 +1,55 @@
-"""The key that signs cookies: a setting, or made once and stored in the data folder."""
+"""The key that signs cookies and tokens, and the tokens with which an operator's programs get rights.
+
+The key is a setting, or made once and stored in the data folder. A token is signed and not stored: it ends by its date,
+or with the key.
+"""
 
 import os
 import secrets
+import time
 from pathlib import Path
+
+from itsdangerous import BadSignature, URLSafeSerializer
 
 from inkling.config import Settings
 from inkling.storage.blobs import SIGNING_KEY
 
 KEY_BYTES = 32
+SCOPES = {"results": "change and delete any result"}
+DAY = 86400  # seconds
+
+
+class BadToken(Exception):
+    """A token that was not signed with this key, or has expired."""
+
+
+def new_token(settings: Settings, scope: str, days: int) -> str:
+    """A token that is valid for so many days.
+
+    Raises:
+        OSError: the signing key can be neither read nor made.
+    """
+    return _tokens(settings).dumps({"scope": scope, "until": int(time.time()) + days * DAY})
+
+
+def scope_of(settings: Settings, token: str) -> str:
+    """What a token is for: one of `SCOPES`.
+
+    Raises:
+        BadToken: it is not valid, or no longer.
+        OSError: the signing key can be neither read nor made.
+    """
+    try:
+        content = _tokens(settings).loads(token)
+    except BadSignature as error:
+        raise BadToken from error
+    if content["until"] < time.time():
+        raise BadToken
+    return content["scope"]
+
+
+def _tokens(settings: Settings) -> URLSafeSerializer:
+    return URLSafeSerializer(signing_key(settings), salt="inkling-token")
 
 
 def signing_key(settings: Settings) -> str:

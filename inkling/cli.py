@@ -14,6 +14,7 @@ from typing import TextIO
 import click
 from tqdm import tqdm
 
+from inkling import access
 from inkling.config import BadSetting, Settings
 from inkling.csvreport import Report
 from inkling.problems import Problem
@@ -247,6 +248,7 @@ def prune() -> None:
         raise click.ClickException("another process is pruning just now.")
     for count, what in (
         (done.expired, f"results older than {settings.retention_days} days"),
+        (done.hidden, "results that visitors had deleted"),
         (done.over_quota, f"oldest results beyond {settings.quota_mb} MiB"),
         (done.without_picture, "results whose picture was gone"),
         (done.empty_batches, "batches without a result left"),
@@ -291,6 +293,23 @@ def export(folder: Path) -> None:
     click.echo(f"{folder}: {count} pictures")
     if left:
         click.echo(f"{left} left out, because none of the labels fits or the picture is gone", err=True)
+
+
+# ---- inkling tokens ----
+
+
+@main.group()
+def tokens() -> None:
+    """Tokens that give an operator's programs rights."""
+
+
+@tokens.command()
+@click.option("--scope", type=click.Choice(list(access.SCOPES)), required=True, help="What the token allows.")
+@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How long it is valid.")
+def create(scope: str, days: int) -> None:
+    """Print a new token, to send as `Authorization: Bearer TOKEN`. It is not stored: a new signing key ends it."""
+    with _reporting("the signing key cannot be read"):
+        click.echo(access.new_token(_settings(), scope, days))
 
 
 # ---- inkling backup, inkling restore ----

@@ -20,7 +20,7 @@ from inkling import config
 from inkling.config import Settings
 from inkling.pictures import reading
 from inkling.pictures.budget import Budget
-from inkling.pictures.encode import LARGEST, at_most, data_url, decode, encode, format_of, thumbnail
+from inkling.pictures.encode import LARGEST, at_most, data_url, decode, encode, format_of, size_of, thumbnail
 from inkling.problems import Problem
 from inkling.recognition import catalog, strokes
 from inkling.recognition.catalog import Model
@@ -320,13 +320,14 @@ class Service:
         image = source.read(self.settings, budget, at_least)
         return image, _milliseconds_since(start)
 
-    def keep(self, outcomes: Sequence[Outcome], model: str | None) -> Saved | None:
+    def keep(self, outcomes: Sequence[Outcome], model: str | None, owner: str | None = None) -> Saved | None:
         """Saves outcomes that `look` made `for_saving`: all of them or none.
 
         Several outcomes are saved as a batch, which also lists those without a prediction.
 
         Args:
             model: the name of the model that was asked; None for Auto.
+            owner: the key of the browser that may change and delete them.
 
         Returns:
             the ids, or None if storage cannot save at the moment or no outcome has a prediction.
@@ -337,9 +338,9 @@ class Service:
             return None
         try:
             if len(outcomes) == 1:
-                return Saved((self.storage.add(answered[0]),))
+                return Saved((self.storage.add(answered[0], owner),))
             entries = [outcome.entry for outcome in outcomes]
-            batch = self.storage.add_batch(model, list(zip(entries, new, strict=True)))
+            batch = self.storage.add_batch(model, list(zip(entries, new, strict=True)), owner)
             return Saved(tuple(batch.results), batch.id)
         except StoreError:
             return None
@@ -386,6 +387,19 @@ class Service:
             return png if self.storage.save_heatmap(result.id, png) else None
         except StoreError:
             return png
+
+    def veil(self, result: Result, explanation: Explanation) -> bytes | None:
+        """A PNG file that hides all of a saved result's picture but the smallest part that is enough.
+
+        Returns:
+            None if the result was deleted.
+        """
+        size = self.picture_size(result)
+        return encode(explanation.veil(*size), "PNG") if size else None
+
+    def picture_size(self, result: Result) -> tuple[int, int] | None:
+        """Width and height of a saved result's picture; None if it was deleted or is damaged."""
+        return self._from_file(result, size_of)
 
     def picture(self, result: Result) -> Image.Image | None:
         """A saved result's picture in RGB; None if it was deleted or is damaged."""

@@ -4,6 +4,7 @@ import base64
 import copy
 import io
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import hypothesis
@@ -175,6 +176,18 @@ def app_without_models(settings, tmp_path):
 def kept(settings):
     """Returns a function that lists what is stored."""
     return lambda: stored(settings.pictures)
+
+
+@pytest.fixture
+def ten_minutes_later(app, monkeypatch):
+    """Deletes what visitors deleted, as the housekeeper does once they can no longer undo it."""
+
+    def ten_minutes_later():
+        with monkeypatch.context() as patch:
+            patch.setattr("inkling.storage.store.UNDO_PERIOD", timedelta(0))
+            app.extensions["inkling"].storage.delete_hidden()
+
+    return ten_minutes_later
 
 
 # ---- Pictures ----

@@ -46,6 +46,16 @@ def decode(file: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
+def size_of(file: bytes) -> tuple[int, int]:
+    """Width and height of a stored JPEG or PNG file, from its header.
+
+    Raises:
+        OSError: the file is damaged.
+    """
+    with Image.open(io.BytesIO(file), formats=["JPEG", "PNG"]) as image:
+        return image.size
+
+
 def data_url(image: Image.Image, kind: str, side: int = LARGEST) -> str:
     """The file of a "photo" or "drawing" as a data URL, to show a picture that is not stored."""
     format = format_of(kind)

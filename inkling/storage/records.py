@@ -57,6 +57,8 @@ class ResultRow(Base):
     predictions: Mapped[list] = mapped_column(sa.JSON)  # [[label, probability], …], most likely first
     milliseconds: Mapped[dict] = mapped_column(sa.JSON)
     bytes: Mapped[int | None]  # space that its files take; None until the first sweep after an upgrade
+    owner: Mapped[str | None] = mapped_column(sa.String(64))  # as `Result.owner`
+    hidden: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # when a visitor deleted it, until it goes
 
     entry: Mapped["EntryRow | None"] = relationship(back_populates="result", passive_deletes=True)
 

@@ -1,6 +1,7 @@
 """Retention: deletes results beyond their age or the quota, and cleans up after crashes.
 
-Results older than the retention period are deleted unless they have a correction: a visitor who corrects a result wants
+A result that a visitor deletes is hidden, and deleted ten minutes later. Results older than the retention period are
+deleted unless they have a correction: a visitor who corrects a result wants
 to keep it. Beyond the quota, the oldest results are deleted, corrected or not; otherwise one visitor could fill the
 disk with corrections.
 
@@ -51,6 +52,7 @@ class Pruned:
     """What one sweep removed, and the number and size of the remaining results."""
 
     expired: int  # results deleted for their age
+    hidden: int  # results deleted ten minutes after a visitor did so
     over_quota: int  # results deleted for the quota
     without_picture: int  # results deleted because their picture was gone
     quarantined: int  # files without a result, moved to the quarantine
@@ -61,7 +63,9 @@ class Pruned:
     @property
     def changed(self) -> bool:
         """Whether anything was deleted or moved."""
-        return any((self.expired, self.over_quota, self.without_picture, self.quarantined, self.empty_batches))
+        return any(
+            (self.expired, self.hidden, self.over_quota, self.without_picture, self.quarantined, self.empty_batches)
+        )
 
 
 def prune(storage: Storage, settings: Settings, careful: bool = False) -> Pruned | None:
@@ -115,6 +119,7 @@ class _Sweep:
         if self._careful and since and abs(since) < timedelta(seconds=SWEEP_SECONDS) / 2:
             return None
         expired = without_picture = quarantined = empty_batches = 0
+        hidden = self._storage.delete_hidden()
         if self._careful and since and abs(since) > CLOCK_JUMP:
             log.warning("the last sweep was %s ago: only the quota is enforced now", since)
             over_quota = self.delete_over_quota()
@@ -136,7 +141,7 @@ class _Sweep:
             self._database.shrink()
         results, size = self._note_usage()
         empty_batches += self._batches
-        return Pruned(expired, over_quota, without_picture, quarantined, empty_batches, results, size)
+        return Pruned(expired, hidden, over_quota, without_picture, quarantined, empty_batches, results, size)
 
     def delete_over_quota(self) -> int:
         """Deletes the oldest results, some at a time; the size is measured again after each portion."""
@@ -344,6 +349,7 @@ class Housekeeper:
             if self._storage.database.checkpoint_due:
                 self._storage.database.checkpoint()
         try:
+            self._storage.delete_hidden()
             if not self._swept_at or time.monotonic() - self._swept_at >= SWEEP_SECONDS:
                 self._swept_at, self._written_before = time.monotonic(), self._storage.written_bytes
                 done = prune(self._storage, self._settings, careful=True)

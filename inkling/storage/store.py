@@ -1,5 +1,6 @@
 """Results and batches: records in the database, pictures as blobs."""
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ NONE_OF_THESE = ""  # the correction that says: no label fits
 BLOCK = 4096  # bytes in which disks give out space
 PROBE_BYTES = 2**16  # about as large as a picture
 AT_ONCE = 500  # results deleted in one transaction
+UNDO_PERIOD = timedelta(minutes=10)  # in which a visitor can take a deletion back
 LIKELIEST = 100  # labels stored with a result; of a thousand labels, the others have no share worth keeping
 
 T = TypeVar("T")
@@ -69,6 +71,11 @@ class Result:
     asked: tuple[str, ...] = ()  # in Auto, the names of all models that were asked
     correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None if nobody said
     batch: str | None = None  # id of the batch that it belongs to
+    owner: str | None = None  # the owner's key, hashed with the id; None for results from before owners were noted
+
+    def belongs_to(self, owner: str) -> bool:
+        """Whether the browser with this key made it."""
+        return self.owner == _hashed(owner, self.id)
 
     @property
     def label(self) -> str:
@@ -180,33 +187,41 @@ class Storage:
 
     # ---- Saving ----
 
-    def add(self, new: NewResult) -> str:
+    def add(self, new: NewResult, owner: str | None = None) -> str:
         """Saves a picture with its answer; returns the result's id.
+
+        Args:
+            owner: the key of the browser that sent the picture. Only a hash of it and the id is stored, so that the
+                database does not tell which results belong together.
 
         Raises:
             StoreError: it cannot be saved; nothing is left of it.
         """
         with self._saving():
-            return self._add([new])[0]
+            return self._add([new], owner)[0]
 
-    def add_batch(self, model: str | None, pictures: Sequence[tuple[Entry, NewResult | None]]) -> Batch:
+    def add_batch(
+        self, model: str | None, pictures: Sequence[tuple[Entry, NewResult | None]], owner: str | None = None
+    ) -> Batch:
         """Saves pictures that were sent together: all of them, or none.
 
         Args:
             model: the name of the model that was asked; None for Auto.
             pictures: one entry per file, with its answer if it has one; the entries have no result yet.
+            owner: as for `add`.
 
         Raises:
             StoreError: they cannot be saved; nothing is left of them.
         """
         batch = Batch(secrets.token_urlsafe(ID_BYTES), now(), model, [])
         with self._saving():
-            self._add([result for _, result in pictures if result], batch, pictures)
+            self._add([result for _, result in pictures if result], owner, batch, pictures)
         return batch
 
     def _add(
         self,
         new: Sequence[NewResult],
+        owner: str | None,
         batch: Batch | None = None,
         pictures: Sequence[tuple[Entry, NewResult | None]] = (),
     ) -> list[str]:
@@ -217,6 +232,8 @@ class Storage:
         ids = [secrets.token_urlsafe(ID_BYTES) for _ in new]
         try:
             rows = [self._put(id, one) for id, one in zip(ids, new, strict=True)]
+            for row in rows:
+                row.owner = owner and _hashed(owner, row.id)
             with self.database.writing() as session:
                 session.add_all(rows)
                 session.flush()
@@ -251,10 +268,11 @@ class Storage:
         Raises:
             StoreError: it cannot be saved.
         """
-        key, size = f"{id}.heat.png", disk_space(len(png))
+        key = f"{id}.heat.png"
         with self._saving():
+            size = disk_space(len(png)) - disk_space(self.blobs.size(key) or 0)  # it may replace an older one
             self.blobs.put(key, png)
-            self.written_bytes += size
+            self.written_bytes += disk_space(len(png))
             with self.database.writing() as session:
                 change = sa.update(ResultRow).where(ResultRow.id == id).values(bytes=ResultRow.bytes + size)
                 if count_changed(session, change):
@@ -277,31 +295,40 @@ class Storage:
     # ---- Reading ----
 
     def get(self, id: str) -> Result | None:
-        """A result; None if it, or its picture, is gone."""
+        """A result; None if it, or its picture, is gone or hidden."""
         return next(iter(self.get_all([id])), None)
 
     def get_all(self, ids: Sequence[str]) -> list[Result]:
-        """The results among `ids`, in their order; those that are gone are left out."""
+        """The results among `ids`, in their order; those that are gone or hidden are left out."""
+        return self._find(ids, ResultRow.hidden.is_(None))
+
+    def hidden(self, ids: Sequence[str]) -> list[Result]:
+        """The results among `ids` that `hide` hid and `show` can still bring back, in their order."""
+        return self._find(ids, ResultRow.hidden > now() - UNDO_PERIOD)
+
+    def _find(self, ids: Sequence[str], condition: sa.ColumnElement[bool]) -> list[Result]:
         with self.database.reading() as session:
-            query = sa.select(ResultRow).where(ResultRow.id.in_(ids)).options(joinedload(ResultRow.entry))
+            query = sa.select(ResultRow).where(ResultRow.id.in_(ids), condition).options(joinedload(ResultRow.entry))
             found = {row.id: _result(row) for row in session.scalars(query)}
         with store_errors():
             return [found[id] for id in ids if id in found and self.blobs.size(picture_key(id, found[id].kind))]
 
     def corrected(self) -> list[Result]:
-        """All results that have a correction, oldest first."""
+        """All results that have a correction and are not hidden, oldest first."""
         with self.database.reading() as session:
-            query = sa.select(ResultRow).where(ResultRow.correction.is_not(None)).options(joinedload(ResultRow.entry))
+            corrected = (ResultRow.correction.is_not(None), ResultRow.hidden.is_(None))
+            query = sa.select(ResultRow).where(*corrected).options(joinedload(ResultRow.entry))
             return [_result(row) for row in session.scalars(query.order_by(ResultRow.created, ResultRow.id))]
 
     def batch(self, id: str) -> Batch | None:
-        """A batch; None if it is gone."""
+        """A batch, in which hidden results count as deleted; None if none of its results is left."""
         with self.database.reading() as session:
-            row = session.get(BatchRow, id)
+            query = sa.select(BatchRow).where(BatchRow.id == id)
+            row = session.scalar(query.options(joinedload(BatchRow.entries).joinedload(EntryRow.result)))
             if row is None:
                 return None
-            entries = [Entry(entry.name, entry.result_id, entry.reason, entry.received) for entry in row.entries]
-            return Batch(row.id, row.created, row.model or None, entries)
+            batch = Batch(row.id, row.created, row.model or None, [_entry(entry) for entry in row.entries])
+            return batch if batch.results else None
 
     def expires(self, result: Result) -> datetime | None:
         """When retention deletes a result at the latest; None if it does not."""
@@ -325,6 +352,29 @@ class Storage:
             return self.blobs.get(key)
 
     # ---- Deleting ----
+
+    def hide(self, id: str) -> bool:
+        """Deletes a result in ten minutes, and hides it until then; returns whether it was there."""
+        return self._set_hidden(id, now(), ResultRow.hidden.is_(None))
+
+    def show(self, id: str) -> bool:
+        """Takes `hide` back; returns False if the ten minutes are over."""
+        return self._set_hidden(id, None, ResultRow.hidden > now() - UNDO_PERIOD)
+
+    def _set_hidden(self, id: str, when: datetime | None, condition: sa.ColumnElement[bool]) -> bool:
+        with self.database.writing() as session:
+            change = sa.update(ResultRow).where(ResultRow.id == id, condition).values(hidden=when)
+            return count_changed(session, change) > 0
+
+    def delete_hidden(self) -> int:
+        """Deletes the results that were hidden ten minutes ago; returns how many."""
+        over, total = ResultRow.hidden <= now() - UNDO_PERIOD, 0
+        while True:
+            with self.database.reading() as session:
+                ids = session.scalars(sa.select(ResultRow.id).where(over).limit(AT_ONCE)).all()
+            if not ids:
+                return total
+            total += self.delete_where(ids, over).results
 
     def delete(self, *ids: str) -> int:
         """Deletes results with everything that belongs to them; returns how many of `ids` there were.
@@ -401,6 +451,17 @@ def file_keys(id: str) -> list[str]:
     return [f"{id}.{suffix}" for suffix in SUFFIXES]
 
 
+def _hashed(owner: str, id: str) -> str:
+    """What is stored of an owner's key. It differs for each result, so that nobody can tell which belong together."""
+    return hashlib.sha256(f"{owner} {id}".encode()).hexdigest()
+
+
+def _entry(row: EntryRow) -> Entry:
+    if row.result and row.result.hidden:
+        return Entry("")
+    return Entry(row.name, row.result_id, row.reason, row.received)
+
+
 def _row(id: str, answer: Answer, kind: str, milliseconds: Mapping[str, float], size: int) -> ResultRow:
     return ResultRow(
         id=id,
@@ -437,6 +498,7 @@ def _result(row: ResultRow) -> Result:
         milliseconds=row.milliseconds,
         correction=row.correction,
         batch=row.entry.batch_id if row.entry else None,
+        owner=row.owner,
     )
 
 

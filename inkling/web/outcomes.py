@@ -32,11 +32,12 @@ def respond(outcomes: Sequence[Outcome], model: str | None) -> ResponseReturnVal
     if len(outcomes) == 1 and isinstance(outcomes[0].answer, Problem):
         raise outcomes[0].answer  # the error handler counts it
     count(outcomes)
-    saved = service().keep(outcomes, model)
+    owner = session.owner()
+    saved = service().keep(outcomes, model, owner)
     metrics.saving(service().storage.problem is None)
     if saved is None:
         return render.unsaved_page(outcomes, model)
-    session.remember(*saved.results)
+    session.remember(owner, *saved.results)
     if saved.batch:
         return redirect(url_for("batches.batch", id=saved.batch), 303)
     return redirect(url_for("results.show", id=saved.results[0]), 303)

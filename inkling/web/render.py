@@ -15,7 +15,7 @@ from inkling.recognition.card import ModelCard
 from inkling.service import Outcome
 from inkling.storage import Batch, Entry, Result
 from inkling.web import labels, service
-from inkling.web.edge import session
+from inkling.web.ownership import may_change, may_delete
 
 TOP = 5  # answers shown before the fold
 
@@ -62,6 +62,7 @@ def result_page(result: Result, picture_url: str | None, saved: Result | None = 
         expires=service().storage.expires(result),
         picture_url=picture_url,
         batch=visible_batch(result),
+        mine=bool(result.id) and may_change(result),
     )
     catalog = service().predictor.catalog
     model = catalog.find(result.model)
@@ -117,12 +118,13 @@ def batch_page(
         problems=reasons,
         thumbnails=thumbnails,
         card=model and model.card,
+        mine=bool(batch.id) and may_delete(batch),
     )
 
 
 def visible_batch(result: Result) -> str | None:
-    """The id of a result's batch, for the browser that sent it: a link to one result does not disclose the others."""
-    return result.batch if result.id in session.remembered() else None
+    """The id of a result's batch, for its owner: a link to one result does not disclose the others."""
+    return result.batch if may_change(result) else None
 
 
 def other_models(result: Result) -> list[ModelCard]:

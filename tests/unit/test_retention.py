@@ -28,7 +28,7 @@ PREDICTION = Prediction(
     "m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9, np.zeros((28, 28, 1), np.uint8), {}
 )
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))  # 180 kB as a PNG
-NONE = Pruned(0, 0, 0, 0, 0, 0, 0)
+NONE = Pruned(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @pytest.fixture

@@ -130,7 +130,9 @@ def test_labels_are_found_by_their_english_name_and_by_their_groups_in_both_lang
 def test_a_result_can_be_corrected_when_its_model_is_gone(make_app, settings, client, send, saved_result):
     result = send(model="doodles-cnn")
     labels = [label for label, _ in saved_result(result).predictions]
+    browser = client.get_cookie("inkling-history").value
     client = make_app(classifier=LocalPredictor(Catalog({}), settings)).test_client()
+    client.set_cookie("inkling-history", browser)
     assert sorted(searched(client, result)) == sorted(labels)
     assert correct(client, result, labels[50]).status_code == 303
 
@@ -177,10 +179,11 @@ def test_a_post_from_another_site_corrects_nothing(client, send, saved_result, p
     assert saved_result(result).correction == "1"
 
 
-def test_deleting_the_result_deletes_its_correction(app, client, send, kept):
+def test_deleting_the_result_deletes_its_correction(app, client, send, kept, ten_minutes_later):
     result = send()
     correct(client, result, "1")
     client.post(f"{result}/delete")
+    ten_minutes_later()
     assert kept() == []
     assert app.extensions["inkling"].storage.corrected() == []
 

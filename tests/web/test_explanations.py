@@ -67,7 +67,11 @@ def test_the_overlay_has_the_pictures_shape(client, request, which, size):
     overlay = image_of(client.get(f"{request.getfixturevalue(which)}/heatmap.png"))
     assert (overlay.mode, overlay.size) == ("RGBA", size)
     alpha = np.asarray(overlay)[..., 3]
-    assert 0 < alpha.min() < alpha.max() < 255
+    assert alpha.min() == 0
+    decides = "No single part decides" not in client.get(f"{request.getfixturevalue(which)}/why").text
+    assert (alpha.max() > 0) == decides
+    veil = image_of(client.get(f"{request.getfixturevalue(which)}/enough.png"))
+    assert (veil.mode, veil.size) == ("RGBA", size)
 
 
 def test_the_page_says_where_in_words(client, app, result):
@@ -99,10 +103,21 @@ def test_an_empty_file_that_a_power_cut_left_is_made_anew(app, client, result, c
     image_of(client.get(f"{result}/heatmap.png"))
 
 
-def test_delete_removes_it(client, result, kept):
+def test_a_map_of_an_older_version_is_made_anew(app, client, result, counted, encode):
+    store = app.extensions["inkling"].storage
+    client.get(f"{result}/why")
+    size = store.saved_bytes()
+    store.save_heatmap(result.rpartition("/")[2], encode(Image.new("RGBA", (320, 320))))
+    assert client.get(f"{result}/why").status_code == 200
+    assert len(counted) == 2
+    assert store.saved_bytes() == size
+
+
+def test_delete_removes_it(client, result, kept, ten_minutes_later):
     client.get(f"{result}/heatmap.png")
     assert len(kept()) == 4
     client.post(f"{result}/delete")
+    ten_minutes_later()
     assert kept() == []
     assert client.get(f"{result}/heatmap.png").status_code == 404
 
@@ -113,7 +128,7 @@ def test_a_result_deleted_meanwhile_leaves_no_map(app, client, result, kept, mon
 
     def slow(*args):
         done = why(*args)
-        client.post(f"{result}/delete")
+        app.extensions["inkling"].storage.delete(result.rpartition("/")[2])
         return done
 
     monkeypatch.setattr(explainer, "explain", slow)
@@ -186,7 +201,7 @@ def test_with_keras_the_page_says_that_it_shows_no_layers(app, client, result):
 
 # ---- Deleted pictures and models ----
 
-PARTS = ("why", "heatmap.png", "steps/found.png", "layers", "layers.png")
+PARTS = ("why", "heatmap.png", "enough.png", "steps/found.png", "layers", "layers.png")
 
 
 @pytest.mark.parametrize("part", PARTS)

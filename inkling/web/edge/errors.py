@@ -82,16 +82,15 @@ def failed(error: HTTPException) -> ResponseReturnValue:
     """The response to any other error: a page, or problem details whose reason is the name of the status."""
     if error.code is None or error.code < 400:
         return error
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}  # such as Allow
     if not clients.is_program():
         page = render_template(
             "error.html", status=error.code, title=gettext(error.name), detail=gettext(error.description)
         )
-        return page, error.code, {"Retry-After": str(RETRY_AFTER)} if error.code in WITH_RETRY_AFTER else {}
+        return page, error.code, headers | ({"Retry-After": str(RETRY_AFTER)} if error.code in WITH_RETRY_AFTER else {})
     reason = re.sub(r"[^a-z]+", "-", error.name.lower())
     response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))
-    for name, value in error.get_headers():  # such as Allow
-        if name != "Content-Type":
-            response.headers[name] = value
+    response.headers.update(headers)
     return response
 
 

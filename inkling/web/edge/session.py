@@ -1,7 +1,13 @@
-"""The session: a signed cookie with the ids of this browser's last results, which are recorded nowhere else."""
+"""The session: a signed cookie with this browser's key and the ids of its last results.
+
+The key makes this browser the owner of its results. Neither the list nor the key is recorded anywhere else: of the key,
+a result keeps only a hash (`inkling.storage.Result.owner`).
+"""
 
 import logging
 import re
+import secrets
+import time
 from datetime import timedelta
 
 from flask import Flask, Request, Response, request, session
@@ -15,6 +21,7 @@ log = logging.getLogger("inkling.session")
 
 MOST = 50  # results: their ids take 1.7 kB of the 4 kB that a cookie may have
 LIFETIME = timedelta(days=365)
+KEY_BYTES = 16  # of the owner's key
 LONGEST = 8192  # characters of all cookies together; ours take 2,000 at most
 BLANKS = re.compile(r"[ \t]+")
 
@@ -22,8 +29,8 @@ BLANKS = re.compile(r"[ \t]+")
 class SignedCookie(SecureCookieSessionInterface):
     """Flask's signed cookie, with a key that is created when the first cookie is written.
 
-    The cookie's age is not checked: after the server's clock was set back, every cookie would seem to come from the
-    future.
+    A cookie older than `LIFETIME` is not accepted. One from the future is: it was signed before the server's clock was
+    set back.
     """
 
     def __init__(self, settings: Settings):
@@ -45,9 +52,13 @@ class SignedCookie(SecureCookieSessionInterface):
         cookie = request.cookies.get(self.get_cookie_name(app))
         serializer = self.get_signing_serializer(app) if cookie else None
         try:
-            return self.session_class(serializer.loads(cookie)) if serializer and cookie else self.session_class()
+            if serializer and cookie:
+                content, signed = serializer.loads(cookie, return_timestamp=True)
+                if time.time() - signed.timestamp() <= LIFETIME.total_seconds():
+                    return self.session_class(content)
         except BadSignature:
-            return self.session_class()
+            pass
+        return self.session_class()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if not session.modified or self.get_signing_serializer(app):
@@ -69,10 +80,16 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
 
 
-def remember(*ids: str) -> None:
-    """Adds new results, oldest first, to this browser's history."""
+def owner() -> str:
+    """This browser's key; a new one, which `remember` writes into the cookie, if it has none."""
+    return session.get("owner") or secrets.token_urlsafe(KEY_BYTES)
+
+
+def remember(owner: str, *ids: str) -> None:
+    """Adds new results, oldest first, to this browser's history, and makes it their owner."""
     session.permanent = True
-    session["results"] = [*reversed(ids), *remembered()][:MOST]
+    session["owner"] = owner
+    session["results"] = [*reversed(ids), *(id for id in remembered() if id not in ids)][:MOST]
 
 
 def remembered() -> list[str]:
@@ -81,9 +98,10 @@ def remembered() -> list[str]:
 
 
 def forget(*ids: str) -> None:
-    """Removes results from this browser's history, and the cookie with the last one."""
-    left = [id for id in remembered() if id not in ids]
-    if left:
-        session["results"] = left
-    else:
-        session.clear()
+    """Removes deleted results from this browser's history."""
+    session["results"] = [id for id in remembered() if id not in ids]
+
+
+def clear() -> None:
+    """Deletes the cookie, and with it the history and this browser's key."""
+    session.clear()

@@ -12,6 +12,7 @@ from inkling.csvreport import Report
 from inkling.storage import Batch, Entry, Result
 from inkling.web import render, service
 from inkling.web.edge import language, session
+from inkling.web.ownership import may_delete, require
 from inkling.web.responses import private
 
 blueprint = Blueprint("batches", __name__)
@@ -59,9 +60,10 @@ def table(id: str) -> Response:
 def delete(id: str) -> ResponseReturnValue:
     """Deletes a batch with all its pictures and answers."""
     found = _batch(id)
+    require(may_delete(found))
     service().storage.delete(*found.results)
     session.forget(*found.results)
-    return redirect(url_for("recognize.index", deleted=""), 303)
+    return redirect(url_for("history.page"), 303)
 
 
 def _batch(id: str) -> Batch:

@@ -10,6 +10,7 @@ from inkling.service import Decoded
 from inkling.storage import NONE_OF_THESE, unsaved_result
 from inkling.web import labels, render, service, turns
 from inkling.web.edge import session
+from inkling.web.ownership import may_change, own_result, require
 from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
 
 blueprint = Blueprint("results", __name__, url_prefix="/results/<id>")
@@ -82,8 +83,8 @@ def searched(id: str) -> Response:
 
 @blueprint.post("/correction")
 def correct(id: str) -> ResponseReturnValue:
-    """Saves the label that the visitor says is right: one of the answer's labels, or an empty one for none of them."""
-    result, text = result_or_404(id), request.form["label"]
+    """Saves the label that the owner says is right: one of the answer's labels, or an empty one for none of them."""
+    result, text = own_result(id), request.form["label"]
     label = text if text == NONE_OF_THESE else labels.find(result, text)
     if label is None:
         abort(400, gettext("There is no label “%(label)s”. Choose one of the labels of this answer.", label=text[:64]))
@@ -94,23 +95,28 @@ def correct(id: str) -> ResponseReturnValue:
 @blueprint.post("/correction/undo")
 def undo_correction(id: str) -> ResponseReturnValue:
     """Deletes the correction."""
-    service().storage.correct(result_or_404(id).id, None)
+    service().storage.correct(own_result(id).id, None)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
 @blueprint.post("/delete")
 def delete(id: str) -> ResponseReturnValue:
-    """Deletes the picture and its answer, and redirects to the page that listed them."""
-    result = service().storage.get(id)
-    batch = result and render.visible_batch(result)
-    if not service().storage.delete(id):
-        abort(404, "This result is not here, or no longer.")
-    session.forget(id)
-    if "from-history" in request.form:
-        return redirect(url_for("history.page", deleted=""), 303)
-    if batch and service().storage.batch(batch):  # deleted with its last result
-        return redirect(url_for("batches.batch", id=batch), 303)
-    return redirect(url_for("recognize.index", deleted=""), 303)
+    """Hides the picture and its answer, and deletes them ten minutes later; the owner's history offers to undo it."""
+    result = own_result(id)
+    service().storage.hide(id)
+    if result.belongs_to(session.owner()) and id not in session.remembered():  # it lists the last results only
+        session.remember(session.owner(), id)
+    return redirect(url_for("history.page", _anchor=f"result-{id}"), 303)
+
+
+@blueprint.post("/delete/undo")
+def undo_deletion(id: str) -> ResponseReturnValue:
+    """Brings a result back that was deleted less than ten minutes ago."""
+    for result in service().storage.hidden([id]):
+        require(may_change(result))
+        service().storage.show(id)
+        return redirect(url_for("history.page", _anchor=f"result-{id}"), 303)
+    abort(404, gettext("This result is not here, or no longer."))
 
 
 def _answer(picture: Decoded, model: str) -> Prediction | str:
