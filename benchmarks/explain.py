@@ -6,7 +6,12 @@ The benchmark hides the hottest tenth of the model's input and, for comparison, 
 random place. Deletion hides more and more, hottest first; insertion reveals more and more of a picture that starts
 hidden. Both give the mean confidence along the way (area under the curve, https://arxiv.org/abs/1806.07421): lower is
 better for deletion, higher for insertion. Figures in brackets use the map moved to a random place. Confidence is the
-calibrated probability of the correct label. Milliseconds are the median time of a whole explanation.
+calibrated probability of the correct label.
+
+"Enough" is the median of the smallest share of the picture whose hottest parts alone get the same answer (a sure one if
+the answer is sure); in brackets, that of a random place. Pictures that need all of their parts count as 1. "Decides" is
+the share of pictures in which hiding one part costs at least 0.05. Milliseconds are the median time of a whole
+explanation.
 """
 
 import argparse
@@ -20,7 +25,7 @@ from tqdm import tqdm
 from inkling.config import Settings
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Catalog, Model, read_catalog
-from inkling.recognition.explain import Explainer, cover, hottest
+from inkling.recognition.explain import SHARES, Explainer, cover, hottest, showing
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Predictor, Prepared, prepare
 from training import data
@@ -63,6 +68,10 @@ def measure(
         some += [np.where(mask, hiding, seen) for mask in masks] + [np.where(mask, seen, hiding) for mask in masks]
     shares = confidence(predictor, some, model, model.card.labels.index(why.label))
     tenths, curves = shares[: 1 + RANDOM], shares[1 + RANDOM :].reshape(2, 2, len(STEPS))
+    at_random = [hottest(elsewhere[0], share) for share in SHARES]
+    answers = predictor.answer([Prepared(one) for one in showing(seen, at_random, model.card.input.kind)], model)
+    least = model.card.threshold if why.confidence >= model.card.threshold else 0.0
+    same = [answer.label == why.label and answer.confidence >= least for answer in answers]
     (deletion, insertion), (deletion_moved, insertion_moved) = np.trapezoid(curves, STEPS)
     return {
         "hottest": why.confidence - tenths[0],
@@ -73,6 +82,9 @@ def measure(
         "insertion moved": insertion_moved,
         "milliseconds": prepared.milliseconds + why.milliseconds,
         "grid": len(why.drops),
+        "enough": 1.0 if why.enough is None else why.enough,
+        "enough moved": next((share for share, one in zip(SHARES, same, strict=True) if one), 1.0),
+        "decides": why.decides,
     }
 
 
@@ -102,18 +114,21 @@ def main() -> None:
     if not found:
         parser.error(f"--model must be a trained model in {arguments.models}. Received: {arguments.model}")
     predictor = LocalPredictor(Catalog(found), Settings.from_env())
-    print("| model | pictures | hottest tenth | random tenth | times | deletion | insertion | grid | milliseconds |")
-    print("| --- " * 9 + "|")
+    columns = ("model", "pictures", "hottest tenth", "random tenth", "times", "deletion", "insertion", "enough")
+    print(f"| {' | '.join(columns)} | decides | grid | milliseconds |")
+    print("| --- " * 11 + "|")
     for name, model in found.items():
         explainer, rng, rows = Explainer(), np.random.default_rng(0), []
         for image in tqdm(answered_correctly(predictor, model, arguments.limit), name, leave=False):
             rows.append(measure(predictor, explainer, image, model, rng))
         mean = {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
-        took = statistics.median(row["milliseconds"] for row in rows)
+        median = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
         print(
             f"| `{name}` | {len(rows)} | {mean['hottest']:.3f} | {mean['random']:.3f} "
             f"| {mean['hottest'] / mean['random']:.1f} | {mean['deletion']:.2f} ({mean['deletion moved']:.2f}) "
-            f"| {mean['insertion']:.2f} ({mean['insertion moved']:.2f}) | {mean['grid']:.0f} | {took:.0f} |",
+            f"| {mean['insertion']:.2f} ({mean['insertion moved']:.2f}) "
+            f"| {median['enough']:.0%} ({median['enough moved']:.0%}) | {mean['decides']:.0%} "
+            f"| {mean['grid']:.0f} | {median['milliseconds']:.0f} |",
             flush=True,
         )
 

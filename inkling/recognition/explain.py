@@ -2,6 +2,9 @@
 
 Occlusion sensitivity (Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks"): hide the parts
 of the picture in turn, and measure how much confidence each one costs. The network itself is not looked into.
+
+Insertion (Petsiuk et al. 2018, "RISE") then finds the smallest part that is enough: start with everything hidden, and
+show the picture again from its most important part on until the answer is the same.
 """
 
 import io
@@ -29,12 +32,15 @@ BLUR = 0.1  # of the side: the blur that hides a part of a photo and leaves its 
 
 OVERLAY = 320  # pixels of the overlay's longer side
 SMOOTH = 0.35  # of a part: the overlay is blurred to hide the grid
-LEAST_OPAQUE, MOST_OPAQUE = 0.25, 0.85  # opacity of the least and of the most important parts
+MOST_OPAQUE = 0.85  # opacity of the most important parts
 HOTTEST = 0.1  # share of the picture that decides where its most important part is
 SPREAD = 0.3  # of the side: if the hottest parts are further apart, they count as several places
-LEAST_DROP = 0.05  # a smaller loss of confidence hardly changes the answer, so no place is named for it
+LEAST_DROP = 0.05  # a smaller loss of confidence hardly changes the answer: it has no place and no color
+MOST_DROP = 0.5  # the loss of confidence from which on the overlay has its strongest color, in every picture
+SHARES = tuple(i / 20 for i in range(20))  # of the picture, shown in turn to find the smallest that is enough
+VEIL = (127, 127, 127, 235)  # color and opacity of what lies outside the smallest part that is enough
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # the field of a model that sees exactly the picture
-NOTE = "explanation"  # key of the numbers in the PNG file
+NOTE = "occlusion"  # key of the numbers in the PNG file
 
 PLACES = (
     ("upper-left", "top", "upper-right"),
@@ -54,6 +60,8 @@ class Explanation:
         drops: [row][column], the confidence that is lost when this part is hidden; negative where it rises.
         field: the region that the grid covers: left, top, right, bottom in shares of the picture. It may reach beyond.
         milliseconds: the time that explaining took.
+        enough: the smallest share of the picture whose hottest parts alone get the same answer: a sure one if the
+            answer is sure. 0 if it needs no part, as the hidden picture is answered like that; None if it needs all.
     """
 
     model: str
@@ -62,6 +70,7 @@ class Explanation:
     drops: tuple[tuple[float, ...], ...]
     field: tuple[float, float, float, float]
     milliseconds: float
+    enough: float | None = None
 
     @property
     def largest(self) -> float:
@@ -107,25 +116,51 @@ class Explanation:
         rows, columns = windows(len(drops), height), windows(len(drops), width)
         return rows.T @ drops @ columns / np.outer(rows.sum(axis=0), columns.sum(axis=0))
 
-    def overlay(self, width: int, height: int) -> Image.Image:
-        """The map to lay over a picture of that shape: RGBA, from nearly transparent blue to nearly opaque yellow.
+    def part(self, share: float, height: int, width: int) -> np.ndarray:
+        """The hottest share of the picture, as bool [height, width] of the field."""
+        left, top, right, bottom = self.field
+        x = left + (right - left) * (np.arange(width) + 0.5) / width
+        y = top + (bottom - top) * (np.arange(height) + 0.5) / height
+        inside = np.outer((y > 0) & (y < 1), (x > 0) & (x < 1))
+        heat = np.where(inside, self.heat(height, width), -np.inf)
+        return hottest(heat, share * inside.mean())
 
-        The colors are Cividis (Nuñez et al. 2018), which looks the same with any color vision. Outside of the field
-        the overlay is as for parts that the answer does not depend on.
+    def overlay(self, width: int, height: int) -> Image.Image:
+        """The map to lay over a picture of that shape: RGBA, from transparent blue to nearly opaque yellow.
+
+        A color stands for the same loss of confidence in every picture, and a loss below `LEAST_DROP` has none. The
+        colors are Cividis (Nuñez et al. 2018), which looks the same with any color vision.
+        """
+        side = inputs.SIDE
+        heat, blur = self._on_picture(np.maximum(self.heat(side, side), 0), width, height)
+        heat = cv2.GaussianBlur(heat, (0, 0), SMOOTH * blur / len(self.drops))
+        heat = heat / max(float(heat.max()), 1e-9) * self.largest  # smoothing has lowered the drops
+        strength = np.clip((heat - LEAST_DROP) / (MOST_DROP - LEAST_DROP), 0, 1)
+        colors = cv2.applyColorMap(np.rint(strength * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)[..., ::-1]
+        alpha = np.rint(255 * MOST_OPAQUE * np.sqrt(strength)).astype(np.uint8)
+        return Image.fromarray(np.dstack([colors, alpha]))
+
+    def veil(self, width: int, height: int) -> Image.Image:
+        """An overlay for a picture of that shape that leaves only the smallest part in sight that is enough: RGBA."""
+        side, share = inputs.SIDE, 1.0 if self.enough is None else self.enough
+        shown, _ = self._on_picture(self.part(share, side, side).astype(np.float32), width, height)
+        *color, opacity = VEIL
+        alpha = np.rint(opacity * (1 - np.clip(shown, 0, 1))).astype(np.uint8)
+        return Image.fromarray(np.dstack([np.full((*alpha.shape, 3), color, np.uint8), alpha]))
+
+    def _on_picture(self, values: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
+        """A map of the field, moved to its place in a picture of that shape, `OVERLAY` pixels long.
+
+        Returns:
+            the map, 0 outside of the field, and the field's longer side in pixels.
         """
         zoom = OVERLAY / max(width, height)
         width, height = max(1, round(width * zoom)), max(1, round(height * zoom))
         left, top, right, bottom = np.multiply(self.field, (width, height, width, height))
-        side = inputs.SIDE
-        heat = np.maximum(self.heat(side, side), 0)
-        across, down = (right - left) / side, (bottom - top) / side
+        across, down = (right - left) / values.shape[1], (bottom - top) / values.shape[0]
         move = np.array([[across, 0, left + (across - 1) / 2], [0, down, top + (down - 1) / 2]])
-        heat = cv2.warpAffine(heat, move, (width, height), flags=cv2.INTER_LINEAR)
-        heat = cv2.GaussianBlur(heat, (0, 0), SMOOTH * side * max(across, down) / len(self.drops))
-        heat = heat / max(float(heat.max()), 1e-9)
-        colors = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)[..., ::-1]
-        alpha = np.rint(255 * (LEAST_OPAQUE + (MOST_OPAQUE - LEAST_OPAQUE) * heat)).astype(np.uint8)
-        return Image.fromarray(np.dstack([colors, alpha]))
+        moved = cv2.warpAffine(values, move, (width, height), flags=cv2.INTER_LINEAR)
+        return moved, float(max(right - left, bottom - top))
 
     def png(self, width: int, height: int) -> bytes:
         """The overlay as a PNG file that also holds the numbers, for `read`."""
@@ -135,10 +170,10 @@ class Explanation:
         return file.getvalue()
 
 
-def read(file: BinaryIO) -> Explanation:
-    """The explanation in a file that `Explanation.png` made."""
+def read(file: BinaryIO) -> Explanation | None:
+    """The explanation in a file that `Explanation.png` made; None if an older version made it, with other contents."""
     with Image.open(file, formats=["PNG"]) as image:
-        return Explanation(**json.loads(image.info[NOTE]))
+        return Explanation(**json.loads(image.info[NOTE])) if NOTE in image.info else None
 
 
 class Explainer:
@@ -166,14 +201,19 @@ class Explainer:
             Problem: "blank" or "model-unavailable".
         """
         start = time.perf_counter()
-        found = self.explain_input(predictor, prepare(image, model.card), model, label)
-        field = inputs.field(image, model.card.input)
-        return replace(found, field=field, milliseconds=round((time.perf_counter() - start) * 1e3, 3))
+        prepared, field = prepare(image, model.card), inputs.field(image, model.card.input)
+        found = self.explain_input(predictor, prepared, model, label, field)
+        return replace(found, milliseconds=round((time.perf_counter() - start) * 1e3, 3))
 
     def explain_input(
-        self, predictor: Predictor, prepared: Prepared, model: Model, label: str | None = None
+        self,
+        predictor: Predictor,
+        prepared: Prepared,
+        model: Model,
+        label: str | None = None,
+        field: tuple[float, float, float, float] = WHOLE,
     ) -> Explanation:
-        """`explain` for a picture that is prepared already; the field is the input itself."""
+        """`explain` for a picture that is prepared already; by default, the field is the input itself."""
         with self._lock:
             card, start = model.card, time.perf_counter()
             parts = self._parts(predictor, prepared, model)
@@ -187,14 +227,11 @@ class Explainer:
             confidence = 1 - _doubt(usual, label)
             drops = np.reshape([_doubt(other, label) - _doubt(whole, label) for other in others], (parts, parts))
             drops = drops.clip(confidence - 1, confidence)  # reduced precision may exceed this range slightly
-            return Explanation(
-                card.name,
-                label,
-                confidence,
-                tuple(map(tuple, drops.round(6).tolist())),
-                WHOLE,
-                round((time.perf_counter() - start) * 1e3, 3),
-            )
+            found = Explanation(card.name, label, confidence, tuple(map(tuple, drops.round(6).tolist())), field, 0.0)
+            if usual.label == label:
+                sure = usual.confidence >= usual.threshold
+                found = replace(found, enough=_enough(predictor, prepared.seen, model, fast, found, sure))
+            return replace(found, milliseconds=round((time.perf_counter() - start) * 1e3, 3))
 
     def _parts(self, predictor: Predictor, picture: Prepared, model: Model) -> int:
         """Parts a side of the finest grid that is fast enough on this machine; of the coarsest if none is.
@@ -246,12 +283,30 @@ def hidden(seen: np.ndarray, parts: int, kind: str) -> np.ndarray:
     return np.stack([np.rint(seen + mask * change).astype(np.uint8) for mask in masks])
 
 
+def showing(seen: np.ndarray, parts: Sequence[np.ndarray], kind: str) -> list[np.ndarray]:
+    """A picture uint8 [h, w, c] with all hidden but a part, for each part bool [h, w]."""
+    hiding = np.rint(cover(seen, kind)).astype(np.uint8)
+    return [np.where(part[..., None], seen, hiding) for part in parts]
+
+
 def hottest(heat: np.ndarray, share: float) -> np.ndarray:
     """The hottest share of a map [h, w], as bool [h, w]."""
     order = np.argsort(-heat, axis=None, kind="stable")
     mask = np.zeros(heat.size, bool)
     mask[order[: round(share * heat.size)]] = True
     return mask.reshape(heat.shape)
+
+
+def _enough(
+    predictor: Predictor, seen: np.ndarray, model: Model, fast: bool, why: Explanation, sure: bool
+) -> float | None:
+    """`Explanation.enough`. The familiarity of these pictures does not count: none looks like those of training."""
+    parts = [why.part(share, *seen.shape[:2]) for share in SHARES]
+    shown = [Prepared(one) for one in showing(seen, parts, model.card.input.kind)]
+    for share, answer in zip(SHARES, predictor.answer(shown, model, fast), strict=True):
+        if answer.label == why.label and (not sure or answer.confidence >= answer.threshold):
+            return share
+    return None
 
 
 def _fastest(answers: Sequence[Prediction]) -> float:

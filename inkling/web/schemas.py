@@ -84,6 +84,13 @@ class Explanation(Shape):
             "and that of a photo longer than 3:2 includes its padding",
         ),
     ]
+    enough: Annotated[
+        Share | None,
+        Field(
+            description="the smallest share of the picture whose most important parts alone get the same answer (a "
+            "sure one, if the answer is sure), in steps of 0.05; 0 if it needs none of them, null if it needs all"
+        ),
+    ]
     milliseconds: ExplainMilliseconds
 
 

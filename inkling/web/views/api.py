@@ -73,6 +73,7 @@ def explain() -> dict:
         "where": explanation.where,
         "drops": explanation.drops,
         "field": explanation.field,
+        "enough": explanation.enough,
         "milliseconds": {"decode": decode, "explain": explanation.milliseconds},
     }
 

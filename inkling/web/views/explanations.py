@@ -19,15 +19,24 @@ blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
 
 @blueprint.get("/why")
 def page(id: str) -> str:
-    """Which parts of the picture the answer depends on, in words and as an overlay."""
+    """Which parts of the picture the answer depends on, and which are enough: in words and as overlays."""
     result = result_or_404(id)
-    return render_template("explanation.html", result=result, explanation=explain.read(BytesIO(_heatmap(result))))
+    return render_template(
+        "explanation.html", result=result, explanation=_explanation(result), size=service().picture_size(result)
+    )
 
 
 @blueprint.get("/heatmap.png")
 def heatmap(id: str) -> Response:
     """The overlay alone. The first request computes it, and it is saved for later ones."""
     return file_or_404(_heatmap(result_or_404(id)), "image/png")
+
+
+@blueprint.get("/enough.png")
+def enough(id: str) -> Response:
+    """An overlay that hides all of the picture but the smallest part that is enough for the answer."""
+    result = result_or_404(id)
+    return file_or_404(service().veil(result, _explanation(result)), "image/png")
 
 
 @blueprint.get("/steps/<step>.png")
@@ -78,9 +87,14 @@ def _model(result: Result) -> Model:
         _abort(problem)
 
 
+def _explanation(result: Result) -> explain.Explanation:
+    return explain.read(BytesIO(_heatmap(result))) or abort(404)
+
+
 def _heatmap(result: Result) -> bytes:
     """A result's explanation as a PNG file."""
-    if saved := service().storage.heatmap(result.id):
+    saved = service().storage.heatmap(result.id)
+    if saved and explain.read(BytesIO(saved)):
         return saved
     # This turn is for decoding only. Explanations take turns of their own, so that answers do not wait for them.
     with turns.turn() as budget:
