@@ -18,7 +18,7 @@ from PIL import Image
 
 from inkling import config
 from inkling.config import Settings
-from inkling.pictures import reading
+from inkling.pictures import reading, sharing
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import LARGEST, at_most, data_url, decode, encode, format_of, size_of, thumbnail
 from inkling.problems import Problem
@@ -400,6 +400,16 @@ class Service:
     def picture_size(self, result: Result) -> tuple[int, int] | None:
         """Width and height of a saved result's picture; None if it was deleted or is damaged."""
         return self._from_file(result, size_of)
+
+    def card(self, result: Result, title: str, note: str) -> bytes | None:
+        """A PNG file with a saved result's picture and its answer, to share; None if the result was deleted.
+
+        Args:
+            title: the answer in words.
+            note: how sure it is, in words.
+        """
+        picture = self.picture(result)
+        return encode(sharing.card(picture, title, note), "PNG", sharing.WIDTH) if picture else None
 
     def picture(self, result: Result) -> Image.Image | None:
         """A saved result's picture in RGB; None if it was deleted or is damaged."""

@@ -66,7 +66,7 @@ def shoot(base: str) -> None:
             save(page, f"first-{name}")
             page.click("#draw button[type=submit]")
             page.wait_for_url("**/results/*")
-            page.get_by_text("Why?", exact=True).click()
+            page.get_by_role("link", name="Show what decides").click()
             page.wait_for_selector(".heat")
             page.wait_for_load_state("networkidle")
             save(page, f"result-{name}")

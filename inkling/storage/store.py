@@ -87,6 +87,10 @@ class Result:
         """The probability of the most likely label."""
         return self.predictions[0][1]
 
+    def ranked(self, top: int | None = None) -> list[tuple[str, float]]:
+        """(label, probability), most likely first; at most `top` of them."""
+        return self.predictions[:top]
+
     @property
     def mimetype(self) -> str:
         """Media type of its picture."""

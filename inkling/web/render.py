@@ -15,6 +15,7 @@ from inkling.recognition.card import ModelCard
 from inkling.service import Outcome
 from inkling.storage import Batch, Entry, Result
 from inkling.web import labels, service
+from inkling.web.edge import language
 from inkling.web.ownership import may_change, may_delete
 
 TOP = 5  # answers shown before the fold
@@ -63,6 +64,7 @@ def result_page(result: Result, picture_url: str | None, saved: Result | None = 
         picture_url=picture_url,
         batch=visible_batch(result),
         mine=bool(result.id) and may_change(result),
+        size=service().picture_size(saved) if saved else None,
     )
     catalog = service().predictor.catalog
     model = catalog.find(result.model)
@@ -74,6 +76,7 @@ def result_page(result: Result, picture_url: str | None, saved: Result | None = 
     return render_template(
         "result.html",
         result=shown,
+        certainty=in_words(result)[1],
         card=card,
         titles={name: found.card.title for name in result.asked if (found := catalog.find(name))},
         off=catalog.current(result.model) in catalog.broken,
@@ -86,6 +89,22 @@ def result_page(result: Result, picture_url: str | None, saved: Result | None = 
         chosen=None if result.route else result.model,
         again_url=url_for("recognize.index", way=way, model=None if result.route else result.model),
     )
+
+
+def in_words(result: Result) -> tuple[str, str]:
+    """A result's label, and how sure the answer is."""
+    name = language.label(result.label)
+    share = f"{min(max(result.confidence, 0.01), 0.99):.0%}"
+    if not result.familiar:
+        return gettext("What is it?"), gettext("The closest thing it knows: %(label)s", label=name)
+    if result.sure:
+        more = result.confidence > 0.99
+        note = gettext("More than 99% sure") if more else gettext("%(share)s sure", share=share)
+    elif result.wording == "probably":
+        note = gettext("Fairly sure: %(share)s", share=share)
+    else:
+        note = gettext("Just a guess: %(share)s", share=share)
+    return name[:1].upper() + name[1:] + ("" if result.sure else "?"), note
 
 
 def batch_page(

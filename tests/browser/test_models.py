@@ -57,30 +57,29 @@ def test_a_wide_table_scrolls_by_keyboard(open_page, path, name):
     page.wait_for_function("(region) => region.scrollLeft > 0", arg=region.element_handle())
 
 
-def test_the_others_are_asked_when_the_fold_is_opened(open_page, drawn):
+def test_the_others_are_asked_on_demand(open_page, drawn):
     page, asked = open_page("/help"), []
     page.on("request", lambda request: request.url.endswith("/others") and asked.append(1))
     page.goto(drawn, wait_until="networkidle")
-    fold = page.locator("details", has_text="What the others say")
-    expect(page.locator("a[href$='/others']")).to_have_count(0)
+    page.get_by_role("tab", name="Other models").click()
     assert asked == []
-    for _ in range(3):
-        fold.locator("summary").click()
-    expect(fold).to_contain_text("Digits, my own")
+    page.get_by_role("link", name="Ask them").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("give the same answer: 1.")
     assert asked == [1]
 
 
 def test_when_the_others_cannot_be_asked_the_link_is_back(open_page, drawn):
     page = open_page(drawn)
     page.route("**/others", lambda route: route.abort())
-    page.locator("summary", has_text="What the others say").click()
-    expect(page.get_by_role("link", name="What the others say")).to_be_visible()
+    page.get_by_role("tab", name="Other models").click()
+    page.get_by_role("link", name="Ask them").click()
+    expect(page.get_by_role("link", name="Ask them")).to_be_focused()
 
 
 def test_the_others_without_javascript(open_page, drawn):
     page = open_page(drawn, java_script_enabled=False)
-    page.get_by_role("link", name="What the others say").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("What the others say")
+    page.get_by_role("link", name="Ask them").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Other models")
     expect(page.locator(".others")).to_contain_text("give the same answer: 1.")
     page.get_by_role("link", name="Back to the answer").click()
     assert page.url == drawn

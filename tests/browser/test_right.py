@@ -34,7 +34,7 @@ def test_yes_is_one_tap_and_can_be_taken_back(result, viewport, scripts):
     expect(page.locator(".correction")).to_contain_text("You said that this is right.")
     expect(page.locator(".correction")).to_be_in_viewport()
     page.get_by_role("button", name="Take it back").click()
-    expect(page.get_by_role("heading", name="Right?")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="Did we get it right?")).to_be_in_viewport()
 
 
 @both_widths
@@ -90,7 +90,7 @@ def test_nothing_is_saved_for_a_name_that_is_no_label(search, scripts):
     message = "No label fits." if scripts else "There is no label “griffin”. Choose one of the labels of this answer."
     expect(field.page.get_by_text(message)).to_be_visible()
     field.page.goto(address)
-    expect(field.page.get_by_role("heading", name="Right?")).to_be_visible()
+    expect(field.page.get_by_role("heading", name="Did we get it right?")).to_be_visible()
 
 
 def test_the_list_narrows_as_one_types_and_the_only_label_is_taken_by_enter(search):

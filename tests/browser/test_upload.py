@@ -87,7 +87,7 @@ def test_a_chosen_photo_is_answered_in_place(page, cat, way):
 def test_the_answers_scripts_run_in_place(page, cat):
     by_form(page, cat)
     page.wait_for_url("**/results/*")
-    page.get_by_text("Why?", exact=True).click()
+    page.get_by_role("link", name="Show what decides").click()
     expect(page.locator(".heat")).to_be_visible()
 
 

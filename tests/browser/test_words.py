@@ -39,7 +39,7 @@ def test_a_printed_result_holds_picture_answer_and_model(result):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     for shown in (".picture", "h1", ".wording", ".bars >> nth=0", "time"):
         expect(page.locator(shown)).to_be_visible()
-    for gone in page.locator("nav, footer, form, button, .primary, .second, .danger, .fold-link").all():
+    for gone in page.locator("nav, footer, form, button, .primary, .second, .danger, [role=tablist]").all():
         expect(gone).to_be_hidden()
 
 

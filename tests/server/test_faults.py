@@ -352,7 +352,8 @@ def test_a_disk_that_fills_and_is_cleared(fragile, disk, png):
     wait_for_status(fragile, "off: the disk is full: less than 16 MiB are free")
     wait_until(lambda: metrics(fragile)["inkling_saving"] == 0)
     assert fragile.request("GET", kept[1]["Location"])[0] == 200
-    assert fragile.request("POST", f"{kept[1]['Location']}/delete", headers=new_client())[1]["Location"] == "/?deleted="
+    owner = new_client() | {"Cookie": kept[1]["Set-Cookie"].partition(";")[0]}
+    assert fragile.request("POST", "/history/delete", headers=owner)[0] == 303
     assert list(disk.glob(f"{kept[1]['Location'][-22:]}*")) == []
     (disk / "film.mp4").unlink()
     wait_until_saving(fragile)

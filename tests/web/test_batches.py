@@ -128,7 +128,7 @@ def test_its_preview_is_one_of_the_pictures(client, batch, cards):
     assert re.search(rf'<meta property="og:image" content="http://localhost/results/{first}/picture"', text)
     (said,) = re.findall(r'<meta property="og:description" content="(.*?)"', text)
     assert re.fullmatch(r"Several pictures as Inkling sees them: \d × \d(, \d × \d)*\.", said)
-    assert "Whoever has this address can see this page" in text
+    assert "Anyone with this link can view this page" in text
 
 
 # ---- From a result to its batch ----

@@ -69,7 +69,7 @@ def offered(page):
 def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client, send, saved_result):
     result = send()
     said, other = saved_result(result).label, saved_result(result).predictions[1][0]
-    assert "Right?" in client.get(result).text
+    assert "Did we get it right?" in client.get(result).text
     for label, shown in (
         (said, "You said that this is right."),
         (other, f"You said: {other}."),
@@ -82,7 +82,7 @@ def test_a_correction_is_kept_and_shown_and_can_be_changed_and_taken_back(client
     answer = client.post(f"{result}/correction/undo")
     assert (answer.status_code, answer.location) == (303, f"{result}#right")
     assert saved_result(result).correction is None
-    assert "Right?" in client.get(result).text
+    assert "Did we get it right?" in client.get(result).text
 
 
 def test_the_visitor_is_told_beside_the_buttons_what_an_answer_does(client, send):

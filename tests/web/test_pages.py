@@ -39,6 +39,9 @@ PAGES = (
 )
 OTHERS = (
     "/labels",
+    "/results/<id>.json",
+    "/results/<id>/card.png",
+    "/results/<id>/enough.png",
     "/results/<id>/picture",
     "/results/<id>/labels",
     "/results/<id>/heatmap.png",
@@ -278,7 +281,7 @@ def test_a_photo_is_answered_by_its_result(client, jpeg, photo_model):
     "familiarity, headline, wording, percentages",
     [
         (-9.0, "This doesn't look like anything this model was trained on", "The closest thing it knows: 1", False),
-        (9.0, "1", "Sure, ", True),
+        (9.0, "1", "More than 99% sure", True),
     ],
 )
 @pytest.mark.parametrize("strong", [True, False])
@@ -290,12 +293,15 @@ def test_an_unfamiliar_picture_gets_no_percentage_however_strong_the_answer(
     answer = replace(answer, familiarity=familiarity)
     if not strong:
         answer = replace(answer, probabilities=(answer.probabilities + 0.3) / 4)
-        headline, wording = headline.replace("1", "Not sure. Perhaps a 1."), wording.replace("Sure, ", "Only")
+        headline, wording = (
+            headline.replace("1", "Not sure. Perhaps a 1."),
+            wording.replace("More than 99% sure", "Just a guess: 32%"),
+        )
     id = add(app.extensions["inkling"].storage, drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
     page = client.get(f"/results/{id}").text
     assert re.search(r"<h1[^>]*>(.*?)</h1>", page)[1] == headline
     assert re.search(r'<p class="wording">(.*?)</p>', page)[1].startswith(wording)
-    answered = page.partition('<section class="correction"')[0]
+    answered = page.partition('<div class="tabs"')[0]
     assert ("%" in re.sub(r"<style.*?</style>", "", answered)) == percentages
     assert ('class="bars unfamiliar"' in page) != percentages
 
@@ -330,7 +336,7 @@ def test_a_sure_answer_is_one_word(client, app, result, monkeypatch):
     assert re.search(r"<h1[^>]*>Cat</h1>", page)
     assert "&gt;99%" in page
     assert "&lt;1%" in page
-    assert "100%" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL).partition("About this answer")[0]
+    assert "100%" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL).partition('<div class="tabs"')[0]
 
 
 @pytest.mark.parametrize("name, size", [("picture", (400, 400)), ("seen.png", (28, 28)), ("thumbnail", (256, 256))])

@@ -1,11 +1,16 @@
 """What pages tell search engines and link previews."""
 
 import html
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app import app as real_app
+from inkling.pictures import sharing
+from inkling.web.schemas import Result
 
 INDEXED = {"/", "/help", "/models", "/compare/<task>"}  # nothing else is indexed
 RULES = sorted({rule.rule for rule in real_app.url_map.iter_rules()})
@@ -81,8 +86,61 @@ def test_descriptions_differ(client, address):
 def test_a_link_to_a_result_shows_its_picture_and_answer(client, result):
     answer = client.get(result)
     tags = meta(answer)
-    assert tags["og:image"] == f"http://localhost{result}/picture"
+    assert tags["og:image"] == f"http://localhost{result}/card.png"
     assert re.search(r"\b1 (>99|\d+)%", tags["og:description"])
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("shape", [(400, 300), (30, 900), (1600, 20)], ids=str)
+def test_the_card_has_the_size_of_link_previews_and_holds_picture_and_text(
+    client, photo_model, encode, shape, language
+):
+    file = io.BytesIO(encode(Image.new("RGB", shape, (200, 30, 30)), "JPEG"))
+    result = client.post("/predict", data={"model": photo_model, "image": (file, "a.jpg")}).location
+    answer = client.get(f"{result}/card.png", headers={"Accept-Language": language})
+    assert (answer.status_code, answer.mimetype) == (200, "image/png")
+    with Image.open(io.BytesIO(answer.data)) as card:
+        assert card.size == (1200, 630)
+        pixels = np.asarray(card.convert("RGB")).astype(int)
+    assert (np.abs(pixels[:, :600] - (200, 30, 30)).max(axis=2) < 40).any(), "the picture is on the left"
+    assert (pixels[100:540, 620:].max(axis=2) < 60).sum() > 500, "the answer is on the right"
+
+
+@pytest.mark.parametrize("title", ["Cat", "Осьминог", "Электроэнцефалографический аппарат", "a " * 90, "W" * 60])
+def test_a_cards_text_stays_on_the_card_and_has_every_letter(title):
+    card = np.asarray(sharing.card(Image.new("RGB", (9, 9)), title, "")).astype(int)
+    ink = card[:, sharing.WIDTH - sharing.MARGIN // 2 :].min(axis=2) < 200
+    assert not ink.any() or " " not in title and len(title) > 40, "only a word as long as no label is cut off"
+    assert (card[:, 620:].min(axis=2) < 200).any()
+
+
+def test_opencv_writes_cyrillic_letters():
+    """A font without them would write the same box for each."""
+    written = [np.asarray(sharing.card(Image.new("RGB", (9, 9)), letter, "")) for letter in "ЖШИО"]
+    assert len({card.tobytes() for card in written}) == len(written)
+
+
+@pytest.mark.parametrize("model", ["digits-cnn", None], ids=["a model", "Auto"])
+def test_a_result_is_data_of_the_apis_shape(client, png, model):
+    fields = {"image": (io.BytesIO(png), "a.png")} | ({"model": model} if model else {})
+    result = client.post("/predict", data=fields).location
+    address = "/api/predict" + (f"?model={model}" if model else "")
+    from_api = client.post(address, data={"image": (io.BytesIO(png), "a.png")}).json
+    for answer in (client.get(f"{result}.json"), client.get(result, headers={"Accept": "application/json"})):
+        assert answer.mimetype == "application/json"
+        Result.model_validate(answer.json)
+        same = answer.json.keys() - {"milliseconds", "predictions", "confidence"}
+        assert answer.json.keys() == from_api.keys()
+        assert {key: answer.json[key] for key in same} == {key: from_api[key] for key in same}
+        assert answer.json["confidence"] == pytest.approx(from_api["confidence"], abs=1e-4)
+    assert len(client.get(f"{result}.json?top=2").json["predictions"]) == 2
+    assert client.get(result, headers={"Accept": "text/html,*/*;q=0.8"}).mimetype == "text/html"
+    assert "Accept" in client.get(result).headers["Vary"]
+
+
+def test_data_of_a_result_that_is_gone_is_a_problem(client):
+    answer = client.get("/results/none.json")
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
 
 
 def test_the_address_of_a_result_goes_to_no_other_site(client, result):

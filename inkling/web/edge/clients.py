@@ -9,7 +9,7 @@ FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
 
 def is_program() -> bool:
     """Whether the request is for a program, which gets JSON in English instead of a page."""
-    return request.path.startswith("/api/") or request.path in FOR_OPERATORS
+    return request.path.startswith("/api/") or request.path.endswith(".json") or request.path in FOR_OPERATORS
 
 
 def previous_page() -> str:

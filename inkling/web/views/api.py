@@ -9,10 +9,9 @@ from markupsafe import Markup
 
 from inkling.problems import Problem
 from inkling.recognition.card import ModelCard
-from inkling.recognition.predictor import Prediction
 from inkling.recognition.strokes import MOST_BYTES, Strokes
 from inkling.service import Base64, Decoded, Outcome, Source
-from inkling.web import openapi, outcomes, service, turns, uploads
+from inkling.web import answers, openapi, outcomes, service, turns, uploads
 from inkling.web.edge import admission, errors
 from inkling.web.edge.bodies import LARGE
 
@@ -43,7 +42,7 @@ def predict() -> dict:
         found = service().look(sources, model, budget)
     if len(found) == 1:
         (outcome,) = found
-        answer = _result(outcome.prediction, outcome.milliseconds, top)
+        answer = answers.as_json(outcome.prediction, outcome.milliseconds, top)
     else:
         answer = {"results": [_entry(outcome, top) for outcome in found]}
     outcomes.count(found)
@@ -155,24 +154,7 @@ def _entry(outcome: Outcome, top: int) -> dict:
     if isinstance(outcome.answer, Problem):
         g.reason = outcome.answer.reason  # for the access log
         return {"error": errors.problem(outcome.answer)}
-    return _result(outcome.answer, outcome.milliseconds, top)
-
-
-def _result(answer: Prediction, milliseconds: dict[str, float], top: int) -> dict:
-    ranked = [{"label": label, "probability": round(probability, 6)} for label, probability in answer.ranked(top)]
-    return {
-        "model": answer.model,
-        "task": answer.task,
-        "label": answer.label,
-        "confidence": ranked[0]["probability"],
-        "sure": answer.sure,
-        "wording": answer.wording,
-        "familiar": answer.familiar,
-        "group": answer.group,
-        **({"route": answer.route, "asked": answer.asked} if answer.route else {}),
-        "predictions": ranked,
-        "milliseconds": milliseconds,
-    }
+    return answers.as_json(outcome.answer, outcome.milliseconds, top)
 
 
 def _short(card: ModelCard) -> dict:

@@ -1,62 +1,88 @@
 """One result: its page, its pictures, its correction and its deletion."""
 
-from flask import Blueprint, Response, abort, g, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import Decoded
-from inkling.storage import NONE_OF_THESE, unsaved_result
-from inkling.web import labels, render, service, turns
+from inkling.storage import NONE_OF_THESE, Result, unsaved_result
+from inkling.web import answers, labels, render, service, turns
 from inkling.web.edge import session
 from inkling.web.ownership import may_change, own_result, require
 from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
 
-blueprint = Blueprint("results", __name__, url_prefix="/results/<id>")
+blueprint = Blueprint("results", __name__, url_prefix="/results")
 
 AUTO = "auto"  # asks Auto instead of a model
 TOP_OTHERS = 3  # answers shown of each other model
 
 
-@blueprint.get("")
-def show(id: str) -> str:
-    """The answer. With `?model=`, another model or Auto is asked about the same picture, and nothing is saved."""
+@blueprint.get("/<id>")
+def show(id: str) -> ResponseReturnValue:
+    """The answer, as a page; as JSON for a client that prefers it.
+
+    With `?model=`, another model or Auto is asked about the same picture, and nothing is saved.
+    """
+    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+        return data(id)
     result, model = result_or_404(id), request.args.get("model")
-    picture_url = url_for("results.picture", id=id)
     if not model or model == (AUTO if result.route else result.model):
-        return render.result_page(result, picture_url)
-    picture = Decoded(original_or_404(result), result.kind)
-    with turns.turn() as budget:
-        (outcome,) = service().look([picture], None if model == AUTO else model, budget)
-    return render.result_page(
-        unsaved_result(outcome.prediction, result.kind, outcome.milliseconds), picture_url, saved=result
-    )
+        page = _page(result)
+    else:
+        picture = Decoded(original_or_404(result), result.kind)
+        with turns.turn() as budget:
+            (outcome,) = service().look([picture], None if model == AUTO else model, budget)
+        page = _page(unsaved_result(outcome.prediction, result.kind, outcome.milliseconds), result)
+    response = make_response(page)
+    response.vary.add("Accept")
+    return response
 
 
 show.computes = lambda: bool(request.args.get("model"))  # type: ignore[attr-defined]
 
 
-@blueprint.get("/others")
+@blueprint.get("/<id>.json")
+def data(id: str) -> Response:
+    """The answer as JSON, as the API gives it: with its five most likely labels, or `?top=` of them."""
+    result = result_or_404(id)
+    top = request.args.get("top", render.TOP, type=int)
+    response = private(jsonify(answers.as_json(result, result.milliseconds, max(1, top))))
+    response.vary.add("Accept")
+    return response
+
+
+@blueprint.get("/<id>/others")
 @turns.in_turn
 def others(id: str) -> str:
     """The answers of the other models of the task to the same picture; computed now, not saved."""
     result = result_or_404(id)
     picture = Decoded(original_or_404(result), result.kind)
-    answers = [(card, _answer(picture, card.name)) for card in render.other_models(result)]
-    answers = [(card, answer) for card, answer in answers if answer != "model-unavailable"]
-    same = sum(getattr(answer, "label", None) == result.label for _, answer in answers)
-    return render_template("others.html", result=result, answers=answers, same=same, top=TOP_OTHERS)
+    found = [(card, _answer(picture, card.name)) for card in render.other_models(result)]
+    found = [(card, answer) for card, answer in found if answer != "model-unavailable"]
+    same = sum(getattr(answer, "label", None) == result.label for _, answer in found)
+    return render_template("others.html", result=result, answers=found, same=same, top=TOP_OTHERS)
 
 
-@blueprint.get("/picture")
+@blueprint.get("/<id>/picture")
 def picture(id: str) -> Response:
     """The picture as it was saved."""
     result = result_or_404(id)
     return file_or_404(service().storage.picture(result), result.mimetype)
 
 
-@blueprint.get("/thumbnail")
+@blueprint.get("/<id>/card.png")
+@turns.in_turn
+def card(id: str) -> Response:
+    """The picture and its answer as one picture, in the visitor's language: for chats and link previews."""
+    result = result_or_404(id)
+    response = file_or_404(service().card(result, *render.in_words(result)), "image/png")
+    response.vary.update(("Accept-Language", "Cookie"))
+    return response
+
+
+@blueprint.get("/<id>/thumbnail")
 def thumbnail(id: str) -> ResponseReturnValue:
     """The picture at no more than 256 pixels a side, for lists."""
     result = result_or_404(id)
@@ -67,13 +93,13 @@ def thumbnail(id: str) -> ResponseReturnValue:
     return response.make_conditional(request)
 
 
-@blueprint.get("/seen.png")
+@blueprint.get("/<id>/seen.png")
 def seen(id: str) -> Response:
     """The model's input."""
     return file_or_404(service().storage.seen(result_or_404(id).id), "image/png")
 
 
-@blueprint.get("/labels")
+@blueprint.get("/<id>/labels")
 def searched(id: str) -> Response:
     """The labels to search for the right one, as JSON: `[[name, other words to find it by], …]`."""
     response = private(jsonify(labels.searched(result_or_404(id))))
@@ -81,7 +107,7 @@ def searched(id: str) -> Response:
     return response
 
 
-@blueprint.post("/correction")
+@blueprint.post("/<id>/correction")
 def correct(id: str) -> ResponseReturnValue:
     """Saves the label that the owner says is right: one of the answer's labels, or an empty one for none of them."""
     result, text = own_result(id), request.form["label"]
@@ -92,14 +118,14 @@ def correct(id: str) -> ResponseReturnValue:
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
-@blueprint.post("/correction/undo")
+@blueprint.post("/<id>/correction/undo")
 def undo_correction(id: str) -> ResponseReturnValue:
     """Deletes the correction."""
     service().storage.correct(own_result(id).id, None)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
-@blueprint.post("/delete")
+@blueprint.post("/<id>/delete")
 def delete(id: str) -> ResponseReturnValue:
     """Hides the picture and its answer, and deletes them ten minutes later; the owner's history offers to undo it."""
     result = own_result(id)
@@ -109,7 +135,7 @@ def delete(id: str) -> ResponseReturnValue:
     return redirect(url_for("history.page", _anchor=f"result-{id}"), 303)
 
 
-@blueprint.post("/delete/undo")
+@blueprint.post("/<id>/delete/undo")
 def undo_deletion(id: str) -> ResponseReturnValue:
     """Brings a result back that was deleted less than ten minutes ago."""
     for result in service().storage.hidden([id]):
@@ -117,6 +143,10 @@ def undo_deletion(id: str) -> ResponseReturnValue:
         service().storage.show(id)
         return redirect(url_for("history.page", _anchor=f"result-{id}"), 303)
     abort(404, gettext("This result is not here, or no longer."))
+
+
+def _page(result: Result, saved: Result | None = None) -> str:
+    return render.result_page(result, url_for("results.picture", id=(saved or result).id), saved)
 
 
 def _answer(picture: Decoded, model: str) -> Prediction | str:
