@@ -1,5 +1,8 @@
 """Lets a general model tell whether photos are familiar to a specialist, and measures the answers as they are served.
 
+For a specialist that continues the general model's network, it also fits the limit of `elsewhere`: the probability of
+another label in a part of the picture from which an answer is not sure.
+
 The general model's calibrated probability of some of its groups (`things`: cat and dog) tells photos of the
 specialist's labels from others. The limit is fitted on held-out photos of the specialist's own data set, of which a
 share stays below it. No unfamiliar picture is looked at for that.
@@ -22,6 +25,7 @@ from training import evaluate, export, strangers
 from training.data import Dataset, Split
 
 BATCH = 64
+DIVIDED = 0.02  # share of photos of one label that may be taken for photos of two
 
 
 def judged(model: Model, dataset: Dataset, groups: tuple[str, ...], general: str, share: float) -> ModelCard:
@@ -43,11 +47,27 @@ def judged(model: Model, dataset: Dataset, groups: tuple[str, ...], general: str
     seen = answers(predictor, photos(dataset.held_out), judge)
     sums = [known.probability(answer.probabilities, *groups) for answer in seen]
     by = FamiliarBy(model=judge.card.name, groups=groups, limit=round(float(np.quantile(sums, share)), 4))
-    card = model.card.model_copy(update={"familiar_by": by})
+    card = model.card.model_copy(update={"familiar_by": by, "elsewhere": None})
+    card = card.model_copy(update={"elsewhere": elsewhere(replace(model, card=card), found, dataset)})
     metrics = measured(replace(model, card=card), found, dataset)
     card = card.model_copy(update={"metrics": metrics})
     (model.folder / "card.json").write_text(export.as_json(card), "utf-8")
     return card
+
+
+def elsewhere(model: Model, found: Catalog, dataset: Dataset) -> float | None:
+    """The probability of another label in a part that all but a share `DIVIDED` of the sure held-out photos stay below.
+
+    None for a model that does not look at parts.
+    """
+    own = answers(serving(model, found), photos(dataset.held_out), model)
+    seen = [answer.elsewhere for answer in own if answer.sure and answer.elsewhere is not None]
+    return round(float(np.quantile(seen, 1 - DIVIDED)), 4) if seen else None
+
+
+def serving(model: Model, found: Catalog) -> LocalPredictor:
+    """A predictor with a model whose card may differ from the one in its folder."""
+    return LocalPredictor(replace(found, models={**found.models, model.card.name: model}), Settings.from_env())
 
 
 def measured(model: Model, found: Catalog, dataset: Dataset) -> Metrics:
@@ -57,7 +77,7 @@ def measured(model: Model, found: Catalog, dataset: Dataset) -> Metrics:
         model: with a card that may differ from the one in its folder.
         found: the catalog that holds its judge.
     """
-    predictor = LocalPredictor(replace(found, models={**found.models, model.card.name: model}), Settings.from_env())
+    predictor = serving(model, found)
     own = answers(predictor, photos(dataset.test), model)
     right = np.array([answer.probabilities.argmax() for answer in own]) == dataset.test.y
     sure = np.array([answer.sure for answer in own])

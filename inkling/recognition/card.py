@@ -200,6 +200,7 @@ class ModelCard(Card):
     threshold: Share = UNMEASURED  # an answer with less confidence is never "sure"
     familiar: float | None = None  # a picture with less familiarity is unlike the training pictures
     familiar_by: FamiliarBy | None = None  # decides instead of `familiar` where that model is switched on
+    elsewhere: Share | None = None  # a part that shows another label this likely, at temperature 1, makes it not sure
     mirror_below: Share | None = None  # less confidence than this, at temperature 1, asks about the mirror image, too
     exact: bool = False  # bfloat16 makes its answers worse, so it is always computed in float32
     files: dict[FileName, Checksum]  # name -> SHA-256

@@ -100,9 +100,15 @@ class LocalPredictor:
                 familiar,
                 limit,
                 runtime is not usual,
+                elsewhere=other,
+                elsewhere_limit=card.elsewhere,
             )
-            for picture, probabilities, familiar in zip(
-                pictures, tempered(answer.probabilities, card.temperature), familiarity, strict=True
+            for picture, probabilities, familiar, other in zip(
+                pictures,
+                tempered(answer.probabilities, card.temperature),
+                familiarity,
+                _elsewhere(answer),
+                strict=True,
             )
         ]
 
@@ -144,8 +150,7 @@ class LocalPredictor:
         try:
             if isinstance(runtime, HeadRuntime) and runtime is self._runtimes.get(model):
                 # The backbone is asked as a model, so that the pictures keep its answers for others.
-                features = self._ask(pictures, self._backbones[model], runtime.backbone).features
-                return runtime.answer_features(features)
+                return runtime.continued(self._ask(pictures, self._backbones[model], runtime.backbone))
             return runtime.answer_all(_batches(pictures, model.card.input))
         except (RuntimeError, ValueError) as error:
             raise self._switch_off(model, _first_line(error)) from error
@@ -314,6 +319,15 @@ def _batches(pictures: Sequence[Prepared], spec: InputSpec) -> Iterator[np.ndarr
     for start in range(0, len(pictures), BATCH[spec.kind]):
         seen = np.stack([picture.seen for picture in pictures[start : start + BATCH[spec.kind]]])
         yield inputs.scale(seen, spec.scaling)
+
+
+def _elsewhere(answer: Answer) -> list[float | None]:
+    """For each picture the highest probability, in any of its parts, of a label that is not its most likely one."""
+    if answer.anywhere is None:
+        return [None] * len(answer.probabilities)
+    others = answer.anywhere.copy()
+    np.put_along_axis(others, answer.probabilities.argmax(axis=1)[:, None], 0, axis=1)
+    return [float(value) for value in others.max(axis=1)]
 
 
 def _own(answer: Answer, count: int) -> Sequence[float | None]:

@@ -49,6 +49,9 @@ class Prediction:
         familiarity: how much the picture looks like those of training; None for a model that does not tell.
         familiar_limit: pictures with less familiarity most likely show none of the labels; None likewise.
         approximate: whether the network ran in reduced precision.
+        elsewhere: the highest probability of another label in any part of the picture, at temperature 1; None for a
+            model that does not look at parts.
+        elsewhere_limit: from this probability on, the picture most likely shows two labels; None likewise.
         group: the finest group that the label belongs to, such as "dog" for a beagle, or the label itself where it is a
             group; None for a model without groups.
         route: in Auto, the code of the reason why this model answered: one of `router.ROUTES`; else None.
@@ -65,6 +68,8 @@ class Prediction:
     familiarity: float | None = None
     familiar_limit: float | None = None
     approximate: bool = False
+    elsewhere: float | None = None
+    elsewhere_limit: float | None = None
     group: str | None = None
     route: str | None = None
     asked: tuple[str, ...] = ()
@@ -81,8 +86,14 @@ class Prediction:
 
     @property
     def sure(self) -> bool:
-        """Whether the picture is familiar and the confidence reaches the model's threshold."""
-        return self.familiar and self.confidence >= self.threshold
+        """Whether the picture is familiar, shows one label, and the confidence reaches the model's threshold."""
+        return self.familiar and not self.divided and self.confidence >= self.threshold
+
+    @property
+    def divided(self) -> bool:
+        """Whether a part of the picture shows another label, such as a dog beside the cat."""
+        limit = self.elsewhere_limit
+        return self.elsewhere is not None and limit is not None and self.elsewhere >= limit
 
     @property
     def familiar(self) -> bool:

@@ -253,7 +253,7 @@ def _refined(general: Prediction, special: Prediction, known: Groups) -> Predict
 
     The specialist answers where the general model names no label, and no group as fine as the specialist's answer, or
     is less certain of that group. Otherwise the general model answers, and its certainty falls as far as a specialist
-    that finds the photo familiar doubts it.
+    that finds the photo familiar doubts it. It is not sure if the specialist sees another of its labels elsewhere.
     """
     answer = _grouped(general, known)
     index, group = known.answer(general.probabilities)
@@ -271,8 +271,14 @@ def _refined(general: Prediction, special: Prediction, known: Groups) -> Predict
         if GROUP_OF.get(label, label) in within
     )
     doubted = special.familiar and not within.isdisjoint(GROUP_OF.get(label, label) for label in special.labels)
-    factor = min(1.0, agreed / special.threshold) if doubted else 1.0
-    return replace(answer, probabilities=answer.probabilities * np.float32(factor))
+    if not doubted:
+        return answer
+    return replace(
+        answer,
+        probabilities=answer.probabilities * np.float32(min(1.0, agreed / special.threshold)),
+        elsewhere=special.elsewhere,
+        elsewhere_limit=special.elsewhere_limit,
+    )
 
 
 def _grouped(answer: Prediction, known: Groups) -> Prediction:

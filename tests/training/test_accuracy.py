@@ -123,8 +123,7 @@ def test_accuracy_is_that_of_the_card(name, test_set):
     model = the_model(name)
     spec = model.card.input
     count = PICTURES[spec.kind] // (2 if model.card.parameters > LARGE else 1)
-    measured_on = model.card.training or model.card.calibration  # a network that others trained has no training
-    chosen = test_set(measured_on.dataset, count)
+    chosen = test_set(model.card.dataset, count)
     assert chosen.labels == model.card.labels
     network = openvino.open_model(model)
     batches = np.array_split(arranged(chosen.test.x, spec), 10)

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from inkling.recognition.card import Layer
 from inkling.recognition.pretrained.weights import Weights
 
+PART = 4  # cells a side of the last map (9 x 9 for lite2) in one part of the picture
 EPSILON = 1e-3  # of batch normalization
 OPSET, IR_VERSION = 17, 9
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalization, which are not trained
@@ -58,7 +59,8 @@ class Network(NamedTuple):
 
     Attributes:
         file: the ONNX file. Its input `pictures` is float32 [n, side, side, 3] in -1..1; its outputs are
-            `probabilities` [n, labels] and `features` [n, 1280], the pooled features before the last layer.
+            `probabilities` [n, labels], `features` [n, 1280], the pooled features before the last layer, and `parts`
+            [n, h, w, 1280], the same pooled over overlapping parts of the picture only.
         layers: the table of layers for the model's card, as Keras would list them.
         parameters: the number of trained parameters before batch normalization was folded.
     """
@@ -105,6 +107,7 @@ class _Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._channels, self._side = 3, side
+        self._parts: list[str | int] = []  # the shape of the output `parts`
         self.layers: list[Layer] = []
         self._layer("pictures", "InputLayer", 0)
         # The weights expect (x - 127) / 128 for x in 0..255; the input is x / 127.5 - 1.
@@ -166,9 +169,12 @@ class _Graph:
         self._constant(f"{key}.bias", bias)
         self._node("GlobalAveragePool", [x], "pooled")
         self._node("Flatten", ["pooled"], "features", axis=1)
+        self._node("AveragePool", [x], "windows", kernel_shape=[PART, PART])
+        self._node("Transpose", ["windows"], "parts", perm=[0, 2, 3, 1])
         self._node("Gemm", ["features", f"{key}.kernel", f"{key}.bias"], "logits", transB=1)
         self._node("Softmax", ["logits"], "probabilities", axis=1)
         labels, features = weight.shape
+        self._parts = ["n", self._side - PART + 1, self._side - PART + 1, features]
         self._layer("features", "GlobalAveragePooling2D", 0, (None, features))
         self._layer("probabilities", "Dense", weight.size + bias.size, (None, labels))
 
@@ -183,7 +189,11 @@ class _Graph:
             self._nodes,
             name,
             [value("pictures")],
-            [value("probabilities"), value("features")],
+            [
+                value("probabilities"),
+                value("features"),
+                helper.make_tensor_value_info("parts", TensorProto.FLOAT, self._parts),
+            ],
             self._constants,
         )
         opset = helper.make_opsetid("", OPSET)

@@ -20,16 +20,20 @@ class Answer(NamedTuple):
         probabilities: float32 [n, labels], rows that sum to 1, at temperature 1.
         familiarity: float32 [n], higher for pictures like those of training; None for a network without this output.
         features: float32 [n, d], the input of the network's last layer; None for a network without this output.
+        parts: float32 [n, h, w, d], such features of overlapping parts of the picture; None likewise.
+        anywhere: float32 [n, labels], each label's highest probability in any of these parts; None for a network that
+            does not look at parts.
     """
 
     probabilities: np.ndarray
     familiarity: np.ndarray | None = None
     features: np.ndarray | None = None
+    parts: np.ndarray | None = None
+    anywhere: np.ndarray | None = None
 
     def part(self, picked: slice) -> "Answer":
         """The answer to some of the pictures."""
-        familiarity, features = (None if rows is None else rows[picked] for rows in self[1:])
-        return Answer(self.probabilities[picked], familiarity, features)
+        return Answer(self.probabilities[picked], *(None if rows is None else rows[picked] for rows in self[1:]))
 
 
 class Answering:
@@ -69,7 +73,7 @@ class Answering:
         names = getattr(self._network, "outputs", OUTPUTS)
         found = dict(zip(names, self._network(batch), strict=False))
         familiarity = np.asarray(found["familiarity"], np.float32)[:, 0] if "familiarity" in found else None
-        return Answer(probabilities(found["probabilities"]), familiarity, found.get("features"))
+        return Answer(probabilities(found["probabilities"]), familiarity, found.get("features"), found.get("parts"))
 
 
 class Runtime(Answering):
@@ -121,7 +125,7 @@ class Runtime(Answering):
         """Asks the network about one black picture, and compares the answer with the card."""
         spec, labels = self._card.input, len(self._card.labels)
         try:
-            answer, familiarity, _ = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
+            answer, familiarity, *_ = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
         except (RuntimeError, TypeError) as error:  # OpenVINO raises the one, TensorFlow the other
             raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
         except IndexError as error:
@@ -153,17 +157,21 @@ class HeadRuntime(Runtime):
         super().__init__(head, card)
 
     def answer(self, batch: np.ndarray) -> Answer:
-        return self.answer_features(self.backbone.answer(batch).features)
+        return self.continued(self.backbone.answer(batch))
 
-    def answer_features(self, features: np.ndarray | None) -> Answer:
-        """The answer to pictures whose features are known, float32 [n, d].
+    def continued(self, seen: Answer) -> Answer:
+        """The answer to pictures that the backbone has answered. The network is asked about their parts as well.
 
         Raises:
-            ValueError: there are none, or the network answered with numbers that are not finite.
+            ValueError: the backbone makes no features, or the network answered with numbers that are not finite.
         """
-        if features is None:
+        if seen.features is None:
             raise ValueError("its backbone has no output named features")
-        return finite(super().answer(features))
+        answer = super().answer(seen.features)
+        if seen.parts is not None:
+            parts = super().answer(seen.parts.reshape(-1, seen.parts.shape[-1])).probabilities
+            answer = answer._replace(anywhere=parts.reshape(len(seen.parts), -1, parts.shape[1]).max(axis=1))
+        return finite(answer)
 
     def release(self) -> None:
         self.backbone.release()
@@ -177,8 +185,10 @@ class HeadRuntime(Runtime):
 def joined(answers: Sequence[Answer]) -> Answer:
     """One answer to the pictures of several; an output that one of them lacks is left out."""
     probabilities, *others = zip(*answers, strict=True)
-    familiarity, features = (None if any(part is None for part in rows) else np.concatenate(rows) for rows in others)
-    return Answer(np.concatenate(probabilities), familiarity, features)
+    return Answer(
+        np.concatenate(probabilities),
+        *(None if any(part is None for part in rows) else np.concatenate(rows) for rows in others),
+    )
 
 
 def finite(answer: Answer) -> Answer:
