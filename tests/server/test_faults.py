@@ -25,7 +25,7 @@ from tests.support.server import WORKERS, classify, log_lines, metrics, running,
 from tests.support.waiting import wait_until
 
 MODEL = "digits-logistic"  # the smallest model
-NOT_SAVED = b"Inkling cannot keep pictures at the moment"
+NOT_SAVED = b"Inkling cannot save pictures right now"
 MANY = 3 * WORKERS  # requests, enough to reach each worker
 DISK = 24 * 2**20  # bytes of the small disk; saving stops with less than 16 MiB free
 LIMIT = 20  # posts per minute and worker

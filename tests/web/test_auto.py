@@ -81,7 +81,7 @@ def test_a_photo_is_answered_by_a_model_for_photos(client, jpeg):
 
 def test_the_result_says_who_answered_and_who_was_asked(client, png):
     page = client.get(client.post("/predict", data={"image": (io.BytesIO(png), "a.png")}).location).text
-    said = re.search(r'<p class="hint">Answered by.*?</p>', page, re.DOTALL)[0]
+    said = re.search(r'<p class="hint">Auto chose.*?</p>', page, re.DOTALL)[0]
     assert re.findall(r"/models/([\w-]+)", said) == ASKED
     assert '<a class="primary" href="/">' in page, "another try is Auto again"
 

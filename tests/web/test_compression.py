@@ -6,11 +6,12 @@ import pytest
 
 from inkling.config import ROOT
 
-FILES = sorted(path.name for path in (ROOT / "static").iterdir())
+FILES = sorted(path for path in (ROOT / "static").rglob("*.*"))
+PICTURES = {".png", ".webp"}
 
 
-def test_every_static_file_is_compressed_without_loss(client):
-    for name in FILES:
+def test_every_text_file_is_compressed_without_loss(client):
+    for name in (path.name for path in FILES if path.suffix not in PICTURES):
         plain = client.get(f"/static/{name}")
         small = client.get(f"/static/{name}", headers={"Accept-Encoding": "br, gzip"})
         assert plain.content_encoding is None
@@ -20,6 +21,12 @@ def test_every_static_file_is_compressed_without_loss(client):
         assert small.content_type == plain.content_type
         assert "accept-encoding" in plain.vary
         assert "accept-encoding" in small.vary
+
+
+def test_a_picture_is_sent_as_it_is(client):
+    for path in (path for path in FILES if path.suffix in PICTURES):
+        answer = client.get(f"/{path.relative_to(ROOT)}", headers={"Accept-Encoding": "gzip"})
+        assert (answer.content_encoding, answer.data) == (None, path.read_bytes())
 
 
 @pytest.mark.parametrize("encodings", ["", "identity", "br", "gzip;q=0"])

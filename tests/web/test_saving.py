@@ -14,7 +14,7 @@ from inkling.storage import Storage, StoreError, blobs, database
 from inkling.storage.breaker import CircuitBreaker
 from inkling.web.edge import bodies
 
-NOT_KEPT = "Inkling cannot keep pictures at the moment"
+NOT_KEPT = "Inkling cannot save pictures right now"
 
 
 class Fault:
@@ -138,7 +138,7 @@ def test_the_answer_is_shown_all_the_same_and_saving_comes_back(make_app, fault,
     page = send(client, ink_model, png)
     assert page.status_code == 200
     assert NOT_KEPT in page.text
-    assert '<h1 class="word">1</h1>' in page.text
+    assert 'letters-8">1</h1>' in page.text
     assert 'src="data:image/jpeg;base64,/9j/' in page.text
     main = page.text.partition("<main")[2].partition("</main>")[0]
     assert not re.search(r"/results/|delete|correction|<script", main)

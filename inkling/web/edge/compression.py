@@ -5,6 +5,8 @@ from functools import lru_cache
 
 from flask import Flask, Response, request
 
+COMPRESSED = ("image/png", "image/webp")  # these files are compressed already
+
 
 def init_app(app: Flask) -> None:
     app.after_request(compress)
@@ -12,7 +14,7 @@ def init_app(app: Flask) -> None:
 
 def compress(response: Response) -> Response:
     """Compresses a file of `static/` for a browser that accepts gzip."""
-    if request.endpoint != "static" or response.status_code != 200:
+    if request.endpoint != "static" or response.status_code != 200 or response.mimetype in COMPRESSED:
         return response
     response.vary.add("Accept-Encoding")
     if request.accept_encodings["gzip"]:
