@@ -39,7 +39,6 @@ export function remember(name, value) {
   const query = new URLSearchParams(location.search);
   if (value) query.set(name, value);
   else query.delete(name);
-  query.delete("deleted");
   history.replaceState(history.state, "", query.size ? `?${query}` : location.pathname);
 }
 

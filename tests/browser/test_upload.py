@@ -223,7 +223,7 @@ def test_a_result_can_be_deleted(page, cat):
     by_form(page, cat)
     page.wait_for_url("**/results/*")
     result = page.url
-    page.get_by_text("Delete", exact=True).click()
+    page.get_by_role("tab", name="Details").click()
     page.get_by_role("button", name="Delete this photo").click()
     page.wait_for_url(lambda url: url != result)
     assert page.goto(result).status == 404
