@@ -13,8 +13,8 @@ const STEP = 10, SMALL_STEP = 2;
 /** @type {Record<string, number[]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @typedef {{ points: number[][], width: number, colour: string }} Stroke */
-/** @typedef {{ width: number, colour: string, paper: string }} Pen */
+/** @typedef {{ points: number[][], width: number, color: string }} Stroke */
+/** @typedef {{ width: number, color: string, paper: string }} Pen */
 
 /** Fires "change" after the finished drawing changed, and "growth" while a stroke is being drawn. */
 export class Sketch extends EventTarget {
@@ -78,8 +78,8 @@ export class Sketch extends EventTarget {
   /** Plays back lines as one step to undo; draws them at once for visitors who prefer reduced motion. @param {number[][][]} lines */
   perform(lines) {
     this.settle();
-    const { colour } = this.pen();
-    this.#script = lines.map((points) => ({ points, width: PERFORMER, colour }));
+    const { color } = this.pen();
+    this.#script = lines.map((points) => ({ points, width: PERFORMER, color }));
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.settle();
     else this.#play(this.#script, performance.now());
   }
@@ -129,8 +129,8 @@ export class Sketch extends EventTarget {
   /** @param {number[]} point */
   #begin(point) {
     this.settle();
-    const { width, colour } = this.pen();
-    this.#open = { points: [point], width, colour };
+    const { width, color } = this.pen();
+    this.#open = { points: [point], width, color };
     this.redraw();
   }
 
@@ -232,8 +232,8 @@ export class Sketch extends EventTarget {
   #paintCursor(context) {
     context.beginPath();
     context.arc(this.#cursor[0], this.#cursor[1], 9, 0, 2 * Math.PI);
-    for (const [colour, width] of [["#fff", 6], ["#3049c4", 3]]) {
-      context.strokeStyle = String(colour);
+    for (const [color, width] of [["#fff", 6], ["#3049c4", 3]]) {
+      context.strokeStyle = String(color);
       context.lineWidth = Number(width);
       context.stroke();
     }
@@ -269,7 +269,7 @@ function part(strokes, share) {
 }
 
 /** Draws a stroke as a smooth line: quadratic curves between midpoints, with the points as control points. @param {CanvasRenderingContext2D} context @param {Stroke} stroke */
-function trace(context, { points, width, colour }) {
+function trace(context, { points, width, color }) {
   const [first, ...rest] = points;
   context.beginPath();
   context.moveTo(first[0], first[1]);
@@ -279,7 +279,7 @@ function trace(context, { points, width, colour }) {
     const next = rest[i + 1] ?? [x, y];
     context.quadraticCurveTo(x, y, (x + next[0]) / 2, (y + next[1]) / 2);
   });
-  context.strokeStyle = colour;
+  context.strokeStyle = color;
   context.lineWidth = width;
   context.lineCap = context.lineJoin = "round";
   context.stroke();

@@ -23,10 +23,10 @@ export function start(root, signal) {
   const button = submitButton(form);
   const problem = find(form, ".problem");
   const live = new Live(find(form, ".live"), () => { find(form, ".answered").hidden = false; });
-  const [width, colour, paper] = ["#width", "#colour", "#paper"].map((id) => /** @type {HTMLInputElement} */ (find(form, id)));
+  const [width, color, paper] = ["#width", "#color", "#paper"].map((id) => /** @type {HTMLInputElement} */ (find(form, id)));
   const sketch = new Sketch(
     /** @type {HTMLCanvasElement} */ (find(form, "canvas")),
-    () => ({ width: Number(width.value), colour: colour.value, paper: paper.value }),
+    () => ({ width: Number(width.value), color: color.value, paper: paper.value }),
   );
 
   /** @type {Record<string, () => void>} */

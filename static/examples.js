@@ -18,7 +18,7 @@ export async function offer(list, model, live, sketch) {
     const lines = strokes.map(([xs, ys]) => xs.map((x, i) => [x, ys[i]]));
     made.type = "button";
     made.title = made.ariaLabel = fill(list.dataset.draw, [live.named(label)]) + (hard ? `, ${list.dataset.hard}` : "");
-    made.append(thumbnail(lines.map((points) => ({ points, width: 16, colour: "#000000" })), 40));
+    made.append(thumbnail(lines.map((points) => ({ points, width: 16, color: "#000000" })), 40));
     if (hard) made.appendChild(document.createElement("span")).textContent = String(list.dataset.hard);
     made.addEventListener("click", () => sketch.perform(lines));
     return made;

@@ -9,7 +9,7 @@ const PAUSE_MS = 60;
 /** How far a button moves its step. @type {Record<string, number>} */
 const MOVES = { up: -1, down: 1, remove: 0 };
 
-const PEN = { width: 16, colour: "#000000", paper: "#ffffff" };
+const PEN = { width: 16, color: "#000000", paper: "#ffffff" };
 
 const form = /** @type {HTMLFormElement} */ (document.querySelector("form.lab"));
 const file = /** @type {HTMLInputElement} */ (form.elements.namedItem("image"));

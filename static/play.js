@@ -28,7 +28,7 @@ function play() {
   const live = new Live(find(".live"), hear);
   const sketch = new Sketch(
     /** @type {HTMLCanvasElement} */ (find("canvas")),
-    () => ({ width: 12, colour: "#000000", paper: "#ffffff" }),
+    () => ({ width: 12, color: "#000000", paper: "#ffffff" }),
   );
   const seconds = Number(words.seconds);
   /** @type {Set<string>} Words drawn in this visit: they come again last. */

@@ -24,7 +24,7 @@ const MOST = 65_000;
 export function toJson(sketch) {
   const { paper } = sketch.pen();
   const strokes = visible(sketch.current, paper);
-  const pens = strokes.map(({ width, colour }) => ({ width: width * FINE, ink: colour }));
+  const pens = strokes.map(({ width, color }) => ({ width: width * FINE, ink: color }));
   for (let tolerance = TOLERANCE; ; tolerance *= 2) {
     const json = JSON.stringify({
       strokes: strokes.map(({ points }) => simplify(points, tolerance)).map((points) => [0, 1].map((axis) => points.map((point) => Math.round(point[axis] * FINE)))),
@@ -38,8 +38,8 @@ export function toJson(sketch) {
  * @param {Stroke[]} strokes @param {string} paper @returns {Stroke[]} */
 function visible(strokes, paper) {
   return strokes.flatMap((stroke, i) => {
-    if (stroke.colour === paper) return [];
-    const erasers = strokes.slice(i + 1).filter(({ colour }) => colour === paper);
+    if (stroke.color === paper) return [];
+    const erasers = strokes.slice(i + 1).filter(({ color }) => color === paper);
     /** @param {number[]} point */
     const shown = (point) => point.every((at) => at >= 0 && at <= FIELD) && !erasers.some((eraser) => covers(eraser, point));
     if (!erasers.length && stroke.points.every(shown)) return [stroke];

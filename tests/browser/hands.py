@@ -63,7 +63,7 @@ def with_touch(page, points):
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
-def colour_at(page, x, y):
+def color_at(page, x, y):
     """The color at a point of the canvas, after the next frame is drawn."""
     return tuple(
         page.evaluate(

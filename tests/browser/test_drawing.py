@@ -15,7 +15,7 @@ from tests.browser.hands import (
     LOWER_LINE,
     WHITE,
     asks,
-    colour_at,
+    color_at,
     on_screen,
     press,
     settle,
@@ -81,26 +81,26 @@ def test_undo_redo_and_clear_by_button(page):
         (undo, BLACK, BLACK),
     ):
         button.click()
-        assert (colour_at(page, 200, 200), colour_at(page, 200, 300)) == (upper, lower)
+        assert (color_at(page, 200, 200), color_at(page, 200, 300)) == (upper, lower)
 
 
 def test_undo_by_key_where_the_keyboard_is_russian(page):
     with_mouse(page, LINE)
     page.locator("#canvas").evaluate("""(canvas) => canvas.dispatchEvent(
         new KeyboardEvent("keydown", {key: "я", code: "KeyZ", ctrlKey: true, bubbles: true}))""")
-    assert colour_at(page, 200, 200) == WHITE
+    assert color_at(page, 200, 200) == WHITE
 
 
 def test_undo_and_redo_by_key(page):
     with_mouse(page, LINE)
-    for key, colour in (
+    for key, color in (
         ("Control+z", WHITE),
         ("Control+Shift+z", BLACK),
         ("Control+z", WHITE),
         ("Control+y", BLACK),
     ):
         page.keyboard.press(key)
-        assert colour_at(page, 200, 200) == colour
+        assert color_at(page, 200, 200) == color
 
 
 def test_a_new_stroke_ends_redo(page):
@@ -108,13 +108,13 @@ def test_a_new_stroke_ends_redo(page):
     page.keyboard.press("Control+z")
     with_mouse(page, LOWER_LINE)
     page.keyboard.press("Control+y")
-    assert colour_at(page, 200, 200) == WHITE
+    assert color_at(page, 200, 200) == WHITE
 
 
 def test_a_tap_is_a_dot(page):
     with_mouse(page, [(200, 200)])
-    assert colour_at(page, 200, 200) == BLACK
-    assert colour_at(page, 212, 200) == WHITE
+    assert color_at(page, 200, 200) == BLACK
+    assert color_at(page, 212, 200) == WHITE
 
 
 @pytest.mark.parametrize("kind", ["pointerdown", "pointerup", "pointercancel"])
@@ -129,7 +129,7 @@ def test_a_palm_beside_the_pen_neither_draws_nor_ends_the_line(page, kind):
     )
     page.mouse.move(*end, steps=5)
     page.mouse.up()
-    assert colour_at(page, 200, 200) == BLACK
+    assert color_at(page, 200, 200) == BLACK
 
 
 def test_the_right_button_does_not_draw(page):
@@ -137,7 +137,7 @@ def test_the_right_button_does_not_draw(page):
     page.mouse.down(button="right")
     page.mouse.move(*on_screen(page, LINE)[1])
     page.mouse.up(button="right")
-    assert colour_at(page, 200, 200) == WHITE
+    assert color_at(page, 200, 200) == WHITE
 
 
 @pytest.mark.parametrize("width", [4, 16, 40])
@@ -150,14 +150,14 @@ def test_the_stroke_is_as_wide_as_chosen(page, width):
     assert abs(sum(column) - width) <= 1
 
 
-def test_ink_and_paper_have_the_chosen_colours(page):
+def test_ink_and_paper_have_the_chosen_colors(page):
     page.locator(".pen summary").click()
-    set_value(page, "#colour", "#ffcc00")
+    set_value(page, "#color", "#ffcc00")
     set_value(page, "#paper", "#003366")
     with_mouse(page, LINE)
-    set_value(page, "#colour", "#ff0000")
-    assert colour_at(page, 200, 200) == (255, 204, 0), "a drawn stroke keeps its colour"
-    assert colour_at(page, 10, 10) == (0, 51, 102)
+    set_value(page, "#color", "#ff0000")
+    assert color_at(page, 200, 200) == (255, 204, 0), "a drawn stroke keeps its color"
+    assert color_at(page, 10, 10) == (0, 51, 102)
     picture = sent_drawing(page).picture()
     assert picture.getpixel((200, 200)) == (255, 204, 0)
     assert picture.getpixel((10, 10)) == (0, 51, 102)
@@ -167,10 +167,10 @@ def test_ink_in_the_color_of_the_paper_erases(page):
     page.locator(".pen summary").click()
     with_mouse(page, LINE)
     with_mouse(page, LOWER_LINE)
-    set_value(page, "#colour", "#ffffff")
+    set_value(page, "#color", "#ffffff")
     with_mouse(page, [(200, 100), (200, 250)])
     with_mouse(page, LOWER_LINE)
-    assert colour_at(page, 200, 200) == WHITE
+    assert color_at(page, 200, 200) == WHITE
     ends = [(x[0], x[-1]) for x, y in sent_drawing(page).body.strokes if set(y) == {2000}]
     assert ends == [(1000, pytest.approx(1920, abs=20)), (pytest.approx(2080, abs=20), 3000)]
 
@@ -189,7 +189,7 @@ def test_a_shaky_tap_is_sent_as_a_dot(page):
 
 def test_a_long_drawing_is_made_short_enough_to_send(page):
     points = [[[20 + (37 * i) % 360, 20 + (89 * i) % 360] for i in range(3000)] for _ in range(4)]
-    stored = {"strokes": [{"points": line, "width": 16, "colour": "#000000"} for line in points], "paper": "#ffffff"}
+    stored = {"strokes": [{"points": line, "width": 16, "color": "#000000"} for line in points], "paper": "#ffffff"}
     page.evaluate("drawing => sessionStorage.setItem('inkling-drawing', JSON.stringify(drawing))", stored)
     with page.expect_response("**/api/predict*") as answered:
         page.reload()
@@ -210,7 +210,7 @@ def test_the_answer_beside_the_drawing_is_the_one_that_is_kept(page):
 def test_the_canvas_is_as_sharp_as_the_screen(open_page, density):
     page = open_page("/?way=draw", device_scale_factor=density)
     with_mouse(page, LINE)
-    assert colour_at(page, 200, 200) == BLACK
+    assert color_at(page, 200, 200) == BLACK
     shown, held = page.locator("#canvas").evaluate("(canvas) => [canvas.clientWidth, canvas.width]")
     assert held == round(shown * density)
     (x, y), *more = sent_drawing(page).body.strokes
@@ -230,8 +230,8 @@ def test_the_drawing_outlives_a_change_of_screen(page, change):
     before = page.evaluate("document.querySelector('#canvas').width")
     page.context.new_cdp_session(page).send("Emulation.setDeviceMetricsOverride", {**change, "mobile": False})
     page.wait_for_function("before => document.querySelector('#canvas').width !== before", arg=before)
-    assert colour_at(page, 200, 200) == BLACK
-    assert colour_at(page, 200, 230) == WHITE
+    assert color_at(page, 200, 200) == BLACK
+    assert color_at(page, 200, 230) == WHITE
 
 
 def test_the_drawing_is_there_after_going_back(page):
@@ -240,7 +240,7 @@ def test_the_drawing_is_there_after_going_back(page):
     page.wait_for_url("**/results/*")
     page.go_back()
     expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
-    assert colour_at(page, 200, 90) == BLACK
+    assert color_at(page, 200, 90) == BLACK
 
 
 def test_a_drawing_that_could_not_be_saved_is_kept_and_can_be_saved_again(page):
@@ -443,7 +443,7 @@ def test_clearing_brings_the_hint_back(page):
 
 
 def test_ink_like_the_paper_counts_as_blank(page):
-    set_value(page, "#colour", "#ffffff")
+    set_value(page, "#color", "#ffffff")
     with page.expect_response("**/api/predict*") as refused:
         with_mouse(page, LINE)
     assert refused.value.json()["reason"] == "blank"

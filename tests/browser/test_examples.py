@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from inkling.config import ROOT
 from inkling.recognition.strokes import Strokes
-from tests.browser.hands import BLACK, DIGITS, WHITE, colour_at, with_mouse
+from tests.browser.hands import BLACK, DIGITS, WHITE, color_at, with_mouse
 
 EXAMPLES = json.loads((ROOT / "static" / "examples.json").read_text())
 MODELS = {"doodles": "doodles-cnn", "digits": "digits-cnn"}
@@ -63,15 +63,15 @@ def test_an_example_replaces_the_drawing_and_undo_brings_that_back(page):
     page.get_by_role("button", name="Draw a 7").click()
     expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
     page.get_by_role("button", name="Undo").click()
-    assert colour_at(page, 40, 20) == BLACK
-    assert colour_at(page, 200, 91) == WHITE
+    assert color_at(page, 40, 20) == BLACK
+    assert color_at(page, 200, 91) == WHITE
 
 
 def test_a_hand_that_draws_meanwhile_finishes_the_example(page):
     page.get_by_role("button", name="Draw a 7").click()
     with_mouse(page, [(20, 20), (60, 20)])
-    assert colour_at(page, 40, 20) == BLACK
-    assert colour_at(page, 200, 91) == BLACK
+    assert color_at(page, 40, 20) == BLACK
+    assert color_at(page, 200, 91) == BLACK
 
 
 @pytest.mark.parametrize("motion, least, most", [("no-preference", 5, 1000), ("reduce", 1, 2)])

@@ -64,8 +64,8 @@ def test_enlarged_digits_are_read(classifier, digits, side):
     """The digits are enlarged smoothly, as dark ink on light paper."""
     the_model("digits-cnn")
     images, truth = digits
-    greys = (Image.fromarray(np.rint(255 - image * 255 / 16).astype(np.uint8)).convert("RGB") for image in images)
-    pictures = [grey.resize((side, side), Image.Resampling.BICUBIC) for grey in greys]
+    grays = (Image.fromarray(np.rint(255 - image * 255 / 16).astype(np.uint8)).convert("RGB") for image in images)
+    pictures = [gray.resize((side, side), Image.Resampling.BICUBIC) for gray in grays]
     assert share_right(classifier, "digits-cnn", pictures, truth) >= FOREIGN
 
 

@@ -99,7 +99,7 @@ GOOD = {
     "augmentation": (net(front=[layers.RandomRotation(0.1), layers.RandomZoom(0.1)]), PHOTO, ()),
     "a network within": (functional(lambda x: x), PHOTO, ()),
     "any side": (net(shape=(None, None, 3)), replace(PHOTO, side=16), ()),
-    "grey photos": (net(shape=(SIDE, SIDE, 1)), PHOTO, ("makes photos grey",)),
+    "gray photos": (net(shape=(SIDE, SIDE, 1)), PHOTO, ("makes photos gray",)),
     "ink": (net(shape=(28, 28, 1)), INK, ()),
     "ink without channels": (net(shape=(28, 28)), INK, ("28 x 28 numbers",)),
     "flat ink": (net(shape=(784,)), INK, ("784 numbers",)),

@@ -103,11 +103,11 @@ def tiny(name, train=600, test=120, extra=30):
 def save_photos(folder, counts):
     """Writes prepared cats (gray) and dogs (white), `counts` of each in train and in test."""
     for part, count in counts.items():
-        for label, grey in (("cat", 100), ("dog", 255)):
+        for label, gray in (("cat", 100), ("dog", 255)):
             place = folder / "cats-dogs" / part / label
             place.mkdir(parents=True)
             for i in range(count):
-                Image.new("RGB", (160, 160), (grey,) * 3).save(place / f"{i:05}.webp")
+                Image.new("RGB", (160, 160), (gray,) * 3).save(place / f"{i:05}.webp")
 
 
 # ---- load ----
@@ -470,9 +470,9 @@ def test_the_classes_are_sixty():
     assert data.ANIMALS == ("cat", "dog", "fish", "giraffe", "camel", "octopus")
 
 
-def jpeg(mode, size, colour):
+def jpeg(mode, size, color):
     file = io.BytesIO()
-    Image.new(mode, size, colour).save(file, "JPEG")
+    Image.new(mode, size, color).save(file, "JPEG")
     return file.getvalue()
 
 
@@ -480,9 +480,9 @@ def photos_archive(compression=zipfile.ZIP_DEFLATED):
     """21 cats and dogs with a broken, a truncated and a gray picture, and members that must not be read."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
-        for label, colour in (("Cat", "red"), ("Dog", "blue")):
+        for label, color in (("Cat", "red"), ("Dog", "blue")):
             for i in range(21):
-                archive.writestr(f"PetImages/{label}/{i}.jpg", jpeg("RGB", (90 + i, 60), colour))
+                archive.writestr(f"PetImages/{label}/{i}.jpg", jpeg("RGB", (90 + i, 60), color))
             archive.writestr(f"PetImages/{label}/Thumbs.db", b"thumbs")
         archive.writestr("PetImages/Cat/66.jpg", b"")
         archive.writestr("PetImages/Cat/67.jpg", jpeg("RGB", (300, 300), "red")[:700])

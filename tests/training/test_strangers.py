@@ -46,8 +46,8 @@ def test_unfamiliar_pictures_are_prepared_for_the_model(prepared, monkeypatch, t
 
 
 def test_objects_are_neither_cats_nor_dogs(prepared):
-    greys = {int(np.asarray(picture)[0, 0, 0]) for picture in strangers.objects(100)}
-    labels = {data.CIFAR10_LABELS[grey // 20] for grey in greys}
+    grays = {int(np.asarray(picture)[0, 0, 0]) for picture in strangers.objects(100)}
+    labels = {data.CIFAR10_LABELS[gray // 20] for gray in grays}
     assert labels == set(data.CIFAR10_LABELS) - {"cat", "dog"}
 
 

@@ -53,8 +53,8 @@ def test_good_cards_are_read(models):
     [
         (["title"], ABSENT, "title: Field required"),
         (["metrics", "accuracy"], ABSENT, "metrics.accuracy: Field required"),
-        (["colour"], "blue", "colour: Extra inputs are not permitted. Received: 'blue'"),
-        (["input", "colour"], "blue", "input.colour: Extra inputs"),
+        (["color"], "blue", "color: Extra inputs are not permitted. Received: 'blue'"),
+        (["input", "color"], "blue", "input.color: Extra inputs"),
         (["name"], "other", "name must be the folder's, 'first'. Received: 'other'"),
         (["name"], "../first", "name: String should match"),
         (["task"], "Song birds", "task: String should match"),
