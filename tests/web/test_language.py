@@ -389,20 +389,22 @@ def test_a_label_and_a_card_of_ones_own_stay_as_they_are(app):
 
 
 @pytest.mark.parametrize(
-    "value, russian",
+    "value, english, russian",
     [
-        ("17 bytes", "17 Б"),
-        ("108000000 pixels", "108000000 px"),
-        ("21 pictures", "21 шт"),
-        ("6 or more frames", "6 и более кадров"),
-        ("2000 x 1000", "2000 x 1000"),
-        ("my pixels.png", "my pixels.png"),
-        ("", ""),
+        ("17 bytes", "17 bytes", "17 Б"),
+        ("17825792 bytes", "17.0 MB", "17,0 МБ"),
+        ("108500000 pixels", "108.5 megapixels", "108,5 Мп"),
+        ("999999 pixels", "999999 pixels", "999999 px"),
+        ("21 pictures", "21 pictures", "21 шт"),
+        ("6 or more frames", "6 or more frames", "6 и более кадров"),
+        ("2000 x 1000", "2000 x 1000", "2000 x 1000"),
+        ("my pixels.png", "my pixels.png", "my pixels.png"),
+        ("", "", ""),
     ],
 )
-def test_what_was_received_has_its_unit_translated(app, value, russian):
+def test_what_was_received_has_a_unit_that_people_use(app, value, english, russian):
     with app.test_request_context():
-        assert received(value) == value
+        assert received(value) == english
     with app.test_request_context(headers=RUSSIAN):
         assert received(value) == russian
 

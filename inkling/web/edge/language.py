@@ -16,6 +16,7 @@ from inkling.web.edge import clients
 LANGUAGES = {"en": "English", "ru": "Русский"}  # the first is the default
 CATALOGS = PACKAGE / "translations"
 UNITS = ("bytes", "pixels", "pictures", "or more frames")  # of `Problem.received`
+MEGABYTE = 2**20  # as limits on pages count
 COOKIE = "inkling-language"
 NAMES = {"automobile": "car"}  # English names of labels that pages call otherwise than their model does
 ENDING_IN_S = {
@@ -89,9 +90,15 @@ def translated(text: str) -> str:
 
 
 def received(value: str) -> str:
-    """`Problem.received` for a page: the unit of a number is translated, everything else stays as it is."""
+    """`Problem.received` for a page: a number has a unit that people use, everything else stays as it is."""
     number, _, unit = value.partition(" ")
-    return f"{number} {translated(unit)}" if number.isdecimal() and unit in UNITS else value
+    if not number.isdecimal() or unit not in UNITS:
+        return value
+    if unit == "bytes" and int(number) >= MEGABYTE:
+        return gettext("%(n)s MB", n=decimal(f"{int(number) / MEGABYTE:.1f}"))
+    if unit == "pixels" and int(number) >= 1e6:
+        return gettext("%(n)s megapixels", n=decimal(f"{int(number) / 1e6:.1f}"))
+    return f"{number} {translated(unit)}"
 
 
 def decimal(text: str) -> str:
