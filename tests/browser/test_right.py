@@ -95,7 +95,7 @@ def test_nothing_is_saved_for_a_name_that_is_no_label(search, scripts):
 
 def test_the_list_narrows_as_one_types_and_the_only_label_is_taken_by_enter(search):
     field = search()
-    options = field.page.get_by_role("option")
+    options = field.page.locator(".search").get_by_role("option")
     field.press_sequentially(" GI")
     expect(options).to_have_text(["giraffe"])
     field.press("Backspace")
@@ -114,9 +114,9 @@ def test_enter_takes_nothing_while_several_labels_fit(search):
     field = search()
     address = field.page.url
     field.fill("ca")
-    expect(field.page.get_by_role("option")).to_have_count(4)
+    expect(field.page.locator(".search").get_by_role("option")).to_have_count(4)
     field.press("Enter")
-    expect(field.page.get_by_role("option")).to_have_count(4)
+    expect(field.page.locator(".search").get_by_role("option")).to_have_count(4)
     assert field.page.url == address
 
 
@@ -124,7 +124,7 @@ def test_enter_takes_nothing_while_several_labels_fit(search):
 def test_a_label_is_taken_by_a_tap_and_its_target_is_large(search, viewport):
     field = search(viewport)
     field.fill("octo")
-    option = field.page.get_by_role("option", name="octopus")
+    option = field.page.locator(".search").get_by_role("option", name="octopus")
     expect(option).to_be_visible()
     assert option.bounding_box()["height"] >= 44
     assert field.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -138,7 +138,10 @@ def test_the_arrow_keys_mark_a_label_that_screen_readers_announce(search):
     expect(field).to_have_attribute("aria-expanded", "false")
     field.fill("ca")
     expect(field).to_have_attribute("aria-expanded", "true")
-    options, marked = field.page.get_by_role("option"), field.page.get_by_role("option", selected=True)
+    options, marked = (
+        field.page.locator(".search").get_by_role("option"),
+        field.page.locator(".search").get_by_role("option", selected=True),
+    )
     expect(options).to_have_count(4)
     for key, name in (("ArrowDown", "cake"), ("ArrowDown", "camel"), ("ArrowUp", "cake")):
         field.press(key)
@@ -160,7 +163,7 @@ def test_the_arrow_keys_mark_a_label_that_screen_readers_announce(search):
 def test_a_russian_page_finds_labels_by_russian_and_by_english_names(search, typed):
     field = search(locale="ru-RU")
     field.fill(typed)
-    expect(field.page.get_by_role("option")).to_have_text(["жираф"])
+    expect(field.page.locator(".search").get_by_role("option")).to_have_text(["жираф"])
     field.press("Enter")
     expect(field.page.locator(".correction")).to_contain_text("Вы сказали: жираф.")
 
@@ -172,7 +175,7 @@ def test_a_group_offers_its_labels(search):
     field.page.reload()
     field.page.locator(".correction summary").click()
     field.fill("dog")
-    expect(field.page.get_by_role("option")).to_have_text(["dog sled", "hot dog", "beagle"])
+    expect(field.page.locator(".search").get_by_role("option")).to_have_text(["dog sled", "hot dog", "beagle"])
 
 
 def test_of_a_thousand_labels_fifty_are_shown_and_the_rest_is_said(search):
@@ -181,7 +184,7 @@ def test_of_a_thousand_labels_fifty_are_shown_and_the_rest_is_said(search):
     field.page.reload()
     field.page.locator(".correction summary").click()
     field.fill("dog")
-    expect(field.page.get_by_role("option")).to_have_count(50)
+    expect(field.page.locator(".search").get_by_role("option")).to_have_count(50)
     expect(field.page.locator(".search [role=status]")).to_have_text("More labels fit. Keep typing.")
 
 
