@@ -367,7 +367,7 @@ def test_the_answer_is_read_aloud_only_when_the_hand_rests(page):
     assert page.evaluate("told") == []
     page.clock.run_for(100)
     assert page.evaluate("told") == ["It's a 7."]
-    assert page.locator("#draw .live [aria-live], .live [role=status]").count() == 1
+    assert page.locator("#draw .live :is([aria-live], [role=status])").count() == 1
 
 
 @pytest.mark.parametrize("motion, moves", [("no-preference", True), ("reduce", False)])

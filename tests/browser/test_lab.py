@@ -303,6 +303,7 @@ def test_a_photo_is_worked_on_and_classified(lab, cat, base_url):
     changed(lab, lambda: lab.fill("#s1-low", "10"))
     lab.get_by_role("button", name="Recognize this").click()
     lab.wait_for_url("**/results/*")
+    lab.get_by_role("tab", name="Details").click()
     lab.get_by_role("link", name="Try changes in the lab").click()
     lab.wait_for_url("**/lab?result=*")
     expect(lab.get_by_role("img", name="The original picture")).to_be_visible()

@@ -34,7 +34,12 @@ MEASURE = r"""(longest) => {
     inspect(document.querySelectorAll("h1, h2, h3, button, summary, label, legend, th, td, dt, a, figcaption"));
     const answers = document.querySelectorAll(".word, .bars .label, .grid a b, [data-part$=-word] b");
     for (const name of longest) {
-        for (const answer of answers) answer.textContent = name;
+        const letters = Math.max(...name.split(/\s+/).map((word) => word.length));
+        const size = [8, 12, 16, 20, 28].find((most) => letters <= most) ?? "more";  // as templates/result.html
+        for (const answer of answers) {
+            answer.textContent = name;
+            answer.className = answer.className.replace(/letters-\w+/, `letters-${size}`);
+        }
         inspect(answers);
     }
     const names = [...document.querySelectorAll("select")].filter(shown).map((select) =>

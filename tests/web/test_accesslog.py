@@ -106,7 +106,7 @@ def test_invented_requests_add_no_metric(client, growth, path, method, route, sh
     assert growth("inkling_requests_total", method=shown, route=route, status=str(status)) == 1
 
 
-def test_saved_bytes_are_those_of_pictures_and_database(app, client, settings, png, ink_model):
+def test_saved_bytes_are_those_of_pictures_and_database(app, client, settings, png, ink_model, ten_minutes_later):
     store = app.extensions["inkling"].storage
     assert samples(client)["inkling_saved_bytes",] == store.database.used_bytes()
     answer = client.post("/predict", data={"image": (io.BytesIO(png), "a.png"), "model": ink_model})
@@ -117,6 +117,7 @@ def test_saved_bytes_are_those_of_pictures_and_database(app, client, settings, p
         -(-path.stat().st_size // 4096) * 4096 for path in files
     )
     client.post(f"{answer.location}/delete")
+    ten_minutes_later()
     assert samples(client)["inkling_saved_bytes",] == store.database.used_bytes()
 
 

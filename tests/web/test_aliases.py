@@ -3,19 +3,18 @@
 import io
 import json
 import re
-from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from inkling.problems import Problem
 from inkling.recognition.catalog import Catalog, Model
 from inkling.recognition.local import LocalPredictor
-from inkling.recognition.predictor import classify_one
 from inkling.service import Service
 from inkling.storage import Storage
+from inkling.storage.records import ResultRow
 from inkling.web.app import create_app
 from tests.support.command import Runner
-from tests.support.storage import add
 
 OLD = "digits-before"
 
@@ -34,12 +33,12 @@ def app(settings, predictor):
 
 
 @pytest.fixture
-def old_result(app, predictor, ink_model, drawing):
-    """The address of a result that the replaced model gave."""
-    answer = classify_one(predictor, drawing, predictor.catalog.model(ink_model))
-    answer = replace(answer, model=OLD)
-    id = add(app.extensions["inkling"].storage, drawing, answer, "drawing", {"decode": 1.0} | answer.milliseconds)
-    return f"/results/{id}"
+def old_result(app, client, ink_model, png):
+    """The address of a result that the replaced model gave in this browser."""
+    result = client.post("/predict", data={"model": ink_model, "image": (io.BytesIO(png), "a.png")}).location
+    with app.extensions["inkling"].storage.database.writing() as session:
+        session.execute(sa.update(ResultRow).values(model=OLD))
+    return result
 
 
 @pytest.mark.parametrize("door", ["predict", "explain"])

@@ -114,7 +114,8 @@ def test_a_shared_page_is_read_only(app, client, result, mine):
     "forge",
     [
         lambda value: ("A" if value[0] != "A" else "B") + value[1:],
-        lambda value: value[:-1] + ("A" if value[-1] != "A" else "B"),
+        # Not its last character: some of its bits mean nothing.
+        lambda value: value[:-2] + ("A" if value[-2] != "A" else "B") + value[-1],
         lambda value: URLSafeSerializer("guessed").dumps({"results": []}),
     ],
     ids=["another payload", "another signature", "another key"],

@@ -63,7 +63,7 @@ def test_a_kept_drawing_answers_from_the_same_input(ask, keep, app, client, mode
     assert (">99%" if share > 0.99 else f"{share:.0%}") in others
 
 
-def test_every_page_of_a_kept_drawing_works_and_nothing_is_left_of_it(keep, client, kept):
+def test_every_page_of_a_kept_drawing_works_and_nothing_is_left_of_it(keep, client, kept, ten_minutes_later):
     address, result = keep({"strokes": SEVEN, "page": PAGE})
     for path in (
         *("", "/picture", "/thumbnail", "/seen.png", "/why", "/heatmap.png", "/others", "/layers.png"),
@@ -75,6 +75,7 @@ def test_every_page_of_a_kept_drawing_works_and_nothing_is_left_of_it(keep, clie
     assert picture.mimetype == "image/png"
     assert read(picture.data).body.model_dump(exclude_none=True)["page"] == PAGE
     client.post(f"{address}/delete")
+    ten_minutes_later()
     assert kept() == []
 
 
