@@ -221,7 +221,7 @@ def test_the_canvas_is_as_sharp_as_the_screen(open_page, density):
     "change",
     [
         {"width": 360, "height": 740, "deviceScaleFactor": 1},
-        {"width": 1920, "height": 1080, "deviceScaleFactor": 1},
+        {"width": 1366, "height": 600, "deviceScaleFactor": 1},
         {"width": 1270, "height": 800, "deviceScaleFactor": 2},
     ],
 )

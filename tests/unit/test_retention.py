@@ -567,7 +567,7 @@ def test_missing_sizes_of_old_results_are_filled_in(store, settings, keep):
 @pytest.mark.parametrize(
     "days, keeps, goes",
     [
-        (30, "keeps this picture on this server beyond {day}, as long as", "By itself it goes on {day} at the latest."),
+        (30, "keeps this picture on this server beyond {day}, as long as", "the server does on {day} at the latest."),
         (0, "keeps this picture on this server, as long as", None),
     ],
 )
@@ -578,6 +578,6 @@ def test_the_page_says_until_when_it_is_kept(make_app, settings, data_url, png, 
     day = f"{then.day} {then:%B %Y}"
     text = client.get(page).text
     assert keeps.format(day=day) in text
-    assert (goes.format(day=day) in text) if goes else ("By itself" not in text)
+    assert (goes.format(day=day) in text) if goes else ("the server does on" not in text)
     client.post(f"{page}/correction", data={"label": "1"})
-    assert "By itself" not in client.get(page).text
+    assert "the server does on" not in client.get(page).text
