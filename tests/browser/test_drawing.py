@@ -198,7 +198,8 @@ def test_a_long_drawing_is_made_short_enough_to_send(page):
 
 def test_the_answer_beside_the_drawing_is_the_one_that_is_kept(page):
     with_mouse(page, DIGITS["3"])
-    expect(page.locator("#draw .sentence")).to_have_text("It's a 3.")
+    # It is read aloud once no further answer has come for a second.
+    expect(page.locator("#draw .live [role=status]")).to_have_text("It's a 3.")
     live = [row.split() for row in page.locator("#draw .live .bars li").all_inner_texts()]
     page.get_by_role("button", name="Save & share").click()
     page.wait_for_url("**/results/*")
