@@ -153,4 +153,5 @@ export function start(root) {
   form.addEventListener("focusout", (event) => {
     if (!form.contains(/** @type {Node | null} */ (event.relatedTarget))) close();
   });
+  if (field.value) search(); // typed before this script was there
 }
