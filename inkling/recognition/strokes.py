@@ -7,6 +7,7 @@ encoded, decoded and searched for ink.
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Annotated, Any, NamedTuple, Self
 
 import cv2
@@ -325,15 +326,21 @@ def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
     at = [(line - center) * zoom + AREA_GRID for line in lines]  # in the middle of a grid with room for wide pens
     gap = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(thinnest * zoom),) * 2)
 
-    def surrounded(i: int, among: list[int]) -> bool:
-        ink, track = np.zeros((2, 2 * AREA_GRID, 2 * AREA_GRID), np.uint8)
-        for j in among:
-            _draw(ink, [at[j]], min(pens[j].width, extent) * zoom, (255,))
-        _draw(track, [at[i]], 1, (255,))
+    @cache
+    def deep(among: Sequence[int]) -> np.ndarray:
+        ink = np.zeros((2 * AREA_GRID, 2 * AREA_GRID), np.uint8)
+        for i in among:
+            _draw(ink, [at[i]], min(pens[i].width, extent) * zoom, (255,))
         room = cv2.distanceTransform(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, gap), cv2.DIST_L2, 3)
-        return bool((room[track > 0] > DEEP * thinnest * zoom).mean() > MOST)
+        return room > DEEP * thinnest * zoom
 
-    kept = [i for i in everything if not surrounded(i, [i] if pens[i].ink == pens[0].ink else everything)]
+    def surrounded(i: int) -> bool:
+        track = np.zeros((2 * AREA_GRID, 2 * AREA_GRID), np.uint8)
+        _draw(track, [at[i]], 1, (255,))
+        among = (i,) if pens[i].ink == pens[0].ink else tuple(everything)
+        return bool(deep(among)[track > 0].mean() > MOST)
+
+    kept = [i for i in everything if not surrounded(i)]
     return kept if kept and _box([lines[i] for i in kept])[1] >= extent / 2 else everything
 
 
