@@ -120,9 +120,7 @@ def color_in(picture: Image.Image, color: tuple[int, int, int]) -> Image.Image |
     """A black drawing on white with the areas that it encloses filled, or None if they are under 1% of the picture."""
     pixels = np.array(picture)
     light = pixels[..., 0]
-    _, areas = cv2.connectedComponents((light > 200).astype(np.uint8), connectivity=4)
-    outside = np.unique(np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]]))
-    inside = ~np.isin(areas, outside) & (areas > 0)
+    inside = enclosed(light > 200) > 0
     if inside.mean() < 0.01:
         return None
     edges = cv2.dilate(inside.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
@@ -131,6 +129,13 @@ def color_in(picture: Image.Image, color: tuple[int, int, int]) -> Image.Image |
     mixed = np.rint((1 - ink) * np.array(color)).astype(np.uint8)
     pixels[edges] = mixed[edges]
     return Image.fromarray(pixels)
+
+
+def enclosed(paper: np.ndarray) -> np.ndarray:
+    """The areas of the paper, bool [h, w], that do not reach its rim: int32 [h, w], numbered from 1, 0 elsewhere."""
+    _, areas = cv2.connectedComponents(paper.astype(np.uint8), connectivity=4)
+    outside = np.unique(np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]]))
+    return np.where(np.isin(areas, outside), 0, areas)
 
 
 def seen(pictures: Iterator[Image.Image] | list[Image.Image], layout: str) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.ink import DATASETS, PLAIN, measure
+from benchmarks.ink import DATASETS, PLAIN, enclosed, measure
 from inkling.recognition import inputs
 from inkling.recognition.catalog import Model, read_catalog
 from inkling.recognition.runtimes import openvino
@@ -80,10 +80,9 @@ def zigzags(lines: Sequence[np.ndarray], step: int) -> list[np.ndarray]:
     cover = np.zeros((CANVAS, CANVAS), np.uint8)
     for line in lines:
         cv2.polylines(cover, [np.rint(line).astype(np.int32)], False, (255,), PEN)
-    count, areas = cv2.connectedComponents((cover == 0).astype(np.uint8), connectivity=4)
-    outside = np.unique(np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]]))
+    areas = enclosed(cover == 0)
     strokes = []
-    for area in sorted(set(range(1, count)) - set(outside.tolist())):
+    for area in np.unique(areas[areas > 0]):
         inside = areas == area
         rows = [np.nonzero(row)[0][[0, -1]] for row in inside[::step] if row.any()]
         if inside.sum() >= SMALLEST and len(rows) > 1:
