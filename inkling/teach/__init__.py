@@ -1,0 +1,1 @@
+"""Teaching: a person's own classifiers, from examples to a published model."""
