@@ -7,6 +7,7 @@ or with the key.
 import os
 import secrets
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -17,6 +18,31 @@ from inkling.storage.blobs import SIGNING_KEY
 KEY_BYTES = 32
 SCOPES = {"results": "change and delete any result"}
 DAY = 86400  # seconds
+
+LOCAL = "local"  # the owner at the machine itself
+LEVELS = ("read", "correct", "teach", "admin")  # scopes; each includes those before it
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Whoever sends a request.
+
+    Attributes:
+        owner: whose classifiers are theirs; empty for a visitor who is not signed in.
+        scopes: what they may do, as keys of `SCOPES`.
+    """
+
+    owner: str
+    scopes: frozenset[str]
+
+
+def up_to(scope: str) -> frozenset[str]:
+    """A scope with all that it includes."""
+    return frozenset(LEVELS[: LEVELS.index(scope) + 1])
+
+
+VISITOR = Principal("", frozenset())
+OWNER = Principal(LOCAL, up_to("admin"))
 
 
 class BadToken(Exception):

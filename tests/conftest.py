@@ -158,6 +158,14 @@ def client(app):
 
 
 @pytest.fixture
+def owner(app):
+    """A client at the machine itself, on a server that is bound to loopback: it may do everything without a token."""
+    client = app.test_client()
+    client.environ_base["SERVER_NAME"] = "127.0.0.1"
+    return client
+
+
+@pytest.fixture
 def runner(app):
     """Runs `inkling` with the app's models and storage."""
     return Runner(app.extensions["inkling"])

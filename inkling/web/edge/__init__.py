@@ -9,7 +9,7 @@ A request passes these parts from top to bottom, its response from bottom to top
 5. `headers`: request headers that would cost much to parse; security headers of the response
 6. `cors`: the origins whose pages may ask the models
 7. `crosssite`: posts that another site's page sends are refused
-8. access: none here; views ask `inkling.web.ownership` who may change a result
+8. `access`: who sends the request, and the scope that a view needs
 9. `ratelimit`: what requests of one client may cost in a minute
 10. `admission`: a place for a large text body; views take their turns here too
 11. `compression`: static files as gzip

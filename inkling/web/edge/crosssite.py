@@ -23,7 +23,7 @@ def refuse_cross_site() -> None:
     if request.method in SAFE_METHODS or cors.allowed():
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    allowed = site in ("same-origin", "none") if site else origin is None or _host(origin) == request.host
+    allowed = site in ("same-origin", "none") if site else origin is None or host(origin) == request.host
     if not allowed:
         abort(
             403,
@@ -31,8 +31,9 @@ def refuse_cross_site() -> None:
         )
 
 
-def _host(origin: str) -> str | None:
+def host(origin: str) -> str | None:
+    """The host and port of an origin; None if it is not one, or opaque."""
     try:
-        return urlsplit(origin).netloc
+        return urlsplit(origin).netloc or None
     except ValueError:  # such as "http://["
         return None

@@ -27,6 +27,9 @@ def parse(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
+PEER = "inkling.peer"  # in the environment: the address of the connection, whatever a proxy says about its client
+
+
 class TrustedProxies:
     """WSGI middleware that replaces a trusted proxy's address and scheme by the client's.
 
@@ -39,6 +42,7 @@ class TrustedProxies:
         self._app, self._trusted = app, trusted
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        environ[PEER] = environ.get("REMOTE_ADDR")
         if self._trusted and among(environ.get("REMOTE_ADDR"), self._trusted):
             environ["REMOTE_ADDR"] = self._client(environ)
             scheme = environ.get("HTTP_X_FORWARDED_PROTO")
