@@ -24,6 +24,7 @@ from inkling.service import File, Outcome, Service
 from inkling.storage import Storage, StoreError, retention
 from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
+from inkling.teach import intake
 
 
 class Commands(click.Group):
@@ -149,14 +150,7 @@ def build() -> None:
 
 def _files(paths: Iterable[Path]) -> list[Path]:
     """The files among `paths`, and those below the folders among them in the order of their names."""
-    return [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Regular files below a folder; names that begin with a dot and links to folders are left out."""
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (file for name in sorted(names) if not name.startswith(".") and (file := Path(root, name)).is_file())
+    return [file for path in paths for file in (intake.files_below(path) if path.is_dir() else [path])]
 
 
 def _print(outcomes: Iterable[Outcome], as_json: bool) -> int:

@@ -272,6 +272,18 @@ class Settings(BaseSettings):
         le=1000,
         description="Maximum number of pictures in one upload or API request.",
     )
+    zip_mb: int = Field(
+        512,
+        ge=1,
+        le=10**5,
+        description="Maximum size of a zip of examples to teach from, as it is sent and unpacked, in MiB.",
+    )
+    zip_files: int = Field(
+        10_000,
+        ge=1,
+        le=10**6,
+        description="Maximum number of files in a zip or a folder of examples to teach from.",
+    )
     body_seconds: int = Field(
         60,
         ge=1,

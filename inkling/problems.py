@@ -22,6 +22,12 @@ class Limits(Protocol):
     @property
     def max_batch(self) -> int: ...
 
+    @property
+    def zip_mb(self) -> int: ...
+
+    @property
+    def zip_files(self) -> int: ...
+
 
 class Problem(Exception):
     """Raised when a picture or a request is refused. It survives `pickle`, and so other processes.
@@ -103,6 +109,22 @@ REASONS = {
     ),
     "strokes": Reason(422, "This drawing cannot be read", "Clear the canvas and draw it again."),
     "blank": Reason(422, "Nothing is drawn", "Draw something first. Strokes in the color of the paper are invisible."),
+    "zip": Reason(
+        422,
+        "This zip cannot be read",
+        "Make it again with your system's own tool, without a password, and check that all of it was copied.",
+    ),
+    "zip-too-large": Reason(
+        413,
+        "The zip is too large",
+        "A zip may have {zip_mb} MB, also when it is unpacked, and {zip_files} files. Divide it into several.",
+    ),
+    "path": Reason(
+        422, "This path is not accepted", "A file in a zip must stay in its folder. Make the zip again from the folder."
+    ),
+    "class-name": Reason(
+        422, "This name of a class is not accepted", "Use 1 to 64 characters, without line breaks. Rename the folder."
+    ),
     "unknown-model": Reason(404, "There is no such model", "Choose one of the models on the models page."),
     "model-unavailable": Reason(
         503, "This model is not available", "It could not be loaded. Choose another model, or try again later."
@@ -134,6 +156,8 @@ def advice(reason: str, limits: Limits, translate: Callable[[str], str] = str) -
         max_megapixels=f"{limits.max_pixels / 1e6:.3g}",
         max_frames=limits.max_frames,
         max_batch=limits.max_batch,
+        zip_mb=limits.zip_mb,
+        zip_files=limits.zip_files,
     )
 
 

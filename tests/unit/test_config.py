@@ -25,6 +25,8 @@ BAD = {
     "INKLING_RETENTION_DAYS": ["-1", "36501", "1.5", ""],
     "INKLING_CONCURRENT": ["0", "65", ""],
     "INKLING_QUEUE": ["-1", "1001", ""],
+    "INKLING_ZIP_MB": ["0", "100001", ""],
+    "INKLING_ZIP_FILES": ["0", "1e4", ""],
     "INKLING_RATE_LIMIT": ["-1", "10/s", ""],
     "INKLING_RATE_STORAGE": ["localhost:6379", "memory://"],
     "INKLING_CORS": ["*", "null", "example.org", "https://example.org/", "https://*.example.org", "ftp://example.org"],
