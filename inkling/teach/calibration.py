@@ -1,0 +1,108 @@
+"""From held-out answers to honest ones: temperature, the threshold of "sure", and the interval of an accuracy."""
+
+import math
+
+import numpy as np
+
+from inkling.recognition.runtimes.base import tempered
+
+FEWEST = 10  # examples of each label below which no answer is sure
+NEVER = 1.0  # the threshold then; a confidence in float32 may round to it, see `threshold`
+LEAST_SURE = 0.9  # no answer below this confidence is sure
+RIGHT = 0.98  # share of the sure answers that is to be right
+BINS = 15
+COLDEST, HOTTEST = 0.02, 20.0
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities of logits [n, labels]."""
+    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def temperature(logits: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """The temperature with the least weighted log loss, and that loss.
+
+    The targets are not 1 and 0 but what Laplace's rule of succession makes of them, as Platt (1999) proposes:
+    otherwise twenty right answers out of twenty would ask for a temperature of 0.
+
+    Args:
+        logits: of held-out answers, [n, labels].
+    """
+    n, classes = logits.shape
+    counts = np.bincount(y, minlength=classes)
+    right = (counts[y] + 1) / (counts[y] + 2)
+    target = np.repeat(((1 - right) / max(1, classes - 1))[:, None], classes, axis=1)
+    target[np.arange(n), y] = right
+
+    def loss(log_temperature: float) -> float:
+        scaled = (logits - logits.max(axis=1, keepdims=True)) / math.exp(log_temperature)
+        return float(weights @ (np.log(np.exp(scaled).sum(axis=1)) - (target * scaled).sum(axis=1)) / weights.sum())
+
+    found = least(loss, math.log(COLDEST), math.log(HOTTEST))
+    return math.exp(found), loss(found)
+
+
+def least(function, low: float, high: float, steps: int = 40) -> float:  # type: ignore[no-untyped-def]
+    """Where a function with a single minimum between `low` and `high` has it, by golden section search."""
+    share = (math.sqrt(5) - 1) / 2
+    left, right = high - share * (high - low), low + share * (high - low)
+    at_left, at_right = function(left), function(right)
+    for _ in range(steps):
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - share * (high - low)
+            at_left = function(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + share * (high - low)
+            at_right = function(right)
+    return (low + high) / 2
+
+
+def threshold(probabilities: np.ndarray, y: np.ndarray, counts: np.ndarray) -> float:
+    """The confidence from which on an answer is sure.
+
+    It is the lowest one, from `LEAST_SURE`, above which a share `RIGHT` of the held-out answers is right, where one
+    more wrong answer is assumed than there are. With fewer than `FEWEST` examples of a label it is above 1, and no
+    answer is sure.
+
+    Args:
+        probabilities: held-out, calibrated, [n, labels].
+        counts: the number of examples of each label.
+    """
+    if counts.min() < FEWEST:
+        return NEVER
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
+    order = np.argsort(-confidence, kind="stable")
+    confidence, right = confidence[order], right[order]
+    count = np.arange(1, len(y) + 1)
+    rightness = (np.cumsum(right) + 1) / (count + 2)
+    goal = min(RIGHT, float(rightness.max()))
+    last = int(np.flatnonzero(rightness >= goal)[-1])
+    return max(LEAST_SURE, math.floor(float(confidence[last]) * 1e6) / 1e6)
+
+
+def interval(right: float, count: float, z: float = 1.96) -> tuple[float, float]:
+    """The 95% score interval of a share (Wilson 1927), which also holds near 0 and 1.
+
+    Args:
+        right: the share of answers that are right.
+        count: the number of independent answers.
+    """
+    middle = (right + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(right * (1 - right) / count + z * z / (4 * count * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
+    """Expected calibration error (Guo et al. 2017) with 15 bins."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
+    places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(places, weights=confidence - right, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(y))
+
+
+def calibrated(probabilities: np.ndarray, value: float) -> np.ndarray:
+    """Probabilities at a temperature, as the predictor computes them."""
+    return tempered(np.asarray(probabilities, np.float32), value)

@@ -1,0 +1,59 @@
+"""Writes a head as an ONNX file: features float32 [n, d] -> probabilities [n, labels], familiarity [n, 1]."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from inkling.teach.familiarity import NEIGHBORS
+from inkling.teach.learn import Learned
+
+OPSET, IR = 17, 8  # what OpenVINO and ONNX Runtime have read for years
+
+
+def write(learned: Learned, path: Path) -> None:
+    """Writes a head to a file. The same head gives the same bytes."""
+    size, count = learned.weights.shape
+    graph = helper.make_graph(
+        nodes(learned),
+        "head",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", size])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", count]),
+            helper.make_tensor_value_info("familiarity", TensorProto.FLOAT, ["n", 1]),
+        ],
+        initializers(learned),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="inkling")
+    model.ir_version = IR
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def nodes(learned: Learned) -> list[onnx.NodeProto]:
+    """The operations that lead from `features` to `probabilities` and `familiarity`, to build them into a graph."""
+    make = helper.make_node
+    return [
+        make("ReduceL2", ["features"], ["head.length"], axes=[1], keepdims=1),
+        make("Max", ["head.length", "head.least"], ["head.divisor"]),
+        make("Div", ["features", "head.divisor"], ["head.direction"]),
+        make("MatMul", ["head.direction", "head.weights"], ["head.product"]),
+        make("Add", ["head.product", "head.bias"], ["head.logits"]),
+        make("Softmax", ["head.logits"], ["probabilities"], axis=1),
+        make("MatMul", ["head.direction", "head.examples"], ["head.similarities"]),
+        make("TopK", ["head.similarities", "head.neighbors"], ["head.nearest", "head.which"], axis=1),
+        make("ReduceMean", ["head.nearest"], ["familiarity"], axes=[1], keepdims=1),
+    ]
+
+
+def initializers(learned: Learned) -> list[onnx.TensorProto]:
+    """The constants of `nodes`."""
+    tensor = numpy_helper.from_array
+    return [
+        tensor(np.float32(1e-12).reshape(1, 1), "head.least"),
+        tensor(learned.weights, "head.weights"),
+        tensor(learned.bias, "head.bias"),
+        tensor(np.ascontiguousarray(learned.examples.T), "head.examples"),
+        tensor(np.array([min(NEIGHBORS, len(learned.examples))], np.int64), "head.neighbors"),
+    ]
