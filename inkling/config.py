@@ -205,6 +205,24 @@ class Settings(BaseSettings):
         le=36500,
         description="Days to keep a result. A result with a visitor's correction stays longer. 0 means no limit.",
     )
+    teach_classifiers: int = Field(
+        100,
+        ge=0,
+        le=10**6,
+        description="Maximum number of classifiers that one owner may teach. 0 means no limit.",
+    )
+    teach_examples: int = Field(
+        10_000,
+        ge=0,
+        le=10**6,
+        description="Maximum number of examples of one classifier. 0 means no limit.",
+    )
+    teach_mb: int = Field(
+        4096,
+        ge=0,
+        le=10**8,
+        description="Maximum size of the examples of all classifiers of one owner, in MiB. 0 means no limit.",
+    )
 
     # How to compute
     runtime: Literal["openvino", "keras"] = Field(

@@ -129,6 +129,28 @@ REASONS = {
     "model-unavailable": Reason(
         503, "This model is not available", "It could not be loaded. Choose another model, or try again later."
     ),
+    "unknown-classifier": Reason(404, "There is no such classifier", "It may have been deleted. Choose another one."),
+    "unknown-label": Reason(404, "There is no such label", "It may have been deleted. Reload the page."),
+    "unknown-example": Reason(404, "There is no such example", "It may have been deleted. Reload the page."),
+    "unknown-version": Reason(404, "There is no such version", "Choose one of the versions in the list."),
+    "unknown-change": Reason(
+        404, "This can't be undone any more", "A change can be undone once, and for one day. Make it again by hand."
+    ),
+    "not-trained": Reason(
+        409, "This classifier has not been trained yet", "Add at least two examples to each of two labels."
+    ),
+    "duplicate": Reason(409, "This picture is there already", "It was not added again. Add a different picture."),
+    "label-taken": Reason(409, "There is a label of this name already", "Choose another name."),
+    "bad-name": Reason(422, "This name can't be used", "Choose a short name of printable characters."),
+    "too-many-classifiers": Reason(
+        409, "You have as many classifiers as allowed", "Delete one that you no longer need."
+    ),
+    "too-many-examples": Reason(
+        409, "This classifier has as many examples as allowed", "Delete examples that you no longer need."
+    ),
+    "teaching-full": Reason(
+        409, "Your examples take as much space as allowed", "Delete examples or classifiers that you no longer need."
+    ),
     "busy": Reason(503, "Inkling is busy right now", "Wait a few seconds, then try again."),
     "late": Reason(
         503,

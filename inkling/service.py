@@ -185,7 +185,8 @@ class Outcome:
         if isinstance(self.answer, Problem) or self.picture is None:
             return None
         seen = Image.fromarray(self.answer.seen.squeeze())
-        return NewResult(self.answer, self.kind, _file(self.picture, self.kind), encode(seen, "PNG"), self.milliseconds)
+        file = file_of(self.picture, self.kind)
+        return NewResult(self.answer, self.kind, file, encode(seen, "PNG"), self.milliseconds)
 
     @property
     def unsaved_result(self) -> Result | None:
@@ -251,16 +252,16 @@ class Service:
         predictor = LocalPredictor(catalog.read_catalog(*folders), settings, folders)
         return cls(settings, predictor, Storage(settings))
 
-    def chosen(self, name: str | None) -> Model | None:
-        """The model of that name; None for Auto.
+    def chosen(self, model: str | Model | None) -> Model | None:
+        """The model of that name, or the model itself; None for Auto.
 
         Raises:
             Problem: "unknown-model" or "model-unavailable".
         """
-        return None if name is None else self.predictor.catalog.model(name)
+        return self.predictor.catalog.model(model) if isinstance(model, str) else model
 
     def look(
-        self, sources: Sequence[Source], model: str | None, budget: Budget, for_saving: bool = False
+        self, sources: Sequence[Source], model: str | Model | None, budget: Budget, for_saving: bool = False
     ) -> list[Outcome]:
         """Asks a model about pictures, all in one call.
 
@@ -269,7 +270,7 @@ class Service:
 
         Args:
             budget: the time that all sources together have.
-            model: the model's name; None for Auto.
+            model: the model's name, or a model that is in no catalog; None for Auto.
             for_saving: whether outcomes hold their pictures, as `keep` needs them. Otherwise pictures are read at the
                 size that the model needs, and dropped.
 
@@ -298,7 +299,7 @@ class Service:
         def read(source: Source) -> _PreparedSource:
             return self._prepare(source, asked, Budget(self.settings.request_seconds), at_least)
 
-        pictures = _map_ahead(read, sources, config.cores())
+        pictures = map_ahead(read, sources, config.cores())
         while batch := list(islice(pictures, BATCH)):
             yield from self._answer(batch, asked)
 
@@ -421,7 +422,7 @@ class Service:
         Returns:
             None if it was deleted or is damaged.
         """
-        return self._from_file(result, lambda file: strokes.read(file) or decode(file))
+        return self._from_file(result, picture_of)
 
     def thumbnail(self, result: Result) -> bytes | None:
         """A small version of a saved result's picture, as a file; None if it was deleted or is damaged.
@@ -463,13 +464,22 @@ class Service:
         ]
 
 
+def picture_of(file: bytes) -> Picture:
+    """The picture in a file that `file_of` made: strokes if it holds some.
+
+    Raises:
+        OSError: the file is damaged.
+    """
+    return strokes.read(file) or decode(file)
+
+
 def _to_save(image: Picture) -> Picture:
     """The picture at the size that is saved; a drawing as it is."""
     return at_most(image, LARGEST) if isinstance(image, Image.Image) else image
 
 
-def _file(picture: Picture, kind: str) -> bytes:
-    """The file of a picture that is saved."""
+def file_of(picture: Picture, kind: str) -> bytes:
+    """The file of a "photo" or "drawing" that is saved: a JPEG or a PNG, which also holds the strokes of a drawing."""
     return encode(picture, format_of(kind)) if isinstance(picture, Image.Image) else picture.png()
 
 
@@ -482,7 +492,7 @@ def _milliseconds_since(start: float) -> float:
     return round((time.perf_counter() - start) * 1e3, 3)
 
 
-def _map_ahead(function: Callable[[Item], Value], items: Iterable[Item], threads: int) -> Iterator[Value]:
+def map_ahead(function: Callable[[Item], Value], items: Iterable[Item], threads: int) -> Iterator[Value]:
     """`map` in threads, whose results wait until they are taken, `READ_AHEAD` at most."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque = deque()

@@ -110,6 +110,16 @@ class Backbone(Card):
     checksum: Checksum  # of its `model.onnx`
 
 
+class Taught(Card):
+    """What makes a model one that somebody taught here."""
+
+    classifier: str  # its id
+    version: Annotated[int, Field(ge=1)]
+    owner: str  # the principal that may teach it
+    listed: bool = False  # others find it among the models; otherwise only its owner may ask it
+    auto: bool = False  # Auto may answer with it
+
+
 class FamiliarBy(Card):
     """The model that tells whether a picture is familiar to another one, by the probability of some of its groups."""
 
@@ -191,6 +201,7 @@ class ModelCard(Card):
     network: tuple[Layer, ...] = ()  # empty, with 0 parameters, if unknown
     parameters: int = 0
     training: Training | None = None  # None for a model that was not trained here
+    taught: Taught | None = None
     pretrained: Pretrained | None = None  # where its weights come from, if its network is built here
     calibration: Calibration | None = None  # None where `training` tells, or nothing was fitted
     metrics: Metrics | None = None  # None where nothing was measured

@@ -101,3 +101,101 @@ class UsageRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # always 1
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     swept: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when the last retention sweep began
+
+
+# ---- Taught classifiers ----
+
+
+class ClassifierRow(Base):
+    """A classifier that somebody teaches."""
+
+    __tablename__ = "classifiers"
+
+    id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(64), unique=True)  # of its model
+    title: Mapped[str] = mapped_column(sa.Text)
+    kind: Mapped[str] = mapped_column(sa.String(8))  # "photo" or "ink"
+    owner: Mapped[str] = mapped_column(sa.Text, index=True)
+    listed: Mapped[bool]
+    auto: Mapped[bool]
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    revision: Mapped[int]  # grows with each change of examples and labels
+    live: Mapped[int | None]  # number of the version that answers
+    newest: Mapped[int | None]  # number of the version that was trained last
+    due: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # when to train; None if nothing changed
+    attempts: Mapped[int]  # trainings begun since one ended; more than one means that the process was killed
+    stage: Mapped[str | None] = mapped_column(sa.String(16))  # of the training, as `Progress.stage`
+    share: Mapped[float] = mapped_column(sa.Float)  # of the stage
+    reason: Mapped[str] = mapped_column(sa.Text)  # why the last training failed
+
+
+class LabelRow(Base):
+    """A class of a classifier."""
+
+    __tablename__ = "classifier_labels"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(sa.Text)
+    removed: Mapped[str | None] = mapped_column(sa.String(22))  # id of the change that deleted it
+
+
+class ExampleRow(Base):
+    """A picture that a classifier learns from."""
+
+    __tablename__ = "examples"
+
+    id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
+    classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"))
+    label_id: Mapped[int | None] = mapped_column(sa.ForeignKey("classifier_labels.id", ondelete="SET NULL"), index=True)
+    kind: Mapped[str] = mapped_column(sa.String(8))  # "photo" (a JPEG file) or "drawing" (a PNG file)
+    name: Mapped[str] = mapped_column(sa.Text)  # of the file
+    source: Mapped[str] = mapped_column(sa.String(16))  # "file", "camera", "canvas" or "correction"
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    digest: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its file
+    bytes: Mapped[int]  # of its file
+    removed: Mapped[str | None] = mapped_column(sa.String(22), index=True)  # id of the change that deleted it
+
+    __table_args__ = (
+        sa.Index("ix_examples_order", "classifier_id", "created", "id"),
+        sa.Index("ix_examples_digest", "classifier_id", "digest"),
+    )
+
+
+class FeatureRow(Base):
+    """The features of an example by one version of a backbone."""
+
+    __tablename__ = "example_features"
+
+    example_id: Mapped[str] = mapped_column(sa.ForeignKey("examples.id", ondelete="CASCADE"), primary_key=True)
+    backbone: Mapped[str] = mapped_column(sa.String(64), primary_key=True)  # SHA-256 of its network
+    vector: Mapped[bytes] = mapped_column(sa.LargeBinary)  # float32; empty for a picture that cannot be read
+
+
+class VersionRow(Base):
+    """One training of a classifier: what it was trained on, its figures and its head."""
+
+    __tablename__ = "classifier_versions"
+
+    classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    revision: Mapped[int]  # of the classifier, when the training began
+    backbone: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its network
+    labels: Mapped[list] = mapped_column(sa.JSON)  # [[id, name], …] in the order of the answers
+    examples: Mapped[list] = mapped_column(sa.JSON)  # ids in the order of the report
+    report: Mapped[bytes] = mapped_column(sa.LargeBinary)  # JSON, compressed by zlib
+    card: Mapped[dict] = mapped_column(sa.JSON)  # of the model
+    head: Mapped[bytes] = mapped_column(sa.LargeBinary)  # an ONNX file
+    better: Mapped[bool | None]  # than the version that was live, on the examples that both have seen
+
+
+class ChangeRow(Base):
+    """A change of examples that can be undone for a day. Deleted rows name it in their column `removed`."""
+
+    __tablename__ = "example_changes"
+
+    id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
+    classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), index=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    moved: Mapped[list] = mapped_column(sa.JSON)  # [[example, label before], …]; empty for a deletion

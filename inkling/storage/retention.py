@@ -246,7 +246,7 @@ class _Sweep:
 
     def _oldest(self, excess: float) -> list[str]:
         """The oldest results that together take as much as `excess` bytes, their share of the database included."""
-        database = self._database.used_bytes()
+        database = self._storage.database_bytes()
         with self._database.reading() as session:
             share = database / max(1, session.scalars(sa.select(sa.func.count(ResultRow.id))).one())
             query = sa.select(ResultRow.id, ResultRow.bytes).order_by(ResultRow.created, ResultRow.id).limit(AT_ONCE)
@@ -294,7 +294,7 @@ class _Sweep:
     def _size(self) -> int:
         with self._database.reading() as session:
             files = session.scalar(sa.select(sa.func.sum(ResultRow.bytes))) or 0
-        return files + self._database.used_bytes()
+        return files + self._storage.database_bytes()
 
     def _note_usage(self) -> tuple[int, int]:
         """Corrects the size that `Storage.saved_bytes` returns; returns the number of results and the size."""
@@ -350,6 +350,7 @@ class Housekeeper:
                 self._storage.database.checkpoint()
         try:
             self._storage.delete_hidden()
+            self._storage.taught.purge()
             if not self._swept_at or time.monotonic() - self._swept_at >= SWEEP_SECONDS:
                 self._swept_at, self._written_before = time.monotonic(), self._storage.written_bytes
                 done = prune(self._storage, self._settings, careful=True)

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from inkling.config import Settings
-from inkling.storage.blobs import SUFFIXES, Blobs, FolderBlobs
+from inkling.storage.blobs import EXAMPLES, SUFFIXES, Blobs, FolderBlobs
 from inkling.storage.breaker import CircuitBreaker
 from inkling.storage.database import Database, count_changed
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow, now
+from inkling.storage.taught import Taught
 
 ID_BYTES = 16  # 128 bits: the address of a result cannot be guessed
 NONE_OF_THESE = ""  # the correction that says: no label fits
@@ -142,7 +143,7 @@ class Deleted:
 
 
 class Storage:
-    """Saves results and batches, and hands them out.
+    """Saves results and batches, and hands them out; `taught` does so with taught classifiers.
 
     Args:
         settings: names the data folder and the database.
@@ -153,6 +154,7 @@ class Storage:
         self._settings = settings
         self.database = Database(settings.sqlalchemy_url, settings.pictures)
         self.blobs: Blobs = blobs or FolderBlobs(settings.pictures)
+        self.taught = Taught(self.database, FolderBlobs(settings.pictures / EXAMPLES))
         self._breaker = CircuitBreaker("saving", StoreError)
         self.written_bytes = 0  # of files, by this process
 
@@ -425,7 +427,15 @@ class Storage:
         """
         with self.database.reading() as session:
             files = session.scalars(sa.select(UsageRow.bytes)).one()
-        return files + self.database.used_bytes()
+        return files + self.database_bytes()
+
+    def database_bytes(self) -> int:
+        """What the database takes without that of taught classifiers, which no quota of results touches.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return max(0, self.database.used_bytes() - self.taught.database_bytes())
 
 
 def portions(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -5,6 +5,7 @@ from flask import Flask
 from inkling.config import Settings, resources
 from inkling.service import Service
 from inkling.storage import Housekeeper, StoreError
+from inkling.teach.teaching import Teaching
 from inkling.web import edge
 from inkling.web.edge import errors
 from inkling.web.views import (
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     service = service or Service.from_settings(settings)
     app.extensions["inkling"] = service
+    app.extensions["teaching"] = Teaching(settings, service)
     app.extensions["housekeeper"] = Housekeeper(service.storage, settings)
     edge.install(app, settings)
     app.register_error_handler(StoreError, errors.unavailable)

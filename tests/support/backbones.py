@@ -34,10 +34,10 @@ def write_card(folder, **values):
     (folder / "card.json").write_text(json.dumps(card | values))
 
 
-def write_backbone(root, outputs=(("features", 3), ("probabilities", 3))):
-    """Writes the model folder `backbone`, and returns it."""
-    folder = root / "backbone"
-    folder.mkdir(exist_ok=True)
+def write_backbone(root, outputs=(("features", 3), ("probabilities", 3)), name="backbone"):
+    """Writes a model folder, and returns it."""
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
     network(folder / "model.onnx", [("x", ["n", SIDE, SIDE, 3]), *outputs], [MEAN_COLOR, SOFTMAX], {})
     layers = [
         {"name": "x", "kind": "Input", "output": [None, SIDE, SIDE, 3], "parameters": 0},

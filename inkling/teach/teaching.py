@@ -1,0 +1,317 @@
+"""The one door to teaching: pages, API and command line call `Teaching`, and nothing else of this room."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from PIL import Image
+
+from inkling import config
+from inkling.config import Settings
+from inkling.pictures.budget import Budget
+from inkling.pictures.encode import LARGEST, at_most, thumbnail
+from inkling.problems import Problem
+from inkling.recognition.catalog import Model
+from inkling.recognition.predictor import prepare
+from inkling.service import Outcome, Service, Source, file_of, map_ahead
+from inkling.storage.store import portions
+from inkling.storage.taught import NewExample, Quota, StoredVersion
+from inkling.teach import features
+from inkling.teach.learn import Report
+from inkling.teach.publish import Shelf
+from inkling.teach.types import (
+    ALL,
+    AnyLabel,
+    Change,
+    Classifier,
+    Example,
+    Kind,
+    Label,
+    Origin,
+    Progress,
+    Version,
+)
+
+BATCH = 16  # pictures that are saved in one transaction
+LONGEST_NAME = 48  # characters of a model's name, before a number is appended
+RESERVED = {"auto"}  # names that mean something else than a model
+
+Labeled = tuple[Source, str | None]  # a picture and the name of its label; None for none
+
+
+class Teaching:
+    """A person's own classifiers.
+
+    Every method that takes the id of a classifier raises Problem("unknown-classifier") if there is none, and every
+    method raises StoreError if storage fails.
+
+    Args:
+        settings: limits and quotas.
+        service: reads pictures and asks models.
+    """
+
+    def __init__(self, settings: Settings, service: Service):
+        self._settings, self._service = settings, service
+        self._taught = service.storage.taught
+        self._shelf = Shelf(settings)
+        self._newest: dict[str, tuple[int, Model]] = {}  # by the classifier's id: the version and its model
+
+    # ---- Classifiers ----
+
+    def create(self, title: str, kind: Kind, owner: str) -> Classifier:
+        """Creates a classifier without labels and examples.
+
+        Args:
+            title: what people call it; its model's name is derived from it.
+            kind: of its pictures.
+            owner: the principal that may teach it.
+
+        Raises:
+            Problem: "bad-name" or "too-many-classifiers".
+        """
+        taken = set(RESERVED)
+        for model in self._service.predictor.catalog.models.values():
+            taken |= {model.card.name, model.card.task, *model.card.formerly}
+        return self._taught.create(slug(title), title, kind, owner, taken, self._quota)
+
+    def all(self, owner: str | None = None) -> list[Classifier]:
+        """All classifiers, newest first; those of one owner only if one is given."""
+        return self._taught.all(owner)
+
+    def get(self, id: str) -> Classifier:
+        """The classifier with that id."""
+        return self._taught.get(id)
+
+    def find(self, name: str) -> Classifier | None:
+        """The classifier whose model has that name; None if there is none."""
+        return self._taught.find(name)
+
+    def update(
+        self, id: str, *, title: str | None = None, listed: bool | None = None, auto: bool | None = None
+    ) -> Classifier:
+        """Changes what is given. The name of its model stays.
+
+        Raises:
+            Problem: "bad-name".
+        """
+        classifier = self._taught.update(id, title, listed, auto)
+        if classifier.live is not None:
+            self.publish(id, classifier.live)
+        return classifier
+
+    def delete(self, id: str) -> None:
+        """Deletes a classifier with its pictures, features and versions. This cannot be undone."""
+        classifier = self.get(id)
+        self._shelf.unpublish(classifier)
+        self._newest.pop(id, None)
+        self._shelf.clean(classifier)
+        self._taught.delete(id)
+
+    # ---- Labels ----
+
+    def add_label(self, id: str, name: str) -> Label:
+        """Adds a label.
+
+        Raises:
+            Problem: "bad-name" or "label-taken".
+        """
+        return self._taught.add_label(id, name)
+
+    def rename_label(self, id: str, label: int, name: str) -> Label:
+        """Renames a label.
+
+        Raises:
+            Problem: "unknown-label", "bad-name" or "label-taken".
+        """
+        return self._taught.rename_label(id, label, name)
+
+    def delete_label(self, id: str, label: int) -> Change:
+        """Deletes a label and its examples; `undo` brings both back.
+
+        Raises:
+            Problem: "unknown-label".
+        """
+        return self._taught.delete_label(id, label)
+
+    # ---- Examples ----
+
+    def add(self, id: str, sources: Iterable[Labeled], origin: Origin = "file") -> list[Example | Problem]:
+        """Adds pictures with their labels. A label that is not there yet is created.
+
+        Threads read the next pictures while the last are saved. Each picture has the time of one request.
+
+        Returns:
+            for each source its example, or the problem with it: one of those of reading a picture, "blank",
+            "duplicate", "bad-name", "too-many-examples" or "teaching-full".
+        """
+        classifier, results = self.get(id), []
+
+        def read(one: Labeled) -> NewExample | Problem:
+            source, label = one
+            try:
+                return self._read(source, label, classifier.kind, origin)
+            except Problem as problem:
+                return problem
+
+        for some in portions(map_ahead(read, sources, config.cores()), BATCH):
+            new = [one for one in some if isinstance(one, NewExample)]
+            added = iter(self._taught.add(id, new, self._quota))
+            results += [next(added) if isinstance(one, NewExample) else one for one in some]
+        return results
+
+    def _read(self, source: Source, label: str | None, kind: Kind, origin: Origin) -> NewExample:
+        picture, _ = self._service.read(source, Budget(self._settings.request_seconds), LARGEST)
+        if kind == "ink":  # a drawing without ink has no features
+            prepare(picture, self._backbone(kind).card)
+        kind_of_file: Literal["photo", "drawing"] = "photo" if source.kind == "photo" else "drawing"
+        if isinstance(picture, Image.Image):
+            picture = at_most(picture, LARGEST)
+        name = re.split(r"[/\\]", source.name)[-1]
+        return NewExample(file_of(picture, kind_of_file), kind_of_file, name, label, origin)
+
+    def examples(self, id: str, label: AnyLabel = ALL, after: str | None = None, limit: int = 100) -> list[Example]:
+        """Examples in the order in which they arrived.
+
+        Args:
+            label: the id of a label; None for the examples without one.
+            after: begins behind the example with this id.
+        """
+        return self._taught.examples(id, label, after, limit)
+
+    def picture(self, id: str, example: str) -> bytes:
+        """The picture of an example as a file: JPEG, or PNG for one that came from a canvas.
+
+        Raises:
+            Problem: "unknown-example".
+        """
+        return self._taught.picture(id, example)
+
+    def thumbnail(self, id: str, example: str) -> bytes:
+        """The same at no more than 256 pixels a side.
+
+        Raises:
+            Problem: "unknown-example".
+        """
+        return thumbnail(self._taught.picture(id, example))
+
+    def move(self, id: str, examples: Sequence[str], label: int | None) -> Change:
+        """Gives examples another label, or none.
+
+        Raises:
+            Problem: "unknown-label" or "unknown-example".
+        """
+        return self._taught.move(id, examples, label)
+
+    def remove(self, id: str, examples: Sequence[str]) -> Change:
+        """Deletes examples; `undo` brings them back for a day.
+
+        Raises:
+            Problem: "unknown-example".
+        """
+        return self._taught.remove(id, examples)
+
+    def undo(self, id: str, change: str) -> None:
+        """Takes a change back.
+
+        Raises:
+            Problem: "unknown-change" if it was taken back already or a day is over.
+        """
+        self._taught.undo(id, change)
+
+    # ---- Training ----
+
+    def train(self, id: str) -> Progress:
+        """Makes a training due now. Changes of examples do so by themselves, a second later."""
+        self._taught.schedule(id)
+        return self.progress(id) or Progress("waiting")
+
+    def progress(self, id: str) -> Progress | None:
+        """How far the training is; None while there is nothing to do."""
+        return self.get(id).training
+
+    def cancel(self, id: str) -> None:
+        """Ends the training. It begins again with the next change."""
+        self._taught.cancel(id)
+
+    # ---- Versions ----
+
+    def versions(self, id: str) -> list[Version]:
+        """The versions of a classifier, newest first."""
+        return [_version(one) for one in self._taught.versions(id)]
+
+    def publish(self, id: str, number: int) -> None:
+        """Makes a version the one that answers, in every worker within a second.
+
+        Raises:
+            Problem: "unknown-version".
+            OSError: its folder cannot be written.
+        """
+        version, head = self._taught.version(id, number), self._taught.head(id, number)
+        classifier = self.get(id)
+        self._shelf.publish(classifier, version, head)
+        self._taught.set_live(id, number)
+        self._shelf.clean(classifier, *self._drafts(id))
+
+    def unpublish(self, id: str) -> None:
+        """Lets no version answer any more."""
+        self._shelf.unpublish(self.get(id))
+        self._taught.set_live(id, None)
+
+    def look(self, id: str, sources: Sequence[Source], budget: Budget) -> list[Outcome]:
+        """Asks the newest version, published or not.
+
+        Raises:
+            Problem: "not-trained" or "model-unavailable".
+        """
+        return self._service.look(sources, self._model(id), budget)
+
+    def _model(self, id: str) -> Model:
+        """The newest version as a model, the same object as long as there is no newer one.
+
+        Raises:
+            Problem: "not-trained".
+        """
+        classifier = self.get(id)
+        if classifier.newest is None:
+            raise Problem("not-trained", "This classifier has no version yet: it needs two labels with two examples.")
+        known = self._newest.get(id)
+        if known and known[0] == classifier.newest and known[1].folder.exists():
+            return known[1]
+        version, head = self._taught.version(id, classifier.newest), self._taught.head(id, classifier.newest)
+        model = self._shelf.model(classifier, version, head)
+        self._newest[id] = classifier.newest, model
+        return model
+
+    def _drafts(self, id: str) -> list[Model]:
+        return [self._newest[id][1]] if id in self._newest else []
+
+    def _backbone(self, kind: Kind) -> Model:
+        return features.backbone(self._service.predictor.catalog, kind)
+
+    @property
+    def _quota(self) -> Quota:
+        settings = self._settings
+        return Quota(settings.teach_classifiers, settings.teach_examples, settings.teach_mb * 2**20)
+
+
+def slug(title: str) -> str:
+    """A title as the name of a model: lower-case ASCII words with hyphens between.
+
+    Letters of other alphabets are left out; a title without any other is named "classifier".
+    """
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return words[:LONGEST_NAME].strip("-") or "classifier"
+
+
+def _version(stored: StoredVersion) -> Version:
+    return Version(
+        stored.number,
+        stored.created,
+        stored.revision,
+        stored.examples,
+        tuple(name for _, name in stored.labels),
+        Report.model_validate(stored.report),
+        stored.better,
+    )
