@@ -18,6 +18,7 @@ from inkling.recognition.local import LocalPredictor
 from inkling.recognition.pretrained.build import BuildError, build_missing
 from inkling.service import Service
 from inkling.storage import Storage
+from inkling.teach.teaching import Teaching
 from inkling.web.app import create_app
 from tests.support.command import Runner
 from tests.support.routes import share_url_builders
@@ -142,7 +143,8 @@ def make_app(settings, classifier):
 
     def make(settings=settings, classifier=classifier):
         # The copy shares the opened models, but a model that a test switches off is off in this app only.
-        return create_app(settings, Service(settings, copy.copy(classifier), Storage(settings)))
+        service = Service(settings, copy.copy(classifier), Storage(settings))
+        return create_app(settings, service, Teaching(settings, service, wake=lambda: None))
 
     return make
 

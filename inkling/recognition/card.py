@@ -208,7 +208,7 @@ class ModelCard(Card):
     trials: tuple[Trial, ...] = ()  # all seeds that were trained; the median on held-out pictures is shipped
     history: dict[str, tuple[float, ...]] = {}
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    threshold: Share = UNMEASURED  # an answer with less confidence is never "sure"
+    threshold: Share = UNMEASURED  # an answer with less confidence is never "sure"; with 1 none is
     familiar: float | None = None  # a picture with less familiarity is unlike the training pictures
     familiar_by: FamiliarBy | None = None  # decides instead of `familiar` where that model is switched on
     elsewhere: Share | None = None  # a part that shows another label this likely, at temperature 1, makes it not sure

@@ -86,8 +86,11 @@ class Prediction:
 
     @property
     def sure(self) -> bool:
-        """Whether the picture is familiar, shows one label, and the confidence reaches the model's threshold."""
-        return self.familiar and not self.divided and self.confidence >= self.threshold
+        """Whether the picture is familiar, shows one label, and the confidence reaches the model's threshold.
+
+        A threshold of 1 stands for never, because rounding lets confidences reach it.
+        """
+        return self.familiar and not self.divided and self.confidence >= self.threshold and self.threshold < 1
 
     @property
     def divided(self) -> bool:

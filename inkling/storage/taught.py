@@ -643,6 +643,16 @@ class Taught:
             _row(session, id)
             _touch(session, id, after=timedelta(0), changed=False)
 
+    def schedule_outdated(self, kind: Kind, backbone: str) -> None:
+        """Makes trainings due of classifiers whose newest version was trained on the features of another backbone."""
+        newest = (VersionRow.classifier_id == ClassifierRow.id, VersionRow.number == ClassifierRow.newest)
+        outdated = sa.select(VersionRow.number).where(*newest, VersionRow.backbone != backbone).exists()
+        conditions = (ClassifierRow.kind == kind, ClassifierRow.due.is_(None), ClassifierRow.stage.is_(None), outdated)
+        with self._database.reading() as session:  # most often there is none, and nothing to lock
+            ids = session.scalars(sa.select(ClassifierRow.id).where(*conditions)).all()
+        for id in ids:
+            self.schedule(id)
+
     def cancel(self, id: str) -> None:
         """Ends the training of a classifier, or keeps it from beginning.
 

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Literal, get_args
 
 from PIL import Image
 
@@ -12,12 +13,15 @@ from inkling.config import Settings
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import LARGEST, at_most, thumbnail
 from inkling.problems import Problem
-from inkling.recognition.catalog import Model
+from inkling.recognition.catalog import Catalog, Model
 from inkling.recognition.predictor import prepare
 from inkling.service import Outcome, Service, Source, file_of, map_ahead
+from inkling.storage.errors import store_errors
+from inkling.storage.records import now
 from inkling.storage.store import portions
 from inkling.storage.taught import NewExample, Quota, StoredVersion
 from inkling.teach import features
+from inkling.teach.helper import Helper
 from inkling.teach.learn import Report
 from inkling.teach.publish import Shelf
 from inkling.teach.types import (
@@ -49,13 +53,16 @@ class Teaching:
     Args:
         settings: limits and quotas.
         service: reads pictures and asks models.
+        wake: is called when a training is due; by default it starts the process that trains.
     """
 
-    def __init__(self, settings: Settings, service: Service):
-        self._settings, self._service = settings, service
-        self._taught = service.storage.taught
+    def __init__(self, settings: Settings, service: Service, wake: Callable[[], None] | None = None):
+        self._settings, self.service = settings, service
+        self.storage = service.storage.taught
+        self._wake = wake or Helper(settings).wake
         self._shelf = Shelf(settings)
         self._newest: dict[str, tuple[int, Model]] = {}  # by the classifier's id: the version and its model
+        self._tended: Catalog | None = None
 
     # ---- Classifiers ----
 
@@ -71,21 +78,21 @@ class Teaching:
             Problem: "bad-name" or "too-many-classifiers".
         """
         taken = set(RESERVED)
-        for model in self._service.predictor.catalog.models.values():
+        for model in self.service.predictor.catalog.models.values():
             taken |= {model.card.name, model.card.task, *model.card.formerly}
-        return self._taught.create(slug(title), title, kind, owner, taken, self._quota)
+        return self.storage.create(slug(title), title, kind, owner, taken, self._quota)
 
     def all(self, owner: str | None = None) -> list[Classifier]:
         """All classifiers, newest first; those of one owner only if one is given."""
-        return self._taught.all(owner)
+        return self.storage.all(owner)
 
     def get(self, id: str) -> Classifier:
         """The classifier with that id."""
-        return self._taught.get(id)
+        return self.storage.get(id)
 
     def find(self, name: str) -> Classifier | None:
         """The classifier whose model has that name; None if there is none."""
-        return self._taught.find(name)
+        return self.storage.find(name)
 
     def update(
         self, id: str, *, title: str | None = None, listed: bool | None = None, auto: bool | None = None
@@ -95,7 +102,7 @@ class Teaching:
         Raises:
             Problem: "bad-name".
         """
-        classifier = self._taught.update(id, title, listed, auto)
+        classifier = self.storage.update(id, title, listed, auto)
         if classifier.live is not None:
             self.publish(id, classifier.live)
         return classifier
@@ -106,7 +113,7 @@ class Teaching:
         self._shelf.unpublish(classifier)
         self._newest.pop(id, None)
         self._shelf.clean(classifier)
-        self._taught.delete(id)
+        self.storage.delete(id)
 
     # ---- Labels ----
 
@@ -116,7 +123,7 @@ class Teaching:
         Raises:
             Problem: "bad-name" or "label-taken".
         """
-        return self._taught.add_label(id, name)
+        return self.storage.add_label(id, name)
 
     def rename_label(self, id: str, label: int, name: str) -> Label:
         """Renames a label.
@@ -124,7 +131,9 @@ class Teaching:
         Raises:
             Problem: "unknown-label", "bad-name" or "label-taken".
         """
-        return self._taught.rename_label(id, label, name)
+        renamed = self.storage.rename_label(id, label, name)
+        self._wake()
+        return renamed
 
     def delete_label(self, id: str, label: int) -> Change:
         """Deletes a label and its examples; `undo` brings both back.
@@ -132,7 +141,9 @@ class Teaching:
         Raises:
             Problem: "unknown-label".
         """
-        return self._taught.delete_label(id, label)
+        change = self.storage.delete_label(id, label)
+        self._wake()
+        return change
 
     # ---- Examples ----
 
@@ -154,14 +165,16 @@ class Teaching:
             except Problem as problem:
                 return problem
 
+        self._wake()  # it starts while pictures are read
         for some in portions(map_ahead(read, sources, config.cores()), BATCH):
             new = [one for one in some if isinstance(one, NewExample)]
-            added = iter(self._taught.add(id, new, self._quota))
+            added = iter(self.storage.add(id, new, self._quota))
             results += [next(added) if isinstance(one, NewExample) else one for one in some]
+        self._wake()
         return results
 
     def _read(self, source: Source, label: str | None, kind: Kind, origin: Origin) -> NewExample:
-        picture, _ = self._service.read(source, Budget(self._settings.request_seconds), LARGEST)
+        picture, _ = self.service.read(source, Budget(self._settings.request_seconds), LARGEST)
         if kind == "ink":  # a drawing without ink has no features
             prepare(picture, self._backbone(kind).card)
         kind_of_file: Literal["photo", "drawing"] = "photo" if source.kind == "photo" else "drawing"
@@ -177,7 +190,7 @@ class Teaching:
             label: the id of a label; None for the examples without one.
             after: begins behind the example with this id.
         """
-        return self._taught.examples(id, label, after, limit)
+        return self.storage.examples(id, label, after, limit)
 
     def picture(self, id: str, example: str) -> bytes:
         """The picture of an example as a file: JPEG, or PNG for one that came from a canvas.
@@ -185,7 +198,7 @@ class Teaching:
         Raises:
             Problem: "unknown-example".
         """
-        return self._taught.picture(id, example)
+        return self.storage.picture(id, example)
 
     def thumbnail(self, id: str, example: str) -> bytes:
         """The same at no more than 256 pixels a side.
@@ -193,7 +206,7 @@ class Teaching:
         Raises:
             Problem: "unknown-example".
         """
-        return thumbnail(self._taught.picture(id, example))
+        return thumbnail(self.storage.picture(id, example))
 
     def move(self, id: str, examples: Sequence[str], label: int | None) -> Change:
         """Gives examples another label, or none.
@@ -201,7 +214,9 @@ class Teaching:
         Raises:
             Problem: "unknown-label" or "unknown-example".
         """
-        return self._taught.move(id, examples, label)
+        change = self.storage.move(id, examples, label)
+        self._wake()
+        return change
 
     def remove(self, id: str, examples: Sequence[str]) -> Change:
         """Deletes examples; `undo` brings them back for a day.
@@ -209,7 +224,9 @@ class Teaching:
         Raises:
             Problem: "unknown-example".
         """
-        return self._taught.remove(id, examples)
+        change = self.storage.remove(id, examples)
+        self._wake()
+        return change
 
     def undo(self, id: str, change: str) -> None:
         """Takes a change back.
@@ -217,13 +234,15 @@ class Teaching:
         Raises:
             Problem: "unknown-change" if it was taken back already or a day is over.
         """
-        self._taught.undo(id, change)
+        self.storage.undo(id, change)
+        self._wake()
 
     # ---- Training ----
 
     def train(self, id: str) -> Progress:
         """Makes a training due now. Changes of examples do so by themselves, a second later."""
-        self._taught.schedule(id)
+        self.storage.schedule(id)
+        self._wake()
         return self.progress(id) or Progress("waiting")
 
     def progress(self, id: str) -> Progress | None:
@@ -232,31 +251,54 @@ class Teaching:
 
     def cancel(self, id: str) -> None:
         """Ends the training. It begins again with the next change."""
-        self._taught.cancel(id)
+        self.storage.cancel(id)
+
+    def tend(self) -> None:
+        """Does what no change of examples begins; the housekeeper calls it every few seconds.
+
+        Classifiers whose backbone was replaced are trained again, published versions whose folder is missing are
+        written, and a training that is due begins even if the process that should do it was killed.
+        """
+        catalog = self.service.predictor.catalog
+        if catalog is not self._tended:
+            self._tended = catalog
+            for kind in get_args(Kind):
+                with suppress(Problem):  # without that model nothing can be trained
+                    self.storage.schedule_outdated(kind, self._backbone(kind).card.files["model.onnx"])
+            for classifier in self.storage.all():
+                if classifier.live is not None:
+                    self._publish(classifier, classifier.live)
+        due = self.storage.next_due()
+        if due and due <= now():
+            self._wake()
 
     # ---- Versions ----
 
     def versions(self, id: str) -> list[Version]:
         """The versions of a classifier, newest first."""
-        return [_version(one) for one in self._taught.versions(id)]
+        return [_version(one) for one in self.storage.versions(id)]
 
     def publish(self, id: str, number: int) -> None:
         """Makes a version the one that answers, in every worker within a second.
 
         Raises:
             Problem: "unknown-version".
-            OSError: its folder cannot be written.
         """
-        version, head = self._taught.version(id, number), self._taught.head(id, number)
         classifier = self.get(id)
-        self._shelf.publish(classifier, version, head)
-        self._taught.set_live(id, number)
+        self._publish(classifier, number)
+        self.storage.set_live(id, number)
         self._shelf.clean(classifier, *self._drafts(id))
+
+    def _publish(self, classifier: Classifier, number: int) -> None:
+        version = self.storage.version(classifier.id, number)
+        if not self._shelf.is_published(classifier, version):
+            with store_errors():
+                self._shelf.publish(classifier, version, self.storage.head(classifier.id, number))
 
     def unpublish(self, id: str) -> None:
         """Lets no version answer any more."""
         self._shelf.unpublish(self.get(id))
-        self._taught.set_live(id, None)
+        self.storage.set_live(id, None)
 
     def look(self, id: str, sources: Sequence[Source], budget: Budget) -> list[Outcome]:
         """Asks the newest version, published or not.
@@ -264,7 +306,7 @@ class Teaching:
         Raises:
             Problem: "not-trained" or "model-unavailable".
         """
-        return self._service.look(sources, self._model(id), budget)
+        return self.service.look(sources, self._model(id), budget)
 
     def _model(self, id: str) -> Model:
         """The newest version as a model, the same object as long as there is no newer one.
@@ -278,8 +320,9 @@ class Teaching:
         known = self._newest.get(id)
         if known and known[0] == classifier.newest and known[1].folder.exists():
             return known[1]
-        version, head = self._taught.version(id, classifier.newest), self._taught.head(id, classifier.newest)
-        model = self._shelf.model(classifier, version, head)
+        version, head = self.storage.version(id, classifier.newest), self.storage.head(id, classifier.newest)
+        with store_errors():
+            model = self._shelf.model(classifier, version, head)
         self._newest[id] = classifier.newest, model
         return model
 
@@ -287,7 +330,7 @@ class Teaching:
         return [self._newest[id][1]] if id in self._newest else []
 
     def _backbone(self, kind: Kind) -> Model:
-        return features.backbone(self._service.predictor.catalog, kind)
+        return features.backbone(self.service.predictor.catalog, kind)
 
     @property
     def _quota(self) -> Quota:

@@ -27,12 +27,15 @@ from inkling.web.views import (
 VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, preferences, offline)
 
 
-def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None, service: Service | None = None, teaching: Teaching | None = None
+) -> Flask:
     """The web app. Its models and its database are opened when they are first used.
 
     Args:
         settings: read from the environment by default.
         service: made from the settings by default.
+        teaching: likewise.
 
     Raises:
         BadSetting: an INKLING_ variable has a value that cannot be used.
@@ -42,7 +45,7 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     service = service or Service.from_settings(settings)
     app.extensions["inkling"] = service
-    app.extensions["teaching"] = Teaching(settings, service)
+    app.extensions["teaching"] = teaching or Teaching(settings, service)
     app.extensions["housekeeper"] = Housekeeper(service.storage, settings)
     edge.install(app, settings)
     app.register_error_handler(StoreError, errors.unavailable)

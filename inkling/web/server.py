@@ -162,6 +162,7 @@ def post_worker_init(worker: Any) -> None:
     def record() -> None:
         metrics.models(service.predictor.catalog.serving)
         metrics.saving(service.storage.problem is None)
+        app.extensions["teaching"].tend()
 
     app.extensions["housekeeper"].start(after=record)
 

@@ -3,16 +3,22 @@
 from datetime import timedelta
 from unittest import mock
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from inkling.pictures.budget import Budget
 from inkling.problems import Problem
 from inkling.recognition import strokes
 from inkling.service import Decoded, File, Service
 from inkling.storage import taught
 from inkling.storage.records import now
+from inkling.teach import training
+from inkling.teach.learn import learn
 from inkling.teach.teaching import Teaching, slug
-from tests.support.backbones import write_backbone
+from inkling.teach.training import run_due
+from inkling.teach.types import Progress
+from tests.support.backbones import COLORS, SOFTMAX, network, write_backbone, write_card
 
 OWNER = "local"
 
@@ -26,7 +32,7 @@ def settings(settings, tmp_path):
 
 @pytest.fixture
 def teaching(settings):
-    return Teaching(settings, Service.from_settings(settings))
+    return Teaching(settings, Service.from_settings(settings), wake=lambda: None)
 
 
 @pytest.fixture
@@ -87,7 +93,7 @@ def test_a_bad_picture_costs_itself_alone(teaching, birds, tmp_path):
 
 
 def test_a_drawing_keeps_its_strokes(settings, models_folder):
-    teaching = Teaching(settings, Service.from_settings(settings.replace(models=models_folder)))
+    teaching = Teaching(settings, Service.from_settings(settings.replace(models=models_folder)), wake=lambda: None)
     marks = teaching.create("Marks", "ink", OWNER)
     line = strokes.Strokes.from_body({"strokes": [[[0, 200], [0, 200]]]})
     blank = Image.new("RGB", (50, 50), "white")
@@ -179,7 +185,7 @@ def test_labels_have_names_of_their_own(teaching, birds):
     ],
 )
 def test_quotas_of_examples(settings, limit, reason, sentence):
-    teaching = Teaching(settings.replace(**limit), Service.from_settings(settings))
+    teaching = Teaching(settings.replace(**limit), Service.from_settings(settings), wake=lambda: None)
     birds = teaching.create("Birds", "photo", OWNER)
     noise = [(Decoded(Image.effect_noise((1024, 1024), 100 + i).convert("RGB")), "x") for i in range(3)]
     results = teaching.add(birds.id, noise)
@@ -190,9 +196,183 @@ def test_quotas_of_examples(settings, limit, reason, sentence):
 
 
 def test_the_quota_of_classifiers_is_each_owners(settings):
-    teaching = Teaching(settings.replace(teach_classifiers=1), Service.from_settings(settings))
+    teaching = Teaching(settings.replace(teach_classifiers=1), Service.from_settings(settings), wake=lambda: None)
     teaching.create("Birds", "photo", OWNER)
     teaching.create("Birds", "photo", "other")
     with refused("too-many-classifiers"):
         teaching.create("Fish", "photo", OWNER)
     assert [one.owner for one in teaching.all(OWNER)] == [OWNER]
+
+
+# ---- Training ----
+
+RED, BLUE = (250, 20, 20), (20, 20, 250)
+
+
+def colored(color, label, count, seed=0):
+    """Pictures of about one color, no two of them the same."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(-20, 6, (count, 8, 8, 3))
+    return [(Decoded(Image.fromarray(np.uint8(np.clip(color + one, 0, 255)))), label) for one in noise]
+
+
+def train(teaching):
+    """Runs all trainings that are due, without waiting for the second after a change."""
+    with mock.patch.object(taught, "now", return_value=now() + taught.DEBOUNCE):
+        while run_due(teaching):
+            pass
+
+
+@pytest.fixture
+def colors(teaching):
+    """A classifier that was taught to tell red from blue."""
+    made = teaching.create("Colors", "photo", OWNER)
+    teaching.add(made.id, colored(RED, "red", 12) + colored(BLUE, "blue", 12, 1))
+    train(teaching)
+    return teaching.get(made.id)
+
+
+def answers(service, model, *colors):
+    pictures = [one[0] for color in colors for one in colored(color, None, 1, 9)]
+    return [outcome.prediction for outcome in service.look(pictures, model, Budget(60))]
+
+
+def test_a_change_trains_a_version_that_nobody_is_served_before_it_is_published(teaching, colors):
+    assert (colors.newest, colors.live, colors.training) == (1, None, None)
+    (version,) = teaching.versions(colors.id)
+    assert version.labels == ("red", "blue")
+    assert version.examples == tuple(example.id for example in teaching.examples(colors.id))
+    assert version.report.counts == (12, 12)
+    (red,) = colored(RED, None, 1, 9)
+    (outcome,) = teaching.look(colors.id, [red[0]], Budget(60))
+    assert outcome.prediction.label == "red"
+    with refused("unknown-model"):
+        answers(teaching.service, "colors", RED)
+
+
+def test_a_published_version_answers_at_once(teaching, colors):
+    teaching.publish(colors.id, 1)
+    teaching.service.predictor.reload()
+    assert [answer.label for answer in answers(teaching.service, "colors", RED, BLUE)] == ["red", "blue"]
+    teaching.unpublish(colors.id)
+    teaching.service.predictor.reload()
+    with refused("unknown-model"):
+        answers(teaching.service, "colors", RED)
+
+
+def test_going_back_is_bit_identical(teaching, colors, settings):
+    def published(number):
+        teaching.publish(colors.id, number)
+        teaching.service.predictor.reload()
+        (answer,) = answers(teaching.service, "colors", RED)
+        folder = settings.pictures / "taught" / "colors"
+        return answer.probabilities.tobytes(), {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    first = published(1)
+    teaching.add(colors.id, colored((20, 250, 20), "green", 3, 5))
+    train(teaching)
+    assert published(2) != first
+    assert published(1) == first
+    assert teaching.get(colors.id).live == 1
+
+
+def test_a_newer_version_goes_live_by_itself_unless_it_is_worse(teaching, colors):
+    teaching.publish(colors.id, 1)
+    teaching.add(colors.id, colored(RED, "red", 2, 7))
+    train(teaching)
+    assert teaching.get(colors.id).live == 2
+    teaching.add(colors.id, colored(RED, "blue", 40, 8))  # now red is mostly called blue
+    train(teaching)
+    assert [version.better for version in teaching.versions(colors.id)] == [False, True, None]
+    assert (teaching.get(colors.id).live, teaching.get(colors.id).newest) == (2, 3)
+
+
+def test_pixels_are_read_once(teaching, colors, settings):
+    for picture in (settings.pictures / "examples").iterdir():
+        picture.unlink()
+    teaching.train(colors.id)
+    train(teaching)
+    assert teaching.get(colors.id).newest == 2
+
+
+def test_another_backbone_computes_the_features_again(teaching, colors, settings):
+    folder = settings.models / "things"
+    network(
+        folder / "model.onnx",
+        [("x", ["n", 8, 8, 3]), ("features", 3), ("probabilities", 3)],
+        [
+            ("ReduceMean", ["x"], ["mean"], {"axes": [1, 2], "keepdims": 0}),
+            ("Neg", ["mean"], ["features"], {}),
+            SOFTMAX,
+        ],
+        {},
+    )
+    write_card(folder, labels=COLORS)
+    changed = Teaching(settings, Service.from_settings(settings), wake=lambda: None)
+    changed.tend()
+    assert changed.get(colors.id).training == Progress("waiting")
+    train(changed)
+    assert changed.get(colors.id).newest == 2
+    (red,) = colored(RED, None, 1, 9)
+    (outcome,) = changed.look(colors.id, [red[0]], Budget(60))
+    assert outcome.prediction.label == "red"
+
+
+def test_a_training_can_be_cancelled(teaching, colors, monkeypatch):
+    teaching.train(colors.id)
+    teaching.cancel(colors.id)
+    assert teaching.progress(colors.id) is None
+    teaching.train(colors.id)
+    monkeypatch.setattr(training, "NOTE_SECONDS", 0)
+    with mock.patch.object(training, "learn", side_effect=lambda *_: teaching.cancel(colors.id) or learn(*_)):
+        train(teaching)
+    assert (teaching.get(colors.id).newest, teaching.progress(colors.id)) == (1, None)
+
+
+def test_a_killed_training_is_done_again_but_not_forever(teaching, colors):
+    class Killed(BaseException):
+        pass
+
+    def kill():
+        with mock.patch.object(training, "learn", side_effect=Killed), pytest.raises(Killed):
+            train(teaching)
+
+    teaching.train(colors.id)
+    kill()
+    train(teaching)
+    assert teaching.get(colors.id).newest == 2
+    teaching.train(colors.id)
+    for _ in range(taught.MOST_ATTEMPTS):
+        kill()
+    train(teaching)
+    assert teaching.progress(colors.id).stage == "failed"
+    assert teaching.get(colors.id).newest == 2
+
+
+def test_a_change_during_training_is_learned_next(teaching, colors):
+    def add(*arguments):
+        if teaching.get(colors.id).newest == 1:
+            teaching.add(colors.id, colored(RED, "red", 1, 11))
+        return learn(*arguments)
+
+    teaching.train(colors.id)
+    with mock.patch.object(training, "learn", side_effect=add):
+        train(teaching)
+    assert teaching.progress(colors.id) == Progress("waiting")
+    train(teaching)
+    assert len(teaching.versions(colors.id)[0].examples) == 25
+
+
+def test_a_failure_says_why(teaching, colors):
+    teaching.train(colors.id)
+    with mock.patch.object(training, "learn", side_effect=ValueError("no solution")):
+        train(teaching)
+    assert teaching.progress(colors.id) == Progress("failed", 0.0, "ValueError: no solution")
+
+
+def test_too_few_examples_train_nothing(teaching, birds):
+    teaching.add(birds.id, colored(RED, "red", 5) + colored(BLUE, "blue", 1))
+    train(teaching)
+    assert (teaching.get(birds.id).newest, teaching.progress(birds.id)) == (None, None)
+    with refused("not-trained"):
+        teaching.look(birds.id, [], Budget(60))

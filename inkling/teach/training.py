@@ -1,0 +1,196 @@
+"""One training: features of new examples, a head, and the version that holds it."""
+
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from inkling.problems import Problem
+from inkling.recognition.card import sha256
+from inkling.recognition.catalog import Model
+from inkling.recognition.predictor import prepare
+from inkling.service import picture_of
+from inkling.storage.records import now
+from inkling.storage.store import portions
+from inkling.storage.taught import Classifier, Stage, StoredVersion, Task
+from inkling.teach import features, head
+from inkling.teach.learn import FEWEST, Learned, learn
+from inkling.teach.publish import HEAD
+from inkling.teach.teaching import Teaching
+
+log = logging.getLogger("inkling.teach")
+
+BATCH = 16  # pictures between two looks at whether the training was cancelled
+NOTE_SECONDS = 0.25  # between two notes of the progress
+
+Row = tuple[str, int, np.ndarray]  # an example's id, its label and its features
+
+
+class CancelledError(Exception):
+    """The training was cancelled, or its classifier deleted."""
+
+
+class Training:
+    """Trains the classifier of a task.
+
+    Args:
+        teaching: the classifiers.
+        task: what is due.
+    """
+
+    def __init__(self, teaching: Teaching, task: Task):
+        self._teaching, self._taught, self._task = teaching, teaching.storage, task
+        self._predictor = teaching.service.predictor
+        self._noted = 0.0
+
+    def run(self) -> None:
+        """Trains, saves the version, and makes it the one that answers where it should be.
+
+        What goes wrong is noted with the task, except errors of the storage.
+
+        Raises:
+            StoreError: the database or a picture cannot be read or written. The training stays due.
+        """
+        try:
+            self._run()
+        except CancelledError:
+            pass
+        except Problem as problem:
+            self._taught.fail(self._task, problem.message)
+        except (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError) as error:
+            log.exception("a training failed")
+            self._taught.fail(self._task, f"{type(error).__name__}: {error}")
+
+    def _run(self) -> None:
+        classifier = self._teaching.get(self._task.classifier)
+        backbone = features.backbone(self._predictor.catalog, classifier.kind)
+        checksum = backbone.card.files["model.onnx"]
+        self._compute_features(classifier, backbone, checksum)
+        rows, labels = self._rows(classifier, checksum)
+        if len(labels) < 2:
+            self._taught.fail(self._task, "")
+            return
+        places = {label: i for i, (label, _) in enumerate(labels)}
+        self._note("learning", 0.0, at_once=True)
+        learned = learn(
+            np.stack([vector for _, _, vector in rows]),
+            np.array([places[label] for _, label, _ in rows]),
+            [name for _, name in labels],
+            lambda share: self._note("learning", share),
+        )
+        written = _head(learned)
+        version = StoredVersion(
+            0,
+            now(),
+            classifier.revision,
+            checksum,
+            labels,
+            tuple(example for example, _, _ in rows),
+            learned.report.model_dump(mode="json"),
+            _card(backbone, learned, written[1]),
+            None,
+        )
+        version = self._compared(classifier, version, rows)
+        number = self._taught.finish(self._task, version, written[0])
+        if number is None:
+            return
+        self._taught.forget_features(classifier.id, checksum)
+        if classifier.live is not None and version.better is not False:
+            self._teaching.publish(classifier.id, number)
+
+    def _compute_features(self, classifier: Classifier, backbone: Model, checksum: str) -> None:
+        """Computes the features that are missing. A picture that cannot be read gets none, and teaches nothing."""
+        missing = self._taught.without_features(classifier.id, checksum)
+        done = 0
+        for some in portions(missing, BATCH):
+            self._note("features", done / len(missing))
+            prepared, vectors = {}, {}
+            for example in some:
+                try:
+                    picture = picture_of(self._taught.picture(classifier.id, example))
+                    prepared[example] = prepare(picture, backbone.card)
+                except (OSError, Problem):
+                    vectors[example] = b""
+            if prepared:
+                found = features.of_prepared(self._predictor, list(prepared.values()), backbone)
+                vectors |= dict(zip(prepared, (row.astype("<f4").tobytes() for row in found), strict=True))
+            self._taught.save_features(checksum, vectors)
+            done += len(some)
+
+    def _rows(self, classifier: Classifier, checksum: str) -> tuple[list[Row], tuple[tuple[int, str], ...]]:
+        """The examples to learn from, and their labels: those with enough examples."""
+        stored = self._taught.features(classifier.id, checksum)
+        counts = Counter(label for _, label, _ in stored)
+        labels = tuple((label.id, label.name) for label in classifier.labels if counts[label.id] >= FEWEST)
+        known = {label for label, _ in labels}
+        rows = [
+            (example, label, np.frombuffer(vector, "<f4"))
+            for example, label, vector in stored
+            if label is not None and label in known
+        ]
+        return rows, labels
+
+    def _compared(self, classifier: Classifier, version: StoredVersion, rows: Sequence[Row]) -> StoredVersion:
+        """The version, compared with the one that is live on the examples that both have seen."""
+        if classifier.live is None:
+            return version
+        before = self._taught.version(classifier.id, classifier.live)
+        true = {example: label for example, label, _ in rows}
+        new, old = _held_out(version), _held_out(before)
+        both = [example for example in true if example in old]
+        if not both:
+            return version
+        better = sum(new[one] == true[one] for one in both) >= sum(old[one] == true[one] for one in both)
+        return replace(version, better=better)
+
+    def _note(self, stage: Stage, share: float, at_once: bool = False) -> None:
+        """Notes the progress now and then.
+
+        Raises:
+            CancelledError: there is nothing to do any more.
+        """
+        if at_once or time.monotonic() - self._noted > NOTE_SECONDS:
+            self._noted = time.monotonic()
+            if not self._taught.note(self._task, stage, share):
+                raise CancelledError
+
+
+def run_due(teaching: Teaching) -> bool:
+    """Runs the training that is due first; returns whether there was one."""
+    task = teaching.storage.begin()
+    if task:
+        Training(teaching, task).run()
+    return task is not None
+
+
+def _held_out(version: StoredVersion) -> dict[str, int]:
+    """The label that a version gave each of its examples while that was held out."""
+    best = np.argmax(version.report["held_out"], axis=1)
+    return {example: version.labels[i][0] for example, i in zip(version.examples, best.tolist(), strict=True)}
+
+
+def _head(learned: Learned) -> tuple[bytes, str]:
+    """The head's ONNX file, and its SHA-256."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, HEAD)
+        head.write(learned, path)
+        return path.read_bytes(), sha256(path)
+
+
+def _card(backbone: Model, learned: Learned, checksum: str) -> dict:
+    """What the card of a version says about its head; `publish.card_of` adds the rest."""
+    count = len(learned.report.held_out)
+    return {
+        "summary": f"Taught here with {count} examples.",
+        "labels": list(learned.labels),
+        "input": backbone.card.input.model_dump(mode="json"),
+        "backbone": {"model": backbone.card.name, "checksum": backbone.card.files["model.onnx"]},
+        "threshold": learned.threshold,
+        "familiar": learned.familiar,
+        "files": {HEAD: checksum},
+    }
