@@ -46,6 +46,7 @@ RECIPES = (
         fewest=800,
         spare=5,
         centred=True,
+        teachable=True,
         groups={"six animals": 6},
     ),
 )

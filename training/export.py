@@ -22,6 +22,7 @@ from training.data import Dataset, Split
 from training.fit import Fitted, arrange
 from training.half import halve, pack, round_weights
 from training.recipe import Recipe
+from training.teachable import add_features
 
 PARITY = 1e-3  # largest allowed difference of a probability between Keras and ONNX; TensorFlow alone varies by 1e-4
 PARITY_PICTURES = 64
@@ -123,7 +124,7 @@ def write_network(
         whole = mirror.mirrored(whole, recipe.nudge)
     picked = np.unique(np.linspace(0, len(test_x) - 1, PARITY_PICTURES).astype(int))
     x = inputs.scale(arrange(test_x[picked], recipe.input), recipe.input.scaling)
-    return write_files(whole, x, folder, recipe.spare, recipe.mirror_below)
+    return write_files(whole, x, folder, recipe.spare, recipe.mirror_below, recipe.teachable)
 
 
 def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
@@ -134,7 +135,12 @@ def bare(model: keras.Model, spec: InputSpec) -> keras.Model:
 
 
 def write_files(
-    model: keras.Model, x: np.ndarray, folder: Path, spare: int | None = None, mirror_below: float | None = None
+    model: keras.Model,
+    x: np.ndarray,
+    folder: Path,
+    spare: int | None = None,
+    mirror_below: float | None = None,
+    teachable: bool = False,
 ) -> base.Answering:
     """Writes a model without an optimizer as `model.keras` and `model.onnx`; returns the latter, opened as in serving.
 
@@ -142,6 +148,7 @@ def write_files(
         x: pictures on which the two are compared, float32 [n, height, width, channels], n > 1.
         spare: bits of float16's mantissa to clear before both files are compressed; None keeps float32.
         mirror_below: see `base.Answering`.
+        teachable: see `Recipe`.
 
     Raises:
         ValueError: the two differ by more than `PARITY`.
@@ -156,6 +163,8 @@ def write_files(
     if spare is not None:
         halve(folder / "model.onnx")
         pack(folder / "model.keras")
+    if teachable:
+        add_features(folder / "model.onnx")
     compiled = openvino.compile_onnx(folder / "model.onnx")
     served = base.Answering(compiled)
     # Two batch sizes, because the exported network must accept any.

@@ -63,5 +63,6 @@ class Recipe:
     spare: int = 3  # bits of float16's mantissa cleared in the weights; files compress better
     strange: float = 0.025  # share of held-out pictures below the limit of familiarity
     centred: bool = False  # familiarity is the energy of mean-centered logits (training/familiar.py)
+    teachable: bool = False  # the ONNX file has the features that people teach classifiers on (training/teachable.py)
     exact: bool = False  # always computed in float32, because bfloat16 costs accuracy
     groups: dict[str, int] | None = None  # name -> number of first labels whose accuracy among themselves is measured

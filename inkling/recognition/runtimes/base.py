@@ -19,7 +19,8 @@ class Answer(NamedTuple):
     Attributes:
         probabilities: float32 [n, labels], rows that sum to 1, at temperature 1.
         familiarity: float32 [n], higher for pictures like those of training; None for a network without this output.
-        features: float32 [n, d], the input of the network's last layer; None for a network without this output.
+        features: float32 [n, d], what other networks continue: the input of the network's last layer, for drawings also
+            maps of an earlier one; None for a network without this output.
         parts: float32 [n, h, w, d], such features of overlapping parts of the picture; None likewise.
         anywhere: float32 [n, labels], each label's highest probability in any of these parts; None for a network that
             does not look at parts.
