@@ -35,9 +35,11 @@ def nodes(learned: Learned) -> list[onnx.NodeProto]:
     """The operations that lead from `features` to `probabilities` and `familiarity`, to build them into a graph."""
     make = helper.make_node
     return [
-        make("ReduceL2", ["features"], ["head.length"], axes=[1], keepdims=1),
+        make("Relu", ["features"], ["head.positive"]),
+        make("Sqrt", ["head.positive"], ["head.roots"]),
+        make("ReduceL2", ["head.roots"], ["head.length"], axes=[1], keepdims=1),
         make("Max", ["head.length", "head.least"], ["head.divisor"]),
-        make("Div", ["features", "head.divisor"], ["head.direction"]),
+        make("Div", ["head.roots", "head.divisor"], ["head.direction"]),
         make("MatMul", ["head.direction", "head.weights"], ["head.product"]),
         make("Add", ["head.product", "head.bias"], ["head.logits"]),
         make("Softmax", ["head.logits"], ["probabilities"], axis=1),
@@ -51,7 +53,7 @@ def initializers(learned: Learned) -> list[onnx.TensorProto]:
     """The constants of `nodes`."""
     tensor = numpy_helper.from_array
     return [
-        tensor(np.float32(1e-12).reshape(1, 1), "head.least"),
+        tensor(np.float32(1e-6).reshape(1, 1), "head.least"),
         tensor(learned.weights, "head.weights"),
         tensor(learned.bias, "head.bias"),
         tensor(np.ascontiguousarray(learned.examples.T), "head.examples"),

@@ -158,9 +158,13 @@ def learn(
 
 
 def directions(features: np.ndarray) -> np.ndarray:
-    """Features scaled to length 1, float32 [n, d]."""
-    features = np.asarray(features, np.float32)
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), np.float32(1e-12))
+    """The square roots of features, scaled to length 1: float32 [n, d].
+
+    The root keeps a few large features from deciding alone, as in the Hellinger kernel. Negative features count as 0;
+    those of both backbones come from a ReLU.
+    """
+    roots = np.sqrt(np.maximum(np.asarray(features, np.float32), 0))
+    return roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), np.float32(1e-6))
 
 
 def confusion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
