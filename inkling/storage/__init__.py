@@ -15,11 +15,13 @@ from inkling.storage.store import (
     Storage,
     unsaved_result,
 )
+from inkling.storage.tokens import Credential, Tokens
 
 __all__ = [
     "NONE_OF_THESE",
     "Answer",
     "Batch",
+    "Credential",
     "Entry",
     "Housekeeper",
     "NewResult",
@@ -27,6 +29,7 @@ __all__ = [
     "Result",
     "Storage",
     "StoreError",
+    "Tokens",
     "prune",
     "unsaved_result",
 ]

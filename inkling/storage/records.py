@@ -199,3 +199,21 @@ class ChangeRow(Base):
     classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), index=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     moved: Mapped[list] = mapped_column(sa.JSON)  # [[example, label before], …]; empty for a deletion
+
+
+# ---- Access ----
+
+
+class TokenRow(Base):
+    """A credential: a token, the session of a browser that signed in, or a sign-in link."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    hash: Mapped[str] = mapped_column(sa.String(64), unique=True)  # SHA-256 of the secret
+    kind: Mapped[str] = mapped_column(sa.String(8))  # "token", "session" or "link"
+    scope: Mapped[str] = mapped_column(sa.String(16))  # a key of `inkling.access.SCOPES`
+    owner: Mapped[str] = mapped_column(sa.String(64))
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires: Mapped[datetime] = mapped_column(UtcDateTime)
+    parent: Mapped[int | None] = mapped_column(sa.ForeignKey("tokens.id", ondelete="CASCADE"), index=True)

@@ -19,6 +19,7 @@ from inkling.storage.database import Database, count_changed
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow, now
 from inkling.storage.taught import Taught
+from inkling.storage.tokens import Tokens
 
 ID_BYTES = 16  # 128 bits: the address of a result cannot be guessed
 NONE_OF_THESE = ""  # the correction that says: no label fits
@@ -155,6 +156,7 @@ class Storage:
         self.database = Database(settings.sqlalchemy_url, settings.pictures)
         self.blobs: Blobs = blobs or FolderBlobs(settings.pictures)
         self.taught = Taught(self.database, FolderBlobs(settings.pictures / EXAMPLES))
+        self.tokens = Tokens(self.database)
         self._breaker = CircuitBreaker("saving", StoreError)
         self.written_bytes = 0  # of files, by this process
 
