@@ -1,26 +1,35 @@
-"""The key that signs cookies and tokens, and the tokens with which an operator's programs get rights.
+"""Who may do what: scopes, the credentials that give them, and the key that signs cookies.
 
-The key is a setting, or made once and stored in the data folder. A token is signed and not stored: it ends by its date,
-or with the key.
+A credential is a random secret: a token, the session of a browser that signed in, or a sign-in link. Its holder gets it
+once, and the database keeps its SHA-256 hash. Nobody can try all values of 256 random bits, so a fast hash is enough.
 """
 
+import hashlib
 import os
 import secrets
-import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from inkling.config import Settings
+from inkling.storage import Credential, Tokens
 from inkling.storage.blobs import SIGNING_KEY
 
 KEY_BYTES = 32
-SCOPES = {"results": "change and delete any result"}
-DAY = 86400  # seconds
-
+SECRET_BYTES = 32
+PREFIX = "inkling_"  # of every secret, so that scanners for leaked secrets can tell what it is
 LOCAL = "local"  # the owner at the machine itself
-LEVELS = ("read", "correct", "teach", "admin")  # scopes; each includes those before it
+SCOPES = {  # what each allows; each includes those before it
+    "read": "see one's own classifiers and their examples, and ask them",
+    "correct": "say which label is right for any result",
+    "teach": "make, change, train, publish and delete one's own classifiers",
+    "admin": "delete any result, and change and delete any classifier",
+}
+LINK_PERIOD = timedelta(minutes=10)
+SESSION_PERIOD = timedelta(days=30)
+LONGEST_OWNER = 64  # characters
 
 
 @dataclass(frozen=True)
@@ -38,44 +47,131 @@ class Principal:
 
 def up_to(scope: str) -> frozenset[str]:
     """A scope with all that it includes."""
-    return frozenset(LEVELS[: LEVELS.index(scope) + 1])
+    levels = list(SCOPES)
+    return frozenset(levels[: levels.index(scope) + 1])
 
 
 VISITOR = Principal("", frozenset())
 OWNER = Principal(LOCAL, up_to("admin"))
 
 
-class BadToken(Exception):
-    """A token that was not signed with this key, or has expired."""
+def can_own(name: str) -> bool:
+    """Whether an owner can have this name."""
+    return 0 < len(name) <= LONGEST_OWNER and name.isprintable()
 
 
-def new_token(settings: Settings, scope: str, days: int) -> str:
-    """A token that is valid for so many days.
+def user(name: str) -> Principal:
+    """The principal for a user that a trusted proxy names; a visitor where no owner can have that name.
+
+    Nobody becomes the owner at the machine by being called `local`.
+    """
+    return Principal(name, up_to("teach")) if can_own(name) and name != LOCAL else VISITOR
+
+
+# ---- Credentials ----
+
+
+def new_token(tokens: Tokens, scope: str, owner: str, period: timedelta) -> str:
+    """Makes a token and returns its secret.
+
+    Raises:
+        StoreError: it cannot be stored.
+    """
+    return _new(tokens, "token", scope, owner, period)[0]
+
+
+def new_link(tokens: Tokens) -> str:
+    """Makes the secret of a link by which the owner of this machine can sign in once.
+
+    Raises:
+        StoreError: it cannot be stored.
+    """
+    return _new(tokens, "link", "admin", LOCAL, LINK_PERIOD)[0]
+
+
+def sign_in(tokens: Tokens, secret: str) -> tuple[str, Credential] | None:
+    """Makes a session for a browser that sends a token or a link; None if it is not valid. It uses the link up.
+
+    Returns:
+        the secret of the session, and the session.
+
+    Raises:
+        StoreError: the session cannot be stored.
+    """
+    token = tokens.find(_hashed(secret), "token")
+    given = token or tokens.take(_hashed(secret), "link")
+    return _new(tokens, "session", given.scope, given.owner, SESSION_PERIOD, token) if given else None
+
+
+def bearer(tokens: Tokens, secret: str) -> Principal | None:
+    """The principal of a token; None if it is not valid.
+
+    Raises:
+        StoreError: the tokens cannot be read.
+    """
+    return _principal(tokens, secret, "token")
+
+
+def session(tokens: Tokens, secret: str) -> Principal | None:
+    """The principal of a session; None if it is not valid.
+
+    Raises:
+        StoreError: the sessions cannot be read.
+    """
+    return _principal(tokens, secret, "session")
+
+
+def sign_out(tokens: Tokens, secret: str) -> None:
+    """Ends a session, so that copies of its cookie are worthless too.
+
+    Raises:
+        StoreError: the session cannot be deleted.
+    """
+    tokens.take(_hashed(secret), "session")
+
+
+def _new(
+    tokens: Tokens, kind: str, scope: str, owner: str, period: timedelta, parent: Credential | None = None
+) -> tuple[str, Credential]:
+    secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    return secret, tokens.add(_hashed(secret), kind, scope, owner, period, parent)
+
+
+def _principal(tokens: Tokens, secret: str, kind: str) -> Principal | None:
+    found = tokens.find(_hashed(secret), kind)
+    return Principal(found.owner, up_to(found.scope)) if found else None
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# ---- The key that signs cookies ----
+
+
+def signed(settings: Settings, secret: str) -> str:
+    """The secret of a session as its cookie holds it.
 
     Raises:
         OSError: the signing key can be neither read nor made.
     """
-    return _tokens(settings).dumps({"scope": scope, "until": int(time.time()) + days * DAY})
+    return _cookies(settings).dumps(secret)
 
 
-def scope_of(settings: Settings, token: str) -> str:
-    """What a token is for: one of `SCOPES`.
+def unsigned(settings: Settings, cookie: str) -> str | None:
+    """The secret in a session's cookie; None if this server did not sign it.
 
     Raises:
-        BadToken: it is not valid, or no longer.
         OSError: the signing key can be neither read nor made.
     """
     try:
-        content = _tokens(settings).loads(token)
-    except BadSignature as error:
-        raise BadToken from error
-    if content["until"] < time.time():
-        raise BadToken
-    return content["scope"]
+        return _cookies(settings).loads(cookie)
+    except BadSignature:
+        return None
 
 
-def _tokens(settings: Settings) -> URLSafeSerializer:
-    return URLSafeSerializer(signing_key(settings), salt="inkling-token")
+def _cookies(settings: Settings) -> URLSafeSerializer:
+    return URLSafeSerializer(signing_key(settings), salt="inkling-sign-in")
 
 
 def signing_key(settings: Settings) -> str:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -294,16 +295,47 @@ def export(folder: Path) -> None:
 
 @main.group()
 def tokens() -> None:
-    """Tokens that give an operator's programs rights."""
+    """Tokens that let people and programs do more than a visitor may."""
 
 
 @tokens.command()
-@click.option("--scope", type=click.Choice(list(access.SCOPES)), required=True, help="What the token allows.")
-@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How long it is valid.")
-def create(scope: str, days: int) -> None:
-    """Print a new token, to send as `Authorization: Bearer TOKEN`. It is not stored: a new signing key ends it."""
-    with _reporting("the signing key cannot be read"):
-        click.echo(access.new_token(_settings(), scope, days))
+@click.option(
+    "--scope",
+    type=click.Choice(list(access.SCOPES)),
+    required=True,
+    help="What it allows, beside what the scopes before it do.",
+)
+@click.option(
+    "--name",
+    "owner",
+    metavar="OWNER",
+    default=access.LOCAL,
+    show_default=True,
+    help="Whose token it is. Tokens of one name own the same classifiers; `local` is the owner at this machine.",
+)
+@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How long it is valid.")
+def add(scope: str, owner: str, days: int) -> None:
+    """Print a new token once: to send as `Authorization: Bearer TOKEN`, or to sign in with at /sign-in."""
+    if not access.can_own(owner):
+        raise click.UsageError(f"--name takes 1 to {access.LONGEST_OWNER} printable characters.")
+    click.echo(access.new_token(_storage().tokens, scope, owner, timedelta(days=days)))
+
+
+@tokens.command("list")
+def list_tokens() -> None:
+    """List tokens, signed-in browsers and unused sign-in links: number, kind, scope, owner and last day (UTC)."""
+    for one in _storage().tokens.all():
+        click.echo(f"{one.id:>5}  {one.kind:<8} {one.scope:<8} {one.owner:<20} {one.expires:%Y-%m-%d}")
+
+
+@tokens.command("delete")
+@click.argument("ids", metavar="NUMBER...", nargs=-1, required=True, type=int)
+def delete_tokens(ids: tuple[int, ...]) -> None:
+    """Delete tokens at once, and sign out the browsers that used them. `inkling tokens list` shows the numbers."""
+    table = _storage().tokens
+    missing = [str(id) for id in ids if not table.delete(id)]
+    if missing:
+        raise click.ClickException(f"there is no token {', '.join(missing)}.")
 
 
 # ---- inkling backup, inkling restore ----

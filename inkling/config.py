@@ -23,6 +23,7 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a checkout
 PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")  # as browsers write it
+HEADER = re.compile(r"[A-Za-z0-9-]+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -85,6 +86,12 @@ def _origins(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+def _header(value: str) -> str:
+    if value and not HEADER.fullmatch(value):
+        raise ValueError
+    return value
+
+
 def _redis_url(value: str) -> str:
     if value and not value.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError
@@ -120,6 +127,11 @@ Origins = Annotated[
     NoDecode,
     BeforeValidator(_origins),
     Accepts("origins with commas between, such as https://example.org,http://localhost:8000"),
+]
+HeaderName = Annotated[
+    str,
+    BeforeValidator(_header),
+    Accepts("empty or the name of a header, of letters, digits and hyphens"),
 ]
 RedisURL = Annotated[
     str,
@@ -189,7 +201,7 @@ class Settings(BaseSettings):
     secret_key: Secret = Field(
         "",
         repr=False,
-        description="Key that signs the history cookie. Empty means a generated key, "
+        description="Key that signs the cookies of history and sign-in. Empty means a generated key, "
         "stored in a file in the pictures folder.",
     )
     quota_mb: int = Field(
@@ -344,6 +356,11 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = Field(
         (),
         description="Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` headers Inkling trusts.",
+    )
+    user_header: HeaderName = Field(
+        "",
+        description="Header in which a trusted proxy names the user that it signed in, such as `Remote-User`. "
+        "The proxy must remove the header from what clients send. The user may teach. Empty means none.",
     )
     metrics_from: Networks = Field(
         "127.0.0.1,::1",  # type: ignore[arg-type]  # validated like the variable, and so documented

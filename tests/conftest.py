@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from PIL import Image, ImageDraw
 
 from inkling.config import Settings
@@ -159,12 +160,18 @@ def client(app):
     return app.test_client()
 
 
+class OwnersClient(FlaskClient):
+    """Sends requests as from the machine itself to a server that is bound to loopback."""
+
+    def open(self, *args, environ_overrides=None, **options):
+        environ = {"SERVER_NAME": "127.0.0.1"} | (environ_overrides or {})
+        return super().open(*args, environ_overrides=environ, **options)
+
+
 @pytest.fixture
 def owner(app):
-    """A client at the machine itself, on a server that is bound to loopback: it may do everything without a token."""
-    client = app.test_client()
-    client.environ_base["SERVER_NAME"] = "127.0.0.1"
-    return client
+    """The client of the owner at the machine itself, who may do everything without a token."""
+    return OwnersClient(app, app.response_class)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from cogapp import Cog
 from flask import Flask
 from prometheus_client.metrics import MetricWrapperBase
 
-from inkling import cli, config, problems
+from inkling import access, cli, config, problems
 from inkling.config import ROOT, Settings
 from inkling.lab.operations import OPERATIONS, Number
 from inkling.recognition.card import ModelCard
@@ -78,15 +78,22 @@ def settings() -> str:
 
 
 def routes(prefix: str = "/") -> str:
-    """Every route whose rule starts with `prefix`, with the first paragraph of its view's docstring."""
+    """Every route whose rule starts with `prefix`: what its view's docstring says first, and who may send requests."""
     app = _app()
     rows = []
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith(prefix):
             methods = ", ".join(sorted(rule.methods - {"HEAD", "OPTIONS"}))
+            view = app.view_functions[rule.endpoint]
             about = "Files for the pages: stylesheet, scripts, icons." if rule.endpoint == "static" else None
-            rows.append((f"`{methods} {rule.rule}`", about or _first_paragraph(app.view_functions[rule.endpoint])))
-    return table(("route", "what it does"), sorted(rows, key=lambda row: row[0].split()[1]))
+            whom = getattr(view, "open_to", "anyone")
+            rows.append((f"`{methods} {rule.rule}`", about or _first_paragraph(view), whom))
+    return table(("route", "what it does", "who may"), sorted(rows, key=lambda row: row[0].split()[1]))
+
+
+def scopes() -> str:
+    """What a token of each scope allows."""
+    return table(("scope", "allows"), ((f"`{scope}`", about) for scope, about in access.SCOPES.items()))
 
 
 def reasons() -> str:

@@ -22,9 +22,25 @@ from inkling.web.views import (
     preferences,
     recognize,
     results,
+    sign_in,
 )
 
-VIEWS = (recognize, results, help, explanations, play, batches, history, models, lab, api, health, preferences, offline)
+VIEWS = (
+    recognize,
+    results,
+    help,
+    explanations,
+    play,
+    batches,
+    history,
+    models,
+    lab,
+    api,
+    health,
+    preferences,
+    sign_in,
+    offline,
+)
 
 
 def create_app(

@@ -16,7 +16,7 @@ from inkling.service import Outcome
 from inkling.storage import Batch, Entry, Result
 from inkling.web import labels, service
 from inkling.web.edge import language
-from inkling.web.ownership import may_change, may_delete
+from inkling.web.ownership import CORRECT, may_change, may_delete
 
 TOP = 5  # answers shown before the fold
 
@@ -64,6 +64,7 @@ def result_page(result: Result, picture_url: str | None, saved: Result | None = 
         picture_url=picture_url,
         batch=visible_batch(result),
         mine=bool(result.id) and may_change(result),
+        correctable=bool(result.id) and may_change(result, CORRECT),
         size=service().picture_size(saved) if saved else None,
     )
     catalog = service().predictor.catalog

@@ -34,6 +34,7 @@ BAD = {
     "INKLING_RATE_STORAGE": ["localhost:6379", "memory://"],
     "INKLING_CORS": ["*", "null", "example.org", "https://example.org/", "https://*.example.org", "ftp://example.org"],
     "INKLING_TRUSTED_PROXIES": ["proxy", "127.0.0.1;10.0.0.1", "10.0.0.1/8"],
+    "INKLING_USER_HEADER": ["Remote_User", "Remote User", "Remote-User:"],
     "INKLING_METRICS_FROM": ["*", "all"],
     "INKLING_DATABASE_URL": ["not a URL", "postgre://localhost/inkling", "postgresql+nodriver://localhost/inkling"],
     "INKLING_SECRET_KEY": ["too short"],

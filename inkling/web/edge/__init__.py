@@ -22,6 +22,7 @@ from flask import Flask
 
 from inkling.config import Settings
 from inkling.web.edge import (
+    access,
     accesslog,
     admission,
     bodies,
@@ -44,6 +45,7 @@ def install(app: Flask, settings: Settings) -> None:
     headers.init_app(app)
     cors.init_app(app, settings)
     crosssite.init_app(app)
+    access.init_app(app, settings)
     ratelimit.init_app(app, settings)
     admission.init_app(app, settings)
     compression.init_app(app)

@@ -1,36 +1,59 @@
-"""Access: who sends a request, and the scope that a view needs."""
+"""Access: who sends a request, and the scope that a view needs.
 
+A request is somebody's by the first of these that it has: a token, the cookie of a sign-in, a user that a trusted proxy
+names, or the place of the owner at the machine itself. Everybody else is a visitor.
+"""
+
+import logging
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
-from flask import abort, current_app, g, request
+from flask import Flask, abort, current_app, g, request
 from flask_babel import gettext
 from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.wrappers import Response
 
+from inkling import access
 from inkling.access import OWNER, VISITOR, Principal
 from inkling.config import Settings
-from inkling.web.edge import crosssite, proxies
+from inkling.problems import Problem
+from inkling.web.edge import crosssite, proxies, ratelimit
 
+log = logging.getLogger("inkling.access")
+
+COOKIE = "inkling-sign-in"
+ATTRIBUTES: dict[str, Any] = {"httponly": True, "samesite": "Strict"}
 LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")  # headers that only proxies add
+GUESSES = 10  # wrong tokens that one client may send in a minute
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.extensions["guesses"] = ratelimit.Limiter(settings, GUESSES, "guesses")
+    app.before_request(refuse_unknown_proxy)
+    app.jinja_env.globals["signed_in"] = lambda: COOKIE in request.cookies
+
+
+# ---- What views use ----
 
 
 def principal() -> Principal:
-    """Who sends this request: the owner at this machine, or a visitor."""
+    """Who sends this request.
+
+    Raises:
+        Unauthorized: it has a token that is not valid.
+        Problem: "rate-limited", when its client sent too many wrong tokens.
+        StoreError: the tokens cannot be read.
+    """
     if "principal" not in g:
-        g.principal = OWNER if _is_local() else VISITOR
+        g.principal = _by_token() or _by_cookie() or _by_proxy() or (OWNER if _is_local() else VISITOR)
     return g.principal
 
 
 def needs(scope: str) -> Callable[[Callable], Callable]:
-    """A view that only answers requests with this scope.
-
-    Raises:
-        Unauthorized: the request is a visitor's.
-        Forbidden: the request is somebody's who may not.
-    """
+    """A view that only answers requests with this scope."""
 
     def decorate(view: Callable) -> Callable:
         @wraps(view)
@@ -38,26 +61,41 @@ def needs(scope: str) -> Callable[[Callable], Callable]:
             require(scope)
             return view(*args, **kwargs)
 
-        checked.access = f"scope `{scope}`"  # type: ignore[attr-defined]
-        return checked
+        return open_to(f"scope `{scope}`")(checked)
+
+    return decorate
+
+
+def open_to(whom: str) -> Callable[[Callable], Callable]:
+    """Says who may send a request to a view that needs no scope, or checks by itself: for the table of routes.
+
+    Every route that changes something says so, or has `needs`.
+    """
+
+    def decorate(view: Callable) -> Callable:
+        view.open_to = whom  # type: ignore[attr-defined]
+        return view
 
     return decorate
 
 
 def require(scope: str) -> None:
-    """Answers 401 or 403 unless this request has a scope. The response says how to get in."""
+    """Answers 401 or 403 unless this request has a scope. The response says how to get in.
+
+    Raises:
+        Unauthorized: it is a visitor's.
+        Forbidden: it is somebody's who may not do this.
+    """
     if scope in principal().scopes:
         return
     if not principal().owner:
-        abort(
-            401,
+        _unauthorized(
             gettext(
                 "You need to sign in at /sign-in with a token. The operator of this server makes one with "
                 "“inkling tokens add --scope %(scope)s”. Programs send it in the header "
                 "“Authorization: Bearer TOKEN”.",
                 scope=scope,
-            ),
-            www_authenticate=WWWAuthenticate("bearer"),
+            )
         )
     abort(
         403,
@@ -69,6 +107,97 @@ def require(scope: str) -> None:
     )
 
 
+# ---- Sign in and out ----
+
+
+def sign_in(secret: str, response: Response) -> bool:
+    """Signs this browser in with a token or the secret of a link; returns whether it is valid.
+
+    The session is a new one, whatever cookie the browser had, so that nobody can prepare one for somebody else.
+
+    Raises:
+        Problem: "rate-limited", when its client sent too many wrong ones.
+        OSError: the signing key can be neither read nor made.
+        StoreError: the session cannot be stored.
+    """
+    _check_guesses()
+    made = access.sign_in(_tokens(), secret)
+    if not made:
+        _count_guess()
+        return False
+    _end_session()
+    session, credential = made
+    cookie = access.signed(_settings(), session)
+    response.set_cookie(COOKIE, cookie, expires=credential.expires, secure=request.is_secure, **ATTRIBUTES)
+    return True
+
+
+def sign_out(response: Response) -> None:
+    """Ends this browser's session, and deletes its cookie in a response.
+
+    Raises:
+        StoreError: the session cannot be deleted.
+    """
+    _end_session()
+    response.delete_cookie(COOKIE, secure=request.is_secure, **ATTRIBUTES)
+
+
+def _end_session() -> None:
+    if secret := _cookie():
+        access.sign_out(_tokens(), secret)
+
+
+# ---- Who it is ----
+
+
+def _by_token() -> Principal | None:
+    token = request.authorization
+    if token is None or token.type != "bearer":
+        return None
+    _check_guesses()
+    found = access.bearer(_tokens(), token.token or "")
+    if not found:
+        _count_guess()
+        _unauthorized(gettext("This token is not valid, or no longer."), error="invalid_token")
+    return found
+
+
+def _by_cookie() -> Principal | None:
+    secret = _cookie()
+    return access.session(_tokens(), secret) if secret else None
+
+
+def _cookie() -> str | None:
+    """The secret of this browser's session; None if it has none that this server signed."""
+    cookie = request.cookies.get(COOKIE)
+    try:
+        return access.unsigned(_settings(), cookie) if cookie else None
+    except OSError as error:
+        log.warning("the key that signs cookies cannot be read: %s", error.strerror)
+        return None
+
+
+def _by_proxy() -> Principal | None:
+    name = _settings().user_header
+    value = request.headers.get(name, "") if name else ""
+    return access.user(value.strip()) if value else None
+
+
+def refuse_unknown_proxy() -> None:
+    """Refuses a request with the header of INKLING_USER_HEADER unless a trusted proxy sends it."""
+    settings = _settings()
+    if not settings.user_header or settings.user_header not in request.headers:
+        return
+    if not proxies.among(request.environ.get(proxies.PEER), settings.trusted_proxies):
+        abort(
+            403,
+            gettext(
+                "Only a proxy that INKLING_TRUSTED_PROXIES names may send the header “%(name)s”.",
+                name=settings.user_header,
+            ),
+        )
+
+
 def _is_local() -> bool:
     """Whether the owner sends this request from the machine itself, and needs no token.
 
@@ -76,7 +205,7 @@ def _is_local() -> bool:
     here (DNS rebinding) is told by its Host. A proxy or tunnel that the settings do not name is told by its headers, or
     by HTTP/1.0, which nginx speaks by default and no browser does.
     """
-    environ, settings = request.environ, _settings()
+    environ = request.environ
     server, peer = proxies.parse(environ.get("SERVER_NAME")), proxies.parse(environ.get(proxies.PEER))
     origin = environ.get("HTTP_ORIGIN")
     return bool(
@@ -84,7 +213,7 @@ def _is_local() -> bool:
         and peer
         and server.is_loopback
         and peer.is_loopback
-        and not proxies.among(str(peer), settings.trusted_proxies)
+        and not proxies.among(str(peer), _settings().trusted_proxies)
         and LOCAL_HOST.fullmatch(environ.get("HTTP_HOST", ""))
         and not any(name.startswith(FORWARDED) for name in environ)
         and environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
@@ -92,5 +221,30 @@ def _is_local() -> bool:
     )
 
 
+# ---- Guessing ----
+
+
+def _check_guesses() -> None:
+    if (seconds := _guesses().wait(ratelimit.client(), count=False)) is not None:
+        raise Problem("rate-limited", f"Too many wrong tokens came from here. Try again in {seconds} seconds.")
+
+
+def _count_guess() -> None:
+    _guesses().wait(ratelimit.client())
+
+
+def _unauthorized(description: str, **challenge: str) -> NoReturn:
+    abort(401, description, www_authenticate=WWWAuthenticate("bearer", dict(challenge) or {"realm": "Inkling"}))
+
+
+def _guesses() -> ratelimit.Limiter:
+    return current_app.extensions["guesses"]
+
+
 def _settings() -> Settings:
     return current_app.extensions["inkling"].settings
+
+
+def _tokens() -> Any:
+    """The storage's tokens; the edge does not import storage."""
+    return current_app.extensions["inkling"].storage.tokens

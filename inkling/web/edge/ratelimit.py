@@ -37,22 +37,28 @@ class Memory:
         self._counts: Counter[str] = Counter()
         self._end = 0.0
 
-    def wait(self, client: str) -> int | None:
+    def wait(self, client: str, count: bool = True) -> int | None:
         """As `Limiter.wait`."""
         now = time.monotonic()
         with self._lock:
             if now >= self._end:
                 self._counts, self._end = Counter(), now + MINUTE
-            self._counts[client] += 1
-            return None if self._counts[client] <= self._most else int(self._end - now) + 1
+            allowed = self._counts[client] < self._most
+            self._counts[client] += count
+            return None if allowed else int(self._end - now) + 1
 
 
 class Limiter:
-    """Counts requests by client: in Redis where one is set and answers, else in this worker's memory."""
+    """Counts requests by client: in Redis where one is set and answers, else in this worker's memory.
 
-    def __init__(self, settings: Settings):
-        self._most = RateLimitItemPerMinute(settings.rate_limit)
-        self._memory = Memory(settings.rate_limit)
+    Args:
+        most: requests that a client may send in a minute.
+        name: keeps counts apart in Redis.
+    """
+
+    def __init__(self, settings: Settings, most: int, name: str = "LIMITER"):
+        self._most = RateLimitItemPerMinute(most, namespace=name)
+        self._memory = Memory(most)
         self._redis = (
             FixedWindowRateLimiter(
                 storage_from_string(
@@ -67,18 +73,22 @@ class Limiter:
         )
         self._retry_at = 0.0  # by time.monotonic
 
-    def wait(self, client: str) -> int | None:
-        """Counts a request. Returns the seconds until the client may send another; None if this one is allowed."""
+    def wait(self, client: str, count: bool = True) -> int | None:
+        """Returns the seconds until the client may send a request; None if it may now.
+
+        Args:
+            count: whether this request counts.
+        """
         if self._redis and time.monotonic() >= self._retry_at:
             try:
-                return self._ask(self._redis, client)
+                return self._ask(self._redis, client, count)
             except StorageError as error:  # without Redis the service goes on
                 self._retry_at = time.monotonic() + REDIS_RETRY
                 log.warning("INKLING_RATE_STORAGE does not answer, so each worker counts by itself: %s", error)
-        return self._memory.wait(client)
+        return self._memory.wait(client, count)
 
-    def _ask(self, redis: FixedWindowRateLimiter, client: str) -> int | None:
-        if redis.hit(self._most, client):
+    def _ask(self, redis: FixedWindowRateLimiter, client: str, count: bool) -> int | None:
+        if redis.hit(self._most, client) if count else redis.test(self._most, client):
             return None
         return max(1, int(redis.get_window_stats(self._most, client).reset_time - time.time()) + 1)
 
@@ -86,11 +96,11 @@ class Limiter:
 def init_app(app: Flask, settings: Settings) -> None:
     if not settings.rate_limit:
         return
-    limiter = Limiter(settings)
+    limiter = Limiter(settings, settings.rate_limit)
 
     def refuse() -> ResponseReturnValue | None:
         """Refuses with 429 beyond the limit, before the body is read."""
-        if not _counts() or (seconds := limiter.wait(_client())) is None:
+        if not _counts() or (seconds := limiter.wait(client())) is None:
             return None
         error = Problem(
             "rate-limited", f"One client may post {settings.rate_limit} times a minute. Try again in {seconds} seconds."
@@ -106,7 +116,7 @@ def _counts() -> bool:
     return request.method not in SAFE_METHODS or getattr(view, "computes", lambda: False)()
 
 
-def _client() -> str:
+def client() -> str:
     """The client that a request is counted for: its IPv4 address, or the network of its IPv6 address."""
     address = proxies.parse((request.remote_addr or "").partition("%")[0])
     if address is None:

@@ -13,6 +13,7 @@ from inkling.recognition.strokes import MOST_BYTES, Strokes
 from inkling.service import Base64, Decoded, Outcome, Source
 from inkling.web import answers, openapi, outcomes, service, turns, uploads
 from inkling.web.edge import admission, errors
+from inkling.web.edge.access import open_to
 from inkling.web.edge.bodies import LARGE
 
 SHAPE = 'The JSON must be {"image": "<data URL or base64>"} or {"strokes": [[[x…],[y…]], …]}.'
@@ -30,6 +31,7 @@ def models() -> dict:
 
 
 @blueprint.post("/predict")
+@open_to("anyone; nothing is saved")
 def predict() -> dict:
     """The answer for one picture, or `{"results": [...]}` for several."""
     if not request.is_json:  # JSON holds one picture
@@ -50,6 +52,7 @@ def predict() -> dict:
 
 
 @blueprint.post("/explain")
+@open_to("anyone; nothing is saved")
 def explain() -> dict:
     """How much each part of one picture supports its answer."""
     model = request.args.get("model")

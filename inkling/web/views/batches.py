@@ -12,6 +12,7 @@ from inkling.csvreport import Report
 from inkling.storage import Batch, Entry, Result
 from inkling.web import render, service
 from inkling.web.edge import language, session
+from inkling.web.edge.access import open_to
 from inkling.web.ownership import may_delete, require
 from inkling.web.responses import private
 
@@ -57,6 +58,7 @@ def table(id: str) -> Response:
 
 
 @blueprint.post("/batches/<id>/delete")
+@open_to("the browser that made them; scope `admin`")
 def delete(id: str) -> ResponseReturnValue:
     """Deletes a batch with all its pictures and answers."""
     found = _batch(id)

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from inkling.storage import Result
 from inkling.web import service
 from inkling.web.edge import session
+from inkling.web.edge.access import open_to
 
 blueprint = Blueprint("history", __name__)
 
@@ -27,6 +28,7 @@ def page() -> str:
 
 
 @blueprint.post("/history/delete")
+@open_to("anyone, for what their own browser made")
 def delete() -> ResponseReturnValue:
     """Deletes all results in this browser's history, and the cookie that lists them."""
     service().storage.delete(*session.remembered())

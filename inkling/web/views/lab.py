@@ -21,6 +21,7 @@ from inkling.recognition.predictor import Prediction
 from inkling.service import Canvas, Decoded, Upload
 from inkling.web import charts, outcomes, service, turns
 from inkling.web.edge import errors
+from inkling.web.edge.access import open_to
 from inkling.web.edge.language import translated
 from inkling.web.responses import picture_or_404, result_or_404
 
@@ -45,6 +46,7 @@ def show() -> ResponseReturnValue:
 
 
 @blueprint.post("/lab")
+@open_to("anyone; a result belongs to the browser that made it")
 @turns.in_turn
 def change() -> ResponseReturnValue:
     """The page with another picture or other steps; also sends the picture as a file, or recognizes and saves it."""

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from inkling.web.edge import clients, language
+from inkling.web.edge.access import open_to
 
 THEME_COOKIE = "inkling-theme"
 THEMES = ("system", "light", "dark")
@@ -13,12 +14,14 @@ blueprint = Blueprint("preferences", __name__)
 
 
 @blueprint.post("/language")
+@open_to("anyone, for their own browser")
 def choose_language() -> ResponseReturnValue:
     """Stores the visitor's language in a cookie and redirects to the page they came from."""
     return _store(language.COOKIE, request.form.get("language", ""), language.LANGUAGES)
 
 
 @blueprint.post("/theme")
+@open_to("anyone, for their own browser")
 def choose_theme() -> ResponseReturnValue:
     """Stores the visitor's theme in a cookie and redirects to the page they came from."""
     return _store(THEME_COOKIE, request.form.get("theme", ""), {name: name for name in THEMES})

@@ -7,6 +7,7 @@ from inkling.recognition.strokes import Strokes
 from inkling.service import Canvas, Decoded, Source, Upload
 from inkling.web import outcomes, service, turns, uploads
 from inkling.web.edge import language
+from inkling.web.edge.access import open_to
 from inkling.web.responses import private
 
 blueprint = Blueprint("recognize", __name__)
@@ -52,6 +53,7 @@ def labels() -> Response:
 
 
 @blueprint.post("/predict")
+@open_to("anyone; a result belongs to the browser that made it")
 def predict() -> ResponseReturnValue:
     """Recognizes the photos or the drawing of a form, and answers 303 to their page."""
     uploads.allow_batch()

@@ -10,7 +10,8 @@ from inkling.service import Decoded
 from inkling.storage import NONE_OF_THESE, Result, unsaved_result
 from inkling.web import answers, labels, render, service, turns
 from inkling.web.edge import session
-from inkling.web.ownership import may_change, own_result, require
+from inkling.web.edge.access import open_to
+from inkling.web.ownership import CORRECT, may_change, own_result, require
 from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
 
 blueprint = Blueprint("results", __name__, url_prefix="/results")
@@ -108,9 +109,10 @@ def searched(id: str) -> Response:
 
 
 @blueprint.post("/<id>/correction")
+@open_to("the browser that made it; scope `correct`")
 def correct(id: str) -> ResponseReturnValue:
     """Saves the label that the owner says is right: one of the answer's labels, or an empty one for none of them."""
-    result, text = own_result(id), request.form["label"]
+    result, text = own_result(id, CORRECT), request.form["label"]
     label = text if text == NONE_OF_THESE else labels.find(result, text)
     if label is None:
         abort(400, gettext("There is no label “%(label)s”. Choose one of the labels of this answer.", label=text[:64]))
@@ -119,23 +121,26 @@ def correct(id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/<id>/correction/undo")
+@open_to("the browser that made it; scope `correct`")
 def undo_correction(id: str) -> ResponseReturnValue:
     """Deletes the correction."""
-    service().storage.correct(own_result(id).id, None)
+    service().storage.correct(own_result(id, CORRECT).id, None)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
 @blueprint.post("/<id>/delete")
+@open_to("the browser that made it; scope `admin`")
 def delete(id: str) -> ResponseReturnValue:
     """Hides the picture and its answer, and deletes them ten minutes later; the owner's history offers to undo it."""
     result = own_result(id)
     service().storage.hide(id)
-    if result.belongs_to(session.owner()) and id not in session.remembered():  # it lists the last results only
+    if result.id not in session.remembered():  # it lists this browser's last results only
         session.remember(session.owner(), id)
     return redirect(url_for("history.page", _anchor=f"result-{id}"), 303)
 
 
 @blueprint.post("/<id>/delete/undo")
+@open_to("the browser that made it; scope `admin`")
 def undo_deletion(id: str) -> ResponseReturnValue:
     """Brings a result back that was deleted less than ten minutes ago."""
     for result in service().storage.hidden([id]):
