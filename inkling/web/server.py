@@ -13,6 +13,7 @@ import os
 import resource
 import shutil
 import socket
+import sys
 import tempfile
 from contextlib import suppress
 from functools import partial
@@ -22,16 +23,21 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from prometheus_client import multiprocess, values
 
+from inkling import access
 from inkling.config import Settings
 from inkling.recognition import inputs
 from inkling.recognition.pretrained.build import build_and_log
 from inkling.recognition.runtimes import openvino
+from inkling.storage import Storage, StoreError
 from inkling.web import logs
+
+log = logging.getLogger("inkling.server")
 
 SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a folder in memory; None is the temporary folder
 # Loaded before the fork, like OpenVINO: workers share 35 MB and start sooner.
 PRELOADED = ("cv2", "flask", "flask_babel", "limits", "pydantic", "sqlalchemy.orm")
 READ_AHEAD = 2**16  # bytes of a body, as many as the app reads; gunicorn copies further bytes at every read
+ANY_ADDRESS = ("0.0.0.0", "::")
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # parameters of mallopt(3)
 LARGE_BLOCK = 8 * 2**20  # bytes
 
@@ -101,12 +107,12 @@ def options(settings: Settings) -> dict[str, Any]:
 # ---- Hooks of the master process ----
 
 
-def on_starting(settings: Settings, _server: Any) -> None:
-    """Builds missing networks, creates the folder for the workers' metrics, and loads the libraries they share."""
-    # In a process of its own, because the memory that building takes would stay with the master.
-    builder = multiprocessing.get_context("fork").Process(target=build_and_log, args=(settings,))
-    builder.start()
-    builder.join()
+def on_starting(settings: Settings, server: Any) -> None:
+    """Prepares the start, creates the folder for the workers' metrics, and loads the libraries they share."""
+    # In a process of its own, because the memory that this takes would stay with the master.
+    preparing = multiprocessing.get_context("fork").Process(target=prepare, args=(settings, server.cfg.address[0]))
+    preparing.start()
+    preparing.join()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each file of an upload may hold a descriptor
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=SHARED_MEMORY)
@@ -115,6 +121,31 @@ def on_starting(settings: Settings, _server: Any) -> None:
     if settings.runtime == "openvino":
         openvino.library()
     gc.freeze()  # a garbage collection in a worker would write to every object, and so unshare its memory
+
+
+def prepare(settings: Settings, address: Any) -> None:
+    """Builds missing networks, and prints a sign-in link if the output is a terminal: anything else may be a log.
+
+    Args:
+        address: where the server will listen, as gunicorn parses it: (host, port), or a Unix socket or a descriptor,
+            for which there is no link.
+    """
+    build_and_log(settings)
+    if not isinstance(address, tuple) or not sys.stdout.isatty():
+        return
+    host, port = address
+    if host in ANY_ADDRESS:
+        host = "localhost"
+    storage = Storage(settings)
+    try:
+        secret = access.new_link(storage.tokens)
+    except StoreError as error:
+        log.warning("there is no sign-in link: %s", error)
+        return
+    finally:
+        storage.database.close()
+    name = f"[{host}]" if ":" in host else host
+    print(f"Sign in once, within ten minutes: http://{name}:{port}/sign-in?link={secret}", flush=True)
 
 
 def on_exit(_server: Any) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pty
 import re
 import runpy
 import signal
@@ -296,6 +297,43 @@ def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path):
             assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
             # The client behind the proxy may not read the metrics.
             assert server.request("GET", "/metrics", headers=said)[0] == (403 if trusted else 200)
+
+
+@pytest.fixture(scope="module")
+def on_terminal(tmp_path_factory):
+    """A server that is bound to loopback and was started on a terminal, with what it printed there."""
+    screen, terminal = pty.openpty()
+    with running(
+        tmp_path_factory.mktemp("terminal"), terminal, INKLING_HOST="127.0.0.1", WEB_CONCURRENCY="1"
+    ) as server:
+        yield server, os.read(screen, 4096).decode()
+    os.close(screen)
+    os.close(terminal)
+
+
+def test_only_a_server_on_loopback_has_an_owner_without_a_token(server, on_terminal):
+    local, _ = on_terminal
+    owner = b"You don't need to sign in"
+    assert owner in local.request("GET", "/sign-in")[2]
+    assert owner not in local.request("GET", "/sign-in", headers={"X-Forwarded-For": "127.0.0.1"})[2]
+    assert owner not in local.request("GET", "/sign-in", headers={"Host": "evil.example"})[2]
+    assert owner not in server.request("GET", "/sign-in")[2]  # it listens on all addresses
+
+
+def test_the_sign_in_link_is_for_the_terminal_alone(server, on_terminal):
+    local, printed = on_terminal
+    address, secret = re.fullmatch(
+        r"Sign in once, within ten minutes: (http://\S+/sign-in\?link=(\S+))\r\n", printed
+    ).groups()
+    assert address.startswith(f"http://127.0.0.1:{local.port}/")
+    assert secret not in local.log
+    assert "Sign in once" not in server.log
+    post = urlencode({"token": secret}), {"Content-Type": "application/x-www-form-urlencoded", "Via": "1.1 tunnel"}
+    status, headers, _ = local.request("POST", "/sign-in", *post)
+    assert status == 303
+    cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0], "Via": "1.1 tunnel"}
+    assert b"You are signed in" in local.request("GET", "/sign-in", headers=cookie)[2]
+    assert local.request("POST", "/sign-in", *post)[0] == 403
 
 
 def test_too_many_posts_a_minute_are_told_when_to_come_back(tmp_path, png, ink_model):

@@ -80,11 +80,12 @@ def wait_for_answer(server: Server, path: str = "/healthz") -> None:
 
 
 @contextmanager
-def running(folder: Path, **changes: str) -> Iterator[Server]:
+def running(folder: Path, terminal: int | None = None, **changes: str) -> Iterator[Server]:
     """Starts gunicorn, waits for its first answer, and stops it at the end.
 
     Args:
         folder: for the log and the pictures.
+        terminal: descriptor of a terminal for what it prints; by default that goes to the log too.
         changes: variables of its environment.
     """
     port = free_port()
@@ -93,7 +94,7 @@ def running(folder: Path, **changes: str) -> Iterator[Server]:
         process = subprocess.Popen(
             START,
             cwd=ROOT,
-            stdout=output,
+            stdout=output if terminal is None else terminal,
             stderr=output,
             env=environment(folder / "pictures", **{"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)} | changes),
         )
