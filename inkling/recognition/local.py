@@ -271,8 +271,15 @@ class LocalPredictor:
         return in_float32 and not model.card.exact and openvino.has_bfloat16()
 
     def _measure(self, model: Model) -> None:
-        """Notes the median time of a few runs, which are few enough not to delay a worker's first answer."""
+        """Notes the median time of a few runs, which are few enough not to delay a worker's first answer.
+
+        A head takes next to no time, so its backbone's is noted.
+        """
         if model in self._milliseconds:
+            return
+        if model in self._backbones:
+            self._measure(self._backbones[model])
+            self._milliseconds[model] = self._milliseconds[self._backbones[model]]
             return
         spec, runtime = model.card.input, self._runtimes[model]
         seconds: list[float] = []

@@ -80,6 +80,9 @@ class Answering:
 class Runtime(Answering):
     """A model that is ready to answer. Any number of threads may call it at the same time.
 
+    Attributes:
+        black: its answer to one black picture.
+
     Raises:
         ValueError: the network does not take the card's input, does not answer its labels with probabilities, or
             lacks the familiarity output that the card requires.
@@ -126,7 +129,8 @@ class Runtime(Answering):
         """Asks the network about one black picture, and compares the answer with the card."""
         spec, labels = self._card.input, len(self._card.labels)
         try:
-            answer, familiarity, *_ = self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
+            self.black = self._answer_black()
+            answer, familiarity, *_ = self.black
         except (RuntimeError, TypeError) as error:  # OpenVINO raises the one, TensorFlow the other
             raise ValueError(f"the network does not take {spec.height} x {spec.width} x {spec.channels}") from error
         except IndexError as error:
@@ -140,6 +144,11 @@ class Runtime(Answering):
             raise ValueError(f"the network must answer probabilities, not logits. Received: {answer[0, :3].tolist()}")
         if self._card.familiar is not None and familiarity is None:
             raise ValueError("the network must have a second output, as the card says what is familiar")
+
+    def _answer_black(self) -> Answer:
+        """The answer to one black picture."""
+        spec = self._card.input
+        return self.answer(np.zeros((1, spec.height, spec.width, spec.channels), np.float32))
 
 
 class HeadRuntime(Runtime):
@@ -160,8 +169,13 @@ class HeadRuntime(Runtime):
     def answer(self, batch: np.ndarray) -> Answer:
         return self.continued(self.backbone.answer(batch))
 
+    def _answer_black(self) -> Answer:
+        return self.continued(self.backbone.black)
+
     def continued(self, seen: Answer) -> Answer:
-        """The answer to pictures that the backbone has answered. The network is asked about their parts as well.
+        """The answer to pictures that the backbone has answered.
+
+        The network is also asked about their parts if the card has a limit for what they may show.
 
         Raises:
             ValueError: the backbone makes no features, or the network answered with numbers that are not finite.
@@ -169,7 +183,7 @@ class HeadRuntime(Runtime):
         if seen.features is None:
             raise ValueError("its backbone has no output named features")
         answer = super().answer(seen.features)
-        if seen.parts is not None:
+        if seen.parts is not None and self._card.elsewhere is not None:
             parts = super().answer(seen.parts.reshape(-1, seen.parts.shape[-1])).probabilities
             answer = answer._replace(anywhere=parts.reshape(len(seen.parts), -1, parts.shape[1]).max(axis=1))
         return finite(answer)

@@ -1,4 +1,4 @@
-"""Looks into an ONNX file for weights that are kept in other files, without the `onnx` package.
+"""Looks into ONNX files, for weights that are kept in other files above all, without the `onnx` package.
 
 An ONNX file is a protocol buffer (https://protobuf.dev/programming-guides/encoding/) whose fields are listed in
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
@@ -35,7 +35,7 @@ def has_external_data(data: bytes) -> bool:
 
 
 def _has_external_data(message: memoryview, kind: str) -> bool:
-    for number, value in _fields(message):
+    for number, value in fields(message):
         if kind == "tensor" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and value == EXTERNAL)):
             return True
         part = MESSAGES[kind].get(number)
@@ -44,7 +44,7 @@ def _has_external_data(message: memoryview, kind: str) -> bool:
     return False
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """The fields of a message: (number, integer or bytes)."""
     position = 0
     while position < len(message):
@@ -64,6 +64,15 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise ValueError("the message is truncated")
         yield key >> 3, message[position : position + length]
         position += length
+
+
+def varints(message: memoryview) -> list[int]:
+    """The integers of a packed repeated field."""
+    found, position = [], 0
+    while position < len(message):
+        value, position = _varint(message, position)
+        found.append(value)
+    return found
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:

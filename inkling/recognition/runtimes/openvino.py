@@ -13,6 +13,7 @@ from inkling.recognition.card import ModelCard, read_card
 from inkling.recognition.catalog import Model, check_file
 from inkling.recognition.runtimes.base import OUTPUTS, HeadRuntime, Network, Runtime
 from inkling.recognition.runtimes.onnxfile import has_external_data
+from inkling.recognition.runtimes.small import SmallGraph
 
 FILE, HEAD_FILE = "model.onnx", "head.onnx"
 HINT = "LATENCY"  # what OpenVINO optimizes its threads for; `python -m benchmarks.workers` compares
@@ -92,7 +93,16 @@ def open_model(model: Model, threads: int = 0, precision: str = "f32", backbone:
     if backbone is None:
         folder = model.folder.with_name(model.card.backbone.model)
         backbone = open_model(Model(read_card(folder), folder), threads, precision)
-    return HeadRuntime(_compile(model, HEAD_FILE, threads), backbone, model.card)
+    return HeadRuntime(_open_head(model, threads), backbone, model.card)
+
+
+def _open_head(model: Model, threads: int) -> Network:
+    """A model's head: in NumPy, which shares its constants among workers, or by OpenVINO if NumPy cannot run it."""
+    path = check_file(model, HEAD_FILE)
+    try:
+        return SmallGraph(path)
+    except ValueError:
+        return _compile(model, HEAD_FILE, threads)
 
 
 def _compile(model: Model, name: str, threads: int, precision: str = "f32") -> Compiled:
