@@ -66,8 +66,8 @@ def models(tmp_path_factory, models_folder):
 
 
 @pytest.fixture(scope="session")
-def base_url(tmp_path_factory, models):
-    """The address of an app that serves during the whole session."""
+def served(tmp_path_factory, models):
+    """The app that serves during the whole session."""
     settings = Settings.from_env(
         {
             "INKLING_MODELS": str(models),
@@ -78,7 +78,13 @@ def base_url(tmp_path_factory, models):
     )
     app = create_app(settings)
     app.extensions["inkling"].predictor.warm()
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    return app
+
+
+@pytest.fixture(scope="session")
+def base_url(served):
+    """The address of that app. Every browser is its owner's, except one that sends `hands.ELSEWHERE`."""
+    server = make_server("127.0.0.1", 0, served, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

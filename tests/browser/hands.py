@@ -3,6 +3,8 @@
 import itertools
 from contextlib import contextmanager
 
+ELSEWHERE = {"Via": "1.1 proxy"}  # headers of a browser that is not at the server's own machine
+
 # Polylines on the canvas' own 400 x 400 field.
 DIGITS = {
     "7": [(120, 90), (290, 90), (240, 200), (190, 330)],

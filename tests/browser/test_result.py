@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.hands import ELSEWHERE
 from tests.browser.test_pages import RULES
 
 SCREENS = [
@@ -217,7 +218,7 @@ def test_the_link_goes_to_an_app_or_else_is_copied(open_result, app):
 
 
 def test_another_browser_sees_the_answer_and_can_change_nothing(open_page, owner):
-    page = open_page(owner[1])
+    page = open_page(owner[1], extra_http_headers=ELSEWHERE)
     expect(page.locator(".word")).to_be_visible()
     for form in page.locator("main form[method=post]").all():
         raise AssertionError(form.get_attribute("action"))
