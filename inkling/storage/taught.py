@@ -445,12 +445,15 @@ class Taught:
             row = session.scalar(sa.select(ExampleRow).where(*same).limit(1))
             return _example(row) if row else None
 
-    def examples(self, id: str, label: AnyLabel = ALL, after: str | None = None, limit: int = 100) -> list[Example]:
+    def examples(
+        self, id: str, label: AnyLabel = ALL, after: str | None = None, limit: int | None = 100
+    ) -> list[Example]:
         """Examples in the order in which they arrived.
 
         Args:
             label: the id of a label; None for the examples without one.
             after: begins behind the example with this id.
+            limit: None for all of them.
 
         Raises:
             Problem: "unknown-classifier".
@@ -604,10 +607,13 @@ class Taught:
             ]
             session.add_all(rows)
 
-    def features(self, id: str, backbone: str) -> list[tuple[str, int | None, bytes]]:
+    def features(self, id: str, backbone: str, unlabeled: bool = False) -> list[tuple[str, int | None, bytes]]:
         """(example, label, float32 vector as bytes) in the order in which the examples arrived.
 
         Pictures that cannot be read are left out.
+
+        Args:
+            unlabeled: whether to return the examples without a label instead of those with one.
         """
         query = (
             sa.select(ExampleRow.id, ExampleRow.label_id, FeatureRow.vector)
@@ -617,6 +623,7 @@ class Taught:
                 ExampleRow.removed.is_(None),
                 FeatureRow.backbone == backbone,
                 sa.func.length(FeatureRow.vector) > 0,
+                ExampleRow.label_id.is_(None) if unlabeled else ExampleRow.label_id.is_not(None),
             )
             .order_by(ExampleRow.created, ExampleRow.id)
         )

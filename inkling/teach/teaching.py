@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, get_args
 
+import numpy as np
 from PIL import Image
 
 from inkling import config
@@ -15,25 +16,29 @@ from inkling.pictures.encode import LARGEST, at_most, thumbnail
 from inkling.problems import Problem
 from inkling.recognition.catalog import Catalog, Model
 from inkling.recognition.predictor import prepare
+from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, file_of, map_ahead
 from inkling.storage.errors import store_errors
 from inkling.storage.records import now
 from inkling.storage.store import portions
 from inkling.storage.taught import NewExample, Quota, StoredVersion
-from inkling.teach import features
+from inkling.teach import features, review
 from inkling.teach.helper import Helper
 from inkling.teach.learn import Report
-from inkling.teach.publish import Shelf
+from inkling.teach.publish import HEAD, Shelf
 from inkling.teach.types import (
     ALL,
     AnyLabel,
     Change,
     Classifier,
+    Doubt,
     Example,
     Kind,
     Label,
     Origin,
     Progress,
+    Review,
+    Suggestion,
     Version,
 )
 
@@ -183,12 +188,15 @@ class Teaching:
         name = re.split(r"[/\\]", source.name)[-1]
         return NewExample(file_of(picture, kind_of_file), kind_of_file, name, label, origin)
 
-    def examples(self, id: str, label: AnyLabel = ALL, after: str | None = None, limit: int = 100) -> list[Example]:
+    def examples(
+        self, id: str, label: AnyLabel = ALL, after: str | None = None, limit: int | None = 100
+    ) -> list[Example]:
         """Examples in the order in which they arrived.
 
         Args:
             label: the id of a label; None for the examples without one.
             after: begins behind the example with this id.
+            limit: None for all of them.
         """
         return self.storage.examples(id, label, after, limit)
 
@@ -299,6 +307,49 @@ class Teaching:
         """Lets no version answer any more."""
         self._shelf.unpublish(self.get(id))
         self.storage.set_live(id, None)
+
+    def review(self, id: str) -> Review:
+        """What to look at next: doubtful labels, near-duplicates, what to label, and whether more would help."""
+        classifier = self.get(id)
+        present = {example.id: example for example in self.storage.examples(id, limit=None)}
+        labels = {label.id: label for label in classifier.labels}
+        unlabeled = [example for example in present.values() if example.label is None]
+        if classifier.newest is None:
+            return Review(next=tuple(Suggestion(example, classifier.labels) for example in unlabeled))
+        version = self.storage.version(id, classifier.newest)
+        report = Report.model_validate(version.report)
+        own = [labels.get(label) for label, _ in version.labels]  # None for one that was deleted since then
+        examples = [present.get(example) for example in version.examples]
+        doubtful = []
+        for i, j, suspicion in report.doubtful:
+            example, suggested = examples[i], own[j]
+            given = labels.get(example.label) if example and example.label is not None else None
+            if example and given and suggested and given != suggested:
+                doubtful.append(Doubt(example, given, suggested, suspicion))
+        groups = (tuple(one for i in group if (one := examples[i])) for group in report.duplicates)
+        more, needed = review.advice(report)
+        return Review(
+            tuple(doubtful),
+            tuple(group for group in groups if len(group) > 1),
+            self._suggestions(id, version, own, present),
+            more,
+            own[needed],
+        )
+
+    def _suggestions(
+        self, id: str, version: StoredVersion, labels: Sequence[Label | None], present: Mapping[str, Example]
+    ) -> tuple[Suggestion, ...]:
+        """The examples without a label, those first about which a version is least certain."""
+        rows = [row for row in self.storage.features(id, version.backbone, unlabeled=True) if row[0] in present]
+        if not rows:
+            return ()
+        seen = np.stack([np.frombuffer(vector, "<f4") for _, _, vector in rows])
+        probabilities = SmallGraph(self._model(id).folder / HEAD)(seen)[0]
+        found = []
+        for i in review.label_next(probabilities):
+            ranked = (labels[j] for j in np.argsort(-probabilities[i], kind="stable"))
+            found.append(Suggestion(present[rows[i][0]], tuple(label for label in ranked if label)))
+        return tuple(found)
 
     def look(self, id: str, sources: Sequence[Source], budget: Budget) -> list[Outcome]:
         """Asks the newest version, published or not.

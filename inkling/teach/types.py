@@ -22,12 +22,15 @@ __all__ = [
     "AnyLabel",
     "Change",
     "Classifier",
+    "Doubt",
     "Example",
     "Kind",
     "Label",
     "Origin",
     "Progress",
+    "Review",
     "Stage",
+    "Suggestion",
     "Version",
 ]
 
@@ -52,3 +55,46 @@ class Version:
     labels: tuple[str, ...]
     report: Report
     better: bool | None
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An example whose label looks wrong.
+
+    Attributes:
+        given: its label.
+        suggested: the label that looks right.
+        suspicion: the probability that the given one is wrong, by the held-out answer.
+    """
+
+    example: Example
+    given: Label
+    suggested: Label
+    suspicion: float
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An example without a label, and the labels that it may have, most likely first."""
+
+    example: Example
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class Review:
+    """What to look at next, by the newest version. Examples that were changed since then are left out.
+
+    Attributes:
+        doubtful: examples whose held-out answer is another label, most suspicious first.
+        duplicates: groups of examples that are nearly the same.
+        next: examples to label next, the most uncertain first.
+        more: whether more examples would help.
+        most_needed: the label that needs them most; None before the first version.
+    """
+
+    doubtful: tuple[Doubt, ...] = ()
+    duplicates: tuple[tuple[Example, ...], ...] = ()
+    next: tuple[Suggestion, ...] = ()
+    more: bool = True
+    most_needed: Label | None = None

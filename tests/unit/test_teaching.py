@@ -376,3 +376,27 @@ def test_too_few_examples_train_nothing(teaching, birds):
     assert (teaching.get(birds.id).newest, teaching.progress(birds.id)) == (None, None)
     with refused("not-trained"):
         teaching.look(birds.id, [], Budget(60))
+
+
+# ---- Review ----
+
+
+def test_a_review_names_wrong_labels_near_duplicates_and_what_to_label(teaching, colors):
+    (wrong,) = teaching.add(colors.id, colored(RED, "blue", 1, 21))
+    unlabeled = teaching.add(colors.id, colored(BLUE, None, 1, 23) + colored((130, 20, 130), None, 1, 24))
+    train(teaching)
+    found = teaching.review(colors.id)
+    (doubt,) = found.doubtful
+    assert (doubt.example, doubt.given.name, doubt.suggested.name) == (wrong, "blue", "red")
+    assert [suggestion.example for suggestion in found.next] == unlabeled[::-1]
+    assert found.next[1].labels[0].name == "blue"
+    assert {example.label for group in found.duplicates for example in group} <= {one.id for one in colors.labels}
+    teaching.move(colors.id, [wrong.id], doubt.suggested.id)
+    assert teaching.review(colors.id).doubtful == ()
+
+
+def test_before_the_first_version_everything_is_to_be_labeled(teaching, birds):
+    teaching.add_label(birds.id, "robin")
+    added = teaching.add(birds.id, [photo(1, None)])
+    found = teaching.review(birds.id)
+    assert ([one.example for one in found.next], found.doubtful, found.most_needed) == (added, (), None)
