@@ -10,10 +10,15 @@ let content = new AbortController();
 const name = () => location.pathname + (location.pathname === "/" ? "" : location.search);
 let shown = name();
 
-/** @param {HTMLElement} main */
-function start(main) {
+/** Starts the scripts of a <main>, which is busy meanwhile. @param {HTMLElement} main */
+async function start(main) {
   const scripts = main.dataset.scripts?.split(" ") ?? [];
-  return Promise.all(scripts.map(async (script) => (await import(`./${script}.js`)).start(main, content.signal)));
+  main.ariaBusy = "true";
+  try {
+    await Promise.all(scripts.map(async (script) => (await import(`./${script}.js`)).start(main, content.signal)));
+  } finally {
+    main.ariaBusy = null;
+  }
 }
 
 /** Shows the content of a page that was fetched. @param {Document} page

@@ -14,6 +14,7 @@ from werkzeug.serving import make_server
 from inkling.config import Settings
 from inkling.recognition.card import sha256
 from inkling.web.app import create_app
+from tests.browser.hands import started
 
 expect.set_options(timeout=30_000)  # on a busy machine, an answer may take long
 
@@ -108,6 +109,7 @@ def open_page(new_context):
         context.on("weberror", lambda error: errors.append(str(error.error)))
         page = context.new_page()
         page.goto(path)
+        started(page)
         return page
 
     yield open_page

@@ -27,6 +27,17 @@ LOWER_LINE = [(100, 300), (300, 300)]
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
+def started(page):
+    """Waits until the scripts of the page have started."""
+    page.wait_for_function("() => document.querySelector('main')?.ariaBusy !== 'true'")
+
+
+def arrive(page, url):
+    """Waits until the page has this address, and its scripts have started."""
+    page.wait_for_url(url)
+    started(page)
+
+
 def send_photos(page, files):
     """Chooses photos, which sends them at once; without JavaScript, the button does."""
     page.set_input_files("#image", files)

@@ -14,6 +14,7 @@ from tests.browser.hands import (
     LINE,
     LOWER_LINE,
     WHITE,
+    arrive,
     asks,
     color_at,
     on_screen,
@@ -63,7 +64,7 @@ def test_a_drawn_digit_is_answered(open_page, hand, digit):
     draw(page, DIGITS[digit])
     expect(page.locator("#draw .sentence")).to_have_text(f"It's a {digit}.")
     page.get_by_role("button", name="Save & share").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     expect(page.get_by_role("heading", level=1)).to_have_text(digit)
     expect(page.locator(".picture")).to_have_js_property("complete", True)
 
@@ -202,7 +203,7 @@ def test_the_answer_beside_the_drawing_is_the_one_that_is_kept(page):
     expect(page.locator("#draw .live [role=status]")).to_have_text("It's a 3.")
     live = [row.split() for row in page.locator("#draw .live .bars li").all_inner_texts()]
     page.get_by_role("button", name="Save & share").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     kept = [row.split() for row in page.locator(".bars li").all_inner_texts()]
     assert kept[:3] == live
 
@@ -238,7 +239,7 @@ def test_the_drawing_outlives_a_change_of_screen(page, change):
 def test_the_drawing_is_there_after_going_back(page):
     with_mouse(page, DIGITS["7"])
     page.get_by_role("button", name="Save & share").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     page.go_back()
     expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
     assert color_at(page, 200, 90) == BLACK
@@ -257,7 +258,7 @@ def test_a_drawing_that_could_not_be_saved_is_kept_and_can_be_saved_again(page):
         page.unroute("**/predict")
     expect(page.locator("#draw .sentence")).to_have_text("It's a 7.")
     page.get_by_role("button", name="Save & share").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     page.get_by_role("link", name="Try another").click()
     expect(page.locator("#draw .live .hint")).to_be_visible()
 
@@ -272,7 +273,7 @@ def test_a_digit_by_keyboard_alone(page):
     expect(page.locator("#draw .sentence")).to_have_text("It's a 1.")
     page.get_by_role("button", name="Save & share").focus()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     expect(page.get_by_role("heading", level=1)).to_have_text("1")
 
 

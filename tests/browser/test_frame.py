@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import LINE, switch, with_mouse
+from tests.browser.hands import LINE, arrive, switch, with_mouse
 
 ADDRESS = "/compare/digits?kept=1"
 PAPER = {"light": "rgb(250, 249, 246)", "dark": "rgb(20, 21, 25)"}
@@ -31,7 +31,7 @@ def test_explore_unfolds_and_leads_on_by_keyboard(open_page, viewport, script):
         page.keyboard.press("Tab")
         expect(page.locator(".menu").get_by_role("link", name=name)).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/lab")
+    arrive(page, "**/lab")
     expect(page.locator("summary.within")).to_have_text("Explore")
 
 

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import send_photos
+from tests.browser.hands import arrive, send_photos
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
@@ -19,9 +19,9 @@ def filled(open_page, cat):
         for model in ("cats-dogs-cnn", "doodles-cnn"):
             page.goto(f"/?model={model}")
             send_photos(page, cat)
-            page.wait_for_url("**/results/*")
+            arrive(page, "**/results/*")
         page.get_by_role("link", name="History").click()
-        page.wait_for_url("**/history")
+        arrive(page, "**/history")
         return page
 
     return filled
@@ -38,7 +38,7 @@ def test_one_result_is_opened_and_deleted_and_then_all(filled, viewport, scripts
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
     page.go_back()
     pictures.last.get_by_role("button", name="Delete cat").click()
-    page.wait_for_url("**/history#*")
+    arrive(page, "**/history#*")
     expect(page.get_by_role("status")).to_contain_text("You can undo this for ten minutes.")
     expect(page.locator(".history img")).to_have_count(1)
     assert Axe().run(page, options=RULES).violations_count == 0 if scripts else True

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, expect
 
-from tests.browser.hands import send_photos, settle, switch
+from tests.browser.hands import arrive, send_photos, settle, switch
 
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 800}}
 LINE = [(0.5, 0.2), (0.5, 0.8)]
@@ -189,7 +189,7 @@ def test_a_server_that_is_busy_says_so(lab):
 def test_a_result_that_is_gone_is_told(page, cat):
     page.get_by_role("link", name="Photo").click()
     send_photos(page, cat)
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     result = page.url
     page.goto(f"/lab?result={result.rpartition('/')[2]}")
     page.request.post(f"{result}/delete")
@@ -302,10 +302,10 @@ def test_a_photo_is_worked_on_and_classified(lab, cat, base_url):
     expect(lab.locator("legend")).to_have_text(["1. Canny edges"])
     changed(lab, lambda: lab.fill("#s1-low", "10"))
     lab.get_by_role("button", name="Recognize this").click()
-    lab.wait_for_url("**/results/*")
+    arrive(lab, "**/results/*")
     lab.get_by_role("tab", name="Details").click()
     lab.get_by_role("link", name="Try changes in the lab").click()
-    lab.wait_for_url("**/lab?result=*")
+    arrive(lab, "**/lab?result=*")
     expect(lab.get_by_role("img", name="The original picture")).to_be_visible()
 
 
@@ -383,7 +383,7 @@ def test_all_of_it_without_javascript(open_page, cat):
     expect(page.locator("legend")).to_have_text(["1. Canny edges", "2. Horizontal flip"])
     expect(page.locator("#s1-low")).to_have_value("400")
     page.get_by_role("button", name="Recognize this").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
 
 
 # ---- How it is laid out ----

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import send_photos
+from tests.browser.hands import arrive, send_photos
 
 NOT_A_PICTURE = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"This is not a picture.\n" * 50}
 WIDTHS = pytest.mark.parametrize("width", [360, 1280])
@@ -60,7 +60,7 @@ def several(cat, count):
 def test_several_get_one_page_and_a_bad_one_its_place(first_page, cat, width, script):
     page = first_page(width, java_script_enabled=script)
     choose(page, cat, NOT_A_PICTURE, {**cat, "name": "again.jpg"})
-    page.wait_for_url("**/batches/*")
+    arrive(page, "**/batches/*")
     cards = page.locator(".grid > li")
     expect(cards).to_have_count(3)
     expect(cards.nth(0)).to_contain_text("Cat")
@@ -72,7 +72,7 @@ def test_several_get_one_page_and_a_bad_one_its_place(first_page, cat, width, sc
     page.get_by_role("link", name="Surest first").click()
     expect(cards.nth(2)).to_contain_text("notes.jpg")
     cards.nth(0).get_by_role("link").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
 
 
@@ -90,7 +90,7 @@ def test_answers_that_could_not_be_kept_are_shown_in_place(first_page, cat):
 def test_the_table_downloads(first_page, cat):
     page = first_page()
     choose(page, cat, NOT_A_PICTURE)
-    page.wait_for_url("**/batches/*")
+    arrive(page, "**/batches/*")
     with page.expect_download() as download:
         page.get_by_role("link", name="Table (CSV)").click()
     assert download.value.suggested_filename == "inkling.csv"
@@ -105,11 +105,11 @@ def test_the_table_downloads(first_page, cat):
 def test_deleting_all_leads_to_the_first_page(first_page, cat):
     page = first_page()
     choose(page, *several(cat, 2))
-    page.wait_for_url("**/batches/*")
+    arrive(page, "**/batches/*")
     address = page.url
     page.get_by_text("Delete all", exact=True).click()
     page.get_by_role("button", name="Delete all of them").click()
-    page.wait_for_url(lambda url: "batches" not in url)
+    arrive(page, lambda url: "batches" not in url)
     assert page.goto(address).status == 404
 
 
@@ -152,7 +152,7 @@ def test_one_is_taken_out_by_keyboard_until_a_single_one_is_left(first_page, cat
     expect(page.locator(".thumbnails")).to_be_hidden()
     page.unroute("**/predict")
     page.get_by_role("button", name="Tell me what it is").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
 
 
 def test_several_can_be_dropped(first_page, cat):
@@ -177,14 +177,14 @@ def test_of_more_than_twenty_the_first_twenty_are_offered(first_page, cat, width
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
     assert found.violations_count == 0, found.generate_report()
     page.get_by_role("button", name="Use the first 20").click()
-    page.wait_for_url("**/batches/*")
+    arrive(page, "**/batches/*")
     expect(page.locator(".grid a")).to_have_count(20)
 
 
 def test_more_than_twenty_without_javascript_are_told(first_page, cat):
     page = first_page(java_script_enabled=False)
     choose(page, *several(cat, 21))
-    page.wait_for_url("**/help?reason=too-many*")
+    arrive(page, "**/help?reason=too-many*")
     expect(page.get_by_role("alert")).to_contain_text("You can send up to 20 pictures at once.")
 
 
@@ -226,7 +226,7 @@ def test_the_bar_says_how_far_they_are(first_page, cat, count):
             attributes: true, childList: true, subtree: true, characterData: true});
     }""")
     choose(page, *several(cat, count))
-    page.wait_for_url("**/batches/*" if count > 1 else "**/results/*")
+    arrive(page, "**/batches/*" if count > 1 else "**/results/*")
     seen = page.evaluate("seen")
     sending = [value for says, value in seen if says == "Uploading…"]
     assert any(0 < (value or 0) < 1 for value in sending), seen
@@ -251,7 +251,7 @@ def test_what_fails_on_the_way_is_told_and_nothing_is_lost(first_page, cat, fail
     assert names(page) == ["0.jpg", "1.jpg"]
     page.unroute("**/predict")
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_url("**/batches/*")
+    arrive(page, "**/batches/*")
 
 
 def test_a_first_visit_does_not_load_what_several_need(open_page):

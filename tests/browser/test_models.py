@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.hands import arrive
+
 MODEL = "/models/full-digits"
 
 
@@ -16,7 +18,7 @@ def drawn(open_page):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 40, steps=5)
     page.mouse.up()
     page.get_by_role("button", name="Save & share").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     return page.url
 
 
@@ -27,7 +29,7 @@ def test_a_cell_opens_the_pictures_of_its_pair(open_page, script):
     told = cell.get_attribute("aria-label").split(": ")[1]
     cell.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url("**?pair=*")
+    arrive(page, "**?pair=*")
     pair = page.locator(".folds details[open]")
     expect(pair.locator("summary")).to_contain_text(told)
     expect(pair.locator("summary")).to_be_in_viewport()

@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser import text
-from tests.browser.hands import send_photos
+from tests.browser.hands import arrive, send_photos
 
 PATHS = [
     "/",
@@ -49,7 +49,7 @@ def result_paths(browser, base_url, cat):
         page = browser.new_page(base_url=base_url)
         page.goto(f"/?model={model}")
         send_photos(page, files)
-        page.wait_for_url("**/batches/*" if len(files) > 1 else "**/results/*")
+        arrive(page, "**/batches/*" if len(files) > 1 else "**/results/*")
         paths[name] = page.url
         page.close()
     return paths | {f"a result/{page}": f"{paths['a result']}/{page}" for page in ("others", "why", "layers")}

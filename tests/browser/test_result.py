@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.hands import ELSEWHERE
+from tests.browser.hands import ELSEWHERE, arrive
 from tests.browser.test_pages import RULES
 
 SCREENS = [
@@ -93,7 +93,7 @@ def test_without_javascript_the_tabs_are_sections(open_result):
     for name in NAMES["en-US"]:
         expect(page.get_by_role("heading", level=2, name=name)).to_be_visible()
     page.get_by_role("link", name="Show what decides").click()
-    page.wait_for_url("**/why")
+    arrive(page, "**/why")
     expect(page.locator(".explanation")).to_contain_text(SAID)
     expect(page.locator(".explanation .picture")).to_be_visible()
     page.get_by_role("link", name="Back to the answer").click()

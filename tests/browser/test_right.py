@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import send_photos
+from tests.browser.hands import arrive, send_photos
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
@@ -19,7 +19,7 @@ def result(open_page, cat):
     def result(model="cats-dogs-cnn", **options):
         page = open_page(f"/?model={model}", **options)
         send_photos(page, cat)
-        page.wait_for_url("**/results/*")
+        arrive(page, "**/results/*")
         return page
 
     return result

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import DIGITS, send_photos, with_mouse
+from tests.browser.hands import DIGITS, arrive, send_photos, with_mouse
 
 SCREENS = [(1366, 650), (1280, 720), (360, 640)]
 LOOKS = [("en", "light"), ("ru", "dark")]
@@ -99,7 +99,7 @@ def test_auto_knows_the_photos_to_click(open_page):
     page = open_page("/")
     for name, label in EXAMPLES.items():
         page.get_by_role("button", name=f"A picture of {name}").click()
-        page.wait_for_url("**/results/*")
+        arrive(page, "**/results/*")
         expect(page.get_by_role("heading", level=1)).to_contain_text(label, ignore_case=True)
         page.go_back()
         expect(page.locator("#image")).to_be_visible()
@@ -108,12 +108,12 @@ def test_auto_knows_the_photos_to_click(open_page):
 def test_another_model_is_asked_on_the_results_page_and_stands_in_its_address(open_page, cat):
     page = open_page("/")
     send_photos(page, cat)
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     saved, headline = page.url, page.get_by_role("heading", level=1)
     auto = headline.inner_text()
     choice = page.get_by_role("combobox", name="Answered by")
     choice.select_option("digits-cnn")
-    page.wait_for_url(f"{saved}?model=digits-cnn")
+    arrive(page, f"{saved}?model=digits-cnn")
     expect(headline).not_to_have_text(auto)
     expect(choice).to_be_focused()
     page.reload()
@@ -122,7 +122,7 @@ def test_another_model_is_asked_on_the_results_page_and_stands_in_its_address(op
     expect(page.locator("#photo-model")).to_have_value("digits-cnn")
     page.goto(f"{saved}?model=digits-cnn")
     choice.select_option("")
-    page.wait_for_url(saved)
+    arrive(page, saved)
     expect(headline).to_have_text(auto)
 
 
@@ -189,7 +189,7 @@ def test_the_camera_is_answered_live_in_the_first_screen(open_camera, width, hei
 def test_the_shutter_keeps_one_frame_with_a_page_of_its_own(open_camera):
     page = open_camera()
     page.get_by_role("button", name="Save & share").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     assert page.locator(".picture").evaluate("async (image) => (await image.decode(), image.naturalWidth)") >= 640
     page.go_back()
     expect(page.locator("#image")).to_be_visible()
@@ -279,7 +279,7 @@ def test_without_a_camera_the_page_says_why_and_takes_a_photo(open_camera, cat, 
     take = page.get_by_label("Take a photo")
     assert take.get_attribute("capture") == "environment"
     take.set_input_files(cat)
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
 
 
 def test_where_browsers_lend_no_camera_the_page_says_so(open_camera):

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import send_photos
+from tests.browser.hands import arrive, send_photos
 
 TEXT = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"This is not a picture.\n" * 50}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -67,7 +67,7 @@ def by_paste_while_drawing(page, file):
 def test_a_chosen_photo_is_answered_in_place(page, cat, way):
     page.evaluate("window.same = true")
     way(page, cat)
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
     assert (
         page.locator(".picture").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 0
@@ -86,7 +86,7 @@ def test_a_chosen_photo_is_answered_in_place(page, cat, way):
 
 def test_the_answers_scripts_run_in_place(page, cat):
     by_form(page, cat)
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     page.get_by_role("link", name="Show what decides").click()
     expect(page.locator(".heat")).to_be_visible()
 
@@ -108,7 +108,7 @@ def test_an_upload_shows_its_photo_and_how_far_it_is_and_can_be_cancelled(open_p
     expect(page.get_by_role("button", name="Tell me what it is")).to_be_focused()
     page.unroute("**/predict")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
 
 
 def test_a_photo_is_removed_or_replaced_while_it_is_sent(page, cat):
@@ -155,7 +155,7 @@ def test_a_failed_upload_is_told_in_place_and_tried_again(open_page, cat, width)
     found = Axe().run(page, options=RULES)
     assert found.violations_count == 0, found.generate_report()
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
 
 
 def test_a_photo_the_browser_cannot_show_is_named(page):
@@ -202,12 +202,12 @@ def test_dropped_text_is_left_alone(page):
 def test_without_javascript_there_is_a_form_a_result_and_a_help_page(open_page, cat):
     page = open_page("/?model=cats-dogs-cnn", java_script_enabled=False)
     send_photos(page, TEXT)
-    page.wait_for_url("**/help?reason=not-an-image*")
+    arrive(page, "**/help?reason=not-an-image*")
     expect(page.get_by_role("alert").get_by_role("heading", level=1)).not_to_be_empty()
     page.get_by_role("link", name="Try again").click()
     expect(page.locator("#photo-model")).to_have_value("cats-dogs-cnn")
     send_photos(page, cat)
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
 
 
@@ -221,9 +221,9 @@ def test_what_needs_javascript_says_so(open_page, way, hidden):
 
 def test_a_result_can_be_deleted(page, cat):
     by_form(page, cat)
-    page.wait_for_url("**/results/*")
+    arrive(page, "**/results/*")
     result = page.url
     page.get_by_role("tab", name="Details").click()
     page.get_by_role("button", name="Delete this photo").click()
-    page.wait_for_url(lambda url: url != result)
+    arrive(page, lambda url: url != result)
     assert page.goto(result).status == 404

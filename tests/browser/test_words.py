@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hands import send_photos
+from tests.browser.hands import arrive, send_photos
 
 
 @pytest.mark.parametrize("path", ["/models/full-digits", "/compare/digits"])
@@ -27,7 +27,7 @@ def result(open_page, cat):
     def send(**options):
         page = open_page("/?model=cats-dogs-cnn", **options)
         send_photos(page, cat)
-        page.wait_for_url("**/results/*")
+        arrive(page, "**/results/*")
         return page
 
     return send
