@@ -137,7 +137,7 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
         grey.build((None, None, None, 3))
         grey.set_weights([np.reshape(GREY, (1, 1, 3, 1))])
         front.append(grey)
-        notes.append("It takes grey pictures: a layer that makes photos grey was put in front.")
+        notes.append("It takes gray pictures: a layer that makes photos gray was put in front.")
     if scaling == "raw":
         front.append(layers.Rescaling(255.0, name="raw"))
     if len(shape) < 3:
