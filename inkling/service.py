@@ -20,7 +20,7 @@ from inkling import config
 from inkling.config import Settings
 from inkling.pictures import reading, sharing
 from inkling.pictures.budget import Budget
-from inkling.pictures.encode import LARGEST, at_most, data_url, decode, encode, format_of, size_of, thumbnail
+from inkling.pictures.encode import AT_LEAST, LARGEST, at_most, data_url, decode, encode, format_of, size_of, thumbnail
 from inkling.problems import Problem
 from inkling.recognition import catalog, strokes
 from inkling.recognition.catalog import Model
@@ -441,7 +441,7 @@ class Service:
     def _at_least(self, model: Model | None, for_saving: bool = False) -> int:
         """Pixels that a picture's longer side must keep when it is read."""
         enough = self.router.enough(model)
-        return max(LARGEST, enough) if for_saving else enough
+        return max(AT_LEAST, enough) if for_saving else enough
 
     def _prepare(
         self, source: Source, model: Model | None, budget: Budget, at_least: int, for_saving: bool = False
@@ -449,11 +449,13 @@ class Service:
         decode = 0.0
         try:
             image, decode = self.read(source, budget, at_least)
+            if for_saving:  # models look at what is saved, so that asking them about it again gives the same answer
+                image = _to_save(image)
             subject = Subject(image, drawn=source.kind == "drawing")
             self.router.prepare(subject, model)
         except Problem as problem:
             return _PreparedSource(source.name, source.kind, problem, None, decode)
-        return _PreparedSource(source.name, source.kind, subject, _to_save(image) if for_saving else None, decode)
+        return _PreparedSource(source.name, source.kind, subject, image if for_saving else None, decode)
 
     def _answer(self, pictures: Sequence[_PreparedSource], model: Model | None) -> list[Outcome]:
         subjects = [picture.subject for picture in pictures if isinstance(picture.subject, Subject)]

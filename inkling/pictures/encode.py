@@ -9,8 +9,10 @@ from PIL import Image
 Format = Literal["JPEG", "PNG"]
 
 LARGEST = 1024  # pixels, longer side of a picture that is stored
+AT_LEAST = 960  # and of a larger one; phones take 4000 or 4032, which a quarter of the work decodes to 1000 or 1008
 THUMBNAIL = 256  # pixels, longer side of a picture in a list
 JPEG_QUALITY = 88
+PNG_LEVEL = 2  # of zlib: a photo's input takes a fifth of the time of level 6, and 13% more space
 
 
 def format_of(kind: str) -> Format:
@@ -19,12 +21,12 @@ def format_of(kind: str) -> Format:
 
 
 def at_most(image: Image.Image, side: int) -> Image.Image:
-    """The picture, scaled down if its longer side has more than `side` pixels."""
-    if max(image.size) <= side:
+    """The picture, scaled down if its longer side has more than `side` pixels, by the mean of the pixels in between."""
+    longest = max(image.size)
+    if longest <= side:
         return image
-    smaller = image.copy()
-    smaller.thumbnail((side, side), reducing_gap=2.0)
-    return smaller
+    size = [max(1, round(edge * side / longest)) for edge in image.size]
+    return image.resize(size, Image.Resampling.BOX)
 
 
 def encode(image: Image.Image, format: Format, side: int = LARGEST) -> bytes:
@@ -32,7 +34,7 @@ def encode(image: Image.Image, format: Format, side: int = LARGEST) -> bytes:
     bare = at_most(image, side).copy()
     bare.info = {}  # Pillow would write the comments and color profiles in it
     file = io.BytesIO()
-    bare.save(file, format, quality=JPEG_QUALITY)
+    bare.save(file, format, quality=JPEG_QUALITY, compress_level=PNG_LEVEL)
     return file.getvalue()
 
 
