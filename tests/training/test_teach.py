@@ -21,15 +21,18 @@ from training import __main__ as cli
 from training import data, strangers
 
 MODEL = "digits-cnn"
-TESTED = 500  # of scikit-learn's digits
+TRAINED, TESTED = 600, 300  # of scikit-learn's digits
 LOSS = 0.002  # accuracy on the test pictures that may be lost
 
 
 def of_sklearn(folder):
     """Writes scikit-learn's digits (8 x 8 pixels) as a prepared MNIST, preprocessed as in serving."""
     digits = load_digits()
-    pictures = (Image.fromarray((255 - 15.9 * image).astype(np.uint8)).convert("RGB") for image in digits.images[:1500])
-    x, y = np.stack([inputs.ink(picture, "mnist")[..., 0] for picture in pictures]), digits.target[:1500]
+    pictures = (
+        Image.fromarray((255 - 15.9 * image).astype(np.uint8)).convert("RGB")
+        for image in digits.images[: TESTED + TRAINED]
+    )
+    x, y = np.stack([inputs.ink(picture, "mnist")[..., 0] for picture in pictures]), digits.target[: TESTED + TRAINED]
     np.savez(folder / "mnist.npz", x_train=x[TESTED:], y_train=y[TESTED:], x_test=x[:TESTED], y_test=y[:TESTED])
 
 
@@ -45,7 +48,7 @@ def prepared(request, tmp_path, monkeypatch):
         return ["--limit", "3000", "--epochs", "6"]
     monkeypatch.setenv("INKLING_DATA", str(tmp_path))
     of_sklearn(tmp_path)
-    return ["--limit", "600", "--epochs", "12"]
+    return ["--limit", str(TRAINED), "--epochs", "12"]
 
 
 @pytest.fixture
