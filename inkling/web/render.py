@@ -139,6 +139,7 @@ def batch_page(
         thumbnails=thumbnails,
         card=model and model.card,
         mine=bool(batch.id) and may_delete(batch),
+        in_words=in_words,
     )
 
 

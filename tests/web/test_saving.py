@@ -201,7 +201,7 @@ def test_what_needs_the_database_says_not_now(make_app, settings, png, ink_model
     client.application.extensions["inkling"].storage.database.close()
     page = client.open(path.format(id=id), method=method, data={"label": "1"} if method == "POST" else None)
     assert (page.status_code, page.headers["Retry-After"]) == (503, "60")
-    assert "<h1>Not now</h1>" in page.text
+    assert "<h1>Not available right now</h1>" in page.text
 
 
 def test_an_upload_that_finds_no_room_on_its_way_is_told_to_come_again(make_app, monkeypatch, png, ink_model):

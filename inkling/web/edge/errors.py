@@ -66,8 +66,8 @@ def unavailable(error: Exception) -> ResponseReturnValue:
     page = render_template(
         "error.html",
         status=503,
-        title=gettext("Not now"),
-        detail=gettext("What Inkling keeps cannot be read or changed at the moment. Try again in a minute."),
+        title=gettext("Not available right now"),
+        detail=gettext("Inkling cannot open its saved pictures at the moment. Try again in a minute."),
     )
     return page, 503, {"Retry-After": str(MINUTE)}
 
