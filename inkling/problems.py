@@ -122,9 +122,6 @@ REASONS = {
     "path": Reason(
         422, "This path is not accepted", "A file in a zip must stay in its folder. Make the zip again from the folder."
     ),
-    "class-name": Reason(
-        422, "This name of a class is not accepted", "Use 1 to 64 characters, without line breaks. Rename the folder."
-    ),
     "unknown-model": Reason(404, "There is no such model", "Choose one of the models on the models page."),
     "model-unavailable": Reason(
         503, "This model is not available", "It could not be loaded. Choose another model, or try again later."

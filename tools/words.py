@@ -22,7 +22,13 @@ from inkling.recognition.groups import groups_of
 from inkling.web.edge.language import CATALOGS, UNITS
 
 SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
-FOR_PROGRAMS = ("api.py", "openapi.py")  # their texts are for programs and stay English
+FOR_PROGRAMS = (
+    "api.py",
+    "openapi.py",
+    "answers.py",
+    "jsonbodies.py",
+    "classifiers.py",
+)  # their texts are for programs and stay English
 KEYWORDS = DEFAULT_KEYWORDS | {"abort": (2,)}  # an error page translates the description passed to `abort`
 SHOWN = (400, 401, 403, 404, 405, 408, 413, 414, 415, 429, 500, 503)  # statuses that a visitor may see
 WIDTH = 120

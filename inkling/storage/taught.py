@@ -8,6 +8,7 @@ killed training leaves the date, and so is done again. Cancelling clears the dat
 import hashlib
 import json
 import secrets
+import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -842,12 +843,12 @@ def example_key(example: str, kind: str) -> str:
 
 
 def _checked(what: str, text: str, longest: int) -> str:
-    """A title or the name of a label, without space around it.
+    """A title or the name of a label, with composed letters (NFC) and without space around it.
 
     Raises:
         Problem: "bad-name": it is empty, too long, or has characters that do not print.
     """
-    text = " ".join(text.split())
+    text = " ".join(unicodedata.normalize("NFC", text).split())
     if not 0 < len(text) <= longest or not text.isprintable():
         raise Problem("bad-name", f"A {what} has 1 to {longest} printable characters. Received: {len(text)}.", text)
     return text

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from importlib import resources
 from string import Template
-from typing import IO, NamedTuple
+from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
@@ -24,14 +24,6 @@ PREFIX = "backbone."
 UNPACKED_MODE = 0o644 << 16
 
 
-class Picture(NamedTuple):
-    """An example to export."""
-
-    label: str
-    id: str
-    file: bytes  # JPEG or PNG
-
-
 def write(
     file: IO[bytes],
     card: ModelCard,
@@ -39,7 +31,7 @@ def write(
     backbone: bytes,
     report: Report,
     created: datetime,
-    examples: Iterable[Picture] = (),
+    examples: Iterable[tuple[str, str, bytes]] = (),
 ) -> None:
     """Writes the zip to an open file. The same version gives the same bytes.
 
@@ -51,7 +43,8 @@ def write(
         head: its `head.onnx`.
         backbone: the network that it continues, an ONNX file with the output `features`.
         created: the date of all files in the zip.
-        examples: written one after the other, so that they are never in memory together.
+        examples: label, id and file (JPEG or PNG) of each; taken one after the other, so that they are never in memory
+            together.
 
     Raises:
         ValueError: the networks do not fit together.
@@ -69,9 +62,9 @@ def write(
         add("card.json", _card(card, model).model_dump_json(exclude_defaults=True, indent=1).encode())
         add("report.json", report.model_dump_json(indent=1).encode())
         add("README.md", readme(card, report).encode())
-        for picture in examples:
-            suffix = "png" if picture.file.startswith(b"\x89PNG") else "jpg"
-            add(f"examples/{_folder(picture.label)}/{picture.id}.{suffix}", picture.file, ZIP_STORED)
+        for label, id, picture in examples:
+            suffix = "png" if picture.startswith(b"\x89PNG") else "jpg"
+            add(f"examples/{_folder(label)}/{id}.{suffix}", picture, ZIP_STORED)
 
 
 # ---- The network ----

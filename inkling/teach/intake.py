@@ -10,7 +10,6 @@ import io
 import os
 import shutil
 import struct
-import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -29,7 +28,6 @@ from inkling.service import File, Source, Upload
 Pair = tuple[Source, str | None]  # a picture, and the name of its class if it has one
 Folders = tuple[str, ...]  # the folders that lead to a file, outermost first
 
-LONGEST_NAME = 64  # characters of a class's name
 JUNK = ("__macosx", "thumbs.db", "desktop.ini")  # what systems add to folders, in lower case
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")  # how data sets name their parts
 BYTES_OF_ENTRY = 400  # of a zip's table of contents for each file that it may hold
@@ -101,12 +99,8 @@ def from_uploads(uploads: Sequence[Upload], name: str | None = None) -> list[Pai
     Args:
         name: the class of all of them. Without it, the folders that browsers put before the names of the files of a
             folder name the classes.
-
-    Raises:
-        Problem: "class-name", of `name`.
     """
     if name is not None:
-        name = class_name(name)
         return [(upload, name) for upload in uploads]
     return _classified((upload.filename or "", upload) for upload in uploads)
 
@@ -119,8 +113,7 @@ def from_zip(file: IO[bytes], settings: Settings, kind: str = "photo", name: str
         name: the class of all pictures. Without it, folders name the classes.
 
     Raises:
-        Problem: "zip" if it cannot be read, "zip-too-large" beyond the settings' limits, "missing" if it holds no file,
-            "class-name" of `name`.
+        Problem: "zip" if it cannot be read, "zip-too-large" beyond the settings' limits, "missing" if it holds no file.
     """
     archive = _open(file, settings)
     members = [Member(archive, info, _path(info), kind) for info in archive.infolist() if not info.is_dir()]
@@ -134,7 +127,6 @@ def from_zip(file: IO[bytes], settings: Settings, kind: str = "photo", name: str
     if unpacked > settings.zip_mb * 2**20:
         raise _too_much(f"{settings.zip_mb} MB of unpacked files", f"{unpacked} bytes")
     if name is not None:
-        name = class_name(name)
         return [(member, name) for member in members]
     return _classified((member.path, member) for member in members)
 
@@ -146,7 +138,7 @@ def from_folder(folder: Path, settings: Settings, kind: str = "photo") -> list[P
         kind: the kind of the sources, "photo" or "drawing".
 
     Raises:
-        Problem: "too-many" beyond the settings' limit for zips, "missing" if there is no file.
+        Problem: "zip-too-large" beyond the settings' limit, "missing" if there is no file.
     """
     files: list[Path] = []
     for file in files_below(folder):
@@ -167,22 +159,6 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 # ---- Names of classes ----
-
-
-def class_name(text: str) -> str:
-    """The name of a class as it is kept: composed (NFC), and with single spaces.
-
-    Raises:
-        Problem: "class-name" if it is empty, too long, or holds characters that do not print.
-    """
-    name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise Problem(
-            "class-name",
-            f"The name of a class needs 1 to {LONGEST_NAME} characters that print. Received: {shorten(text)!r}",
-            text,
-        )
-    return name
 
 
 def classes(paths: Sequence[Folders]) -> list[str | None]:
@@ -221,10 +197,7 @@ def _classified(files: Iterable[tuple[str, Source]]) -> list[Pair]:
         except Problem as problem:
             pairs.append((Refused(path, problem, source.kind), None))
     for (place, source, _), name in zip(accepted, classes([folders for *_, folders in accepted]), strict=True):
-        try:
-            pairs[place] = source, None if name is None else class_name(name)
-        except Problem as problem:
-            pairs[place] = Refused(source.name, problem, source.kind), None
+        pairs[place] = source, name
     return pairs
 
 

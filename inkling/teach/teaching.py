@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, get_args
+from tempfile import TemporaryFile
+from typing import IO, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,7 @@ from inkling.config import Settings
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import LARGEST, at_most, thumbnail
 from inkling.problems import Problem
-from inkling.recognition.catalog import Catalog, Model
+from inkling.recognition.catalog import Catalog, Model, check_file
 from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, file_of, map_ahead
@@ -25,7 +26,7 @@ from inkling.storage.taught import NewExample, Quota, StoredVersion
 from inkling.teach import features, review
 from inkling.teach.helper import Helper
 from inkling.teach.learn import Report
-from inkling.teach.publish import HEAD, Shelf
+from inkling.teach.publish import HEAD, Shelf, card_of
 from inkling.teach.types import (
     ALL,
     AnyLabel,
@@ -44,6 +45,7 @@ from inkling.teach.types import (
 
 BATCH = 16  # pictures that are saved in one transaction
 LONGEST_NAME = 48  # characters of a model's name, before a number is appended
+NETWORK = "model.onnx"  # of a backbone
 RESERVED = {"auto"}  # names that mean something else than a model
 
 Labeled = tuple[Source, str | None]  # a picture and the name of its label; None for none
@@ -286,6 +288,14 @@ class Teaching:
         """The versions of a classifier, newest first."""
         return [_version(one) for one in self.storage.versions(id)]
 
+    def version(self, id: str, number: int) -> Version:
+        """A version of a classifier.
+
+        Raises:
+            Problem: "unknown-version".
+        """
+        return _version(self.storage.version(id, number))
+
     def publish(self, id: str, number: int) -> None:
         """Makes a version the one that answers, in every worker within a second.
 
@@ -351,6 +361,47 @@ class Teaching:
             found.append(Suggestion(present[rows[i][0]], tuple(label for label in ranked if label)))
         return tuple(found)
 
+    def export(self, id: str, number: int | None = None, examples: bool = False) -> IO[bytes]:
+        """A version as a zip that works without Inkling, in a temporary file that is open at its start.
+
+        Args:
+            number: of the version; by default the one that answers, or else the newest.
+            examples: whether it holds the pictures that have a label.
+
+        Raises:
+            Problem: "not-trained", "unknown-version" or "model-unavailable".
+        """
+        from inkling.teach import export as exports  # which loads `onnx`
+
+        classifier = self.get(id)
+        number = number or classifier.live or classifier.newest
+        if number is None:
+            raise _not_trained()
+        version, head = self.storage.version(id, number), self.storage.head(id, number)
+        backbone = self._backbone(classifier.kind)
+        if backbone.card.files.get(NETWORK) != version.backbone:
+            raise Problem("model-unavailable", f"Version {number} continues another network than the one of today.")
+        file = TemporaryFile()  # noqa: SIM115  the caller closes it
+        try:
+            network = check_file(backbone, NETWORK).read_bytes()
+            report = Report.model_validate(version.report)
+            pictures = self._labeled(classifier) if examples else ()
+            exports.write(file, card_of(classifier, version), head, network, report, version.created, pictures)
+        except ValueError as error:
+            file.close()
+            raise Problem("model-unavailable", f"Version {number} cannot be exported: {error}.") from error
+        file.seek(0)
+        return file
+
+    def _labeled(self, classifier: Classifier) -> Iterator[tuple[str, str, bytes]]:
+        """The examples that have a label, read one after the other: the label's name, their id and their file."""
+        for label in classifier.labels:
+            after = None
+            while some := self.examples(classifier.id, label.id, after):
+                for example in some:
+                    yield label.name, example.id, self.picture(classifier.id, example.id)
+                after = some[-1].id
+
     def look(self, id: str, sources: Sequence[Source], budget: Budget) -> list[Outcome]:
         """Asks the newest version, published or not.
 
@@ -367,7 +418,7 @@ class Teaching:
         """
         classifier = self.get(id)
         if classifier.newest is None:
-            raise Problem("not-trained", "This classifier has no version yet: it needs two labels with two examples.")
+            raise _not_trained()
         known = self._newest.get(id)
         if known and known[0] == classifier.newest and known[1].folder.exists():
             return known[1]
@@ -397,6 +448,10 @@ def slug(title: str) -> str:
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     return words[:LONGEST_NAME].strip("-") or "classifier"
+
+
+def _not_trained() -> Problem:
+    return Problem("not-trained", "This classifier has no version yet: it needs two labels with two examples.")
 
 
 def _version(stored: StoredVersion) -> Version:

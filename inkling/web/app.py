@@ -11,6 +11,7 @@ from inkling.web.edge import errors
 from inkling.web.views import (
     api,
     batches,
+    classifiers,
     explanations,
     health,
     help,
@@ -26,20 +27,8 @@ from inkling.web.views import (
 )
 
 VIEWS = (
-    recognize,
-    results,
-    help,
-    explanations,
-    play,
-    batches,
-    history,
-    models,
-    lab,
-    api,
-    health,
-    preferences,
-    sign_in,
-    offline,
+    *(recognize, results, help, explanations, play, batches, history, models, lab),
+    *(api, classifiers, health, preferences, sign_in, offline),
 )
 
 

@@ -1,12 +1,13 @@
 """The API's OpenAPI 3.1 document, generated from the schemas, the reasons and the settings."""
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from inkling import problems
 from inkling.config import Settings
 from inkling.pictures.formats import EXTENSIONS
 from inkling.recognition.strokes import StrokesBody
-from inkling.web import schemas
+from inkling.web import classifier_paths, schemas
 from inkling.web.edge import errors
 
 VERSION = "1"
@@ -47,7 +48,15 @@ EXPLAIN_SAMPLES = POST_SAMPLES | {
 }
 
 # Reasons that are not in `problems.REASONS`: names of HTTP statuses.
-HTTP_REASONS = {400: "bad-request", 403: "forbidden", 408: "request-timeout"}
+HTTP_REASONS = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "request-timeout",
+    415: "unsupported-media-type",
+}
 
 MODEL = {
     "name": "model",
@@ -64,28 +73,20 @@ def document(settings: Settings, base_url: str) -> dict:
     Args:
         base_url: the server's address, which the examples call.
     """
-    _, definitions = models_json_schema(
-        [
-            (shape, "serialization")
-            for shape in (
-                schemas.Result,
-                schemas.Results,
-                schemas.Explanation,
-                schemas.Problem,
-                schemas.PictureBody,
-                StrokesBody,
-                schemas.Models,
-            )
-        ],
-        ref_template=REF,
-    )
+    shapes: list[type[BaseModel]] = [
+        *(schemas.Result, schemas.Results, schemas.Explanation, schemas.Problem, schemas.Models),
+        *(schemas.PictureBody, StrokesBody),
+        *classifier_paths.models(),
+    ]
+    _, definitions = models_json_schema([(shape, "serialization") for shape in shapes], ref_template=REF)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Inkling's API",
             "version": VERSION,
-            "description": "Send a picture and get an answer as JSON. Inkling saves nothing that you send. "
-            "An error is a problem in the form of RFC 9457; "
+            "description": "Send a picture and get an answer as JSON. Inkling saves nothing that you send, except the "
+            "examples of your classifiers. Teaching takes a token of scope `teach`, or a program on the server's own "
+            "machine. An error is a problem in the form of RFC 9457; "
             "its `reason` never changes.",
         },
         "servers": [{"url": base_url}],
@@ -93,8 +94,12 @@ def document(settings: Settings, base_url: str) -> dict:
             "/api/models": {"get": _models() | _samples(GET_SAMPLES, f"{base_url}/api/models")},
             "/api/predict": {"post": _predict(settings) | _samples(POST_SAMPLES, f"{base_url}/api/predict")},
             "/api/explain": {"post": _explain(settings) | _samples(EXPLAIN_SAMPLES, f"{base_url}/api/explain")},
+            **classifier_paths.paths(settings, base_url, _picture(settings), _problems()),
         },
-        "components": {"schemas": definitions["$defs"]},
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "of scope `teach`"}},
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""Responses that several views share: saved results and their files, or 404."""
+"""What several views respond with: saved results, classifiers and their files, or 404."""
 
 import hashlib
 from io import BytesIO
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from flask import Response, abort, send_file
 from flask_babel import gettext
 
+from inkling.problems import Problem
 from inkling.storage import Result
-from inkling.web import service
+from inkling.teach.types import Classifier
+from inkling.web import service, teaching
+from inkling.web.edge.access import principal
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,6 +44,18 @@ def original_or_404(result: Result) -> "Picture":
         NotFound: it was deleted in the meantime.
     """
     return service().original(result) or abort(404, gettext("This picture is not here, or no longer."))
+
+
+def own_classifier(id: str) -> Classifier:
+    """A classifier that this request may teach.
+
+    Raises:
+        Problem: "unknown-classifier": there is none with this id, or it is somebody else's.
+    """
+    found, who = teaching().get(id), principal()
+    if found.owner != who.owner and "admin" not in who.scopes:
+        raise Problem("unknown-classifier", f"There is no classifier {id[:64]!r}.", id)
+    return found
 
 
 def file_or_404(file: bytes | None, mimetype: str) -> Response:

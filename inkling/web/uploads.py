@@ -1,4 +1,4 @@
-"""Pictures in a request, as sources for the service."""
+"""Pictures in a form, as sources for the service."""
 
 from types import SimpleNamespace
 
@@ -8,19 +8,23 @@ from flask_babel import gettext
 from inkling import problems
 from inkling.pictures.formats import EXTENSIONS
 from inkling.problems import Problem
-from inkling.service import Source, Upload
+from inkling.service import Upload
 from inkling.web import service
 
 
 def allow_batch() -> None:
-    """Raises this request's size limit to that of a full batch; the form parser keeps large files on disk."""
+    """Raises this request's size limit to that of a full batch."""
     settings = service().settings
-    allowed = request.max_content_length or 0
-    request.max_content_length = max(allowed, settings.max_batch * settings.max_bytes + 65536)
+    allow(settings.max_batch * settings.max_bytes)
 
 
-def from_form() -> list[Source]:
-    """The files in the form field `image`, as sources.
+def allow(size: int) -> None:
+    """Raises this request's size limit to that of files of so many bytes; the form parser keeps large files on disk."""
+    request.max_content_length = max(request.max_content_length or 0, size + 65536)
+
+
+def from_form(kind: str = "photo") -> list[Upload]:
+    """The files in the form field `image`, as sources of this kind.
 
     Raises:
         Problem: "too-many".
@@ -30,7 +34,7 @@ def from_form() -> list[Source]:
         raise Problem(
             "too-many", f"At most {most} pictures go in one request. Received: {len(files)}.", f"{len(files)} pictures"
         )
-    return [Upload(file.stream, file.filename) for file in files]
+    return [Upload(file.stream, file.filename, kind) for file in files]
 
 
 def limits() -> SimpleNamespace:

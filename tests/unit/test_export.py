@@ -107,7 +107,7 @@ def test_a_head_of_another_backbone_is_refused(taught, tmp_path):
 
 
 def test_the_zip_holds_labels_card_figures_and_examples(taught, jpeg, png):
-    examples = [export.Picture("robin", "a" * 22, jpeg), export.Picture("tall/heron", "b" * 22, png)]
+    examples = [("robin", "a" * 22, jpeg), ("tall/heron", "b" * 22, png)]
     archive = exported(taught, examples=examples)
     assert archive.namelist() == [
         *("model.onnx", "labels.txt", "card.json", "report.json", "README.md"),

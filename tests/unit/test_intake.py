@@ -61,8 +61,6 @@ LAYOUTS = {
     "classes that are called so": (["test/1.jpg", "robin/2.jpg"], ["test", "robin"]),
     "from the folder itself": (["./robin/1.jpg", "./wren/2.jpg"], ["robin", "wren"]),
     "slashes of Windows": (["birds\\robin\\1.jpg", "birds\\wren\\2.jpg"], ["robin", "wren"]),
-    "spaces": ([" tall  robin /1.jpg", "wren/2.jpg"], ["tall robin", "wren"]),
-    "decomposed letters": (["Ma\u0308use/1.jpg", "wren/2.jpg"], ["M\u00e4use", "wren"]),
     "what is no picture": (["birds/notes.txt", "birds/robin/1.jpg", "birds/wren/2.jpg"], [None, "robin", "wren"]),
 }  # fmt: skip
 
@@ -85,15 +83,8 @@ def test_a_folder_on_disk_is_read_as_a_zip_of_it(limits, jpeg, tmp_path):
 
 
 def test_a_given_class_counts_instead_of_the_folders(limits, jpeg):
-    assert [name for _, name in intake.from_zip(packed({"wren/1.jpg": jpeg}), limits, name=" robin ")] == ["robin"]
+    assert [name for _, name in intake.from_zip(packed({"wren/1.jpg": jpeg}), limits, name="robin")] == ["robin"]
     assert [name for _, name in intake.from_uploads([Upload(io.BytesIO(jpeg), "wren/1.jpg")], "robin")] == ["robin"]
-
-
-@pytest.mark.parametrize("name", ["", "  ", "a" * 65, "a\0b", "a\x1b[2Jb", "a\u202eb", "a\u200bb"])
-def test_a_name_of_a_class_prints(name):
-    with pytest.raises(Problem) as caught:
-        intake.class_name(name)
-    assert caught.value.reason == "class-name"
 
 
 @pytest.mark.parametrize(
@@ -120,9 +111,6 @@ PATHS = {
     "absolute": ("/etc/1.jpg", "path"),
     "a drive": ("C:\\birds\\1.jpg", "path"),
     "a share": ("\\\\server\\robin\\1.jpg", "path"),
-    "escapes": ("\x1b[2J\x07/1.jpg", "class-name"),
-    "right to left": ("a\u202egnp/1.jpg", "class-name"),
-    "a long class": ("x" * 300 + "/1.jpg", "class-name"),
     "a program": ("robin/1.exe", "extension"),
     "another zip": ("robin/1.zip", "extension"),
     "only an extension after a NUL": ("robin/1.php\0.jpg", "extension"),

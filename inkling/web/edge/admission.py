@@ -13,6 +13,7 @@ from inkling.web.edge import metrics
 
 ANSWERS = "answers"  # whatever decodes a picture or asks a model
 EXPLANATIONS = "explanations"
+EXAMPLES = "examples"  # pictures to teach from, up to thousands in one request, and exports
 LARGE_BODIES = "large bodies"  # text that a worker holds in memory as a whole
 
 
@@ -30,6 +31,8 @@ def shares(settings: Settings) -> dict[str, Share]:
         ANSWERS: Share(settings.concurrent, settings.queue),
         # An explanation takes about half a second. A fourth waiting request would exceed its time budget.
         EXPLANATIONS: Share(1, min(3, settings.queue)),
+        # These take a core for as long as they run.
+        EXAMPLES: Share(1, min(3, settings.queue)),
         # No request waits here: its client may still take a minute to send the body.
         LARGE_BODIES: Share(settings.concurrent, 0),
     }

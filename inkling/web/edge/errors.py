@@ -61,8 +61,10 @@ def too_large(max_bytes: int, _error: RequestEntityTooLarge) -> ResponseReturnVa
 
 
 def unavailable(error: Exception) -> ResponseReturnValue:
-    """A 503 page for a request that needs stored results while they cannot be read or changed."""
+    """A 503 response to a request that needs what is stored while that cannot be read or changed."""
     log.warning("%s", error)
+    if clients.is_program():
+        return respond(problem(Problem("busy", "What is stored cannot be read or changed now. Try again.")), MINUTE)
     page = render_template(
         "error.html",
         status=503,

@@ -1,5 +1,7 @@
 """The front page, and the form that it sends."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -64,7 +66,7 @@ def predict() -> ResponseReturnValue:
         return outcomes.respond(service().look(sources, model, budget, for_saving=True), model)
 
 
-def _sources() -> list[Source]:
+def _sources() -> Sequence[Source]:
     """The drawing or the photos of the form. A form without any counts as an upload that is missing."""
     if request.form.get("strokes"):
         return [Decoded(Strokes.from_json(request.form["strokes"]), "drawing")]

@@ -1,0 +1,350 @@
+"""The API of taught classifiers: what `inkling.teach.teaching.Teaching` offers, as JSON."""
+
+import re
+from collections.abc import Sequence
+from typing import IO
+
+from flask import Blueprint, Response, abort, request, send_file, url_for
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel
+
+from inkling.problems import Problem
+from inkling.service import Source
+from inkling.teach import intake
+from inkling.teach.types import ALL, AnyLabel, Change, Classifier, Origin
+from inkling.web import answers, jsonbodies, outcomes, responses, service, teaching, turns, uploads
+from inkling.web import classifier_schemas as schemas
+from inkling.web.edge import admission, errors
+from inkling.web.edge.access import needs, principal
+from inkling.web.responses import own_classifier
+
+ORIGINS: Sequence[Origin] = ("file", "camera", "canvas")
+PNG = b"\x89PNG"
+blueprint = Blueprint("classifiers", __name__, url_prefix="/api/classifiers")
+
+
+# ---- Classifiers ----
+
+
+@blueprint.get("")
+@needs("teach")
+def all_of_them() -> ResponseReturnValue:
+    """The caller's classifiers, newest first."""
+    found = teaching().all(principal().owner)
+    return _told(schemas.Classifiers(classifiers=[schemas.Classifier.model_validate(one) for one in found]))
+
+
+@blueprint.post("")
+@needs("teach")
+def create() -> ResponseReturnValue:
+    """Creates a classifier without examples."""
+    new = jsonbodies.as_shape(schemas.NewClassifier)
+    made = teaching().create(new.title, new.kind, principal().owner)
+    return _told(schemas.Classifier.model_validate(made), 201, {"Location": url_for("classifiers.show", id=made.id)})
+
+
+@blueprint.get("/<id>")
+@needs("teach")
+def show(id: str) -> ResponseReturnValue:
+    """A classifier with its labels, and how far its training is."""
+    return _told(schemas.Classifier.model_validate(own_classifier(id)))
+
+
+@blueprint.patch("/<id>")
+@needs("teach")
+def update(id: str) -> ResponseReturnValue:
+    """Changes the title of a classifier, and who finds it."""
+    own_classifier(id)
+    change = jsonbodies.as_shape(schemas.ClassifierChange)
+    return _told(schemas.Classifier.model_validate(teaching().update(id, **change.model_dump())))
+
+
+@blueprint.delete("/<id>")
+@needs("teach")
+def delete(id: str) -> ResponseReturnValue:
+    """Deletes a classifier with its pictures, features and versions."""
+    own_classifier(id)
+    teaching().delete(id)
+    return "", 204
+
+
+# ---- Labels ----
+
+
+@blueprint.post("/<id>/labels")
+@needs("teach")
+def add_label(id: str) -> ResponseReturnValue:
+    """Adds a label."""
+    own_classifier(id)
+    return _told(
+        schemas.Label.model_validate(teaching().add_label(id, jsonbodies.as_shape(schemas.LabelName).name)), 201
+    )
+
+
+@blueprint.patch("/<id>/labels/<int(max=2147483647):label>")
+@needs("teach")
+def rename_label(id: str, label: int) -> ResponseReturnValue:
+    """Renames a label."""
+    own_classifier(id)
+    renamed = teaching().rename_label(id, label, jsonbodies.as_shape(schemas.LabelName).name)
+    return _told(schemas.Label.model_validate(renamed))
+
+
+@blueprint.delete("/<id>/labels/<int(max=2147483647):label>")
+@needs("teach")
+def delete_label(id: str, label: int) -> ResponseReturnValue:
+    """Deletes a label and its examples; undo brings both back."""
+    own_classifier(id)
+    return _changed(teaching().delete_label(id, label))
+
+
+# ---- Examples ----
+
+
+@blueprint.get("/<id>/examples")
+@needs("teach")
+def examples(id: str) -> ResponseReturnValue:
+    """A classifier's examples, oldest first, some at a time."""
+    own_classifier(id)
+    limit = _number("limit", "100", schemas.MOST_LISTED)
+    found = teaching().examples(id, _wanted_label(), request.args.get("after"), limit + 1)
+    shown = [schemas.Example.model_validate(one) for one in found[:limit]]
+    return _told(schemas.Examples(examples=shown, next=shown[-1].id if len(found) > limit else None))
+
+
+@blueprint.post("/<id>/examples")
+@needs("teach")
+def add(id: str) -> ResponseReturnValue:
+    """Adds pictures: one as JSON, several as form files, or a zip whose folders name the labels."""
+    pairs, origin = _pictures(own_classifier(id))
+    with admission.turn(service().settings.request_seconds, admission.EXAMPLES):
+        results = teaching().add(id, pairs, origin)
+    told = [
+        schemas.Refused.model_validate({"name": source.name, "error": errors.problem(result)})
+        if isinstance(result, Problem)
+        else schemas.Example.model_validate(result)
+        for (source, _), result in zip(pairs, results, strict=True)
+    ]
+    return _told(schemas.Added(results=told))
+
+
+@blueprint.post("/<id>/examples/move")
+@needs("teach")
+def move(id: str) -> ResponseReturnValue:
+    """Gives examples another label, or none."""
+    own_classifier(id)
+    body = jsonbodies.as_shape(schemas.Move)
+    return _changed(teaching().move(id, body.examples, body.label))
+
+
+@blueprint.post("/<id>/examples/delete")
+@needs("teach")
+def remove(id: str) -> ResponseReturnValue:
+    """Deletes examples; undo brings them back for a day."""
+    own_classifier(id)
+    return _changed(teaching().remove(id, jsonbodies.as_shape(schemas.Chosen).examples))
+
+
+@blueprint.post("/<id>/undo")
+@needs("teach")
+def undo(id: str) -> ResponseReturnValue:
+    """Takes a change of examples or labels back, once and for a day."""
+    own_classifier(id)
+    teaching().undo(id, jsonbodies.as_shape(schemas.Undo).change)
+    return "", 204
+
+
+@blueprint.get("/<id>/examples/<example>/picture")
+@needs("teach")
+def picture(id: str, example: str) -> Response:
+    """The picture of an example, JPEG or PNG."""
+    own_classifier(id)
+    return _picture(teaching().picture(id, example))
+
+
+@blueprint.get("/<id>/examples/<example>/thumbnail")
+@needs("teach")
+def thumbnail(id: str, example: str) -> Response:
+    """The picture of an example, at most 256 pixels a side."""
+    own_classifier(id)
+    return _picture(teaching().thumbnail(id, example))
+
+
+# ---- Training ----
+
+
+@blueprint.get("/<id>/train")
+@needs("teach")
+def progress(id: str) -> ResponseReturnValue:
+    """How far the training is; null while there is nothing to do."""
+    own_classifier(id)
+    found = teaching().progress(id)
+    return (
+        Response("null", mimetype="application/json")
+        if found is None
+        else _told(schemas.Progress.model_validate(found))
+    )
+
+
+@blueprint.post("/<id>/train")
+@needs("teach")
+def train(id: str) -> ResponseReturnValue:
+    """Begins a training now. After a change of examples, it begins by itself."""
+    own_classifier(id)
+    return _told(schemas.Progress.model_validate(teaching().train(id)), 202)
+
+
+@blueprint.delete("/<id>/train")
+@needs("teach")
+def cancel(id: str) -> ResponseReturnValue:
+    """Ends the training."""
+    own_classifier(id)
+    teaching().cancel(id)
+    return "", 204
+
+
+@blueprint.get("/<id>/versions")
+@needs("teach")
+def versions(id: str) -> ResponseReturnValue:
+    """The versions of a classifier with their figures, newest first."""
+    own_classifier(id)
+    found = teaching().versions(id)
+    return _told(schemas.Versions(versions=[schemas.VersionShort.model_validate(one) for one in found]))
+
+
+@blueprint.get("/<id>/versions/<int(max=2147483647):number>")
+@needs("teach")
+def version(id: str, number: int) -> ResponseReturnValue:
+    """A version with its whole report."""
+    own_classifier(id)
+    return _told(schemas.Version.model_validate(teaching().version(id, number)))
+
+
+@blueprint.post("/<id>/publish")
+@needs("teach")
+def publish(id: str) -> ResponseReturnValue:
+    """Makes a version the one that answers, in every worker within a second. Also goes back to an older one."""
+    own_classifier(id)
+    teaching().publish(id, jsonbodies.as_shape(schemas.Published).version)
+    return "", 204
+
+
+@blueprint.delete("/<id>/publish")
+@needs("teach")
+def unpublish(id: str) -> ResponseReturnValue:
+    """Lets no version answer."""
+    own_classifier(id)
+    teaching().unpublish(id)
+    return "", 204
+
+
+@blueprint.get("/<id>/review")
+@needs("teach")
+def review(id: str) -> ResponseReturnValue:
+    """What to look at next: doubtful labels, near-duplicates, and which pictures to label."""
+    own_classifier(id)
+    return _told(schemas.Review.model_validate(teaching().review(id)))
+
+
+# ---- Using it ----
+
+
+@blueprint.post("/<id>/try")
+@needs("teach")
+def look(id: str) -> ResponseReturnValue:
+    """The newest version's answer, published or not, as `/api/predict` gives it."""
+    own_classifier(id)
+    if not request.is_json:
+        uploads.allow_batch()
+    top, sources = answers.top(), jsonbodies.sources()
+    with turns.turn() as budget:
+        found = teaching().look(id, sources, budget)
+    outcomes.count(found)
+    return answers.of_outcomes(found, top)
+
+
+@blueprint.get("/<id>/export.zip")
+@needs("teach")
+def export(id: str) -> Response:
+    """A version as a zip: one network, its labels and figures, a program that uses it, and if wanted the examples."""
+    name = own_classifier(id).name
+    number = _number("version", "0") or None
+    examples = request.args.get("examples", "0")
+    if examples not in ("0", "1"):
+        abort(400, f"`examples` must be 0 or 1. Received: {examples[:40]!r}.")
+    with admission.turn(service().settings.request_seconds, admission.EXAMPLES):
+        file: IO[bytes] = teaching().export(id, number, examples == "1")
+    response = send_file(file, "application/zip", as_attachment=True, download_name=f"{name}.zip", max_age=0)
+    response.content_length = file.seek(0, 2)
+    file.seek(0)
+    return responses.private(response)
+
+
+export.computes = lambda: True  # type: ignore[attr-defined]  # counts for the rate limit
+
+
+# ---- Parsing and telling ----
+
+
+def _pictures(classifier: Classifier) -> tuple[list[intake.Pair], Origin]:
+    """The pictures in the request with their labels, and where they come from."""
+    if request.is_json:
+        return _json_picture()
+    settings = service().settings
+    uploads.allow(settings.zip_mb * 2**20)
+    kind = "drawing" if classifier.kind == "ink" else "photo"
+    label, origin = request.form.get("label") or None, _origin(request.form.get("origin", "file"))
+    if archive := request.files.get("zip"):
+        return intake.from_zip(archive.stream, settings, kind, label), origin
+    files = uploads.from_form(kind)
+    if not files:
+        raise Problem(
+            "missing",
+            "Send pictures as form fields `image`, or a zip as the form field `zip`. "
+            f"Received: {request.content_type or 'no body'}.",
+        )
+    return intake.from_uploads(files, label), origin
+
+
+def _json_picture() -> tuple[list[intake.Pair], Origin]:
+    body = jsonbodies.read()
+    if not isinstance(body, dict):
+        return [(jsonbodies.source(body), None)], "file"  # which says what it should be
+    label, origin = body.pop("label", None), body.pop("origin", None)
+    if not (label is None or isinstance(label, str)):
+        abort(400, f"`label` must be the name of a label. Received: {type(label).__name__}.")
+    source: Source = jsonbodies.source(body)
+    return [(source, label)], _origin(origin or ("canvas" if source.kind == "drawing" else "file"))
+
+
+def _origin(text: object) -> Origin:
+    for origin in ORIGINS:
+        if text == origin:
+            return origin
+    abort(400, f"`origin` must be one of {', '.join(ORIGINS)}. Received: {str(text)[:40]!r}.")
+
+
+def _wanted_label() -> AnyLabel:
+    """The label whose examples the request asks for."""
+    text = request.args.get("label")
+    return ALL if text is None else None if text == "none" else _number("label", "0")
+
+
+def _number(name: str, default: str, most: int = schemas.LARGEST) -> int:
+    """A whole number from the query."""
+    text = request.args.get(name, default)
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > most:
+        abort(400, f"`{name}` must be a whole number, at most {most}. Received: {text[:40]!r}.")
+    return int(text)
+
+
+def _changed(change: Change) -> Response:
+    return _told(schemas.Change(change=change.id, count=change.count))
+
+
+def _told(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(answer.model_dump_json(), status, headers, mimetype="application/json")
+
+
+def _picture(file: bytes) -> Response:
+    return responses.file_or_404(file, "image/png" if file.startswith(PNG) else "image/jpeg")
