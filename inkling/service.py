@@ -4,6 +4,7 @@ Pages, the JSON API, batches, the lab and the command line parse what they were 
 and render the outcomes. One picture is a batch of one.
 """
 
+import copy
 import re
 import time
 from collections import deque
@@ -27,7 +28,7 @@ from inkling.recognition.catalog import Model
 from inkling.recognition.explain import Explainer, Explanation
 from inkling.recognition.inputs import Picture, as_image
 from inkling.recognition.local import LocalPredictor
-from inkling.recognition.predictor import Prediction, Predictor
+from inkling.recognition.predictor import Prediction, Predictor, SeenBy
 from inkling.recognition.router import Router
 from inkling.recognition.subject import Subject
 from inkling.storage import Entry, NewResult, Result, Storage, StoreError, unsaved_result
@@ -251,6 +252,17 @@ class Service:
         folders = catalog.roots(settings)
         predictor = LocalPredictor(catalog.read_catalog(*folders), settings, folders)
         return cls(settings, predictor, Storage(settings))
+
+    def seen_by(self, owner: str) -> Self:
+        """This service as somebody sees it: without the models that are other owners' only.
+
+        Args:
+            owner: a principal's; empty for a visitor.
+        """
+        seen = copy.copy(self)
+        seen.predictor = SeenBy(self.predictor, owner)
+        seen.router = Router(seen.predictor)
+        return seen
 
     def chosen(self, model: str | Model | None) -> Model | None:
         """The model of that name, or the model itself; None for Auto.

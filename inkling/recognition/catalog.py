@@ -119,7 +119,7 @@ class Catalog:
         for card in sorted(self, key=accuracy, reverse=True):
             if kind in (None, card.input.kind):
                 tasks.setdefault(card.task, []).append(card)
-        return [(task_title(task), tasks[task]) for task in sorted(tasks, key=_position)]
+        return [(title_of(tasks[task][0]), tasks[task]) for task in sorted(tasks, key=_position)]
 
     def comparable(self, task: str) -> list[list[ModelCard]]:
         """The models of a task that are switched on, in groups whose answers can be compared; most accurate first.
@@ -150,6 +150,30 @@ class Catalog:
             if card.task == task and card.name != name and not labels.isdisjoint(card.labels)
         ]
 
+    @property
+    def has_unlisted(self) -> bool:
+        """Whether some models are their owners' only."""
+        return any(_is_unlisted(model.card) for model in self.models.values())
+
+    def seen_by(self, owner: str) -> "Catalog":
+        """This catalog without the models that are other owners' only.
+
+        Args:
+            owner: a principal's; empty for a visitor.
+        """
+        others = {
+            name
+            for name, model in self.models.items()
+            if model.card.taught and _is_unlisted(model.card) and model.card.taught.owner != owner
+        }
+        if not others:
+            return self
+        return replace(
+            self,
+            models={name: model for name, model in self.models.items() if name not in others},
+            broken={name: reason for name, reason in self.broken.items() if name not in others},
+        )
+
     def without(self, name: str, reason: str) -> "Catalog":
         """This catalog with one model switched off."""
         return replace(self, broken={**self.broken, name: reason})
@@ -158,6 +182,11 @@ class Catalog:
 def task_title(task: str) -> str:
     """A task's title: that of `TASKS`, or else the name itself as words."""
     return TASKS.get(task) or task.replace("-", " ").capitalize()
+
+
+def title_of(card: ModelCard) -> str:
+    """The title of a model's task. A taught model is the only one of its task, which has its title."""
+    return card.title if card.taught else task_title(card.task)
 
 
 def unavailable(name: str, reason: str) -> Problem:
@@ -338,6 +367,10 @@ def _is_recent(state: FolderState) -> bool:
     """Whether something in the folder changed in the last moments."""
     changed = max((file.changed for file in state[1]), default=0)
     return abs(time.time() - changed / 1e9) < SETTLE_SECONDS
+
+
+def _is_unlisted(card: ModelCard) -> bool:
+    return card.taught is not None and not card.taught.listed
 
 
 def _same(model: Model, other: Model) -> bool:

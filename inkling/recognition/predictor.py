@@ -155,6 +155,29 @@ class Predictor(Protocol):
         ...
 
 
+class SeenBy:
+    """A predictor as somebody sees it: without the models that are other owners' only.
+
+    Args:
+        predictor: answers.
+        owner: a principal's; empty for a visitor.
+    """
+
+    def __init__(self, predictor: Predictor, owner: str):
+        self._predictor, self._owner = predictor, owner
+        self.warm, self.answer, self.layers = predictor.warm, predictor.answer, predictor.layers
+
+    @property
+    def catalog(self) -> Catalog:
+        """The models that its owner may ask."""
+        return self._predictor.catalog.seen_by(self._owner)
+
+    @property
+    def milliseconds(self) -> Mapping[Model, float]:
+        """As the predictor measured them."""
+        return self._predictor.milliseconds
+
+
 def wording(confidence: float, sure: bool, familiar: bool = True) -> str:
     """How sure an answer is: "sure", "probably" or "not sure". It is always "not sure" for an unfamiliar picture."""
     return "sure" if sure else "probably" if familiar and confidence >= PROBABLY else "not sure"

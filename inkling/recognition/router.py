@@ -5,6 +5,7 @@
 | a drawing | digits, doodles | the one that finds it more familiar; both if it is close | `digit`, `doodle` |
 | a photo | things; a specialist if things sees one of its labels | see `_refined` | `photo` |
 | a photo, without things | all specialists | the surest | `specialist` |
+| any | classifiers whose owner chose Auto, in addition | the surest that finds it familiar, if one is sure | `taught` |
 
 A drawing comes from the canvas, or is a picture of flat paper (`is_ink`). An uploaded picture that looks like paper,
 but like no digit and no doodle, is answered as a photo if a model for photos recognizes it: a product on a white table
@@ -28,7 +29,7 @@ from inkling.recognition.predictor import Prediction, Predictor
 from inkling.recognition.subject import Subject
 
 # Why a model answered in Auto: the codes of `Prediction.route`.
-ROUTES = ("photo", "specialist", "digit", "doodle")
+ROUTES = ("photo", "specialist", "digit", "doodle", "taught")
 INK = {"digits": "digit", "doodles": "doodle"}  # task -> route
 # Task -> the logit that a drawing belongs to it, given by how much its familiarity exceeds the model's limit. Logistic
 # regression on drawings of the training sets, redrawn on a canvas or photographed: `python -m benchmarks.route --fit`.
@@ -64,7 +65,7 @@ class Router:
         Args:
             model: the chosen model; None in Auto.
         """
-        cards = [one.card for one in ([model] if model else [*self._ink(), *self._photo()])]
+        cards = [one.card for one in ([model] if model else [*self._ink(), *self._photo(), *self._taught()])]
         judges = [judge for card in cards if (judge := self._predictor.catalog.judge(card))]
         return max((inputs.enough(card.input) for card in (*cards, *judges)), default=inputs.WORKING)
 
@@ -81,7 +82,8 @@ class Router:
         start = time.perf_counter()
         subject.is_ink = bool(self._ink()) and (subject.drawn or is_ink(inputs.as_image(subject.image)))
         subject.deciding = (time.perf_counter() - start) * 1e3
-        for first in self._ink() if subject.is_ink else self._photo()[:1]:
+        firsts = [*self._ink(), *self._taught("ink")] if subject.is_ink else self._photo()[:1]
+        for first in firsts:
             subject.prepared(first.card)
         if subject.drawn:
             subject.release()
@@ -106,7 +108,10 @@ class Router:
         for subject in strange:
             if subject in photos and photos[subject].wording == "not sure":
                 photos[subject] = found[subject]
-        return [_timed({**found, **photos}[subject], subject) for subject in subjects]
+        answers = {**found, **photos}
+        answers |= self._own([subject for subject in subjects if subject.is_ink and subject not in photos], "ink")
+        answers |= self._own([subject for subject in subjects if subject in photos], "photo")
+        return [_timed(answers[subject], subject) for subject in subjects]
 
     # ---- The models ----
 
@@ -117,6 +122,15 @@ class Router:
     def _photo(self) -> list[Model]:
         """The models that photos are asked of, the general one first."""
         return [model for model in self._best(TASKS) if model.card.input.kind == "photo"]
+
+    def _taught(self, kind: str | None = None) -> list[Model]:
+        """The taught classifiers that may answer in Auto, of one kind or of both."""
+        catalog = self._predictor.catalog
+        return [
+            catalog.models[card.name]
+            for card in catalog
+            if card.taught and card.taught.auto and kind in (None, card.input.kind)
+        ]
 
     def _best(self, tasks: Mapping[str, str]) -> list[Model]:
         catalog = self._predictor.catalog
@@ -129,6 +143,17 @@ class Router:
         for subject, answer in zip(subjects, answers, strict=True):
             subject.asked[model.card.name] = answer.milliseconds["infer"]
         return answers
+
+    # ---- Taught classifiers ----
+
+    def _own(self, subjects: Sequence[Subject], kind: str) -> dict[Subject, Prediction]:
+        """The answers of taught classifiers to pictures that are familiar to one, and of which it is sure."""
+        sure: dict[Subject, Prediction] = {}
+        for model in self._taught(kind) if subjects else ():
+            for subject, answer in zip(subjects, self._ask(subjects, model), strict=True):
+                if answer.sure and (subject not in sure or answer.confidence > sure[subject].confidence):
+                    sure[subject] = replace(answer, route="taught")
+        return sure
 
     # ---- Drawings ----
 

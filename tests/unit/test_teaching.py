@@ -378,6 +378,42 @@ def test_too_few_examples_train_nothing(teaching, birds):
         teaching.look(birds.id, [], Budget(60))
 
 
+# ---- Who is served ----
+
+
+def published(teaching, colors, **flags):
+    teaching.publish(colors.id, 1)
+    teaching.update(colors.id, **flags)
+    teaching.service.predictor.reload()
+    return teaching.service
+
+
+@pytest.mark.parametrize(("listed", "sees"), [(False, {OWNER}), (True, {OWNER, "other", ""})])
+def test_an_unlisted_classifier_is_its_owners(teaching, colors, listed, sees):
+    service = published(teaching, colors, listed=listed)
+    for owner in (OWNER, "other", ""):
+        seen = service.seen_by(owner)
+        assert ("colors" in {card.name for card in seen.predictor.catalog}) == (owner in sees)
+        if owner in sees:
+            assert answers(seen, "colors", RED)[0].label == "red"
+        else:
+            with refused("unknown-model"):
+                answers(seen, "colors", RED)
+            assert "colors" not in seen.predictor.catalog.serving
+
+
+@pytest.mark.parametrize(
+    ("auto", "color", "answers_it"), [(True, RED, True), (False, RED, False), (True, (20, 250, 20), False)]
+)
+def test_auto_answers_with_it_only_if_its_owner_chose_so_and_it_is_sure(teaching, colors, auto, color, answers_it):
+    service = published(teaching, colors, auto=auto)
+    (answer,) = answers(service, None, color)
+    assert (answer.model, answer.route) == (("colors", "taught") if answers_it else ("things", "photo"))
+    assert ("colors" in answer.asked) == auto
+    (answer,) = answers(service.seen_by("other"), None, color)
+    assert answer.asked == ("things",)
+
+
 # ---- Review ----
 
 

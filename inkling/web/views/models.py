@@ -6,7 +6,7 @@ from flask_babel import gettext
 
 from inkling.recognition import figures
 from inkling.recognition.card import ModelCard
-from inkling.recognition.catalog import Model, task_title
+from inkling.recognition.catalog import Model, task_title, title_of
 from inkling.web import charts, evaluation, service
 from inkling.web.edge import language
 
@@ -44,7 +44,7 @@ def model(name: str) -> ResponseReturnValue:
         card=card,
         off_reason=off_reason,
         row=_row(found),
-        task=task_title(card.task),
+        task=title_of(card),
         pairs=pairs,
         shown=evaluation.listed_pairs(pairs, request.args.get("pair")),
         matrix=evaluation.shaded_matrix(metrics),
