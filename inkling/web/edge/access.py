@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Flask, abort, current_app, g, request
 from flask_babel import gettext
@@ -89,13 +89,15 @@ def require(scope: str) -> None:
     if scope in principal().scopes:
         return
     if not principal().owner:
-        _unauthorized(
+        abort(
+            401,
             gettext(
                 "You need to sign in at /sign-in with a token. The operator of this server makes one with "
                 "“inkling tokens add --scope %(scope)s”. Programs send it in the header "
                 "“Authorization: Bearer TOKEN”.",
                 scope=scope,
-            )
+            ),
+            www_authenticate=WWWAuthenticate("bearer", {"realm": "Inkling"}),
         )
     abort(
         403,
@@ -158,7 +160,8 @@ def _by_token() -> Principal | None:
     found = access.bearer(_tokens(), token.token or "")
     if not found:
         _count_guess()
-        _unauthorized(gettext("This token is not valid, or no longer."), error="invalid_token")
+        challenge = WWWAuthenticate("bearer", {"error": "invalid_token"})
+        abort(401, gettext("This token is not valid, or no longer."), www_authenticate=challenge)
     return found
 
 
@@ -231,10 +234,6 @@ def _check_guesses() -> None:
 
 def _count_guess() -> None:
     _guesses().wait(ratelimit.client())
-
-
-def _unauthorized(description: str, **challenge: str) -> NoReturn:
-    abort(401, description, www_authenticate=WWWAuthenticate("bearer", dict(challenge) or {"realm": "Inkling"}))
 
 
 def _guesses() -> ratelimit.Limiter:

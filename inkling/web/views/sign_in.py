@@ -11,6 +11,7 @@ from inkling.web.edge.access import open_to
 
 blueprint = Blueprint("sign_in", __name__)
 
+COMMAND = "inkling tokens add --scope teach"  # by which an operator makes a token
 # A path on this server: a second slash or a backslash would lead to another one.
 PATH = re.compile(r"/(?![/\\])[^\s\\]{0,200}", re.ASCII)
 
@@ -54,6 +55,7 @@ def _page(wrong: bool = False) -> Response:
         link=link,
         back=_back(),
         wrong=wrong,
+        command=COMMAND,
     )
     response = make_response(html, 403 if wrong else 200)
     response.headers["Cache-Control"] = "no-store"  # the page may hold the secret of a link
