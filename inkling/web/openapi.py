@@ -85,9 +85,9 @@ def document(settings: Settings, base_url: str) -> dict:
             "title": "Inkling's API",
             "version": VERSION,
             "description": "Send a picture and get an answer as JSON. Inkling saves nothing that you send, except the "
-            "examples of your classifiers. Teaching takes a token of scope `teach`, or a program on the server's own "
-            "machine. An error is a problem in the form of RFC 9457; "
-            "its `reason` never changes.",
+            "examples of your classifiers. Teaching takes a token of scope `teach`; looking at your classifiers and "
+            "asking them, one of scope `read`. Programs on the server's own machine need none. An error is a problem "
+            "in the form of RFC 9457; its `reason` never changes.",
         },
         "servers": [{"url": base_url}],
         "paths": {
@@ -98,7 +98,9 @@ def document(settings: Settings, base_url: str) -> dict:
         },
         "components": {
             "schemas": definitions["$defs"],
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "of scope `teach`"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "of scope `teach`, or `read`"}
+            },
         },
     }
 

@@ -27,7 +27,7 @@ blueprint = Blueprint("classifiers", __name__, url_prefix="/api/classifiers")
 
 
 @blueprint.get("")
-@needs("teach")
+@needs("read")
 def all_of_them() -> ResponseReturnValue:
     """The caller's classifiers, newest first."""
     found = teaching().all(principal().owner)
@@ -44,7 +44,7 @@ def create() -> ResponseReturnValue:
 
 
 @blueprint.get("/<id>")
-@needs("teach")
+@needs("read")
 def show(id: str) -> ResponseReturnValue:
     """A classifier with its labels, and how far its training is."""
     return _told(schemas.Classifier.model_validate(own_classifier(id)))
@@ -102,7 +102,7 @@ def delete_label(id: str, label: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<id>/examples")
-@needs("teach")
+@needs("read")
 def examples(id: str) -> ResponseReturnValue:
     """A classifier's examples, oldest first, some at a time."""
     own_classifier(id)
@@ -155,7 +155,7 @@ def undo(id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/<id>/examples/<example>/picture")
-@needs("teach")
+@needs("read")
 def picture(id: str, example: str) -> Response:
     """The picture of an example, JPEG or PNG."""
     own_classifier(id)
@@ -163,7 +163,7 @@ def picture(id: str, example: str) -> Response:
 
 
 @blueprint.get("/<id>/examples/<example>/thumbnail")
-@needs("teach")
+@needs("read")
 def thumbnail(id: str, example: str) -> Response:
     """The picture of an example, at most 256 pixels a side."""
     own_classifier(id)
@@ -174,7 +174,7 @@ def thumbnail(id: str, example: str) -> Response:
 
 
 @blueprint.get("/<id>/train")
-@needs("teach")
+@needs("read")
 def progress(id: str) -> ResponseReturnValue:
     """How far the training is; null while there is nothing to do."""
     own_classifier(id)
@@ -204,7 +204,7 @@ def cancel(id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/<id>/versions")
-@needs("teach")
+@needs("read")
 def versions(id: str) -> ResponseReturnValue:
     """The versions of a classifier with their figures, newest first."""
     own_classifier(id)
@@ -213,7 +213,7 @@ def versions(id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/<id>/versions/<int(max=2147483647):number>")
-@needs("teach")
+@needs("read")
 def version(id: str, number: int) -> ResponseReturnValue:
     """A version with its whole report."""
     own_classifier(id)
@@ -239,7 +239,7 @@ def unpublish(id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/<id>/review")
-@needs("teach")
+@needs("read")
 def review(id: str) -> ResponseReturnValue:
     """What to look at next: doubtful labels, near-duplicates, and which pictures to label."""
     own_classifier(id)
@@ -250,7 +250,7 @@ def review(id: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/<id>/try")
-@needs("teach")
+@needs("read")
 def look(id: str) -> ResponseReturnValue:
     """The newest version's answer, published or not, as `/api/predict` gives it."""
     own_classifier(id)
@@ -264,7 +264,7 @@ def look(id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/<id>/export.zip")
-@needs("teach")
+@needs("read")
 def export(id: str) -> Response:
     """A version as a zip: one network, its labels and figures, a program that uses it, and if wanted the examples."""
     name = own_classifier(id).name
