@@ -48,6 +48,7 @@ def principal() -> Principal:
         StoreError: the tokens cannot be read.
     """
     if "principal" not in g:
+        g.principal = VISITOR  # for the page that tells of an error
         g.principal = _by_token() or _by_cookie() or _by_proxy() or (OWNER if _is_local() else VISITOR)
     return g.principal
 
@@ -153,11 +154,16 @@ def _end_session() -> None:
 
 
 def _by_token() -> Principal | None:
-    token = request.authorization
-    if token is None or token.type != "bearer":
+    """The principal of the request's token; None if it has none, or one that is for another service.
+
+    Clients of other services' protocols may send a token of theirs to routes that are open to anyone.
+    """
+    authorization = request.authorization
+    token = authorization.token if authorization and authorization.type == "bearer" else None
+    if not token or not token.startswith(access.PREFIX):
         return None
     _check_guesses()
-    found = access.bearer(_tokens(), token.token or "")
+    found = access.bearer(_tokens(), token)
     if not found:
         _count_guess()
         challenge = WWWAuthenticate("bearer", {"error": "invalid_token"})
