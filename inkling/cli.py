@@ -26,6 +26,7 @@ from inkling.storage import Storage, StoreError, retention
 from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
 from inkling.teach import intake
+from inkling.teach.types import Kind
 
 
 class Commands(click.Group):
@@ -224,6 +225,27 @@ def _complete(path: Path) -> Iterator[TextIO]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+# ---- inkling teach ----
+
+
+@main.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", required=True, help="Name of the classifier, such as birds.")
+@click.option("--kind", type=click.Choice(["photo", "ink"]), default="photo", help="Photos (the default), or drawings.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def teach(folder: Path, name: str, kind: Kind, as_json: bool) -> None:
+    """Teach a classifier from FOLDER, which has a folder of pictures for each class, and publish it.
+
+    The same name again adds what is new in FOLDER to that classifier. `inkling classify --model NAME` then uses it.
+    """
+    from inkling.teach import lesson  # which loads `onnx`
+
+    done = lesson.teach(_service(), folder, name, kind, lambda pairs: tqdm(pairs, name, unit=" files", disable=None))
+    for file, problem in done.refused:
+        click.echo(f"{click.format_filename(file)}: {problem}", err=True)
+    click.echo(json.dumps(lesson.as_json(done)) if as_json else "\n".join(lesson.as_text(done)))
 
 
 # ---- inkling results, inkling corrections ----

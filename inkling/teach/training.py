@@ -19,13 +19,16 @@ from inkling.storage.records import now
 from inkling.storage.store import portions
 from inkling.storage.taught import Classifier, Stage, StoredVersion, Task
 from inkling.teach import features, head
+from inkling.teach.helper import only_one
 from inkling.teach.learn import FEWEST, Learned, learn
 from inkling.teach.publish import HEAD
 from inkling.teach.teaching import Teaching
+from inkling.teach.types import Progress
 
 log = logging.getLogger("inkling.teach")
 
 BATCH = 16  # pictures between two looks at whether the training was cancelled
+POLL_SECONDS = 0.1  # between two looks at a training that another process runs
 NOTE_SECONDS = 0.25  # between two notes of the progress
 
 Row = tuple[str, int, np.ndarray]  # an example's id, its label and its features
@@ -166,6 +169,19 @@ def run_due(teaching: Teaching) -> bool:
     if task:
         Training(teaching, task).run()
     return task is not None
+
+
+def run_until_done(teaching: Teaching, id: str) -> Progress | None:
+    """Trains a classifier now, unless another process does.
+
+    Returns:
+        None when it is trained, or the progress of a training that failed.
+    """
+    while (progress := teaching.progress(id)) and progress.stage != "failed":
+        with only_one(teaching.service.settings) as alone:
+            if not (alone and run_due(teaching)):
+                time.sleep(POLL_SECONDS)
+    return progress
 
 
 def _held_out(version: StoredVersion) -> dict[str, int]:
