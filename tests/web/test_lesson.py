@@ -129,9 +129,7 @@ def test_a_classifier_is_taught_published_asked_corrected_rolled_back_and_export
     archive.extractall(folder)
     (folder / "photo.jpg").write_bytes(asked)
     (program,) = re.findall(r"```python\n(.*?)```", archive.read("README.md").decode(), re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.stdout.startswith("robin "), done.stderr
 
     assert owner.delete(f"{one}/publish").status_code == 204
