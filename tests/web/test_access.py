@@ -1,6 +1,7 @@
 """Who may do what: the owner at the machine itself, tokens, browsers that signed in, and users that a proxy names."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -245,6 +246,13 @@ def test_a_link_signs_the_owner_in_once(app, client, tokens):
     assert answer.status_code == 403
     assert "not valid, or no longer" in answer.text
     assert ask(other).status_code == 401
+
+
+def test_of_several_who_use_a_link_together_one_gets_in(tokens):
+    secret = access.new_link(tokens)
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: access.sign_in(tokens, secret), range(8)))
+    assert [one is None for one in made].count(False) == 1
 
 
 def test_a_link_works_for_ten_minutes(client, tokens, at):
