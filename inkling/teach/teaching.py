@@ -19,6 +19,7 @@ from inkling.recognition.catalog import Catalog, Model, check_file
 from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, file_of, map_ahead
+from inkling.storage import Result
 from inkling.storage.errors import store_errors
 from inkling.storage.records import now
 from inkling.storage.store import portions
@@ -189,6 +190,25 @@ class Teaching:
             picture = at_most(picture, LARGEST)
         name = re.split(r"[/\\]", source.name)[-1]
         return NewExample(file_of(picture, kind_of_file), kind_of_file, name, label, origin)
+
+    def correct(self, result: Result, label: str) -> None:
+        """Teaches the classifier that gave a result the right label of its picture.
+
+        A picture that is an example already gets the label; another one becomes an example, if the quotas allow it.
+        Does nothing for a result of another model, and for a label that the classifier does not have any more.
+        """
+        classifier = self.find(result.model)
+        names = {} if classifier is None else {one.name: one.id for one in classifier.labels}
+        picture = self.service.storage.picture(result)
+        if classifier is None or picture is None or label not in names:
+            return
+        same = self.storage.same(classifier.id, picture)
+        if same:
+            self.storage.move(classifier.id, [same.id], names[label])
+        else:
+            kind: Literal["photo", "drawing"] = "photo" if result.kind == "photo" else "drawing"
+            self.storage.add(classifier.id, [NewExample(picture, kind, "", label, "correction")], self._quota)
+        self._wake()
 
     def examples(
         self, id: str, label: AnyLabel = ALL, after: str | None = None, limit: int | None = 100

@@ -4,6 +4,7 @@ from flask import abort
 from flask_babel import gettext
 
 from inkling.storage import Batch, Result
+from inkling.teach.types import Classifier
 from inkling.web import service
 from inkling.web.edge import session
 from inkling.web.edge.access import principal
@@ -40,6 +41,12 @@ def own_result(id: str, scope: str = DELETE) -> Result:
     result = result_or_404(id)
     require(may_change(result, scope))
     return result
+
+
+def may_teach(classifier: Classifier) -> bool:
+    """Whether this request may teach a classifier: its owner may, and whoever administers the server."""
+    found = principal()
+    return "teach" in found.scopes and (classifier.owner == found.owner or "admin" in found.scopes)
 
 
 def require(allowed: bool) -> None:

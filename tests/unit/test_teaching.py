@@ -3,7 +3,6 @@
 from datetime import timedelta
 from unittest import mock
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,9 +15,9 @@ from inkling.storage.records import now
 from inkling.teach import training
 from inkling.teach.learn import learn
 from inkling.teach.teaching import Teaching, slug
-from inkling.teach.training import run_due
 from inkling.teach.types import Progress
 from tests.support.backbones import COLORS, SOFTMAX, network, write_backbone, write_card
+from tests.support.taught import BLUE, RED, colored, train
 
 OWNER = "local"
 
@@ -205,22 +204,6 @@ def test_the_quota_of_classifiers_is_each_owners(settings):
 
 
 # ---- Training ----
-
-RED, BLUE = (250, 20, 20), (20, 20, 250)
-
-
-def colored(color, label, count, seed=0):
-    """Pictures of about one color, no two of them the same."""
-    rng = np.random.default_rng(seed)
-    noise = rng.integers(-20, 6, (count, 8, 8, 3))
-    return [(Decoded(Image.fromarray(np.uint8(np.clip(color + one, 0, 255)))), label) for one in noise]
-
-
-def train(teaching):
-    """Runs all trainings that are due, without waiting for the second after a change."""
-    with mock.patch.object(taught, "now", return_value=now() + taught.DEBOUNCE):
-        while run_due(teaching):
-            pass
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.service import Decoded
 from inkling.storage import NONE_OF_THESE, Result, unsaved_result
-from inkling.web import answers, labels, render, service, turns
+from inkling.web import answers, labels, render, service, teaching, turns
 from inkling.web.edge import session
 from inkling.web.edge.access import open_to
-from inkling.web.ownership import CORRECT, may_change, own_result, require
+from inkling.web.ownership import CORRECT, may_change, may_teach, own_result, require
 from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
 
 blueprint = Blueprint("results", __name__, url_prefix="/results")
@@ -111,12 +111,18 @@ def searched(id: str) -> Response:
 @blueprint.post("/<id>/correction")
 @open_to("the browser that made it; scope `correct`")
 def correct(id: str) -> ResponseReturnValue:
-    """Saves the label that the owner says is right: one of the answer's labels, or an empty one for none of them."""
+    """Saves the label that the owner says is right: one of the answer's labels, or an empty one for none of them.
+
+    A taught classifier learns it, if the request may teach it.
+    """
     result, text = own_result(id, CORRECT), request.form["label"]
     label = text if text == NONE_OF_THESE else labels.find(result, text)
     if label is None:
         abort(400, gettext("There is no label “%(label)s”. Choose one of the labels of this answer.", label=text[:64]))
     service().correct(result, label)
+    classifier = teaching().find(result.model)
+    if classifier and may_teach(classifier):
+        teaching().correct(result, label)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 

@@ -1,0 +1,87 @@
+"""A taught classifier in the app: who is served by it, and who teaches it by a correction."""
+
+import io
+
+import pytest
+
+from inkling.service import Service
+from inkling.teach.teaching import Teaching
+from inkling.web.app import create_app
+from tests.support.backbones import write_backbone
+from tests.support.taught import BLUE, RED, colored, train
+
+
+@pytest.fixture
+def app(settings, tmp_path):
+    """The app with a tiny backbone, and the published classifier "colors" of the owner at the machine itself."""
+    write_backbone(tmp_path / "models", name="things")
+    settings = settings.replace(models=tmp_path / "models")
+    service = Service.from_settings(settings)
+    teaching = Teaching(settings, service, wake=lambda: None)
+    made = teaching.create("Colors", "photo", "local")
+    teaching.add(made.id, colored(RED, "red", 12) + colored(BLUE, "blue", 12, 1))
+    train(teaching)
+    teaching.publish(made.id, 1)
+    service.predictor.reload()
+    return create_app(settings, service, teaching)
+
+
+@pytest.fixture
+def teaching(app):
+    return app.extensions["teaching"]
+
+
+@pytest.fixture
+def visitor(app):
+    """A client that is not at the machine itself."""
+    client = app.test_client()
+    client.environ_base["REMOTE_ADDR"] = "192.0.2.1"
+    return client
+
+
+def a_red_one():
+    file = io.BytesIO()
+    colored(RED, None, 1, 9)[0][0].image.save(file, "PNG")
+    return io.BytesIO(file.getvalue()), "red.png"
+
+
+def sent(client):
+    return client.post("/predict", data={"model": "colors", "image": a_red_one()}).location
+
+
+def asked(client):
+    answer = client.post("/api/predict?model=colors", data={"image": a_red_one()})
+    return answer.json.get("label") or answer.json["reason"]
+
+
+def models(client):
+    return {model["name"] for model in client.get("/api/models").json["models"]}
+
+
+def test_others_do_not_see_an_unlisted_classifier(app, owner, visitor, teaching):
+    assert (asked(owner), asked(visitor)) == ("red", "unknown-model")
+    assert (models(owner), models(visitor)) == ({"things", "colors"}, {"things"})
+    assert (owner.get("/models/colors").status_code, visitor.get("/models/colors").status_code) == (200, 404)
+    for path in ("/", "/models", "/lab", "/readyz"):
+        assert "olors" in owner.get(path).text
+        assert "olors" not in visitor.get(path).text
+    teaching.update(teaching.all()[0].id, listed=True)
+    teaching.service.predictor.reload()
+    assert asked(visitor) == "red"
+    assert "Colors" in visitor.get("/").text
+
+
+def test_a_correction_teaches_the_classifier_if_the_request_may(owner, visitor, teaching):
+    id = teaching.all()[0].id
+    teaching.update(id, listed=True)
+    teaching.service.predictor.reload()
+    before = teaching.get(id)
+    assert visitor.post(f"{sent(visitor)}/correction", data={"label": "blue"}).status_code == 303
+    assert teaching.get(id) == before
+    where = sent(owner)
+    assert owner.post(f"{where}/correction", data={"label": "blue"}).status_code == 303
+    assert [label.count for label in teaching.get(id).labels] == [12, 13]
+    assert teaching.examples(id)[-1].source == "correction"
+    assert teaching.progress(id).stage == "waiting"
+    owner.post(f"{where}/correction", data={"label": "red"})
+    assert [label.count for label in teaching.get(id).labels] == [13, 12]
