@@ -26,6 +26,7 @@ from inkling.storage import Storage, StoreError, retention
 from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
 from inkling.teach import intake
+from inkling.teach.publish import Shelf
 from inkling.teach.types import Kind
 
 
@@ -366,7 +367,7 @@ def delete_tokens(ids: tuple[int, ...]) -> None:
 @main.command()
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
-    """Write everything that is saved to an archive: results, pictures and the key that signs cookies.
+    """Write everything that is saved to an archive: results, taught classifiers, pictures and the key of cookies.
 
     The server may run meanwhile.
     """
@@ -383,6 +384,7 @@ def restore(file: Path) -> None:
     settings = _settings()
     with _reporting(f"{file} cannot be restored to {settings.pictures}"):
         count = archives.restore(file, settings)
+        Shelf(settings, Storage(settings).taught).publish_all()
     click.echo(f"{settings.pictures}: {count} results")
 
 

@@ -1,6 +1,7 @@
 """Backups: one archive of database, pictures and signing key, made while the server runs.
 
-An archive is an uncompressed tar file (pictures hardly compress) with the layout of the data folder.
+An archive is an uncompressed tar file (pictures hardly compress) with the layout of the data folder. The folders of
+taught models are left out, because the database holds what they are made from.
 """
 
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inkling.config import Settings
-from inkling.storage.blobs import KEY, SIGNING_KEY, FolderBlobs
+from inkling.storage.blobs import EXAMPLES, KEY, SIGNING_KEY, FolderBlobs
 from inkling.storage.errors import store_errors
 from inkling.storage.records import ResultRow
 from inkling.storage.store import Storage, file_keys
@@ -28,8 +29,8 @@ PLACEHOLDERS = {".gitkeep", ".gitignore", "lost+found"}  # may be in a data fold
 def backup(settings: Settings, file: Path) -> int:
     """Writes an archive of everything that is stored; returns how many results it holds.
 
-    The database is copied first, then the files of its results. A result that is deleted meanwhile is left out, one
-    that is saved meanwhile may be, so that every result in the archive has its picture.
+    The database is copied first, then the files of its results and of the examples of taught classifiers. What is
+    deleted meanwhile is left out, what is saved meanwhile may be, so that everything in the archive has its picture.
 
     Args:
         file: is replaced if it exists. Only its owner can read it.
@@ -53,6 +54,7 @@ def backup(settings: Settings, file: Path) -> int:
             ids = list(session.scalars(sa.select(ResultRow.id).order_by(ResultRow.created)))
         missing = [id for id in ids if not _add_files(archive, storage, id)]
         copy.delete(*missing)
+        copy.taught.forget([id for id in copy.taught.ids() if not _add_example(archive, storage, id)])
         copy.database.checkpoint()
         copy.database.close()
         key = settings.pictures / SIGNING_KEY
@@ -88,6 +90,8 @@ def restore(file: Path, settings: Settings) -> int:
         return count
     except BaseException:
         for path in moved:
+            if path.is_dir():
+                shutil.rmtree(path)
             path.unlink(missing_ok=True)
         raise
     finally:
@@ -119,6 +123,14 @@ def _add_files(archive: tarfile.TarFile, storage: Storage, id: str) -> bool:
     return True
 
 
+def _add_example(archive: tarfile.TarFile, storage: Storage, id: str) -> bool:
+    """Adds the picture of an example; returns whether it was there."""
+    key, data = storage.taught.file(id)
+    if data:
+        _add(archive, f"{EXAMPLES}/{key}", data)
+    return data is not None
+
+
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(data)
@@ -137,7 +149,8 @@ def _extract(file: Path, folder: Path) -> None:
         with tarfile.open(file) as archive:
             for member in archive:
                 name = member.name
-                if not member.isreg() or not (name in (DATABASE, SIGNING_KEY) or KEY.fullmatch(name)):
+                is_known = name in (DATABASE, SIGNING_KEY) or KEY.fullmatch(name.removeprefix(f"{EXAMPLES}/"))
+                if not member.isreg() or not is_known:
                     raise ValueError(f"{file} is not a backup of Inkling: it contains {name!r}")
                 archive.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError) as error:

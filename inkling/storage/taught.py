@@ -797,10 +797,22 @@ class Taught:
             sizes = sa.func.length(VersionRow.head) + sa.func.length(VersionRow.report)
             return vectors + (session.scalar(sa.select(sa.func.sum(sizes))) or 0)
 
-    def keys(self) -> list[str]:
-        """The keys of the pictures of all examples."""
+    def ids(self) -> list[str]:
+        """The ids of all examples."""
         with self._database.reading() as session:
-            return [example_key(*row) for row in session.execute(sa.select(ExampleRow.id, ExampleRow.kind))]
+            return list(session.scalars(sa.select(ExampleRow.id)))
+
+    def file(self, example: str) -> tuple[str, bytes | None]:
+        """The key and the file of an example's picture; None for the file if the picture is gone."""
+        with store_errors():
+            found = {key: self._blobs.get(key) for kind in ("photo", "drawing") if (key := example_key(example, kind))}
+        return next(((key, data) for key, data in found.items() if data), ("", None))
+
+    def forget(self, examples: Sequence[str]) -> None:
+        """Deletes the rows of examples whose picture is gone."""
+        with self._database.writing() as session:
+            for some in _portions(examples):
+                session.execute(sa.delete(ExampleRow).where(ExampleRow.id.in_(some)))
 
 
 class _Room:

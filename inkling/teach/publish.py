@@ -9,44 +9,57 @@ import json
 import os
 import secrets
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from inkling.config import Settings
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Model
-from inkling.storage.taught import Classifier, StoredVersion
+from inkling.storage.errors import store_errors
+from inkling.storage.taught import Classifier, StoredVersion, Taught
 
 HEAD = "head.onnx"
 VERSIONS = ".versions"  # hidden, so that the catalog does not take it for a model
 
 
 class Shelf:
-    """The model folders of taught classifiers.
+    """The model folders of taught classifiers. A folder that cannot be written raises StoreError.
 
     Args:
         settings: name the data folder.
+        storage: has the versions.
     """
 
-    def __init__(self, settings: Settings):
-        self._root = settings.pictures / "taught"
+    def __init__(self, settings: Settings, storage: Taught):
+        self._root, self._storage = settings.pictures / "taught", storage
 
-    def model(self, classifier: Classifier, version: StoredVersion, head: bytes) -> Model:
+    def model(self, classifier: Classifier, number: int) -> Model:
         """A version as a model, published or not.
 
         Raises:
-            OSError: its folder cannot be written.
+            Problem: "unknown-version".
         """
-        card = card_of(classifier, version)
-        return Model(card, self._written(classifier.id, card, head))
+        card = card_of(classifier, self._storage.version(classifier.id, number))
+        with store_errors():
+            return Model(card, self._written(classifier.id, number, card))
 
-    def publish(self, classifier: Classifier, version: StoredVersion, head: bytes) -> None:
+    def publish_all(self) -> None:
+        """Publishes again every version that is live, where its folder is missing, as after `inkling restore`."""
+        for classifier in self._storage.all():
+            if classifier.live is not None:
+                self.publish(classifier, classifier.live)
+
+    def publish(self, classifier: Classifier, number: int) -> None:
         """Makes a version the one that answers by the classifier's name, in every worker within a second.
 
         Raises:
-            OSError: the folder cannot be written; the version before goes on answering.
+            Problem: "unknown-version".
         """
-        folder = self._written(classifier.id, card_of(classifier, version), head)
+        card = card_of(classifier, self._storage.version(classifier.id, number))
+        with store_errors():
+            if not self._is_published(classifier, card):
+                self._link(classifier, self._written(classifier.id, number, card))
+
+    def _link(self, classifier: Classifier, folder: Path) -> None:
         link = self._root / f".{classifier.name}.{secrets.token_hex(4)}"
         link.symlink_to(Path(VERSIONS, folder.name), target_is_directory=True)
         try:
@@ -58,12 +71,10 @@ class Shelf:
         """Lets no version answer."""
         (self._root / classifier.name).unlink(missing_ok=True)
 
-    def is_published(self, classifier: Classifier, version: StoredVersion) -> bool:
-        """Whether exactly this version answers, with the title and the rights that the classifier has now."""
+    def _is_published(self, classifier: Classifier, card: ModelCard) -> bool:
+        """Whether the folder with this card is the one that answers, and is there."""
         link = self._root / classifier.name
-        return link.is_symlink() and os.readlink(link) == os.path.join(
-            VERSIONS, self._name(classifier.id, card_of(classifier, version))
-        )
+        return link.is_dir() and os.readlink(link) == os.path.join(VERSIONS, _name(classifier.id, card))
 
     def clean(self, classifier: Classifier, *kept: Model) -> None:
         """Deletes the folders of a classifier, except those of some models and the one that answers."""
@@ -75,24 +86,20 @@ class Shelf:
             if folder.name not in names:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _name(self, id: str, card: ModelCard) -> str:
-        return f"{id}-{hashlib.sha256(_json(card)).hexdigest()[:16]}"
-
-    def _written(self, id: str, card: ModelCard, head: bytes) -> Path:
+    def _written(self, id: str, number: int, card: ModelCard) -> Path:
         """The folder of a version, which is written unless it is there."""
-        folder = self._root / VERSIONS / self._name(id, card)
+        folder = self._root / VERSIONS / _name(id, card)
         if folder.exists():
             return folder
         draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
         draft.mkdir(mode=0o700, parents=True)
         try:
-            (draft / HEAD).write_bytes(head)
+            (draft / HEAD).write_bytes(self._storage.head(id, number))
             (draft / "card.json").write_bytes(_json(card))
-            with suppress(FileExistsError):  # another process was faster, with the same contents
-                os.rename(draft, folder)
-        except OSError as error:
-            if not folder.exists():  # a folder that is not empty cannot be replaced, as `FileExistsError` does not say
-                raise error
+            os.rename(draft, folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster, with the same contents
+                raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return folder
@@ -115,6 +122,11 @@ def card_of(classifier: Classifier, version: StoredVersion) -> ModelCard:
             },
         }
     )
+
+
+def _name(id: str, card: ModelCard) -> str:
+    """The name of a version's folder. The card holds the checksum of the head, and so determines both files."""
+    return f"{id}-{hashlib.sha256(_json(card)).hexdigest()[:16]}"
 
 
 def _json(card: ModelCard) -> bytes:

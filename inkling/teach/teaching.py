@@ -20,7 +20,6 @@ from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, file_of, map_ahead
 from inkling.storage import Result
-from inkling.storage.errors import store_errors
 from inkling.storage.records import now
 from inkling.storage.store import portions
 from inkling.storage.taught import NewExample, Quota, StoredVersion
@@ -68,7 +67,7 @@ class Teaching:
         self._settings, self.service = settings, service
         self.storage = service.storage.taught
         self._wake = wake or Helper(settings).wake
-        self._shelf = Shelf(settings)
+        self._shelf = Shelf(settings, self.storage)
         self._newest: dict[str, tuple[int, Model]] = {}  # by the classifier's id: the version and its model
         self._tended: Catalog | None = None
 
@@ -295,9 +294,7 @@ class Teaching:
             for kind in get_args(Kind):
                 with suppress(Problem):  # without that model nothing can be trained
                     self.storage.schedule_outdated(kind, self._backbone(kind).card.files["model.onnx"])
-            for classifier in self.storage.all():
-                if classifier.live is not None:
-                    self._publish(classifier, classifier.live)
+            self._shelf.publish_all()
         due = self.storage.next_due()
         if due and due <= now():
             self._wake()
@@ -323,15 +320,9 @@ class Teaching:
             Problem: "unknown-version".
         """
         classifier = self.get(id)
-        self._publish(classifier, number)
+        self._shelf.publish(classifier, number)
         self.storage.set_live(id, number)
         self._shelf.clean(classifier, *self._drafts(id))
-
-    def _publish(self, classifier: Classifier, number: int) -> None:
-        version = self.storage.version(classifier.id, number)
-        if not self._shelf.is_published(classifier, version):
-            with store_errors():
-                self._shelf.publish(classifier, version, self.storage.head(classifier.id, number))
 
     def unpublish(self, id: str) -> None:
         """Lets no version answer any more."""
@@ -442,9 +433,7 @@ class Teaching:
         known = self._newest.get(id)
         if known and known[0] == classifier.newest and known[1].folder.exists():
             return known[1]
-        version, head = self.storage.version(id, classifier.newest), self.storage.head(id, classifier.newest)
-        with store_errors():
-            model = self._shelf.model(classifier, version, head)
+        model = self._shelf.model(classifier, classifier.newest)
         self._newest[id] = classifier.newest, model
         return model
 

@@ -10,7 +10,8 @@ from inkling.pictures.budget import Budget
 from inkling.problems import Problem
 from inkling.recognition import strokes
 from inkling.service import Decoded, File, Service
-from inkling.storage import taught
+from inkling.storage import Storage, prune, taught
+from inkling.storage.backup import backup, restore
 from inkling.storage.records import now
 from inkling.teach import training
 from inkling.teach.learn import learn
@@ -359,6 +360,35 @@ def test_too_few_examples_train_nothing(teaching, birds):
     assert (teaching.get(birds.id).newest, teaching.progress(birds.id)) == (None, None)
     with refused("not-trained"):
         teaching.look(birds.id, [], Budget(60))
+
+
+def test_a_backup_takes_classifiers_along(teaching, colors, settings, tmp_path):
+    teaching.publish(colors.id, 1)
+    gone, kept = teaching.add(colors.id, colored(RED, "red", 2, 31))
+    (settings.pictures / "examples" / f"{gone.id}.jpg").unlink()
+    backup(settings, tmp_path / "a.tar")
+    elsewhere = settings.replace(pictures=tmp_path / "restored")
+    restore(tmp_path / "a.tar", elsewhere)
+    restored = Teaching(elsewhere, Service.from_settings(elsewhere), wake=lambda: None)
+    assert restored.versions(colors.id) == teaching.versions(colors.id)
+    assert [one.id for one in restored.examples(colors.id)][-1] == kept.id
+    assert gone not in restored.examples(colors.id)
+    assert restored.picture(colors.id, kept.id) == teaching.picture(colors.id, kept.id)
+    with refused("unknown-model"):
+        answers(restored.service, "colors", RED)
+    restored.tend()
+    restored.service.predictor.reload()
+    assert answers(restored.service, "colors", RED)[0].label == "red"
+
+
+def test_retention_and_quota_of_results_leave_examples(teaching, colors, settings):
+    strict = settings.replace(quota_mb=1, retention_days=1)
+    storage = Storage(strict)
+    assert storage.taught.database_bytes() > 0
+    assert prune(storage, strict).results == 0
+    assert len(list((settings.pictures / "examples").iterdir())) == 24
+    assert len(teaching.versions(colors.id)) == 1
+    assert storage.saved_bytes() == storage.database.used_bytes() - storage.taught.database_bytes()
 
 
 # ---- Who is served ----
