@@ -163,7 +163,6 @@ def test_the_document_promises_every_answer(server, left, operation):
 
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/api/openapi.json")
     found = {one.ok().label: one.ok() for one in schema.get_all_operations()}
-    assert len(found) == 3
 
     @settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=found[operation].as_strategy(), model=st.sampled_from([None, "digits-logistic", "cats-dogs-cnn"]))
