@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from inkling.storage import StoreError
 from inkling.web import service
 from inkling.web.edge import metrics, proxies
+from inkling.web.edge.access import open_to
 
 blueprint = Blueprint("health", __name__)
 
@@ -36,8 +37,9 @@ def readyz() -> tuple[dict, int]:
 
 
 @blueprint.get("/metrics")
+@open_to("clients that INKLING_METRICS_FROM names")
 def metrics_text() -> Response:
-    """The metrics of all workers in Prometheus' text format, for the clients that INKLING_METRICS_FROM names."""
+    """The metrics of all workers in Prometheus' text format."""
     settings = service().settings
     if not proxies.among(request.remote_addr, settings.metrics_from):
         abort(403, "INKLING_METRICS_FROM names who may read this.")
