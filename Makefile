@@ -33,8 +33,9 @@ check: static
 test: .venv/dev.done
 	$(TEST) --durations=30
 
-# One thread of linear algebra per process: there is already one process per core.
-TEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+# A process more than there are cores, as tests often wait for a browser or a server, each with one thread of linear
+# algebra.
+TEST = OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal
 
 docs: .venv/dev.done
 	$(BIN)/python -m tools.reference
