@@ -27,7 +27,7 @@ RECIPE = toy_recipe(
     build=partial(heads.network, features=3),
     fit=heads.on(heads.Views(heads.enlarged), heads.Views(brightened, every=2)),
     backbone="backbone",
-    epochs=30,
+    epochs=10,
     batch=16,
     learning_rate=0.3,
 )
@@ -57,7 +57,7 @@ def root(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(root):
-    return Run(epochs=30, models=root)
+    return Run(epochs=10, models=root)
 
 
 def test_a_head_is_trained_exported_and_exported_again(root, run):
