@@ -1,6 +1,7 @@
 // @ts-check
 /** The camera: live answers to what it sees, and a shutter that keeps one frame. */
 import { find } from "./dom.js";
+import { Lens, jpeg, visible } from "./lens.js";
 import { Live } from "./live.js";
 import { chooseModel } from "./stage.js";
 import { offer } from "./upload.js";
@@ -18,8 +19,6 @@ const QUALITY = 0.8, KEPT_QUALITY = 0.92;
 const FRESH = 0.5;
 /** How many answers are asked for, and how many are shown. */
 const ASKED = 5, SHOWN = 3;
-/** What getUserMedia fails with, and the sentence of the page about it. @type {Record<string, string>} */
-const REASONS = { NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "missing", OverconstrainedError: "missing" };
 
 /** @typedef {import("./ask.js").Answer} Answer */
 /** @typedef {import("./ask.js").Problem} Problem */
@@ -38,16 +37,14 @@ export function close() {
 }
 
 class Camera {
-  /** @type {MediaStream | undefined} */ #stream;
   /** Ends the questions about this stream. @type {AbortController | undefined} */ #looking;
   /** The smoothed probabilities by label. @type {Map<string, number>} */ #seen = new Map();
-  #facing = "environment";
 
   /** @param {HTMLElement} section */
   constructor(section) {
     this.section = section;
     this.root = /** @type {HTMLElement} */ (section.closest("main"));
-    this.video = /** @type {HTMLVideoElement} */ (find(section, "video"));
+    this.lens = new Lens(/** @type {HTMLVideoElement} */ (find(section, "video")));
     this.blocked = find(section, ".blocked");
     this.shutter = /** @type {HTMLButtonElement} */ (find(section, "[data-action=shutter]"));
     this.turner = find(section, "[data-action=turn]");
@@ -70,43 +67,25 @@ class Camera {
     this.stop();
     const looking = this.#looking = new AbortController();
     this.blocked.hidden = true;
-    if (!navigator.mediaDevices) return this.#block("insecure");
-    try {
-      const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: this.#facing, width: { ideal: 1280 } } });
-      // The visitor went on to something else while the browser asked.
-      if (looking.signal.aborted) return stop(stream);
-      this.#stream = stream;
-      this.video.srcObject = stream;
-      await this.video.play();
-    } catch (error) {
-      if (!looking.signal.aborted) this.#block(REASONS[/** @type {Error} */ (error).name] ?? "taken");
-      return;
-    }
-    this.video.classList.toggle("mirrored", this.#mirrored);
+    const reason = await this.lens.start();
+    if (looking.signal.aborted) return; // the visitor went on to something else
+    if (reason) return this.#block(reason);
     this.shutter.hidden = false;
-    const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput");
-    this.turner.hidden = cameras.length < 2;
+    this.turner.hidden = !(await this.lens.several());
     await this.#look(looking.signal);
   }
 
   /** Turns the camera off. */
   stop() {
     this.#looking?.abort();
-    stop(this.#stream);
-    this.video.srcObject = null;
+    this.lens.stop();
     this.#seen.clear();
     this.live.say();
     this.shutter.hidden = this.turner.hidden = true;
   }
 
-  /** A camera that looks at the visitor shows what a mirror would. Desktop cameras do not say where they look. */
-  get #mirrored() {
-    const [track] = this.#stream?.getVideoTracks() ?? [];
-    return track?.getSettings().facingMode !== "environment" && this.#facing === "user";
-  }
-
   #turn() {
-    this.#facing = this.#facing === "user" ? "environment" : "user";
+    this.lens.turn();
     this.start();
   }
 
@@ -124,7 +103,7 @@ class Camera {
   /** Asks about the frame of this moment. Returns how long to wait at least. @param {AbortSignal} signal */
   async #ask(signal) {
     const body = new FormData();
-    body.append("image", await this.#frame(SIDE, QUALITY), "frame.jpg");
+    body.append("image", await jpeg(this.lens.frame(SIDE), QUALITY), "frame.jpg");
     const model = this.model.value ? `&model=${encodeURIComponent(this.model.value)}` : "";
     /** @type {Response | null} */
     const response = await fetch(`/api/predict?top=${ASKED}${model}`, { method: "POST", body, signal }).catch(() => null);
@@ -148,20 +127,10 @@ class Camera {
     return { ...answer, label: predictions[0].label, wording: settled ? answer.wording : "not sure", predictions };
   }
 
-  /** The camera's picture of this moment as a JPEG. @param {number} side its longer side at most @param {number} quality @returns {Promise<Blob>} */
-  #frame(side, quality) {
-    const { videoWidth, videoHeight } = this.video;
-    const zoom = Math.min(1, side / Math.max(videoWidth, videoHeight));
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [videoWidth, videoHeight].map((length) => Math.max(1, Math.round(length * zoom)));
-    canvas.getContext("2d")?.drawImage(this.video, 0, 0, canvas.width, canvas.height);
-    return new Promise((done) => canvas.toBlob((blob) => done(/** @type {Blob} */ (blob)), "image/jpeg", quality));
-  }
-
   /** Sends this frame as a photo, which has a page of its own. */
   async #keep() {
-    this.video.pause();
-    offer(this.section, new File([await this.#frame(Infinity, KEPT_QUALITY)], "camera.jpg", { type: "image/jpeg" }));
+    this.lens.video.pause();
+    offer(this.section, new File([await jpeg(this.lens.frame(Infinity), KEPT_QUALITY)], "camera.jpg", { type: "image/jpeg" }));
   }
 
   /** Says why there is no live picture, and offers to take a photo. @param {string} reason */
@@ -181,17 +150,4 @@ class Camera {
       return option;
     }));
   }
-}
-
-/** @param {MediaStream | undefined} stream */
-function stop(stream) {
-  for (const track of stream?.getTracks() ?? []) track.stop();
-}
-
-/** Waits until the page can be seen. */
-function visible() {
-  return new Promise((/** @type {(value?: unknown) => void} */ done) => {
-    if (!document.hidden) return done();
-    document.addEventListener("visibilitychange", () => done(), { once: true });
-  });
 }
