@@ -2,22 +2,28 @@
 
     make screenshots
 
-Draws a fish on the first page, opens its result page and the lab, and writes docs/images/*.png. It uses no photo,
-because none is ours to publish. It also writes static/preview.png, which other sites show beside a link to a page that
-has no picture of its own.
+Draws a fish on the first page, opens its result page and the lab, teaches a classifier of map symbols, and writes
+docs/images/*.png. It uses no photo, because none is ours to publish. It also writes static/preview.png, which other
+sites show beside a link to a page that has no picture of its own.
 """
 
 import io
 import os
+import random
 import shutil
 import tempfile
 import threading
+import time
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
+from inkling.access import LOCAL
 from inkling.config import ROOT, Settings
+from inkling.recognition.strokes import Strokes
+from inkling.service import Decoded
+from inkling.teach.teaching import Teaching
 from inkling.web.app import create_app
 
 IMAGES = ROOT / "docs" / "images"
@@ -26,6 +32,19 @@ FISH = [  # strokes on a 400-pixel canvas
     [(280, 200), (350, 140), (340, 200), (350, 260), (280, 200)],
     [(120, 185), (122, 187)],
 ]
+SYMBOLS = {  # likewise; each is drawn several times with a shaking hand
+    "tower": [
+        [(150, 340), (150, 150), (130, 150), (130, 90), (270, 90), (270, 150), (250, 150), (250, 340), (150, 340)]
+    ],
+    "spring": [
+        [(90, 150), (140, 110), (200, 150), (260, 110), (310, 150)],
+        [(90, 220), (140, 180), (200, 220), (260, 180), (310, 220)],
+        [(200, 250), (200, 330)],
+    ],
+    "camp": [[(80, 310), (200, 110), (320, 310), (80, 310)], [(200, 110), (170, 310)], [(200, 110), (230, 310)]],
+}
+TIMES, SHAKING = 20, 9  # drawings of each symbol, and their standard deviation in pixels
+TRAINING_SECONDS = 120
 
 
 PREVIEW = """<body style="margin:0;height:630px;display:flex;align-items:center;justify-content:center;gap:70px;
@@ -48,14 +67,42 @@ def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
     page.wait_for_selector(".live .bars:not([hidden])")
 
 
-def save(page: Page, name: str) -> None:
-    """Writes the whole page in 256 colors, a third of the bytes."""
-    image = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+def teach(teaching: Teaching) -> str:
+    """Teaches and publishes a classifier of the symbols, and returns its id."""
+    hand = random.Random(17)
+
+    def axis(values: tuple[int, ...]) -> list[float]:
+        shift = hand.gauss(0, 2 * SHAKING)
+        return [round(value + shift + hand.gauss(0, SHAKING), 1) for value in values]
+
+    made = teaching.create("Symbols on our map", "ink", LOCAL)
+    drawings = [
+        (
+            Decoded(
+                Strokes.from_body({"strokes": [list(map(axis, zip(*line, strict=True))) for line in lines]}), "drawing"
+            ),
+            name,
+        )
+        for name, lines in SYMBOLS.items()
+        for _ in range(TIMES)
+    ]
+    teaching.add(made.id, drawings, "canvas")
+    teaching.train(made.id)
+    end = time.monotonic() + TRAINING_SECONDS
+    while teaching.progress(made.id) and time.monotonic() < end:
+        time.sleep(0.2)
+    teaching.publish(made.id, 1)
+    return made.id
+
+
+def save(page: Page, name: str, whole: bool = True) -> None:
+    """Writes the whole page, or what is on the screen, in 256 colors, a third of the bytes."""
+    image = Image.open(io.BytesIO(page.screenshot(full_page=whole)))
     image.convert("RGB").quantize(256).save(IMAGES / f"{name}.png", optimize=True)
 
 
-def shoot(base: str) -> None:
-    """Writes the first page, a result with its "Why?" and the lab, at two widths."""
+def shoot(base: str, taught: str) -> None:
+    """Writes the first page, a result with its "Why?", the lab and the page of a taught classifier, at two widths."""
     with sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -72,6 +119,10 @@ def shoot(base: str) -> None:
             save(page, f"result-{name}")
             page.goto(f"{base}/lab?step=rotate&1.angle=20")
             save(page, f"lab-{name}")
+            page.goto(f"{base}/teach/{taught}")
+            draw(page, SYMBOLS["camp"])
+            page.evaluate("scrollTo(0, 0)")
+            save(page, f"teach-{name}", whole=False)
         preview(browser)
         browser.close()
 
@@ -89,9 +140,10 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.from_env(dict(os.environ) | {"INKLING_PICTURES": folder})
-        server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
+        app = create_app(settings)
+        server = make_server("127.0.0.1", 0, app, threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        shoot(f"http://127.0.0.1:{server.server_port}")
+        shoot(f"http://127.0.0.1:{server.server_port}", teach(app.extensions["teaching"]))
         server.shutdown()
 
 

@@ -24,10 +24,11 @@ from inkling.web.views import (
     recognize,
     results,
     sign_in,
+    teach,
 )
 
 VIEWS = (
-    *(recognize, results, help, explanations, play, batches, history, models, lab),
+    *(recognize, results, help, explanations, teach, play, batches, history, models, lab),
     *(api, classifiers, health, preferences, sign_in, offline),
 )
 

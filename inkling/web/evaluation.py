@@ -1,7 +1,7 @@
 """A model's evaluation, arranged for pages: its row in a table, confused labels, and the spread of its trainings."""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from inkling.recognition.card import Metrics, Mistake, ModelCard
@@ -89,10 +89,9 @@ def listed_pairs(pairs: list[Pair], requested: str | None) -> list[tuple[Pair, b
     return [(pair, True) for pair in opened] + [(pair, False) for pair in closed]
 
 
-def shaded_matrix(metrics: Metrics | None) -> list[list[tuple[int, int]]]:
-    """The counts of the confusion matrix, each with a shade from 0 to `SHADES` for its share of the row."""
-    rows = metrics.confusion if metrics else ()
-    return [[(count, -(-count * SHADES // max(sum(row), 1))) for count in row] for row in rows]
+def shaded(confusion: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]]:
+    """The counts of a confusion matrix, each with a shade from 0 to `SHADES` for its share of the row."""
+    return [[(count, -(-count * SHADES // max(sum(row), 1))) for count in row] for row in confusion]
 
 
 def spread(card: ModelCard) -> Spread | None:

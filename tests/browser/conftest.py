@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+import time
 
 import pytest
 from PIL import Image
@@ -13,8 +14,14 @@ from werkzeug.serving import make_server
 
 from inkling.config import Settings
 from inkling.recognition.card import sha256
+from inkling.service import Service
+from inkling.teach.teaching import Teaching
+from inkling.teach.training import run_due
 from inkling.web.app import create_app
 from tests.browser.hands import started
+from tests.support.waiting import POLL
+
+FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 expect.set_options(timeout=30_000)  # on a busy machine, an answer may take long
 
@@ -77,9 +84,24 @@ def served(tmp_path_factory, models):
             "INKLING_RATE_LIMIT": "0",
         }
     )
-    app = create_app(settings)
-    app.extensions["inkling"].predictor.warm()
+    service = Service.from_settings(settings)
+    service.predictor.warm()
+    app = create_app(settings, service, taught_in_threads(settings, service))
     return app
+
+
+def taught_in_threads(settings, service):
+    """Classifiers that threads of this process train: starting another process takes a busy machine seconds."""
+    alone = threading.Lock()
+
+    def work():
+        with alone:
+            while teaching.storage.next_due():
+                run_due(teaching)
+                time.sleep(POLL)
+
+    teaching = Teaching(settings, service, wake=lambda: threading.Thread(target=work, daemon=True).start())
+    return teaching
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +136,15 @@ def open_page(new_context):
 
     yield open_page
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def chromium_with_camera(browser_type, browser_type_launch_args):
+    """A browser with a fake camera, which pages may use without a question."""
+    options = browser_type_launch_args | {"args": [*browser_type_launch_args["args"], *FAKE_CAMERA]}
+    browser = browser_type.launch(**options)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

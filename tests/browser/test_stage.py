@@ -129,7 +129,6 @@ def test_another_model_is_asked_on_the_results_page_and_stands_in_its_address(op
 # ---- The camera ----
 
 
-FAKE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 # Counts the requests that are in flight at once, and notes when each began.
 COUNT = """() => {
     window.began = [];
@@ -143,15 +142,6 @@ COUNT = """() => {
         try { return await ask(...of); } finally { open--; }
     };
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium_with_camera(browser_type, browser_type_launch_args):
-    """A browser with a fake camera, which pages may use without a question."""
-    options = browser_type_launch_args | {"args": [*browser_type_launch_args["args"], *FAKE]}
-    browser = browser_type.launch(**options)
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

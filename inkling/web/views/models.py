@@ -47,7 +47,7 @@ def model(name: str) -> ResponseReturnValue:
         task=title_of(card),
         pairs=pairs,
         shown=evaluation.listed_pairs(pairs, request.args.get("pair")),
-        matrix=evaluation.shaded_matrix(metrics),
+        matrix=evaluation.shaded(metrics.confusion if metrics else ()),
         sheet=_mistakes(found),
         calibration=charts.calibration(metrics.bins) if metrics else None,
         curves=[(name, chart) for name in ("loss", "accuracy") if (chart := charts.curves(card.history, name))],

@@ -1,0 +1,168 @@
+"""Taught classifiers, arranged for pages: columns of examples, figures in words, and what would make them better."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext, ngettext
+
+from inkling.teach.types import Classifier, Example, Label, Review, Version
+from inkling.web import evaluation, teaching
+
+SHOWN = 60  # pictures of a class that a page shows at first, and adds with each request for more
+PEEKS = 4  # pictures on the card of a classifier
+NAMED = 6  # labels on the card of a classifier
+MATRIX = 20  # labels of the largest table of errors
+DOUBTS = 30  # suspicious labels, groups of duplicates and pictures to label that a page lists
+CELL = 60  # pictures of one kind of error that a page shows
+ENOUGH = 10  # examples of a class from which an answer may be sure
+GAIN = 0.005  # of accuracy, below which more examples are not worth the work
+
+
+@dataclass(frozen=True)
+class Card:
+    """A classifier in the list of all."""
+
+    classifier: Classifier
+    labels: str
+    pictures: Sequence[Example]
+    report: "Figures | None"
+
+
+@dataclass(frozen=True)
+class Column:
+    """The first examples of a class, or with `label` None, of those that have no label."""
+
+    label: Label | None
+    count: int
+    examples: Sequence[Example]
+    more: str | None  # the last example's id, if there are more
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A version's figures as a page writes them."""
+
+    number: int
+    share: str  # "94%"
+    low: int  # percent
+    high: int
+    sure_share: str  # empty where it is never sure
+    sure_right: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of error: pictures of label `i` that were taken for label `j`."""
+
+    i: int
+    j: int
+    examples: Sequence[str]
+
+
+def card(classifier: Classifier) -> Card:
+    """The card of a classifier in the list."""
+    names = [label.name for label in classifier.labels]
+    rest = len(names) - NAMED
+    shown = ", ".join(names[:NAMED])
+    if rest > 0:
+        shown = gettext("%(things)s and %(count)s more", things=shown, count=rest)
+    each = -(-PEEKS // max(1, len(names)))
+    pictures = [
+        example
+        for label in classifier.labels[:PEEKS]
+        for example in teaching().examples(classifier.id, label.id, limit=each)
+    ][:PEEKS]
+    versions = teaching().versions(classifier.id)
+    number = classifier.live or classifier.newest
+    known = next((figures(version) for version in versions if version.number == number), None)
+    return Card(classifier, shown, pictures, known)
+
+
+def columns(classifier: Classifier) -> list[Column]:
+    """A column for each label, and one for examples without a label if there are any."""
+    found = [column(classifier, label) for label in classifier.labels]
+    return ([column(classifier, None)] if classifier.unlabeled else []) + found
+
+
+def column(classifier: Classifier, label: Label | None, after: str | None = None) -> Column:
+    """The next `SHOWN` examples of a label after one of them, or the first."""
+    examples = teaching().examples(classifier.id, label.id if label else None, after, SHOWN + 1)
+    more = examples[SHOWN - 1].id if len(examples) > SHOWN else None
+    return Column(label, label.count if label else classifier.unlabeled, examples[:SHOWN], more)
+
+
+def figures(version: Version) -> Figures:
+    """A version's figures in whole percent."""
+    report = version.report
+    return Figures(
+        version.number,
+        f"{report.accuracy:.0%}",
+        round(report.low * 100),
+        round(report.high * 100),
+        f"{report.sure_share:.0%}" if report.sure_share else "",
+        f"{report.sure_accuracy:.0%}" if report.sure_share else "",
+    )
+
+
+def advice(classifier: Classifier, version: Version, review: Review) -> list[str]:
+    """Sentences that say whether more examples would help, and of which class."""
+    few = [label for label in classifier.labels if label.count < ENOUGH]
+    sentences = []
+    if few and version.report.sure_share:
+        sentences.append(
+            gettext(
+                "It cannot be sure yet about %(names)s: that takes %(n)s pictures of each.", names=_names(few), n=ENOUGH
+            )
+        )
+    curve = version.report.curve
+    if review.more and len(curve) > 1:
+        (before, lower), (now, higher) = curve[-2:]
+        if higher - lower > GAIN:
+            sentences.append(
+                ngettext(
+                    "More pictures would help: going from %(before)s to %(now)s per class raised the accuracy by "
+                    "%(num)s point.",
+                    "More pictures would help: going from %(before)s to %(now)s per class raised the accuracy by "
+                    "%(num)s points.",
+                    max(1, round((higher - lower) * 100)),
+                    before=before,
+                    now=now,
+                )
+            )
+        else:
+            sentences.append(gettext("More pictures would help."))
+        if review.most_needed:
+            sentences.append(gettext("The class that needs them most: %(name)s.", name=review.most_needed.name))
+    elif not review.more:
+        sentences.append(gettext("More pictures of the same sort would hardly help."))
+    return sentences
+
+
+def errors(version: Version, review: Review, requested: str) -> tuple[list[list[tuple[int, int]]], int, Cell | None]:
+    """The table of errors with a shade for each cell, how many errors there are, and the cell that was asked for.
+
+    Args:
+        requested: "2-0" for pictures of the third label that were taken for the first.
+    """
+    confusion = version.report.confusion
+    mistakes = sum(count for i, row in enumerate(confusion) for j, count in enumerate(row) if i != j)
+    if len(confusion) > MATRIX:
+        return [], mistakes, None
+    matrix = evaluation.shaded(confusion)
+    place = {name: i for i, name in enumerate(version.labels)}
+    cell = None
+    if match := re.fullmatch(r"(\d{1,3})-(\d{1,3})", requested):
+        i, j = map(int, match.groups())
+        if max(i, j) < len(confusion):
+            found = [
+                doubt.example.id
+                for doubt in review.doubtful
+                if (place.get(doubt.given.name), place.get(doubt.suggested.name)) == (i, j)
+            ]
+            cell = Cell(i, j, found[:CELL])
+    return matrix, mistakes, cell
+
+
+def _names(labels: Sequence[Label]) -> str:
+    return ", ".join(label.name for label in labels)

@@ -1,0 +1,152 @@
+// @ts-check
+/** Adds pictures: files that are chosen, dropped or pasted, folders whose names become classes, and zip files. */
+import { find } from "./dom.js";
+import { Refusal } from "./teach-workshop.js";
+
+/** @typedef {import("./teach-workshop.js").Workshop} Workshop */
+/** @typedef {import("./teach-workshop.js").Example} Example */
+/** A file, and the name of its class. Without one it is added without a label. @typedef {{ file: File, label?: string }} Piece */
+/** @typedef {Example | { error: { title?: string, detail?: string } }} Result */
+
+/** Refused pictures that are listed by name. */
+const NAMED = 10;
+
+/** Sends files to the classifier, some at a time, and shows each as soon as it is stored.
+ * @param {Workshop} shop @param {Piece[]} pieces @param {string} [origin] "camera" if they are frames */
+export async function send(shop, pieces, origin) {
+  if (!pieces.length) return shop.say(String(shop.words.sayNone));
+  const bar = /** @type {HTMLProgressElement} */ (find(shop.dock, "progress"));
+  /** @type {string[]} */ const refused = [];
+  let [done, added, strange] = [0, 0, false];
+  bar.hidden = false;
+  for (const part of parts(pieces, Number(shop.words.most))) {
+    shop.say(shop.phrase("saySending", { done, count: pieces.length }));
+    bar.value = done / pieces.length;
+    const results = await store(shop, part, origin).catch((error) => {
+      if (!(error instanceof Refusal)) throw error;
+      return part.map(() => ({ error: { title: error.message } }));
+    });
+    results.forEach((result, i) => {
+      if ("error" in result) refused.push(`${part[i]?.file.name ?? ""}: ${result.error.title}`);
+      else if (++added) strange = !shop.put(result) || strange;
+    });
+    done += part.length;
+  }
+  bar.hidden = true;
+  if (strange) await shop.refresh(["columns"]); // there are new classes
+  if (added) shop.changed();
+  shop.say(shop.phrase("sayAdded", { n: added }));
+  complain(shop, refused);
+}
+
+/** @param {Workshop} shop @param {Piece[]} part of one class, or one zip @param {string} [origin] @returns {Promise<Result[]>} */
+async function store(shop, part, origin) {
+  const form = new FormData();
+  for (const { file } of part) form.append(isZip(file) ? "zip" : "image", file, file.name);
+  if (part[0].label) form.append("label", part[0].label);
+  if (origin) form.append("origin", origin);
+  return (await shop.ask("POST", "/examples", form)).results;
+}
+
+/** Groups of files of one class, of which each fits into a request. @param {Piece[]} pieces @param {number} most */
+function parts(pieces, most) {
+  /** @type {Map<string, Piece[]>} */ const groups = new Map();
+  for (const piece of pieces) {
+    const key = isZip(piece.file) ? `zip ${groups.size}` : `of ${piece.label ?? ""}`;
+    groups.set(key, [...groups.get(key) ?? [], piece]);
+  }
+  return [...groups.values()].flatMap((group) =>
+    Array.from({ length: Math.ceil(group.length / most) }, (_, i) => group.slice(i * most, (i + 1) * most)));
+}
+
+/** @param {File} file */
+const isZip = (file) => file.name.toLowerCase().endsWith(".zip");
+
+/** Whether a file may be a picture. Folders also hold lists, notes, and what the system hides. @param {File} file @param {string} accept */
+function isPicture({ name, type }, accept) {
+  if (name.startsWith(".")) return false;
+  return type.startsWith("image/") || accept.split(",").some((extension) => extension.startsWith(".") && name.toLowerCase().endsWith(extension));
+}
+
+/** Names the pictures that were refused, and why. @param {Workshop} shop @param {string[]} refused */
+function complain(shop, refused) {
+  const box = find(shop.root, ".refused");
+  box.hidden = refused.length === 0;
+  const more = refused.length - NAMED;
+  find(box, "ul").replaceChildren(...[...refused.slice(0, NAMED), ...(more > 0 ? [`+ ${more}`] : [])].map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+}
+
+/** All files of a dropped folder, with the folder that each one is in. @param {FileSystemEntry} entry @param {string} [folder] @returns {Promise<Piece[]>} */
+async function unfold(entry, folder) {
+  if (entry.isFile) return [{ file: await new Promise((done, fail) => /** @type {FileSystemFileEntry} */ (entry).file(done, fail)), label: folder }];
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  /** @type {Piece[]} */ const found = [];
+  for (;;) { // a reader returns a hundred entries at a time
+    /** @type {FileSystemEntry[]} */ const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+    if (!some.length) return found;
+    for (const one of some) found.push(...await unfold(one, entry.name));
+  }
+}
+
+/** What was dropped or pasted. @param {DataTransfer} data @returns {Promise<Piece[]>} */
+async function pieces(data) {
+  // Entries must be taken at once: the browser empties the list after the event.
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
+  if (entries.length) return (await Promise.all(entries.map((entry) => unfold(entry)))).flat();
+  return [...data.files].map((file) => ({ file }));
+}
+
+/** @param {Workshop} shop */
+export function start(shop) {
+  const { root, signal } = shop;
+  const accept = /** @type {HTMLInputElement} */ (find(root, "#files")).accept;
+  /** The class that was used last: what is pasted goes there. */ let last = "";
+
+  /** @param {Piece[]} found @param {string} [label] the class of all of them */
+  const take = (found, label) => shop.attempt(() => send(shop, found
+    .filter(({ file }) => isZip(file) || isPicture(file, accept))
+    .map(({ file, label: own }) => ({ file, label: label ?? own }))));
+
+  /** @param {EventTarget | null} target */
+  const nameOf = (target) => target instanceof Element ? /** @type {HTMLElement | null} */ (target.closest(".class[data-name]:not(.loose)"))?.dataset.name : undefined;
+
+  root.addEventListener("focusin", ({ target }) => { last = nameOf(target) ?? last; });
+  root.addEventListener("change", ({ target }) => {
+    const input = /** @type {HTMLInputElement} */ (target);
+    if (input.type !== "file" || input.closest("dialog, #try, form")) return;
+    const files = [...input.files ?? []];
+    const folder = input.dataset.add === "folder";
+    const label = nameOf(input);
+    take(files.map((file) => ({ file, label: folder ? file.webkitRelativePath.split("/").at(-2) : undefined })), label);
+    input.value = "";
+  });
+  for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, async (event) => {
+    const { dataTransfer: data, target } = /** @type {DragEvent} */ (event);
+    if (!data?.types.includes("Files")) return;
+    event.preventDefault();
+    /** @type {Element} */ (target).closest?.(".class")?.classList.toggle("over", type === "dragover");
+    if (type === "drop" && !/** @type {Element} */ (target).closest?.("#try")) take(await pieces(data), nameOf(target));
+  }, { signal });
+  document.addEventListener("paste", async (event) => {
+    const data = event.clipboardData;
+    if (!data?.files.length) return;
+    event.preventDefault();
+    take([...data.files].map((file) => ({ file })), nameOf(event.target) ?? (last || undefined));
+  }, { signal });
+  root.addEventListener("submit", (event) => {
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    if (!form.matches(".more-class form")) return;
+    event.preventDefault();
+    const field = /** @type {HTMLInputElement} */ (find(form, "[name=label]"));
+    shop.attempt(async () => {
+      const label = await shop.ask("POST", "/labels", { name: field.value });
+      await shop.refresh(["columns"]);
+      const fresh = /** @type {HTMLElement | null} */ (shop.column(label.id)?.querySelector(".adders input") ?? null);
+      fresh?.focus();
+    });
+  });
+}

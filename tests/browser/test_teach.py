@@ -1,0 +1,202 @@
+"""Teaching on the page: examples from files, camera and canvas, figures, versions, and what the keyboard does."""
+
+import io
+import math
+import re
+import zipfile
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
+
+from tests.browser.hands import DIGITS, with_mouse
+from tests.browser.test_pages import RULES, TARGETS
+from tests.browser.test_stage import CLIPPED
+
+SQUARE = [(100, 100), (300, 100), (300, 300), (100, 300), (100, 100)]
+RING = [(200 + 110 * math.cos(turn / 8 * math.pi), 200 + 110 * math.sin(turn / 8 * math.pi)) for turn in range(17)]
+
+
+def drawing(points, shift, name):
+    """A drawing as a file to upload."""
+    image = Image.new("L", (400, 400), 255)
+    moved = [(x + 3 * shift, y - 2 * shift) for x, y in points]
+    ImageDraw.Draw(image).line(moved, fill=0, width=12 + shift % 4, joint="curve")
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    return {"name": f"{name}-{shift}.png", "mimeType": "image/png", "buffer": png.getvalue()}
+
+
+def create(page, title, kind):
+    """Creates a classifier with the form, and waits for the scripts of its page."""
+    page.get_by_label("Name of the new classifier").fill(title)
+    page.get_by_label(kind).check()
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator(".workshop")).to_have_attribute("aria-busy", "false")
+
+
+def add_class(page, name):
+    page.get_by_label("Name of the class").fill(name)
+    page.get_by_role("button", name="Add", exact=True).last.click()
+    expect(column(page, name)).to_be_visible()
+
+
+def column(page, name):
+    return page.locator(f".class[data-name='{name}']")
+
+
+def add_files(page, name, files):
+    column(page, name).locator("input[type=file]").set_input_files(files)
+    expect(column(page, name).get_by_role("option")).to_have_count(len(files))
+
+
+def draw(page, canvas, points):
+    box = page.locator(canvas).bounding_box()
+    first, *rest = [(box["x"] + x * box["width"] / 400, box["y"] + y * box["height"] / 400) for x, y in points]
+    page.mouse.move(*first)
+    page.mouse.down()
+    for point in rest:
+        page.mouse.move(*point, steps=3)
+    page.mouse.up()
+
+
+def trained(page):
+    """Waits for the figures of the training that follows the last change."""
+    expect(page.locator("#figures .score b")).to_have_text(re.compile(r"\d+%"))
+    expect(page.locator("#figures[data-training]")).to_have_count(0)
+
+
+def assert_accessible(page):
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate(TARGETS) == []
+    assert page.evaluate(CLIPPED) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture
+def teacher(chromium_with_camera, base_url):
+    """The page of all classifiers, in a browser with a camera."""
+    context = chromium_with_camera.new_context(base_url=base_url, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto("/teach")
+    yield page
+    assert errors == []
+    context.close()
+
+
+def test_three_classes_from_files_camera_and_canvas_are_taught_published_corrected_and_exported(teacher):
+    page = teacher
+    create(page, "Marks on our map", "Drawings")
+    assert_accessible(page)
+
+    add_class(page, "square")
+    add_files(page, "square", [drawing(SQUARE, shift, "square") for shift in range(5)])
+
+    add_class(page, "camera")
+    page.get_by_role("button", name="Take pictures of camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Hold to record").hover()
+    page.mouse.down()
+    expect(dialog.get_by_role("status")).to_have_text(re.compile("[2-9] pictures added"))
+    page.mouse.up()
+    dialog.get_by_role("button", name="Close").click()
+    expect(column(page, "camera").get_by_role("option")).not_to_have_count(0)
+
+    add_class(page, "ring")
+    page.get_by_role("button", name="Draw ring").click()
+    for count in (1, 2):
+        draw(page, "#pad", [(x, y + 20 * count) for x, y in RING])
+        dialog.get_by_role("button", name="Add this drawing").click()
+        expect(column(page, "ring").get_by_role("option")).to_have_count(count)
+    assert_accessible(page)
+    dialog.get_by_role("button", name="Close").click()
+
+    trained(page)
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(page.locator("#figures")).to_contain_text(re.compile(r"Version \d+ is live\."))
+    versions = page.locator("#versions li")
+    published = versions.count()
+
+    draw(page, "#canvas", SQUARE)
+    expect(page.locator("#try .bars li")).to_have_count(3)
+    page.get_by_role("button", name="Show what decides").click()
+    expect(page.locator("#try .heat >> visible=true")).to_have_count(1)
+    assert_accessible(page)
+
+    column(page, "square").locator("input[type=file]").set_input_files([drawing(SQUARE, 7, "another")])
+    expect(versions).to_have_count(published + 1)
+    page.get_by_role("link", name="Use it").click()
+    with_mouse(page, DIGITS["7"])
+    expect(page.locator("#draw .bars li")).to_have_count(3)
+    page.go_back()
+    page.get_by_role("button", name=f"Go back to {published}").click()
+    expect(versions.filter(has_text=f"Version {published}")).to_contain_text("Live")
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export the model").click()
+    assert "model.onnx" in zipfile.ZipFile(download.value.path()).namelist()
+
+
+def test_twenty_are_moved_in_one_action_by_keyboard_and_brought_back(open_page):
+    page = open_page("/teach", viewport={"width": 1280, "height": 800})
+    create(page, "Sorted by keyboard", "Drawings")
+    for name in ("ring", "square"):
+        add_class(page, name)
+    add_files(page, "ring", [drawing(RING, shift, "ring") for shift in range(21)])
+    tiles = column(page, "ring").get_by_role("option")
+    tiles.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+End")
+    expect(page.locator(".dock b")).to_have_text("20 selected")
+    page.keyboard.press("m")
+    expect(page.get_by_label("Move to")).to_be_focused()
+    page.get_by_label("Move to").select_option("square")
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(column(page, "square").get_by_role("option")).to_have_count(20)
+    expect(column(page, "ring").get_by_role("option")).to_have_count(1)
+    expect(page.get_by_role("status").filter(has_text="20 pictures moved to square")).to_be_visible()
+    page.get_by_role("button", name="Undo").last.click()
+    expect(column(page, "ring").get_by_role("option")).to_have_count(21)
+    tiles.first.focus()
+    page.keyboard.press("Delete")
+    expect(tiles).to_have_count(20)
+    page.reload()
+    expect(page.locator(".workshop")).to_have_attribute("aria-busy", "false")
+    page.keyboard.press("Control+z")
+    expect(tiles).to_have_count(21)
+    tiles.first.drag_to(column(page, "square"))
+    expect(column(page, "square").get_by_role("option")).to_have_count(1)
+    column(page, "square").get_by_role("textbox").fill("box")
+    page.keyboard.press("Enter")
+    expect(column(page, "box")).to_be_visible()
+    page.get_by_role("button", name="Delete the class box").click()
+    expect(column(page, "box")).to_have_count(0)
+    page.get_by_role("button", name="Undo").last.click()
+    expect(column(page, "box").get_by_role("option")).to_have_count(1)
+
+
+def test_without_scripts_a_classifier_is_created_filled_trained_and_published(open_page):
+    page = open_page("/teach", java_script_enabled=False, viewport={"width": 360, "height": 640}, locale="ru-RU")
+    page.get_by_label("Название нового классификатора").fill("Знаки")
+    page.get_by_label("Рисунки").check()
+    page.get_by_role("button", name="Создать").click()
+    for name, points in (("кольцо", RING), ("квадрат", SQUARE)):
+        page.get_by_label("Название класса").fill(name)
+        page.get_by_label("Картинки", exact=True).set_input_files([drawing(points, shift, name) for shift in range(4)])
+        page.get_by_role("button", name="Добавить картинки").click()
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Обучить сейчас").click()
+    publish = page.get_by_role("button", name="Опубликовать", exact=True)
+    for _ in range(120):
+        if publish.count():
+            break
+        page.wait_for_timeout(250)
+        page.reload()
+    publish.click()
+    expect(page.locator("#figures")).to_contain_text("Отвечает версия 1.")
