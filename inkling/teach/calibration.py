@@ -23,16 +23,16 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 def temperature(logits: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """The temperature with the least weighted log loss, and that loss.
 
-    The targets are not 1 and 0 but what Laplace's rule of succession makes of them, as Platt (1999) proposes:
-    otherwise twenty right answers out of twenty would ask for a temperature of 0.
+    The targets are not 1 and 0, as Platt (1999) proposes: forty right answers out of forty would ask for a temperature
+    of 0. Jeffreys' prior makes them 40.5 of 41. On training draws, the rule of succession (41 of 42) left answers too
+    modest.
 
     Args:
         logits: of held-out answers, [n, labels].
     """
     n, classes = logits.shape
-    counts = np.bincount(y, minlength=classes)
-    right = (counts[y] + 1) / (counts[y] + 2)
-    target = np.repeat(((1 - right) / max(1, classes - 1))[:, None], classes, axis=1)
+    right = (n + 0.5) / (n + 1)
+    target = np.full((n, classes), (1 - right) / (classes - 1))
     target[np.arange(n), y] = right
 
     def loss(log_temperature: float) -> float:

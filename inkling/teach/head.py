@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from inkling.teach.familiarity import NEIGHBORS
 from inkling.teach.learn import Learned
 
 OPSET, IR = 17, 8  # what OpenVINO and ONNX Runtime have read for years
@@ -43,19 +42,25 @@ def nodes(learned: Learned) -> list[onnx.NodeProto]:
         make("MatMul", ["head.direction", "head.weights"], ["head.product"]),
         make("Add", ["head.product", "head.bias"], ["head.logits"]),
         make("Softmax", ["head.logits"], ["probabilities"], axis=1),
-        make("MatMul", ["head.direction", "head.examples"], ["head.similarities"]),
-        make("TopK", ["head.similarities", "head.neighbors"], ["head.nearest", "head.which"], axis=1),
-        make("ReduceMean", ["head.nearest"], ["familiarity"], axes=[1], keepdims=1),
+        make("MatMul", ["head.direction", "head.subspace"], ["head.projection"]),
+        make("ReduceL2", ["head.projection"], ["head.within"], axes=[1], keepdims=1),
+        make("Mul", ["head.within", "head.within"], ["head.share"]),
+        make("Sub", ["head.share", "head.share_mean"], ["head.share_centered"]),
+        make("Div", ["head.share_centered", "head.share_spread"], ["head.share_standard"]),
+        make("ReduceMax", ["head.logits"], ["head.largest"], axes=[1], keepdims=1),
+        make("Sub", ["head.largest", "head.logit_mean"], ["head.logit_centered"]),
+        make("Div", ["head.logit_centered", "head.logit_spread"], ["head.logit_standard"]),
+        make("Add", ["head.share_standard", "head.logit_standard"], ["familiarity"]),
     ]
 
 
 def initializers(learned: Learned) -> list[onnx.TensorProto]:
     """The constants of `nodes`."""
-    tensor = numpy_helper.from_array
-    return [
-        tensor(np.float32(1e-6).reshape(1, 1), "head.least"),
-        tensor(learned.weights, "head.weights"),
-        tensor(learned.bias, "head.bias"),
-        tensor(np.ascontiguousarray(learned.examples.T), "head.examples"),
-        tensor(np.array([min(NEIGHBORS, len(learned.examples))], np.int64), "head.neighbors"),
-    ]
+    constants = {
+        "least": np.float32(1e-6).reshape(1, 1),
+        "weights": learned.weights,
+        "bias": learned.bias,
+        "subspace": learned.subspace,
+    }
+    constants |= {name: np.float32(value).reshape(1, 1) for name, value in learned.scale._asdict().items()}
+    return [numpy_helper.from_array(value, f"head.{name}") for name, value in constants.items()]

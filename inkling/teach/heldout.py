@@ -8,11 +8,14 @@ import numpy as np
 
 from inkling.teach import calibration, folds, solvers
 
-PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(1, -11, -1))  # relative to the features' mean variance
-CHOOSING = 2000  # examples that method and penalty are chosen on
-
 Method = Literal["logistic", "ridge"]
-METHODS: tuple[Method, ...] = ("logistic", "ridge")
+
+# Relative to the features' mean variance, each path from strong to weak.
+PENALTIES: dict[Method, tuple[float, ...]] = {
+    "logistic": (1e-1, 1e-2, 1e-3, 1e-4, 1e-5),
+    "ridge": (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4),
+}
+CHOOSING = 2000  # examples that method and penalty are chosen on
 
 
 def ignore(share: float) -> None:
@@ -126,9 +129,9 @@ def choose(task: Task, progress: Callable[[float], None] = ignore) -> tuple[Meth
     n = len(task.y)
     small = task if n <= CHOOSING else task.part(sample(task.y, CHOOSING))
     tried: list[tuple[float, Method, float, np.ndarray]] = []
-    for method in METHODS:
-        logits = small.held_out(method, PENALTIES, lambda share: progress((bool(tried) + share) / len(METHODS)))
-        for penalty, found in zip(PENALTIES, logits, strict=True):
+    for method, penalties in PENALTIES.items():
+        logits = small.held_out(method, penalties, lambda share: progress((bool(tried) + share) / len(PENALTIES)))
+        for penalty, found in zip(penalties, logits, strict=True):
             _, loss = calibration.temperature(found, small.y, small.weights)
             tried.append((loss, method, penalty, found))
     _, method, penalty, found = min(tried, key=lambda one: one[0])

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inkling.recognition.runtimes.base import Answer
 from inkling.teach import calibration, familiarity, folds, review
-from inkling.teach.heldout import Method, Space, Task, choose, ignore
+from inkling.teach.heldout import Method, Space, Task, choose, ignore, sample
 
 FEWEST = 2  # examples of each label: one to learn from while the other is held out
 
@@ -68,7 +68,7 @@ class Learned:
         labels: in the order of the answers.
         weights: float32 [d, labels], of features of length 1; the temperature is part of them.
         bias: float32 [labels].
-        examples: float32 [m, d], features of length 1 that familiarity compares with.
+        subspace: float32 [d, r], and `scale`: see `familiarity`.
         threshold: the confidence from which on an answer is sure; 1, which no answer reaches, with too few examples.
         familiar: the least familiarity of a picture that is like the examples.
         report: see `Report`.
@@ -77,7 +77,8 @@ class Learned:
     labels: tuple[str, ...]
     weights: np.ndarray
     bias: np.ndarray
-    examples: np.ndarray
+    subspace: np.ndarray
+    scale: familiarity.Scale
     threshold: float
     familiar: float
     report: Report
@@ -85,8 +86,9 @@ class Learned:
     def answer(self, features: np.ndarray) -> Answer:
         """Calibrated probabilities and familiarity of features float32 [n, d]."""
         seen = directions(features)
-        probabilities = calibration.softmax(seen @ self.weights + self.bias)
-        return Answer(probabilities, familiarity.familiarity(seen @ self.examples.T))
+        logits = seen @ self.weights + self.bias
+        shares = familiarity.shares(seen, self.subspace)
+        return Answer(calibration.softmax(logits), self.scale.familiarity(shares, logits.max(axis=1)))
 
 
 def learn(
@@ -123,11 +125,14 @@ def learn(
     weights, bias = space.outside(matrix / temperature)
     progress(0.8)
     threshold = calibration.threshold(probabilities, y, counts)
-    examples = familiarity.kept(y)
-    familiar_scores = familiarity.held_out(seen, task.fold, examples)
+    kept = sample(y, min(len(y), familiarity.MOST))
+    held_out_shares, largest = familiarity.held_out(seen[kept], task.fold[kept]), logits[kept].max(axis=1) / temperature
+    scale = familiarity.Scale.of(held_out_shares, largest)
+    familiar_scores = scale.familiarity(held_out_shares, largest)
     limit = familiarity.limit(familiar_scores)
     right = probabilities.argmax(axis=1) == y
-    known = familiar_scores >= limit
+    known = np.ones(len(y), bool)
+    known[kept] = familiar_scores >= limit
     sure = known & (probabilities.max(axis=1) >= threshold)
     low, high = calibration.interval(float(right.mean()), len(np.unique(group)))
     curve = review.curve(task, method, penalty, lambda share: progress(0.8 + 0.2 * share))
@@ -145,7 +150,7 @@ def learn(
         curve=curve,
         doubtful=review.doubtful(probabilities, y),
         duplicates=review.duplicates(group),
-        familiar=float(known.mean()),
+        familiar=float(known[kept].mean()),
         method=method,
         penalty=penalty,
         temperature=temperature,
@@ -153,7 +158,14 @@ def learn(
     )
     progress(1.0)
     return Learned(
-        labels, weights.astype(np.float32), bias.astype(np.float32), seen[examples], threshold, limit, report
+        labels,
+        weights.astype(np.float32),
+        bias.astype(np.float32),
+        familiarity.subspace(seen[kept]),
+        scale,
+        threshold,
+        limit,
+        report,
     )
 
 

@@ -27,7 +27,7 @@ def test_a_taught_head_answers_as_openvino_does(learned, tmp_path):
     assert small.outputs == compiled.outputs == ("probabilities", "familiarity")
     for ours, theirs in zip(small(features), compiled(features), strict=True):
         assert ours.dtype == np.float32
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize(
