@@ -1,7 +1,7 @@
 """Fifty corrections of a habit that the shipped model misreads teach it that habit.
 
-The habit is a mirrored 3, drawn a little differently each time. `python -m benchmarks.teach` measures this and other
-habits on all of MNIST.
+The habit is a mirrored 3, drawn a little differently each time. `python -m benchmarks.corrections` measures this and
+other habits on all of MNIST.
 """
 
 import shutil
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from benchmarks.teach import COUNT, HABITS, drawing
+from benchmarks.corrections import COUNT, HABITS, drawing
 from inkling.recognition import catalog, inputs
 from inkling.recognition.card import read_card
 from inkling.recognition.local import LocalPredictor
