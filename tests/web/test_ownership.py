@@ -210,9 +210,13 @@ def test_the_owner_at_the_machine_may_change_any_result(owner, storage, result, 
     assert succeeded(attempt(owner, storage, result, change), state, change)
 
 
-def test_whoever_deletes_can_undo_it(owner, result):
+def test_whoever_deletes_can_undo_it_while_they_may_delete(owner, result):
     owner.post(f"{result}/delete")
     assert f"{result}/delete/undo" in owner.get("/history").text
+    elsewhere = {"SERVER_NAME": "192.168.1.5"}
+    assert owner.post(f"{result}/delete/undo", environ_overrides=elsewhere).status_code == 403
+    assert owner.post(f"{result}/delete/undo").status_code == 303
+    assert owner.post(f"{result}/delete", environ_overrides=elsewhere).status_code == 403
 
 
 # ---- Undo ----
