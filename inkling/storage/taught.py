@@ -712,7 +712,14 @@ class Taught:
                 if row.due is None:
                     row.stage, row.reason = ("failed", reason) if reason else (None, "")
 
-    def finish(self, task: Task, version: StoredVersion, head: bytes) -> int | None:
+    def end(self, task: Task) -> None:
+        """Ends a training whose version is saved, and published where it should be."""
+        with self._database.writing() as session:
+            row = session.get(ClassifierRow, task.classifier)
+            if row and row.due:
+                _end(row, task)
+
+    def save_version(self, task: Task, version: StoredVersion, head: bytes) -> int | None:
         """Saves a version; returns its number, or None if the training was cancelled or its classifier deleted."""
         with self._database.writing() as session:
             row = session.get(ClassifierRow, task.classifier)
@@ -735,7 +742,6 @@ class Taught:
                 )
             )
             row.newest = number
-            _end(row, task)
             session.execute(
                 sa.delete(VersionRow).where(
                     VersionRow.classifier_id == row.id,

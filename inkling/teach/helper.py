@@ -1,6 +1,7 @@
 """Starts the process that trains, and makes sure that a machine has one at most.
 
-`inkling.teach.worker` is the program that it runs.
+`inkling.teach.worker` is the program that it runs. The lock is taken before the process starts, which inherits it: so a
+second one is not even started while the first is still loading its libraries.
 """
 
 import fcntl
@@ -31,41 +32,44 @@ class Helper:
         self._process: subprocess.Popen | None = None
 
     def wake(self) -> None:
-        """Starts the process, unless one runs on this machine. It looks for work by itself."""
-        if self._process:
-            self._process.poll()  # lets the kernel forget one that has ended
-        with _locked(self._settings, fcntl.LOCK_SH) as free:
-            if not free:
-                return  # that process looks for work once more after it has released the lock
+        """Starts the process, unless one runs on this machine. It looks for work by itself.
+
+        One that is about to end releases the lock first, and then looks for work once more.
+        """
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "inkling.teach.worker"],
-                env=os.environ | _environment(self._settings),
-                stdin=subprocess.PIPE,  # is closed when this process ends, and so ends that one
-                process_group=0,
-            )
+            with lock(self._settings) as descriptor:
+                if descriptor is not None:
+                    self._start(descriptor)
         except OSError as error:
             log.warning("the process that trains cannot be started: %s", error)
 
+    def _start(self, descriptor: int) -> None:
+        if self._process:
+            self._process.poll()  # lets the kernel forget the one before
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "inkling.teach.worker", str(descriptor)],
+            env=os.environ | _environment(self._settings),
+            stdin=subprocess.PIPE,  # is closed when this process ends, and so ends that one
+            pass_fds=[descriptor],
+            process_group=0,
+        )
+
 
 @contextmanager
-def only_one(settings: Settings) -> Iterator[bool]:
-    """Yields whether no other process of this machine trains."""
-    with _locked(settings, fcntl.LOCK_EX) as free:
-        yield free
+def lock(settings: Settings) -> Iterator[int | None]:
+    """Yields a descriptor that holds the lock; None if another process trains.
 
-
-@contextmanager
-def _locked(settings: Settings, kind: int) -> Iterator[bool]:
-    """Yields whether the lock was free. The folder itself is locked: a full disk takes no lock file."""
+    The lock lasts until every copy of the descriptor is closed. The folder itself is locked: a full disk takes no lock
+    file.
+    """
     folder = settings.pictures / EXAMPLES
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        yield True
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
     except BlockingIOError:
-        yield False
+        yield None
     finally:
         os.close(descriptor)
 

@@ -19,7 +19,7 @@ from inkling.storage.records import now
 from inkling.storage.store import portions
 from inkling.storage.taught import Classifier, Stage, StoredVersion, Task
 from inkling.teach import features, head
-from inkling.teach.helper import only_one
+from inkling.teach.helper import lock
 from inkling.teach.learn import FEWEST, Learned, learn
 from inkling.teach.publish import HEAD
 from inkling.teach.teaching import Teaching
@@ -98,13 +98,15 @@ class Training:
             _card(backbone, learned, written[1]),
             None,
         )
+        classifier = self._teaching.get(classifier.id)  # another version may have been published meanwhile
         version = self._compared(classifier, version, rows)
-        number = self._taught.finish(self._task, version, written[0])
+        number = self._taught.save_version(self._task, version, written[0])
         if number is None:
             return
         self._taught.forget_features(classifier.id, checksum)
         if classifier.live is not None and version.better is not False:
             self._teaching.publish(classifier.id, number)
+        self._taught.end(self._task)
 
     def _compute_features(self, classifier: Classifier, backbone: Model, checksum: str) -> None:
         """Computes the features that are missing. A picture that cannot be read gets none, and teaches nothing."""
@@ -178,9 +180,10 @@ def run_until_done(teaching: Teaching, id: str) -> Progress | None:
         None when it is trained, or the progress of a training that failed.
     """
     while (progress := teaching.progress(id)) and progress.stage != "failed":
-        with only_one(teaching.service.settings) as alone:
-            if not (alone and run_due(teaching)):
-                time.sleep(POLL_SECONDS)
+        with lock(teaching.service.settings) as descriptor:
+            trained = descriptor is not None and run_due(teaching)
+        if not trained:
+            time.sleep(POLL_SECONDS)
     return progress
 
 

@@ -2,7 +2,7 @@
 
 It runs one training after the other, at low priority, and ends when it has had nothing to do for a while, or
 when the process that started it ends. Whenever it is killed, the training that it was at stays due, and the next
-process does it again.
+process does it again. Its libraries take seconds to load, so it first sees to it that it ends with its parent.
 """
 
 import logging
@@ -10,13 +10,11 @@ import os
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from inkling.config import Settings
-from inkling.service import Service
-from inkling.storage import StoreError
-from inkling.teach.helper import only_one
-from inkling.teach.teaching import Teaching
-from inkling.teach.training import run_due
+if TYPE_CHECKING:
+    from inkling.teach.teaching import Teaching
+
 
 NICE = 10  # answers come first, but a busy server still trains: it leaves about a tenth of a core
 POLL_SECONDS = 0.1
@@ -28,19 +26,27 @@ def main() -> None:
     """Trains what is due, until nothing has been due for a while."""
     os.nice(NICE)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    from inkling.config import Settings
+    from inkling.service import Service
+    from inkling.teach import helper
+    from inkling.teach.teaching import Teaching
+
     settings = Settings.from_env()
     teaching = Teaching(settings, Service.from_settings(settings), wake=lambda: None)
-    while True:
-        with only_one(settings) as alone:
-            if not alone:
+    _train(teaching)
+    os.close(int(sys.argv[1]))  # the lock that the process which started this one had taken
+    while teaching.storage.next_due():  # whoever changed an example since saw the lock, and started no process
+        with helper.lock(settings) as descriptor:
+            if descriptor is None:
                 return
             _train(teaching)
-        if not teaching.storage.next_due():  # whoever changed an example since saw the lock, and started no process
-            return
 
 
-def _train(teaching: Teaching) -> None:
+def _train(teaching: "Teaching") -> None:
     """Trains until nothing has been due for a while."""
+    from inkling.storage import StoreError
+    from inkling.teach.training import run_due
+
     since = time.monotonic()
     while time.monotonic() - since < IDLE_SECONDS:
         try:
