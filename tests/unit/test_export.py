@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 import numpy as np
@@ -16,9 +18,10 @@ from PIL import Image
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard, sha256
 from inkling.recognition.catalog import Model
+from inkling.recognition.predictor import Prepared
 from inkling.recognition.runtimes import openvino
 from inkling.recognition.runtimes.base import tempered
-from inkling.teach import export, head
+from inkling.teach import export, features, head
 from inkling.teach.learn import learn
 from tests.support.backbones import write_backbone
 
@@ -162,3 +165,27 @@ def test_the_program_answers_as_the_model(taught, tmp_path, size):
     label, _, numbers = printed.partition(" [")
     assert label == (NAMES[probabilities.argmax()] if familiarity >= model.card.familiar else "none of these")
     assert [float(each) for each in numbers.strip(" ]\n").split()] == pytest.approx(probabilities[0].tolist(), abs=1e-4)
+
+
+# ---- The shipped backbones ----
+
+
+@pytest.mark.parametrize("kind", ["photo", "ink"])
+def test_the_network_of_a_shipped_backbone_answers_as_the_model(classifier, kind):
+    """Parity on the same arrays, for photos and for drawings."""
+    backbone = features.backbone(classifier.catalog, kind)
+    spec, chance = backbone.card.input, np.random.default_rng(0)
+    seen = chance.integers(0, 256, (9, spec.height, spec.width, spec.channels), np.uint8)
+    seen[:, ::2] = seen[:, :1]  # not all noise
+    pictures = [Prepared(one) for one in seen]
+    found = features.of_prepared(classifier, pictures, backbone)
+    learned = learn(found, np.array([0, 1, 2] * 3), NAMES)
+    with TemporaryDirectory() as folder:
+        head.write(learned, Path(folder, "head.onnx"))
+        written = Path(folder, "head.onnx").read_bytes()
+    card = backbone.card.model_copy(update={"labels": NAMES, "temperature": 1.0, "familiar": learned.familiar})
+    network = export.network(card, written, (backbone.folder / "model.onnx").read_bytes())
+    probabilities, familiarity = outputs(network, seen)
+    answer = learned.answer(found)
+    assert np.abs(probabilities - answer.probabilities).max() < 1e-4
+    assert np.abs(familiarity - answer.familiarity).max() < 1e-4
