@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlencode
@@ -42,6 +43,15 @@ from tests.support.server import (
 def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("server")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory, models_folder, ink_model, photo_model):
+    """Starts a server of a test's own. It has two models only, because each start opens all of them."""
+    root = tmp_path_factory.mktemp("models")
+    for name in (ink_model, photo_model):
+        (root / name).symlink_to(models_folder / name, target_is_directory=True)
+    return partial(running, INKLING_MODELS=str(root))
 
 
 # ---- The main path ----
@@ -210,10 +220,10 @@ def test_no_worker_maps_a_file_of_tensorflow(server):
 # ---- Metrics and logs ----
 
 
-def test_metrics_cover_all_workers_and_survive_each(tmp_path, png, ink_model):
+def test_metrics_cover_all_workers_and_survive_each(tmp_path, png, ink_model, alone):
     """Any worker reports them; a dead worker's counters stay, and its gauges go."""
     sent, answers = 0, f'inkling_answers_total{{label="1",model="{ink_model}"}}'
-    with running(tmp_path) as server:
+    with alone(tmp_path) as server:
         wait_for_workers(server)
         while {line["pid"] for line in log_lines(server) if "route" in line} != set(server.workers):
             assert {status for status, *_ in concurrently(40, lambda: classify(server, png, ink_model))} == {200}
@@ -230,9 +240,9 @@ def test_metrics_cover_all_workers_and_survive_each(tmp_path, png, ink_model):
         assert found["inkling_waiting_requests"] == 0
 
 
-def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
+def test_a_worker_that_is_recycled_loses_no_request(tmp_path, alone):
     """Also over kept-alive connections, while the new worker opens its models."""
-    with running(tmp_path, GUNICORN_CMD_ARGS="--max-requests 30 --max-requests-jitter 10") as server:
+    with alone(tmp_path, GUNICORN_CMD_ARGS="--max-requests 30 --max-requests-jitter 10") as server:
         wait_for_workers(server)
         old, end = set(server.workers), time.monotonic() + 60
 
@@ -252,8 +262,8 @@ def test_a_worker_that_is_recycled_loses_no_request(tmp_path):
         assert server.request("GET", "/healthz")[0] == 200
 
 
-def test_metrics_leave_no_files_behind(tmp_path):
-    with running(tmp_path) as server:
+def test_metrics_leave_no_files_behind(tmp_path, alone):
+    with alone(tmp_path) as server:
         server.request("GET", "/")
         wait_for_workers(server)
         maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in server.workers)
@@ -262,8 +272,8 @@ def test_metrics_leave_no_files_behind(tmp_path):
     assert not Path(folder).exists()
 
 
-def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, png, jpeg, ink_model):
-    with running(tmp_path) as server:
+def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, png, jpeg, ink_model, alone):
+    with alone(tmp_path) as server:
         answers = [
             classify(server, png, ink_model, {"X-Forwarded-For": "203.0.113.7"}),
             classify(server, jpeg[:99], ink_model),
@@ -288,10 +298,10 @@ def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, p
         assert private not in everything
 
 
-def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path):
+def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path, alone):
     said = {"X-Request-ID": "0123456789abcdef", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
     for trusted, scheme in (("", "http"), ("127.0.0.1", "https")):
-        with running(tmp_path, INKLING_TRUSTED_PROXIES=trusted) as server:
+        with alone(tmp_path, INKLING_TRUSTED_PROXIES=trusted) as server:
             _, headers, page = server.request("GET", "/api/docs", headers=said)
             assert (headers["X-Request-ID"] == said["X-Request-ID"]) == bool(trusted)
             assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
@@ -300,12 +310,10 @@ def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def on_terminal(tmp_path_factory):
+def on_terminal(tmp_path_factory, alone):
     """A server that is bound to loopback and was started on a terminal, with what it printed there."""
     screen, terminal = pty.openpty()
-    with running(
-        tmp_path_factory.mktemp("terminal"), terminal, INKLING_HOST="127.0.0.1", WEB_CONCURRENCY="1"
-    ) as server:
+    with alone(tmp_path_factory.mktemp("terminal"), terminal, INKLING_HOST="127.0.0.1", WEB_CONCURRENCY="1") as server:
         yield server, os.read(screen, 4096).decode()
     os.close(screen)
     os.close(terminal)
@@ -336,8 +344,8 @@ def test_the_sign_in_link_is_for_the_terminal_alone(server, on_terminal):
     assert local.request("POST", "/sign-in", *post)[0] == 403
 
 
-def test_too_many_posts_a_minute_are_told_when_to_come_back(tmp_path, png, ink_model):
-    with running(tmp_path, INKLING_RATE_LIMIT="2", WEB_CONCURRENCY="1") as server:
+def test_too_many_posts_a_minute_are_told_when_to_come_back(tmp_path, png, ink_model, alone):
+    with alone(tmp_path, INKLING_RATE_LIMIT="2", WEB_CONCURRENCY="1") as server:
         assert [classify(server, png, ink_model)[0] for _ in range(2)] == [200, 200]
         for status, headers, body in (classify(server, png, ink_model), server.upload(png, "a.png", ink_model)):
             assert status == 429
@@ -346,9 +354,9 @@ def test_too_many_posts_a_minute_are_told_when_to_come_back(tmp_path, png, ink_m
         assert metrics(server)['inkling_rejections_total{reason="rate-limited"}'] == 2
 
 
-def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path, encode, photo, photo_model):
+def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path, encode, photo, photo_model, alone):
     large = encode(photo.resize((4000, 3000)), "PNG")
-    with running(tmp_path, INKLING_CONCURRENT="1", INKLING_QUEUE="0", WEB_CONCURRENCY="1") as server:
+    with alone(tmp_path, INKLING_CONCURRENT="1", INKLING_QUEUE="0", WEB_CONCURRENCY="1") as server:
         answers = concurrently(24, lambda: classify(server, large, photo_model))
         busy = [
             (headers["Retry-After"], json.loads(body)["reason"]) for status, headers, body in answers if status == 503
@@ -362,8 +370,8 @@ def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path
 # ---- Starting and stopping ----
 
 
-def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
-    with running(tmp_path) as server:
+def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model, alone):
+    with alone(tmp_path) as server:
         workers = server.workers
         where = server.upload(png, "a.png", ink_model)[1]["Location"]
         server.process.send_signal(signal.SIGTERM)
@@ -372,7 +380,7 @@ def test_sigterm_ends_it_cleanly(tmp_path, png, ink_model):
         assert "Traceback" not in server.log
         with pytest.raises(OSError, match="refused"):
             server.request("GET", "/healthz")
-    with running(tmp_path) as server:  # a result survives a restart
+    with alone(tmp_path) as server:  # a result survives a restart
         assert server.request("GET", where)[0] == 200
 
 
