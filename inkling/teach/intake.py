@@ -31,6 +31,7 @@ Folders = tuple[str, ...]  # the folders that lead to a file, outermost first
 JUNK = ("__macosx", "thumbs.db", "desktop.ini")  # what systems add to folders, in lower case
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")  # how data sets name their parts
 BYTES_OF_ENTRY = 400  # of a zip's table of contents for each file that it may hold
+DEEPEST = 32  # folders on the way to a file
 METHODS = (ZIP_STORED, ZIP_DEFLATED)  # LZMA's dictionary alone may take gigabytes
 UTF_8 = 0x800  # the flag of an entry whose name is in UTF-8
 DAMAGED = (BadZipFile, zlib.error, struct.error, EOFError, OSError, OverflowError, ValueError)  # what `zipfile` raises
@@ -205,12 +206,16 @@ def _folders(path: str) -> Folders:
     """The folders of a path, with either kind of slash.
 
     Raises:
-        Problem: "path" if it leads out of the folder that it starts from, or holds a NUL.
+        Problem: "path" if it leads out of the folder that it starts from, is too deep, or holds a NUL.
     """
     parts = path.replace("\\", "/").split("/")
-    if ".." in parts or "\0" in path or (len(parts) > 1 and (parts[0] == "" or parts[0].endswith(":"))):
+    absolute = len(parts) > 1 and (parts[0] == "" or parts[0].endswith(":"))
+    if absolute or ".." in parts or "\0" in path or len(parts) > DEEPEST:
         raise Problem(
-            "path", f"A path must stay inside its folder, without .. and drives. Received: {shorten(path)}", path
+            "path",
+            f"A path must stay inside its folder, without .. and drives, in at most {DEEPEST - 1} folders. "
+            f"Received: {shorten(path)}",
+            path,
         )
     return tuple(part for part in parts[:-1] if part not in ("", "."))
 

@@ -64,7 +64,7 @@ def teach(
     problems = [(source.name, one) for (source, _), one in zip(pairs, results, strict=True) if isinstance(one, Problem)]
     refused = [(file, problem) for file, problem in problems if problem.reason != "duplicate"]
     reading, start = time.monotonic() - start, time.monotonic()
-    if len(problems) < len(pairs) or classifier.newest is None:
+    if len(problems) < len(pairs) or classifier.newest is None or teaching.progress(classifier.id):
         teaching.train(classifier.id)
         failed = run_until_done(teaching, classifier.id)
         if failed:

@@ -111,6 +111,7 @@ PATHS = {
     "absolute": ("/etc/1.jpg", "path"),
     "a drive": ("C:\\birds\\1.jpg", "path"),
     "a share": ("\\\\server\\robin\\1.jpg", "path"),
+    "deep": ("a/" * 5000 + "1.jpg", "path"),
     "a program": ("robin/1.exe", "extension"),
     "another zip": ("robin/1.zip", "extension"),
     "only an extension after a NUL": ("robin/1.php\0.jpg", "extension"),

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import re
+import socket
 import subprocess
 import sys
 import zipfile
@@ -151,7 +152,17 @@ def test_a_cancelled_training_makes_no_version(app, owner, photo_of):
 # ---- The command line ----
 
 
-def test_a_folder_becomes_a_published_classifier(app, runner, folder, tmp_path):
+@pytest.fixture
+def offline(monkeypatch):
+    """Lets no connection be made."""
+
+    def connect(_socket, address):
+        raise AssertionError(f"connects to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+def test_a_folder_becomes_a_published_classifier(app, runner, folder, tmp_path, offline):
     (folder / "robin" / "bad.jpg").write_bytes((folder / "robin" / "1.jpg").read_bytes()[:200])
     done = runner.invoke(args=["teach", str(folder), "--name", "our birds"])
     assert done.exit_code == 0, done.output

@@ -292,6 +292,10 @@ def _pictures(classifier: Classifier) -> tuple[list[intake.Pair], Origin]:
         return _json_picture()
     settings = service().settings
     uploads.allow(settings.zip_mb * 2**20)
+    size, most = request.content_length or 0, request.max_content_length or 0
+    if size > most:
+        received = f"{size} bytes"
+        raise Problem("zip-too-large", f"Pictures may have {most} bytes in one request. Received: {received}", received)
     kind = "drawing" if classifier.kind == "ink" else "photo"
     label, origin = request.form.get("label") or None, _origin(request.form.get("origin", "file"))
     if archive := request.files.get("zip"):
