@@ -43,10 +43,19 @@ class Shelf:
             return Model(card, self._written(classifier.id, number, card))
 
     def publish_all(self) -> None:
-        """Publishes again every version that is live, where its folder is missing, as after `inkling restore`."""
-        for classifier in self._storage.all():
+        """Makes the folders agree with the database, as after `inkling restore` or a crash.
+
+        Versions that are live are published where they are not, and links of classifiers that are gone are deleted.
+        """
+        classifiers = self._storage.all()
+        for classifier in classifiers:
             if classifier.live is not None:
                 self.publish(classifier, classifier.live)
+        names = {classifier.name for classifier in classifiers}
+        with store_errors():
+            for link in self._root.glob("[!.]*"):
+                if link.name not in names and link.is_symlink() and Path(os.readlink(link)).parent == Path(VERSIONS):
+                    link.unlink(missing_ok=True)
 
     def publish(self, classifier: Classifier, number: int) -> None:
         """Makes a version the one that answers by the classifier's name, in every worker within a second.

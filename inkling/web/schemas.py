@@ -44,7 +44,7 @@ class Result(Shape):
         ),
     ]
     route: Annotated[
-        Literal["photo", "specialist", "digit", "doodle"] | None,
+        Literal["photo", "specialist", "digit", "doodle", "taught"] | None,
         Field(description="in Auto: why this model answered; absent if the request names a model"),
     ] = None
     asked: Annotated[

@@ -381,6 +381,17 @@ def test_a_backup_takes_classifiers_along(teaching, colors, settings, tmp_path):
     assert answers(restored.service, "colors", RED)[0].label == "red"
 
 
+def test_folders_follow_the_database(teaching, colors, settings):
+    teaching.publish(colors.id, 1)
+    link = settings.pictures / "taught" / "colors"
+    target = link.readlink()
+    link.unlink()
+    (settings.pictures / "taught" / "gone").symlink_to(target)
+    teaching.tend()
+    assert link.readlink() == target
+    assert sorted(path.name for path in (settings.pictures / "taught").iterdir()) == [".versions", "colors"]
+
+
 def test_retention_and_quota_of_results_leave_examples(teaching, colors, settings):
     strict = settings.replace(quota_mb=1, retention_days=1)
     storage = Storage(strict)

@@ -71,6 +71,17 @@ def test_others_do_not_see_an_unlisted_classifier(app, owner, visitor, teaching)
     assert "Colors" in visitor.get("/").text
 
 
+def test_auto_says_that_a_taught_classifier_answered(owner, visitor, teaching):
+    teaching.update(teaching.all()[0].id, auto=True)
+    teaching.service.predictor.reload()
+    answer = owner.post("/api/predict", data={"image": a_red_one()}).json
+    assert (answer["label"], answer["route"], answer["asked"]) == ("red", "taught", ["things", "colors"])
+    where = owner.post("/predict", data={"image": a_red_one()}).location
+    assert "Colors" in owner.get(where).text
+    assert visitor.get(where).status_code == 200
+    assert visitor.post("/api/predict", data={"image": a_red_one()}).json["route"] == "photo"
+
+
 def test_a_correction_teaches_the_classifier_if_the_request_may(owner, visitor, teaching):
     id = teaching.all()[0].id
     teaching.update(id, listed=True)
