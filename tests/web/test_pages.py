@@ -1,5 +1,6 @@
 """The pages of the main path, and the help page that explains what went wrong."""
 
+import html
 import io
 import re
 from dataclasses import replace
@@ -15,6 +16,7 @@ from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import classify_one
 from inkling.web.edge.headers import HEADERS
+from inkling.web.views.help import TEACHING
 from tests.support.storage import add
 
 PAGES = (
@@ -422,7 +424,7 @@ def test_without_its_picture_a_result_is_gone(client, result, settings):
 
 
 def test_every_reason_is_tried():
-    assert set(FILE_REASONS) | NOT_THE_PICTURES_FAULT | IN_TEST_STROKES == REASONS.keys()
+    assert set(FILE_REASONS) | NOT_THE_PICTURES_FAULT | IN_TEST_STROKES | set(TEACHING) == REASONS.keys()
 
 
 @pytest.mark.parametrize("reason", FILE_REASONS)
@@ -497,7 +499,7 @@ def test_an_address_stays_short_whatever_is_sent(client, png):
 
 
 def test_help_shows_every_reason(client, settings):
-    text = re.sub(r"\s+", " ", client.get("/help").text)
+    text = re.sub(r"\s+", " ", html.unescape(client.get("/help").text))
     for code, reason in REASONS.items():
         assert f'<details id="{code}">' in text
         assert reason.title in text
@@ -507,7 +509,7 @@ def test_help_shows_every_reason(client, settings):
 
 @pytest.mark.parametrize("code", REASONS)
 def test_help_puts_the_reason_on_top(client, settings, code):
-    text = client.get(f"/help?reason={code}").text
+    text = html.unescape(client.get(f"/help?reason={code}").text)
     assert re.search(r'role="alert">\s*<h1>(.*?)</h1>', text)[1] == REASONS[code].title
     assert advice(code, settings) in text.partition("Nothing was saved.")[0]
     assert "{" not in advice(code, settings)

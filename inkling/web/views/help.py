@@ -20,6 +20,11 @@ PHOTO = (
 )  # fmt: skip
 DRAWING = ("blank", "strokes")
 SERVER = ("busy", "rate-limited", "late", "model-unavailable", "unknown-model")
+TEACHING = (
+    "bad-name", "label-taken", "duplicate", "not-trained", "zip", "zip-too-large", "path", "too-many-examples",
+    "too-many-classifiers", "teaching-full", "unknown-classifier", "unknown-label", "unknown-example",
+    "unknown-version", "unknown-change",
+)  # fmt: skip
 NOTHING_SAVED = ("recognize.predict", "lab.change", "help.page")  # requests whose refused picture is not saved
 REPEATABLE = re.compile(r"[\w .,/×%-]{1,40}")  # text from the address that the page repeats
 
@@ -50,6 +55,7 @@ def page(reason: str | None = None, back: str | None = None) -> str:
             (gettext("Your photo is not accepted"), [reasons[code] for code in PHOTO]),
             (gettext("Your drawing gets no answer"), [reasons[code] for code in DRAWING]),
             (gettext("Inkling does not answer"), [reasons[code] for code in SERVER]),
+            (gettext("A problem while teaching"), [reasons[code] for code in TEACHING]),
         ],
         limits=uploads.limits(),
         back_url=back,
