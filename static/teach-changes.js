@@ -96,7 +96,9 @@ function offer(shop) {
   const chosen = select.value;
   const labels = /** @type {HTMLElement[]} */ ([...shop.root.querySelectorAll(".class[data-name]:not(.loose)")]);
   select.replaceChildren(...labels.map(({ dataset }) => new Option(dataset.name, dataset.label)), new Option(shop.words.sayUnsorted, ""));
-  select.value = chosen;
+  const from = /** @type {HTMLElement} */ (selected(shop)[0].closest(".class"));
+  const other = labels.find((column) => column !== from);
+  select.value = chosen || other?.dataset.label || "";
   if (select.selectedIndex < 0) select.selectedIndex = 0;
 }
 
