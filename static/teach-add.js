@@ -10,6 +10,8 @@ import { Refusal } from "./teach-workshop.js";
 
 /** Refused pictures that are listed by name. */
 const NAMED = 10;
+/** Names of the parts of a data set, which are no classes. */
+const SPLITS = ["train", "training", "val", "valid", "validation", "test", "testing"];
 
 /** Sends files to the classifier, some at a time, and shows each as soon as it is stored.
  * @param {Workshop} shop @param {Piece[]} pieces @param {string} [origin] "camera" if they are frames */
@@ -80,24 +82,44 @@ function complain(shop, refused) {
   }));
 }
 
-/** All files of a dropped folder, with the folder that each one is in. @param {FileSystemEntry} entry @param {string} [folder] @returns {Promise<Piece[]>} */
-async function unfold(entry, folder) {
-  if (entry.isFile) return [{ file: await new Promise((done, fail) => /** @type {FileSystemFileEntry} */ (entry).file(done, fail)), label: folder }];
+/** A file, and the folders that lead to it, outermost first. @typedef {{ file: File, folders: string[] }} Found */
+
+/** Files with the classes that their folders name, by the rule of `inkling.teach.intake.classes`: the outermost folder, except
+ * one around all classes, and one that names a part of a data set. @param {Found[]} found @returns {Piece[]} */
+function classified(found) {
+  let paths = found.map(({ folders }) => folders);
+  while (isWrapped(paths)) paths = paths.map((folders) => folders.slice(1));
+  return found.map(({ file }, i) => {
+    const [first, second] = paths[i];
+    return { file, label: second && SPLITS.includes(first.toLowerCase()) ? second : first };
+  });
+}
+
+/** Whether all files are in one folder that holds classes: several folders, or nothing but a folder. @param {string[][]} paths */
+function isWrapped(paths) {
+  if (!paths.length || new Set(paths.map(([first]) => first)).size > 1 || !paths[0].length) return false;
+  const inner = paths.filter(({ length }) => length > 1);
+  return inner.length === paths.length || new Set(inner.map(([, second]) => second)).size > 1;
+}
+
+/** All files of a dropped file or folder. @param {FileSystemEntry} entry @param {string[]} [folders] @returns {Promise<Found[]>} */
+async function unfold(entry, folders = []) {
+  if (entry.isFile) return [{ file: await new Promise((done, fail) => /** @type {FileSystemFileEntry} */ (entry).file(done, fail)), folders }];
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
-  /** @type {Piece[]} */ const found = [];
+  /** @type {Found[]} */ const found = [];
   for (;;) { // a reader returns a hundred entries at a time
     /** @type {FileSystemEntry[]} */ const some = await new Promise((done, fail) => reader.readEntries(done, fail));
     if (!some.length) return found;
-    for (const one of some) found.push(...await unfold(one, entry.name));
+    for (const one of some) found.push(...await unfold(one, [...folders, entry.name]));
   }
 }
 
-/** What was dropped or pasted. @param {DataTransfer} data @returns {Promise<Piece[]>} */
-async function pieces(data) {
+/** What was dropped. @param {DataTransfer} data @returns {Promise<Found[]>} */
+async function dropped(data) {
   // Entries must be taken at once: the browser empties the list after the event.
   const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
   if (entries.length) return (await Promise.all(entries.map((entry) => unfold(entry)))).flat();
-  return [...data.files].map((file) => ({ file }));
+  return [...data.files].map((file) => ({ file, folders: [] }));
 }
 
 /** @param {Workshop} shop */
@@ -106,10 +128,10 @@ export function start(shop) {
   const accept = /** @type {HTMLInputElement} */ (find(root, "#files")).accept;
   /** The class that was used last: what is pasted goes there. */ let last = "";
 
-  /** @param {Piece[]} found @param {string} [label] the class of all of them */
-  const take = (found, label) => shop.attempt(() => send(shop, found
-    .filter(({ file }) => isZip(file) || isPicture(file, accept))
-    .map(({ file, label: own }) => ({ file, label: label ?? own }))));
+  /** @param {Found[]} found @param {string} [label] the class of all of them */
+  const take = (found, label) => shop.attempt(() => send(shop, classified(
+    found.filter(({ file }) => isZip(file) || isPicture(file, accept)),
+  ).map((piece) => ({ file: piece.file, label: label ?? piece.label }))));
 
   /** @param {EventTarget | null} target */
   const nameOf = (target) => target instanceof Element ? /** @type {HTMLElement | null} */ (target.closest(".class[data-name]:not(.loose)"))?.dataset.name : undefined;
@@ -119,9 +141,7 @@ export function start(shop) {
     const input = /** @type {HTMLInputElement} */ (target);
     if (input.type !== "file" || input.closest("dialog, #try, form")) return;
     const files = [...input.files ?? []];
-    const folder = input.dataset.add === "folder";
-    const label = nameOf(input);
-    take(files.map((file) => ({ file, label: folder ? file.webkitRelativePath.split("/").at(-2) : undefined })), label);
+    take(files.map((file) => ({ file, folders: file.webkitRelativePath.split("/").slice(0, -1) })), nameOf(input));
     input.value = "";
   });
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, async (event) => {
@@ -129,13 +149,13 @@ export function start(shop) {
     if (!data?.types.includes("Files")) return;
     event.preventDefault();
     /** @type {Element} */ (target).closest?.(".class")?.classList.toggle("over", type === "dragover");
-    if (type === "drop" && !/** @type {Element} */ (target).closest?.("#try")) take(await pieces(data), nameOf(target));
+    if (type === "drop" && !/** @type {Element} */ (target).closest?.("#try")) take(await dropped(data), nameOf(target));
   }, { signal });
   document.addEventListener("paste", async (event) => {
     const data = event.clipboardData;
     if (!data?.files.length) return;
     event.preventDefault();
-    take([...data.files].map((file) => ({ file })), nameOf(event.target) ?? (last || undefined));
+    take([...data.files].map((file) => ({ file, folders: [] })), nameOf(event.target) ?? (last || undefined));
   }, { signal });
   root.addEventListener("submit", (event) => {
     const form = /** @type {HTMLFormElement} */ (event.target);

@@ -45,6 +45,7 @@ SYMBOLS = {  # likewise; each is drawn several times with a shaking hand
 }
 TIMES, SHAKING = 20, 9  # drawings of each symbol, and their standard deviation in pixels
 TRAINING_SECONDS = 120
+TALL = 1220  # pixels of the page of a classifier, down to the answer beside its canvas
 
 
 PREVIEW = """<body style="margin:0;height:630px;display:flex;align-items:center;justify-content:center;gap:70px;
@@ -119,6 +120,7 @@ def shoot(base: str, taught: str) -> None:
             save(page, f"result-{name}")
             page.goto(f"{base}/lab?step=rotate&1.angle=20")
             save(page, f"lab-{name}")
+            page.set_viewport_size({"width": width, "height": TALL})
             page.goto(f"{base}/teach/{taught}")
             draw(page, SYMBOLS["camp"])
             page.evaluate("scrollTo(0, 0)")

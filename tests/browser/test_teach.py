@@ -206,3 +206,28 @@ def test_without_scripts_a_classifier_is_created_filled_trained_and_published(op
         page.reload()
     publish.click()
     expect(page.locator("#figures")).to_contain_text("Отвечает версия 1.")
+
+
+def test_a_folder_of_folders_and_a_zip_become_classes_and_a_bad_picture_is_named(open_page, tmp_path):
+    folder = tmp_path / "data"
+    for name, points in (("ring", RING), ("square", SQUARE)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "1.png").write_bytes(drawing(points, 1, name)["buffer"])
+    (folder / "ring" / "cut.png").write_bytes(drawing(RING, 2, "ring")["buffer"][:-40])
+    (folder / "ring" / "notes.txt").write_text("not a picture, and left out")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("more/line/1.png", drawing([(50, 50), (300, 320)], 1, "line")["buffer"])
+        archive.writestr("more/ring/2.png", drawing(RING, 3, "ring")["buffer"])
+    page = open_page("/teach", viewport={"width": 360, "height": 640}, color_scheme="dark")
+    create(page, "From folders", "Drawings")
+    page.locator("[data-add=folder]").set_input_files(folder)
+    for name in ("ring", "square"):
+        expect(column(page, name).get_by_role("option")).to_have_count(1)
+    expect(page.locator(".refused li")).to_have_text([re.compile("cut.png: ")])
+    page.locator("[data-add=zip]").set_input_files(
+        {"name": "more.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    )
+    expect(column(page, "line").get_by_role("option")).to_have_count(1)
+    expect(column(page, "ring").get_by_role("option")).to_have_count(2)
+    assert_accessible(page)
