@@ -122,6 +122,7 @@ def shoot(base: str, taught: str) -> None:
             save(page, f"lab-{name}")
             page.set_viewport_size({"width": width, "height": TALL})
             page.goto(f"{base}/teach/{taught}")
+            page.wait_for_selector(".workshop[aria-busy=false]")
             draw(page, SYMBOLS["camp"])
             page.evaluate("scrollTo(0, 0)")
             save(page, f"teach-{name}", whole=False)
