@@ -39,12 +39,12 @@ def near_pairs(directions: np.ndarray, limit: float) -> list[tuple[int, int]]:
 
 
 def folds(y: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The fold of each example, int [n], 20 for up to 200 examples, then 10, and 5 from 2,000 on.
+    """The fold of each example, int [n], 20 for up to 100 examples, then 10, and 5 from 2,000 on.
 
     Each label's groups are dealt out evenly. A label whose examples are all one group is split all the same: nothing
     else can be held out.
     """
-    count = min(len(y), 20 if len(y) <= 200 else 10 if len(y) < 2000 else 5)
+    count = min(len(y), 20 if len(y) <= 100 else 10 if len(y) < 2000 else 5)
     rng = np.random.RandomState(SEED)
     own = group.copy()
     for label in np.unique(y):

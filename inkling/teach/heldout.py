@@ -12,7 +12,7 @@ Method = Literal["logistic", "ridge"]
 
 # Relative to the features' mean variance, each path from strong to weak.
 PENALTIES: dict[Method, tuple[float, ...]] = {
-    "logistic": (1e-1, 1e-2, 1e-3, 1e-4, 1e-5),
+    "logistic": (1e-1, 1e-2, 1e-3, 1e-4),
     "ridge": (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4),
 }
 CHOOSING = 2000  # examples that method and penalty are chosen on
@@ -90,9 +90,11 @@ class Task:
 
     def fit(self, method: Method, penalty: float, rows: np.ndarray) -> np.ndarray:
         """The solution from some examples, [r + 1, classes]."""
-        return next(self.path(method, (penalty,), rows))
+        return next(self.path(method, (penalty,), rows, solvers.CONVERGED))
 
-    def path(self, method: Method, penalties: Sequence[float], rows: np.ndarray) -> Iterator[np.ndarray]:
+    def path(
+        self, method: Method, penalties: Sequence[float], rows: np.ndarray, converged: float
+    ) -> Iterator[np.ndarray]:
         """The solution for each penalty; each of logistic regression begins at the one before."""
         z, y, weights = self.z[rows], self.y[rows], balanced(self.y[rows])
         absolute = tuple(penalty * self.variance for penalty in penalties)
@@ -101,7 +103,7 @@ class Task:
             return
         solution = None
         for one in absolute:
-            solution = solvers.logistic(z, y, weights, self.classes, one, solution)
+            solution = solvers.logistic(z, y, weights, self.classes, one, solution, converged)
             yield solution
 
     def held_out(
@@ -112,7 +114,7 @@ class Task:
         names = np.unique(self.fold)
         for done, name in enumerate(names, 1):
             within = self.fold == name
-            for i, matrix in enumerate(self.path(method, penalties, np.flatnonzero(~within))):
+            for i, matrix in enumerate(self.path(method, penalties, np.flatnonzero(~within), solvers.NEARLY)):
                 logits[i, within] = self.z[within] @ matrix[:-1] + matrix[-1]
             progress(done / len(names))
         return logits

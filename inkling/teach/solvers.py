@@ -12,13 +12,20 @@ import numpy as np
 MOST_STEPS = 300  # of L-BFGS; it converges in 10 to 60 because its variables are scaled
 MEMORY = 10  # pairs of steps and gradients that L-BFGS keeps
 CONVERGED = 1e-6  # largest part of the gradient, of a loss that is a mean over examples
+NEARLY = 1e-4  # the same for held-out answers, whose logits it changes by up to 1%
 BIAS_PENALTY = 1e-9  # keeps the bias finite where a class has no example
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 def logistic(
-    z: np.ndarray, y: np.ndarray, weights: np.ndarray, classes: int, penalty: float, start: np.ndarray | None = None
+    z: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    classes: int,
+    penalty: float,
+    start: np.ndarray | None = None,
+    converged: float = CONVERGED,
 ) -> np.ndarray:
     """Multinomial logistic regression: minimizes the weighted mean log loss plus `penalty` / 2 times the squared norm.
 
@@ -27,6 +34,7 @@ def logistic(
 
     Args:
         start: a solution nearby, such as that of another penalty.
+        converged: the largest part of the gradient at the end.
     """
     n, size = z.shape
     curvature = np.append(0.25 * np.einsum("i,ij,ij->j", weights, z, z) / n + penalty, 0.25)
@@ -48,16 +56,16 @@ def logistic(
         return float(value), gradient * scale
 
     begin = np.zeros((size + 1, classes)) if start is None else start / scale
-    return minimized(loss, begin) * scale
+    return minimized(loss, begin, converged) * scale
 
 
-def minimized(objective: Objective, start: np.ndarray) -> np.ndarray:
+def minimized(objective: Objective, start: np.ndarray, converged: float) -> np.ndarray:
     """The minimum of a strictly convex function by L-BFGS (Nocedal and Wright 2006, algorithm 7.4)."""
     x = start
     value, gradient = objective(x)
     pairs: deque[tuple[np.ndarray, np.ndarray, float]] = deque(maxlen=MEMORY)
     for _ in range(MOST_STEPS):
-        if np.abs(gradient).max() <= CONVERGED:
+        if np.abs(gradient).max() <= converged:
             break
         direction = -_times_inverse(pairs, gradient)
         slope = float((direction * gradient).sum())
