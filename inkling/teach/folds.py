@@ -3,18 +3,18 @@
 import numpy as np
 
 ALIKE = 0.97  # cosine similarity of the features of two pictures that are nearly the same
+FIRST = 128  # dimensions in which examples are compared first
 BLOCK = 1024  # rows that are compared in one product
 SEED = 17
 
 
-def groups(directions: np.ndarray, limit: float = ALIKE) -> np.ndarray:
+def groups(z: np.ndarray) -> np.ndarray:
     """The group of each example, int [n]: examples are in one group if a chain of near-duplicates connects them.
 
     Args:
-        directions: features of length 1, float32 [n, d].
-        limit: the least cosine similarity of near-duplicates.
+        z: features of length 1 in the subspace that they span, float64 [n, r], as `heldout.Space` has them.
     """
-    parent = np.arange(len(directions))
+    parent = np.arange(len(z))
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -22,19 +22,31 @@ def groups(directions: np.ndarray, limit: float = ALIKE) -> np.ndarray:
             i = int(parent[i])
         return i
 
-    for one, other in near_pairs(directions, limit):
+    for one, other in near_pairs(z):
         first, second = sorted((root(one), root(other)))
         parent[second] = first
     return np.array([root(i) for i in range(len(parent))], int)
 
 
-def near_pairs(directions: np.ndarray, limit: float) -> list[tuple[int, int]]:
-    """All pairs (i, j), i < j, whose cosine similarity is at least `limit`."""
+def near_pairs(z: np.ndarray) -> list[tuple[int, int]]:
+    """All pairs (i, j), i < j, of near-duplicates.
+
+    The last columns of z, in which examples vary most, give a distance that is never too long. So only pairs that are
+    near by it are compared in full.
+    """
+    farthest = 2 - 2 * ALIKE  # the squared distance of two directions of that similarity
+    small = np.ascontiguousarray(z[:, -FIRST:], np.float32)
+    squares = np.square(small).sum(axis=1)
     found: list[tuple[int, int]] = []
-    for start in range(0, len(directions), BLOCK):
-        rows, columns = np.nonzero(directions[start : start + BLOCK] @ directions[start:].T >= limit)
+    for start in range(0, len(z), BLOCK):
+        block = slice(start, start + BLOCK)
+        distances = squares[block, None] + squares[None, start:] - 2 * small[block] @ small[start:].T
+        rows, columns = np.nonzero(distances <= farthest + 1e-4)
         later = rows < columns
-        found += zip((rows[later] + start).tolist(), (columns[later] + start).tolist(), strict=True)
+        for part in np.array_split(np.flatnonzero(later), 1 + later.sum() // BLOCK):
+            i, j = rows[part] + start, columns[part] + start
+            close = np.square(z[i] - z[j]).sum(axis=1) <= farthest
+            found += zip(i[close].tolist(), j[close].tolist(), strict=True)
     return found
 
 

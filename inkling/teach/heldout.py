@@ -15,7 +15,7 @@ PENALTIES: dict[Method, tuple[float, ...]] = {
     "logistic": (1e-1, 1e-2, 1e-3, 1e-4),
     "ridge": (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4),
 }
-CHOOSING = 2000  # examples that method and penalty are chosen on
+CHOOSING = 1000  # examples that method and penalty are chosen on
 
 
 def ignore(share: float) -> None:

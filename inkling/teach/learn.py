@@ -114,8 +114,8 @@ def learn(
         few = labels[int(counts.argmin())]
         raise ValueError(f"each label needs {FEWEST} examples. Received: {counts.min()} of {few!r}")
     seen = directions(features)
-    group = folds.groups(seen)
     space = Space.of(seen)
+    group = folds.groups(space.z)
     task = Task(space.z, y, folds.folds(y, group), len(labels))
     progress(0.1)
     method, penalty, logits = choose(task, lambda share: progress(0.1 + 0.6 * share))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 DOUBTFUL = 0.5  # a label with a held-out probability below 1 minus this is listed
 SIZES = (2, 5, 10, 20, 50, 100, 200)  # examples of each label, of the learning curve
 PARTS = 5  # of the folds, which are held out together for a learning curve
-MOST = 1000  # examples of which a learning curve is made
+MOST = 500  # examples of which a learning curve is made
 
 
 def suspicion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -93,7 +93,7 @@ def test_near_duplicates_cannot_flatter():
 @pytest.mark.parametrize("each", [3, 30, 60])
 def test_every_fold_is_answered_without_its_near_duplicates(each):
     features, y = clusters(each, 3)
-    group = folds.groups(np.repeat(directions(features), 2, axis=0))
+    group = folds.groups(np.repeat(directions(features), 2, axis=0).astype(float))
     fold = folds.folds(np.repeat(y, 2), group)
     assert all(len(set(fold[group == name])) == 1 for name in set(group))
     assert all(len(set(np.repeat(y, 2)[fold != name])) == 3 for name in set(fold))
