@@ -18,7 +18,7 @@ from inkling.problems import Problem
 from inkling.recognition.catalog import Catalog, Model, check_file
 from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
-from inkling.service import Outcome, Service, Source, file_of, map_ahead
+from inkling.service import Outcome, Service, Source, Upload, file_of, map_ahead
 from inkling.storage import Result
 from inkling.storage.records import now
 from inkling.storage.store import portions
@@ -187,7 +187,7 @@ class Teaching:
         kind_of_file: Literal["photo", "drawing"] = "photo" if source.kind == "photo" else "drawing"
         if isinstance(picture, Image.Image):
             picture = at_most(picture, LARGEST)
-        name = re.split(r"[/\\]", source.name)[-1]
+        name = Upload(None, source.name).name
         return NewExample(file_of(picture, kind_of_file), kind_of_file, name, label, origin)
 
     def correct(self, result: Result, label: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import random
+import stat
 import struct
 import tracemalloc
 import zipfile
@@ -131,6 +132,14 @@ def test_a_hostile_path_costs_its_picture_alone(limits, jpeg, title):
     assert reason == "extension" or name is None
     assert [name for _, name in others] == ["robin", "wren"]
     assert all(read(source, limits).size == (256, 256) for source, _ in others)
+
+
+def test_a_link_in_a_zip_is_a_file_that_is_not_a_picture(limits):
+    link = ZipInfo("robin/1.jpg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    ((source, _),) = intake.from_zip(packed({link: "/etc/passwd"}), limits)
+    with pytest.raises(Problem, check=lambda problem: problem.reason == "not-an-image"):
+        read(source, limits)
 
 
 def test_a_bad_picture_among_forty_costs_itself_alone(settings, jpeg):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import re
 import socket
@@ -178,6 +179,18 @@ def test_a_folder_becomes_a_published_classifier(app, runner, folder, tmp_path, 
     asked = runner.invoke(args=["classify", str(folder / "wren"), "--model", "our-birds", "--csv", str(table)])
     assert asked.exit_code == 0, asked.output
     assert table.read_text().count('"wren"') >= 10
+
+
+def test_names_of_files_and_folders_may_be_anything(runner, folder, photo_of):
+    (folder / "robin" / os.fsdecode(b"\xff.jpg")).write_bytes(photo_of("robin"))
+    for strange in (os.fsdecode(b"\xff"), "a\u202eb", "x" * 65):
+        (folder / strange).mkdir()
+        (folder / strange / "1.jpg").write_bytes(photo_of("jay"))
+    done = runner.invoke(args=["teach", str(folder), "--name", "birds", "--json"])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["classes"] == {"jay": 12, "robin": 13, "wren": 12}
+    assert [each["reason"] for each in answer["refused"]] == ["bad-name"] * 3
 
 
 def test_the_same_name_again_adds_what_is_new(runner, folder, photo_of):
