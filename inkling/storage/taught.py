@@ -696,6 +696,13 @@ class Taught:
                 return Task(row.id, row.due, row.attempts)
         return None
 
+    def upcoming(self) -> Task | None:
+        """The training that will be due first; None if none will."""
+        with self._database.reading() as session:
+            query = sa.select(ClassifierRow).where(ClassifierRow.due.is_not(None)).order_by(ClassifierRow.due).limit(1)
+            row = session.scalar(query)
+            return Task(row.id, row.due, row.attempts) if row and row.due else None
+
     def note(self, task: Task, stage: Stage, share: float) -> bool:
         """Notes the progress of a training; returns False if it was cancelled or its classifier deleted."""
         active = (ClassifierRow.id == task.classifier, ClassifierRow.due.is_not(None))

@@ -69,6 +69,22 @@ class Training:
             log.exception("a training failed")
             self._taught.fail(self._task, f"{type(error).__name__}: {error}")
 
+    def prepare(self) -> bool:
+        """Computes the features of examples that arrived, before the training is due; returns whether there were some.
+
+        Raises:
+            StoreError: the database or a picture cannot be read or written.
+        """
+        try:
+            classifier = self._teaching.get(self._task.classifier)
+            backbone = features.backbone(self._predictor.catalog, classifier.kind)
+            if not self._compute_features(classifier, backbone, backbone.card.files["model.onnx"]):
+                return False
+            self._note("waiting", 0.0, at_once=True)
+            return True
+        except (CancelledError, Problem):  # the training itself will note a problem
+            return False
+
     def _run(self) -> None:
         classifier = self._teaching.get(self._task.classifier)
         backbone = features.backbone(self._predictor.catalog, classifier.kind)
@@ -104,12 +120,15 @@ class Training:
         if number is None:
             return
         self._taught.forget_features(classifier.id, checksum)
-        if classifier.live is not None and version.better is not False:
+        if classifier.live is not None and (version.better is not False or self._is_stranded(classifier)):
             self._teaching.publish(classifier.id, number)
         self._taught.end(self._task)
 
-    def _compute_features(self, classifier: Classifier, backbone: Model, checksum: str) -> None:
-        """Computes the features that are missing. A picture that cannot be read gets none, and teaches nothing."""
+    def _compute_features(self, classifier: Classifier, backbone: Model, checksum: str) -> int:
+        """Computes the features that are missing, and returns of how many examples.
+
+        A picture that cannot be read gets none, and teaches nothing.
+        """
         missing = self._taught.without_features(classifier.id, checksum)
         done = 0
         for some in portions(missing, BATCH):
@@ -126,6 +145,7 @@ class Training:
                 vectors |= dict(zip(prepared, (row.astype("<f4").tobytes() for row in found), strict=True))
             self._taught.save_features(checksum, vectors)
             done += len(some)
+        return done
 
     def _rows(self, classifier: Classifier, checksum: str) -> tuple[list[Row], tuple[tuple[int, str], ...]]:
         """The examples to learn from, and their labels: those with enough examples."""
@@ -153,6 +173,13 @@ class Training:
         better = sum(new[one] == true[one] for one in both) >= sum(old[one] == true[one] for one in both)
         return replace(version, better=better)
 
+    def _is_stranded(self, classifier: Classifier) -> bool:
+        """Whether the version that is live will not open again, because its backbone is not installed any more."""
+        assert classifier.live is not None
+        backbone = self._taught.version(classifier.id, classifier.live).backbone
+        models = self._predictor.catalog.models.values()
+        return backbone not in {model.card.files.get("model.onnx") for model in models}
+
     def _note(self, stage: Stage, share: float, at_once: bool = False) -> None:
         """Notes the progress now and then.
 
@@ -166,11 +193,13 @@ class Training:
 
 
 def run_due(teaching: Teaching) -> bool:
-    """Runs the training that is due first; returns whether there was one."""
+    """Runs the training that is due first, or prepares the next one; returns whether there was something to do."""
     task = teaching.storage.begin()
     if task:
         Training(teaching, task).run()
-    return task is not None
+        return True
+    upcoming = teaching.storage.upcoming()
+    return upcoming is not None and Training(teaching, upcoming).prepare()
 
 
 def run_until_done(teaching: Teaching, id: str) -> Progress | None:

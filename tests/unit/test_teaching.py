@@ -279,27 +279,28 @@ def test_pixels_are_read_once(teaching, colors, settings):
     assert teaching.get(colors.id).newest == 2
 
 
-def test_another_backbone_computes_the_features_again(teaching, colors, settings):
+def test_another_backbone_computes_the_features_again_while_the_old_one_serves(teaching, colors, settings):
+    teaching.publish(colors.id, 1)
+    teaching.service.predictor.reload()
     folder = settings.models / "things"
     network(
         folder / "model.onnx",
         [("x", ["n", 8, 8, 3]), ("features", 3), ("probabilities", 3)],
         [
-            ("ReduceMean", ["x"], ["mean"], {"axes": [1, 2], "keepdims": 0}),
-            ("Neg", ["mean"], ["features"], {}),
+            ("ReduceMax", ["x"], ["features"], {"axes": [1, 2], "keepdims": 0}),
             SOFTMAX,
         ],
         {},
     )
     write_card(folder, labels=COLORS)
-    changed = Teaching(settings, Service.from_settings(settings), wake=lambda: None)
-    changed.tend()
-    assert changed.get(colors.id).training == Progress("waiting")
-    train(changed)
-    assert changed.get(colors.id).newest == 2
-    (red,) = colored(RED, None, 1, 9)
-    (outcome,) = changed.look(colors.id, [red[0]], Budget(60))
-    assert outcome.prediction.label == "red"
+    teaching.service.predictor.reload()
+    assert answers(teaching.service, "colors", RED)[0].label == "red"  # by the network that is still open
+    teaching.tend()
+    assert teaching.get(colors.id).training == Progress("waiting")
+    train(teaching)
+    assert teaching.get(colors.id).live == 2
+    teaching.service.predictor.reload()
+    assert answers(teaching.service, "colors", RED)[0].label == "red"
 
 
 def test_a_training_can_be_cancelled(teaching, colors, monkeypatch):
