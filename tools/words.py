@@ -17,7 +17,7 @@ from inkling import problems
 from inkling.config import ROOT
 from inkling.lab import operations
 from inkling.recognition.card import ModelCard
-from inkling.recognition.catalog import TASKS, read_catalog
+from inkling.recognition.catalog import TASKS, TAUGHT, read_catalog
 from inkling.recognition.groups import groups_of
 from inkling.web.edge.language import CATALOGS, UNITS
 
@@ -85,7 +85,7 @@ def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _data() -> Iterator[tuple[str, str, str | None]]:
     """(source, text, context) of strings in data: tasks, reasons, HTTP errors, and the cards of the shipped models."""
-    for title in TASKS.values():
+    for title in (*TASKS.values(), TAUGHT):
         yield "inkling/recognition/catalog.py", title, None
     for wording in ("sure", "probably", "not sure"):
         yield "inkling/recognition/predictor.py", wording, None

@@ -20,6 +20,7 @@ TASKS = {  # titles, in the order of the pages; other tasks follow
     "doodles": "Doodles",
     "digits": "Handwritten digits",
 }
+TAUGHT = "Taught here"  # the title of all models that were taught here
 NETWORK_FILES = ("model.onnx", "head.onnx", "model.keras")  # a runtime needs one of them
 SETTLE_SECONDS = 2.0  # a folder that changed more recently may still be in the middle of being copied
 
@@ -112,14 +113,18 @@ class Catalog:
     def by_task(self, kind: str | None = None) -> list[tuple[str, list[ModelCard]]]:
         """The models that are switched on, as `[(task title, cards)]`; most accurate first within a task.
 
+        Models that were taught here are one group at the end, although each is a task of its own.
+
         Args:
             kind: "photo" or "ink" leaves out models with the other input.
         """
         tasks: dict[str, list[ModelCard]] = {}
         for card in sorted(self, key=accuracy, reverse=True):
             if kind in (None, card.input.kind):
-                tasks.setdefault(card.task, []).append(card)
-        return [(title_of(tasks[task][0]), tasks[task]) for task in sorted(tasks, key=_position)]
+                tasks.setdefault("" if card.taught else card.task, []).append(card)
+        taught = tasks.pop("", [])
+        groups = [(task_title(task), tasks[task]) for task in sorted(tasks, key=_position)]
+        return groups + ([(TAUGHT, taught)] if taught else [])
 
     def comparable(self, task: str) -> list[list[ModelCard]]:
         """The models of a task that are switched on, in groups whose answers can be compared; most accurate first.

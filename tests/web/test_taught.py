@@ -1,6 +1,7 @@
 """A taught classifier in the app: who is served by it, and who teaches it by a correction."""
 
 import io
+import re
 
 import pytest
 
@@ -68,7 +69,8 @@ def test_others_do_not_see_an_unlisted_classifier(app, owner, visitor, teaching)
     teaching.update(teaching.all()[0].id, listed=True)
     teaching.service.predictor.reload()
     assert asked(visitor) == "red"
-    assert "Colors" in visitor.get("/").text
+    assert re.search(r'<optgroup label="Taught here">\s*<option [^>]*>Colors<', visitor.get("/").text)
+    assert "Taught here" in visitor.get("/models").text
 
 
 def test_auto_says_that_a_taught_classifier_answered(owner, visitor, teaching):

@@ -36,7 +36,7 @@ def index() -> str:
         way=way if way in WAYS else WAYS[0],
         photo_groups=photo_groups,
         ink_groups=ink_groups,
-        ink_labels=_labels(ink_groups),
+        ink_labels=_labels(ink_groups, auto=True),
         photo_examples={label: name for label, name in PHOTO_EXAMPLES.items() if label in known},
         limits=uploads.limits(),
         refusals={code: uploads.refusal(code) for code in REFUSED_BEFORE_SENDING},
@@ -75,9 +75,10 @@ def _sources() -> Sequence[Source]:
     return uploads.from_form() or [Upload(None, None)]
 
 
-def _labels(groups: list) -> list[str]:
-    """All that these models know, each thing once."""
-    return list(dict.fromkeys(label for _, cards in groups for card in cards for label in card.labels))
+def _labels(groups: list, auto: bool = False) -> list[str]:
+    """All that these models know, each thing once; with `auto`, only what those know that Auto may ask."""
+    cards = [card for _, cards in groups for card in cards if not (auto and card.taught and not card.taught.auto)]
+    return list(dict.fromkeys(label for card in cards for label in card.labels))
 
 
 def _chosen(groups: list) -> str | None:
