@@ -505,14 +505,17 @@ def peers_table(draws: range, aims: list[Aim]) -> None:
     methods = {"Teachable Machine": teachable_machine.train, "Frigate": frigate.train}
     photos, kinds = flowers()
     animals, small = cats(), cifar()
-    every = slice(None, None, PEER_STEP["cats"]), slice(None, None, PEER_STEP["cifar"])
     both = {}
-    for name, look in (("ours", lambda pictures: seen(pictures, "photo")), ("theirs", by_mobilenet)):
+    looks = {
+        "ours": lambda pictures, step=1: seen(pictures, "photo")[::step],
+        "theirs": lambda pictures, step=1: by_mobilenet(pictures[::step]),
+    }
+    for name, look in looks.items():
         flower_x = look(photos)
-        animal = Split(
-            Set(look(animals.pool), animals.pool_y), Set(look(animals.test[every[0]]), animals.test_y[every[0]])
+        animal, tiny = (
+            Split(Set(look(one.pool), one.pool_y), Set(look(one.test, step), one.test_y[::step]))
+            for one, step in ((animals, PEER_STEP["cats"]), (small, PEER_STEP["cifar"]))
         )
-        tiny = Split(Set(look(small.pool), small.pool_y), Set(look(small.test[every[1]]), small.test_y[every[1]]))
         both[name] = {
             "cats or dogs": (lambda seed, animal=animal: animal, flower_x),
             "12 flowers": (lambda seed, x=flower_x: flower_split(x, kinds, seed), animal.test.x),

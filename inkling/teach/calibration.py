@@ -1,13 +1,14 @@
 """From held-out answers to honest ones: temperature, the threshold of "sure", and the interval of an accuracy."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from inkling.recognition.runtimes.base import tempered
 
 FEWEST = 10  # examples of each label below which no answer is sure
-NEVER = 1.0  # the threshold then; a confidence in float32 may round to it, see `threshold`
+NEVER = 1.0  # the threshold then, which no confidence reaches: `base.tempered` leaves each label 1e-7
 LEAST_SURE = 0.9  # no answer below this confidence is sure
 RIGHT = 0.98  # share of the sure answers that is to be right
 BINS = 15
@@ -43,7 +44,7 @@ def temperature(logits: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple
     return math.exp(found), loss(found)
 
 
-def least(function, low: float, high: float, steps: int = 40) -> float:  # type: ignore[no-untyped-def]
+def least(function: Callable[[float], float], low: float, high: float, steps: int = 40) -> float:
     """Where a function with a single minimum between `low` and `high` has it, by golden section search."""
     share = (math.sqrt(5) - 1) / 2
     left, right = high - share * (high - low), low + share * (high - low)
@@ -64,8 +65,8 @@ def threshold(probabilities: np.ndarray, y: np.ndarray, counts: np.ndarray) -> f
     """The confidence from which on an answer is sure.
 
     It is the lowest one, from `LEAST_SURE`, above which a share `RIGHT` of the held-out answers is right, where one
-    more wrong answer is assumed than there are. With fewer than `FEWEST` examples of a label it is above 1, and no
-    answer is sure.
+    more wrong answer is assumed than there are. With fewer than `FEWEST` examples of a label it is 1, which no
+    answer reaches.
 
     Args:
         probabilities: held-out, calibrated, [n, labels].
