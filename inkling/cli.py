@@ -278,7 +278,7 @@ def prune() -> None:
     click.echo(f"kept: {done.results} results, {done.bytes / 2**20:.1f} MiB")
 
 
-@results.command()
+@results.command(context_settings={"ignore_unknown_options": True})  # an id may begin with a hyphen
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 def delete(ids: tuple[str, ...]) -> None:
     """Delete results with their pictures. ID is the last part of a result's address."""

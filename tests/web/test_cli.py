@@ -294,8 +294,8 @@ def test_results_are_deleted_by_their_ids(runner, client, saved, kept):
 
 def test_a_result_that_is_not_there_is_named_and_the_others_go(runner, client, saved):
     id = saved()
-    done = runner.invoke(["results", "delete", "none", id])
-    assert (done.exit_code, done.stderr) == (1, "Error: there is no result none.\n")
+    done = runner.invoke(["results", "delete", "-none", id])
+    assert (done.exit_code, done.stderr) == (1, "Error: there is no result -none.\n")
     assert client.get(f"/results/{id}").status_code == 404
 
 
