@@ -26,6 +26,8 @@ class Report(BaseModel):
         counts: examples of each label.
         accuracy: share of right answers, with its 95% interval from `low` to `high`.
         confusion: answers, [true][predicted].
+        calibration_error: expected calibration error of the held-out answers; `calibration_error_before` is that at
+            temperature 1.
         held_out: calibrated probabilities of each example.
         sure_share: share of answers that are sure; `sure_accuracy` is the accuracy among them, 0 without any.
         curve: accuracy by examples of each label.
@@ -48,6 +50,7 @@ class Report(BaseModel):
     confusion: tuple[tuple[int, ...], ...]
     held_out: tuple[tuple[float, ...], ...]
     calibration_error: float
+    calibration_error_before: float
     sure_share: float
     sure_accuracy: float
     curve: tuple[tuple[int, float], ...]
@@ -145,6 +148,7 @@ def learn(
         confusion=tuple(map(tuple, confusion(probabilities, y).tolist())),
         held_out=tuple(tuple(round(float(value), 4) for value in row) for row in probabilities),
         calibration_error=calibration.calibration_error(probabilities, y),
+        calibration_error_before=calibration.calibration_error(calibration.softmax(logits), y),
         sure_share=float(sure.mean()),
         sure_accuracy=float(right[sure].mean()) if sure.any() else 0.0,
         curve=curve,

@@ -20,7 +20,7 @@ from inkling.storage.store import portions
 from inkling.storage.taught import Classifier, Stage, StoredVersion, Task
 from inkling.teach import features, head
 from inkling.teach.helper import lock
-from inkling.teach.learn import FEWEST, Learned, learn
+from inkling.teach.learn import FEWEST, Learned, Report, learn
 from inkling.teach.publish import HEAD
 from inkling.teach.teaching import Teaching
 from inkling.teach.types import Progress
@@ -240,5 +240,31 @@ def _card(backbone: Model, learned: Learned, checksum: str) -> dict:
         "backbone": {"model": backbone.card.name, "checksum": backbone.card.files["model.onnx"]},
         "threshold": learned.threshold,
         "familiar": learned.familiar,
+        "metrics": _metrics(learned.report),
         "files": {HEAD: checksum},
+    }
+
+
+def _metrics(report: Report) -> dict:
+    """The figures of a card, from held-out answers."""
+    confusion = np.array(report.confusion)
+    right, given, true = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    return {
+        "split": "its examples, each held out once",
+        "test_size": len(report.held_out),
+        "accuracy": report.accuracy,
+        "calibration_error_before": report.calibration_error_before,
+        "calibration_error": report.calibration_error,
+        "sure_share": report.sure_share,
+        "sure_accuracy": report.sure_accuracy,
+        "classes": [
+            {
+                "label": label,
+                "precision": float(right[i] / max(1, given[i])),
+                "recall": float(right[i] / max(1, true[i])),
+                "support": int(true[i]),
+            }
+            for i, label in enumerate(report.labels)
+        ],
+        "confusion": confusion.tolist(),
     }

@@ -238,6 +238,9 @@ def test_a_published_version_answers_at_once(teaching, colors):
     teaching.publish(colors.id, 1)
     teaching.service.predictor.reload()
     assert [answer.label for answer in answers(teaching.service, "colors", RED, BLUE)] == ["red", "blue"]
+    (card,) = [model.card for model in teaching.service.predictor.catalog.models.values() if model.card.taught]
+    assert card.metrics.accuracy == teaching.versions(colors.id)[0].report.accuracy
+    assert card.metrics.confusion == ((12, 0), (0, 12))
     teaching.unpublish(colors.id)
     teaching.service.predictor.reload()
     with refused("unknown-model"):
