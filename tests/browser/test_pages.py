@@ -124,6 +124,7 @@ CONTROLS = [
     "Skip to content",
     "Inkling",
     "Recognize",
+    "Teach",
     "Play",
     "Explore",
     "Language: EN",
