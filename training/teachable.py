@@ -19,7 +19,7 @@ WINDOW, STRIDE = 3, 2  # of 7 x 7 maps, so that 3 x 3 windows overlap
 
 
 def add_features(path: Path) -> None:
-    """Rewrites an ONNX file with a third output `features`, float32 [n, d]; the other outputs stay the same.
+    """Rewrites an ONNX file with one more output `features`, float32 [n, d]; the other outputs stay the same.
 
     Raises:
         ValueError: the network has no residual block before a global average pooling.
@@ -35,7 +35,8 @@ def add_features(path: Path) -> None:
         node = made.get(node.input[0])
         if node is None:
             raise ValueError("the network must have a residual block. Received: none before the pooling")
-    for output, name in zip(graph.output, OUTPUTS, strict=True):  # Keras numbers the outputs that it exports
+    # Keras numbers the outputs that it exports. A network may have no familiarity.
+    for output, name in zip(graph.output, OUTPUTS, strict=False):
         _rename(graph, output.name, name)
         output.name = name
     make = helper.make_node
