@@ -88,7 +88,8 @@ def test_the_answers_scripts_run_in_place(page, cat):
     by_form(page, cat)
     arrive(page, "**/results/*")
     page.get_by_role("link", name="Show what decides").click()
-    expect(page.locator(".heat")).to_be_visible()
+    # A slow machine looks at fewer parts, so that none may decide; how many are enough is shown in any case.
+    expect(page.get_by_role("group", name="Show on the picture")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [360, 1280])
