@@ -94,7 +94,11 @@ def assert_nothing_scrolls_sideways(page):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("path, width, scheme, locale", [(path, *look) for path in PATHS for look in LOOKS])
+# Of the API's page one look is enough: it is so long that axe takes a minute.
+@pytest.mark.parametrize(
+    "path, width, scheme, locale",
+    [(path, *look) for path in PATHS for look in (LOOKS[-1:] if path == "/api/docs" else LOOKS)],
+)
 def test_every_page_is_named_accessible_and_narrow(open_page, result_paths, path, width, scheme, locale):
     page = open_page(
         result_paths.get(path, path), viewport={"width": width, "height": 800}, color_scheme=scheme, locale=locale

@@ -1,6 +1,7 @@
 """`python -m training compare` lists every target with its measurement, and fails for cards that are wrong."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -30,10 +31,10 @@ def network(labels):
     return keras.Model(inputs, keras.layers.Dense(labels, activation="softmax")(x))
 
 
-@pytest.fixture(autouse=True)
-def models(tmp_path, monkeypatch):
-    """A folder with a measured model, the data set of the measurement, and three targets, one of them missed."""
-    rng = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A folder with a measured model, and the data set of the measurement."""
+    folder, rng = tmp_path_factory.mktemp("models"), np.random.default_rng(0)
     parts = [Split(rng.integers(0, 256, (60, 28, 28), np.uint8), np.arange(60) % 3) for _ in range(3)]
     dataset = Dataset("toy", ("a", "b", "c"), *parts, "made here")
     recipe = toy_recipe(
@@ -41,7 +42,15 @@ def models(tmp_path, monkeypatch):
         build=network,
     )
     fitted = Fitted(network(3), {key: [0.5] for key in export.CURVES}, 1, 1.0)
-    export.save(recipe, dataset, fitted, tmp_path / "models", "make toy", 0)
+    export.save(recipe, dataset, fitted, folder, "make toy", 0)
+    return folder, dataset
+
+
+@pytest.fixture
+def models(exported, tmp_path, monkeypatch):
+    """A copy of the measured model, its data set, and three targets, one of them missed."""
+    folder, dataset = exported
+    shutil.copytree(folder, tmp_path / "models")
     monkeypatch.setattr(data, "load", lambda name, limit, seed: dataset)
     monkeypatch.setattr(compare, "TARGETS", GOALS)
     compare.load.cache_clear()

@@ -62,6 +62,7 @@ def test_the_answers_stay_as_they_are(learned):
     assert familiar.plain(alone) is alone
 
 
+@pytest.mark.parametrize("learned", ["softmax"], indirect=True)  # each starts TensorFlow once more
 def test_the_file_needs_none_of_our_code(learned, tmp_path):
     _, both = learned
     both.save(tmp_path / "model.keras")
