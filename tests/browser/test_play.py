@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import LINE, LOWER_LINE, asks, with_mouse
+from tests.browser.hands import LINE, LOWER_LINE, asks, press, with_mouse
 
 ROUNDS = 6
 
@@ -141,8 +141,10 @@ def test_the_answer_to_the_last_stroke_counts(open_challenge):
     click(page, "Start")
     wanted = task(page)
     click(page, "Go")
-    with asks(page, times=2):  # once while the stroke grows, and once when it is complete
-        with_mouse(page, LINE)
+    with asks(page):
+        press(page, LINE)
+    with asks(page):
+        page.mouse.up()
     click(page, "Skip")
     asked[-1].fulfill(body=told(wanted, "not sure"), content_type="application/json")
     expect(page.locator(".outcome")).to_contain_text("That was close")
