@@ -13,7 +13,7 @@ const GLANCE_MS = 400;
 export class Asker {
   /** @type {AbortController | null} */ #request = null;
   /** @type {Promise<void> | undefined} */ #pending;
-  #asked = 0;
+  #asked = -Infinity;
 
   /** @param {(answer: Answer | Problem) => void} hear called with each answer */
   constructor(hear) { this.hear = hear; }
