@@ -2,10 +2,11 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,7 +16,17 @@ from inkling.storage.errors import store_errors
 
 LOCK_TIMEOUT = 3000  # milliseconds to wait for another writer of an SQLite database
 CHECKPOINT_TIMEOUT = 100  # milliseconds to wait for readers before the write-ahead log is emptied
+AT_ONCE = 500  # rows of one statement or transaction
 SPARE_BYTES = 2**20  # an SQLite database may hold this much free space, and a quarter of itself, before it is shrunk
+
+T = TypeVar("T")
+
+
+def portions(items: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """Yields lists of at most `size` items."""
+    rest = iter(items)
+    while portion := list(islice(rest, size)):
+        yield portion
 
 
 def count_changed(session: Session, statement: sa.UpdateBase) -> int:

@@ -31,9 +31,10 @@ import sqlalchemy as sa
 
 from inkling.config import Settings
 from inkling.storage.blobs import KEY, QUARANTINE, Blob
+from inkling.storage.database import AT_ONCE, portions
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.records import ResultRow, UsageRow, now
-from inkling.storage.store import AT_ONCE, Storage, disk_space, picture_key, portions
+from inkling.storage.store import Storage, disk_space, picture_key
 
 log = logging.getLogger("inkling.retention")
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 from inkling.config import Settings
 from inkling.storage.blobs import EXAMPLES, SUFFIXES, Blobs, FolderBlobs
 from inkling.storage.breaker import CircuitBreaker
-from inkling.storage.database import Database, count_changed
+from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow, now
 from inkling.storage.taught import Taught
@@ -25,11 +24,8 @@ ID_BYTES = 16  # 128 bits: the address of a result cannot be guessed
 NONE_OF_THESE = ""  # the correction that says: no label fits
 BLOCK = 4096  # bytes in which disks give out space
 PROBE_BYTES = 2**16  # about as large as a picture
-AT_ONCE = 500  # results deleted in one transaction
 UNDO_PERIOD = timedelta(minutes=10)  # in which a visitor can take a deletion back
 LIKELIEST = 100  # labels stored with a result; of a thousand labels, the others have no share worth keeping
-
-T = TypeVar("T")
 
 
 class Answer(Protocol):
@@ -395,7 +391,7 @@ class Storage:
     def delete_where(self, ids: Iterable[str], *conditions: sa.ColumnElement[bool]) -> Deleted:
         """Deletes like `delete`, but only results that meet the conditions on `ResultRow` at that moment."""
         results = batches = 0
-        for some in portions(ids, AT_ONCE):
+        for some in portions(ids):
             with self.database.writing() as session:
                 query = sa.select(ResultRow.id, ResultRow.bytes).where(ResultRow.id.in_(some), *conditions)
                 rows = session.execute(query.with_for_update()).all()
@@ -438,13 +434,6 @@ class Storage:
             StoreError: the database cannot be read.
         """
         return max(0, self.database.used_bytes() - self.taught.database_bytes())
-
-
-def portions(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yields lists of at most `size` items."""
-    rest = iter(items)
-    while portion := list(islice(rest, size)):
-        yield portion
 
 
 def disk_space(size: int) -> int:

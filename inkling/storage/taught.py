@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from inkling.problems import Problem
 from inkling.storage.blobs import Blobs
-from inkling.storage.database import Database, count_changed
+from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.records import (
     ChangeRow,
@@ -43,7 +43,6 @@ DEBOUNCE = timedelta(seconds=1)  # after a change, before training begins: more 
 UNDO_PERIOD = timedelta(days=1)
 KEPT = 20  # versions of a classifier; older ones are deleted, except the one that is live
 MOST_ATTEMPTS = 3  # trainings that may be killed in a row
-AT_ONCE = 500  # rows of one statement
 LONGEST_LABEL, LONGEST_TITLE = 64, 80  # characters
 
 
@@ -555,7 +554,7 @@ class Taught:
             labels = sa.select(LabelRow.id).where(LabelRow.classifier_id == id, LabelRow.removed.is_(None))
             present = set(session.scalars(labels))
             before = dict(row.moved)
-            for some in _portions(list(before)):
+            for some in portions(before):
                 for example in session.scalars(sa.select(ExampleRow).where(ExampleRow.id.in_(some))):
                     example.label_id = before[example.id] if before[example.id] in present else None
             for example in session.scalars(sa.select(ExampleRow).where(ExampleRow.removed == change)):
@@ -826,7 +825,7 @@ class Taught:
     def forget(self, examples: Sequence[str]) -> None:
         """Deletes the rows of examples whose picture is gone."""
         with self._database.writing() as session:
-            for some in _portions(examples):
+            for some in portions(examples):
                 session.execute(sa.delete(ExampleRow).where(ExampleRow.id.in_(some)))
 
 
@@ -948,7 +947,7 @@ def _present(session: Session, id: str, examples: Sequence[str]) -> list[Example
     """
     wanted = list(dict.fromkeys(examples))
     rows: list[ExampleRow] = []
-    for some in _portions(wanted):
+    for some in portions(wanted):
         present = (ExampleRow.id.in_(some), ExampleRow.classifier_id == id, ExampleRow.removed.is_(None))
         rows += session.scalars(sa.select(ExampleRow).where(*present)).all()
     missing = set(wanted) - {row.id for row in rows}
@@ -1005,7 +1004,3 @@ def _version(row: VersionRow) -> StoredVersion:
         row.card,
         row.better,
     )
-
-
-def _portions(items: Sequence[str]) -> list[Sequence[str]]:
-    return [items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE)]

@@ -20,8 +20,8 @@ from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, Upload, file_of, map_ahead
 from inkling.storage import Result
+from inkling.storage.database import portions
 from inkling.storage.records import now
-from inkling.storage.store import portions
 from inkling.storage.taught import NewExample, Quota, StoredVersion
 from inkling.teach import features, review
 from inkling.teach.helper import Helper

@@ -15,8 +15,8 @@ from inkling.recognition.card import sha256
 from inkling.recognition.catalog import Model
 from inkling.recognition.predictor import prepare
 from inkling.service import picture_of
+from inkling.storage.database import portions
 from inkling.storage.records import now
-from inkling.storage.store import portions
 from inkling.storage.taught import Classifier, Stage, StoredVersion, Task
 from inkling.teach import features, head
 from inkling.teach.helper import lock
