@@ -44,6 +44,10 @@ class Principal:
     owner: str
     scopes: frozenset[str]
 
+    def manages(self, owner: str) -> bool:
+        """Whether the classifiers of an owner are theirs to manage: their own are, and with `admin` all are."""
+        return owner == self.owner or "admin" in self.scopes
+
 
 def up_to(scope: str) -> frozenset[str]:
     """A scope with all that it includes."""
