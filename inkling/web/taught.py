@@ -73,9 +73,8 @@ def card(classifier: Classifier) -> Card:
         for label in classifier.labels[:PEEKS]
         for example in teaching().examples(classifier.id, label.id, limit=each)
     ][:PEEKS]
-    versions = teaching().versions(classifier.id)
     number = classifier.live or classifier.newest
-    known = next((figures(version) for version in versions if version.number == number), None)
+    known = figures(teaching().version(classifier.id, number)) if number else None
     return Card(classifier, shown, pictures, known)
 
 
