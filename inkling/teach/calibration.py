@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from inkling.recognition.runtimes.base import tempered
-
 FEWEST = 10  # examples of each label below which no answer is sure
 NEVER = 1.0  # the threshold then, which no confidence reaches: `base.tempered` leaves each label 1e-7
 LEAST_SURE = 0.9  # no answer below this confidence is sure
@@ -102,8 +100,3 @@ def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
     places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     gaps = np.bincount(places, weights=confidence - right, minlength=BINS)
     return float(np.abs(gaps).sum() / len(y))
-
-
-def calibrated(probabilities: np.ndarray, value: float) -> np.ndarray:
-    """Probabilities at a temperature, as the predictor computes them."""
-    return tempered(np.asarray(probabilities, np.float32), value)

@@ -4,6 +4,7 @@ import numpy as np
 import openvino
 import pytest
 
+from inkling.recognition.runtimes.base import tempered
 from inkling.teach import calibration, folds, head, review, solvers
 from inkling.teach.learn import directions, learn
 
@@ -194,7 +195,7 @@ def test_no_answer_reaches_the_threshold_of_one():
     found = learn(features, y, names(2))
     assert found.threshold == 1
     certain = np.eye(16, dtype=np.float32)[:2] * 1e6
-    shown = calibration.calibrated(found.answer(certain).probabilities, 1.0)
+    shown = tempered(found.answer(certain).probabilities, 1.0)
     assert shown.max() < 1
 
 
