@@ -672,13 +672,6 @@ class Taught:
             row = _row(session, id)
             row.due, row.stage, row.share, row.attempts = None, None, 0.0, 0
 
-    def next_due(self) -> datetime | None:
-        """When the next training is due; None if none is."""
-        with self._database.reading() as session:
-            return session.scalar(
-                sa.select(ClassifierRow.due).where(ClassifierRow.due.is_not(None)).order_by(ClassifierRow.due).limit(1)
-            )
-
     def begin(self) -> Task | None:
         """Begins the training that is due first; None if none is.
 

@@ -295,8 +295,8 @@ class Teaching:
                 with suppress(Problem):  # without that model nothing can be trained
                     self.storage.schedule_outdated(kind, self._backbone(kind).card.files["model.onnx"])
             self._shelf.publish_all()
-        due = self.storage.next_due()
-        if due and due <= now():
+        upcoming = self.storage.upcoming()
+        if upcoming and upcoming.due <= now():
             self._wake()
 
     # ---- Versions ----

@@ -35,7 +35,7 @@ def main() -> None:
     teaching = Teaching(settings, Service.from_settings(settings), wake=lambda: None)
     _train(teaching)
     os.close(int(sys.argv[1]))  # the lock that the process which started this one had taken
-    while teaching.storage.next_due():  # whoever changed an example since saw the lock, and started no process
+    while teaching.storage.upcoming():  # whoever changed an example since saw the lock, and started no process
         with helper.lock(settings) as descriptor:
             if descriptor is None:
                 return
@@ -50,7 +50,7 @@ def _train(teaching: "Teaching") -> None:
     since = time.monotonic()
     while time.monotonic() - since < IDLE_SECONDS:
         try:
-            if teaching.storage.next_due() and run_due(teaching):
+            if teaching.storage.upcoming() and run_due(teaching):
                 since = time.monotonic()
         except StoreError as error:
             log.warning("cannot train: %s", error)

@@ -96,7 +96,7 @@ def taught_in_threads(settings, service):
 
     def work():
         with alone:
-            while teaching.storage.next_due():
+            while teaching.storage.upcoming():
                 run_due(teaching)
                 time.sleep(POLL)
 

@@ -22,7 +22,7 @@ def colored(color, label, count, seed=0):
 
 def train(teaching):
     """Runs the training that is due first, without waiting for the second after a change."""
-    due = teaching.storage.next_due()
-    with mock.patch.object(taught, "now", return_value=due or now()):
+    upcoming = teaching.storage.upcoming()
+    with mock.patch.object(taught, "now", return_value=upcoming.due if upcoming else now()):
         while run_due(teaching):
             pass
