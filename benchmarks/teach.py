@@ -31,11 +31,12 @@ from inkling.pictures.budget import Budget
 from inkling.recognition import inputs
 from inkling.recognition.catalog import Model, read_catalog
 from inkling.recognition.local import LocalPredictor
+from inkling.recognition.measures import calibration_error
 from inkling.recognition.predictor import PROBABLY
 from inkling.recognition.runtimes import openvino
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Upload
-from inkling.teach import calibration, features, head, review
+from inkling.teach import features, head, review
 from inkling.teach.learn import Learned, learn
 from training import data
 
@@ -236,7 +237,7 @@ def figures(learned: Learned, test: Set) -> Figures:
     report = learned.report
     return Figures(
         float(right.mean()),
-        calibration.calibration_error(answer.probabilities, test.y),
+        calibration_error(answer.probabilities, test.y),
         float(sure.mean()),
         float(right[sure].mean()) if sure.any() else np.nan,
         report.low <= right.mean() <= report.high,
@@ -541,7 +542,7 @@ def peers_table(draws: range, aims: list[Aim]) -> None:
                 found.setdefault(name, []).append(
                     (
                         float((known.argmax(axis=1) == split.test.y).mean()),
-                        calibration.calibration_error(known, split.test.y),
+                        calibration_error(known, split.test.y),
                         auroc(known.max(axis=1), unknown.max(axis=1)),
                         seconds,
                     )

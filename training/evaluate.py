@@ -16,19 +16,18 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import rankdata
 
 from inkling.recognition import inputs
-from inkling.recognition.card import Bin, ClassMetrics, InputSpec, Metrics, Mistake
+from inkling.recognition.card import InputSpec, Metrics, Mistake
+from inkling.recognition.measures import PLACES, bins, calibration_error, class_metrics, confusion, rounded
 from inkling.recognition.predictor import PROBABLY
 from inkling.recognition.runtimes.base import Answer, Answering, tempered
 from training.data import Dataset, halves
 from training.fit import arrange
 
 BATCH = 128  # pictures per call: 2,500 photos as floats take 700 MB
-BINS = 15  # bins of the calibration error, as in Guo et al. 2017
 TEMPERATURES = (0.2, 5.0)
 FEWEST = 100  # minimum number of pictures that support a threshold
 LEAST_SURE_SHARE = 0.4  # the same as a share of the pictures, for a data set of few
 LEAST_SURE = 0.9  # lower bound of every threshold: an answer below 90% is never called sure
-PLACES = 6  # decimal places of a metric
 
 WORST, AT_MOST = 3, 1000  # mistakes shown per pair of labels, and in total
 TILES = 20  # tiles in a row of the sheet of mistakes
@@ -69,40 +68,6 @@ def known(answer: Answer, familiar: float | None) -> np.ndarray:
 def accuracy(probabilities: np.ndarray, y: np.ndarray) -> float:
     """Share of pictures whose most likely label is correct."""
     return float(np.mean(probabilities.argmax(axis=1) == y))
-
-
-def confusion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The confusion matrix, int64 [true, predicted]."""
-    labels = probabilities.shape[1]
-    pairs = y * labels + probabilities.argmax(axis=1)
-    return np.bincount(pairs, minlength=labels**2).reshape(labels, labels)
-
-
-def class_metrics(matrix: np.ndarray, labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
-    """Precision, recall and support of each label; 0 instead of a division by zero."""
-    right, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(support, 1)
-    return tuple(
-        ClassMetrics(label=label, precision=rounded(precision[i]), recall=rounded(recall[i]), support=int(support[i]))
-        for i, label in enumerate(labels)
-    )
-
-
-def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """Expected calibration error (Guo et al. 2017) with 15 bins."""
-    return sum(one.count * abs(one.confidence - one.accuracy) for one in bins(probabilities, y)) / len(y)
-
-
-def bins(probabilities: np.ndarray, y: np.ndarray) -> tuple[Bin, ...]:
-    """Mean confidence and accuracy in 15 equal bins of confidence, lowest first; 0 in empty bins."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
-    places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    counts = np.bincount(places, minlength=BINS)
-    sums = (np.bincount(places, weights=values, minlength=BINS) for values in (confidence, right))
-    sure_of, right_in = (values / np.maximum(counts, 1) for values in sums)
-    return tuple(
-        Bin(count=int(counts[i]), confidence=rounded(sure_of[i]), accuracy=rounded(right_in[i])) for i in range(BINS)
-    )
 
 
 def fit_temperature(probabilities: np.ndarray, y: np.ndarray) -> float:
@@ -261,11 +226,6 @@ def measure(
 
 def _mistake(labels: Sequence[str], true: int, probabilities: np.ndarray) -> Mistake:
     return Mistake(true=labels[true], predicted=labels[probabilities.argmax()], confidence=rounded(probabilities.max()))
-
-
-def rounded(value: float) -> float:
-    """A metric as a card states it."""
-    return round(float(value), PLACES)
 
 
 def _floored(value: float) -> float:

@@ -9,7 +9,6 @@ FEWEST = 10  # examples of each label below which no answer is sure
 NEVER = 1.0  # the threshold then, which no confidence reaches: `base.tempered` leaves each label 1e-7
 LEAST_SURE = 0.9  # no answer below this confidence is sure
 RIGHT = 0.98  # share of the sure answers that is to be right
-BINS = 15
 COLDEST, HOTTEST = 0.02, 20.0
 
 
@@ -92,11 +91,3 @@ def interval(right: float, count: float, z: float = 1.96) -> tuple[float, float]
     middle = (right + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(right * (1 - right) / count + z * z / (4 * count * count))
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """Expected calibration error (Guo et al. 2017) with 15 bins."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
-    places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = np.bincount(places, weights=confidence - right, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(y))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from inkling.recognition.measures import calibration_error, confusion
 from inkling.recognition.runtimes.base import Answer
 from inkling.teach import calibration, familiarity, folds, review
 from inkling.teach.heldout import Method, Space, Task, choose, ignore, sample
@@ -147,8 +148,8 @@ def learn(
         high=high,
         confusion=tuple(map(tuple, confusion(probabilities, y).tolist())),
         held_out=tuple(tuple(round(float(value), 4) for value in row) for row in probabilities),
-        calibration_error=calibration.calibration_error(probabilities, y),
-        calibration_error_before=calibration.calibration_error(calibration.softmax(logits), y),
+        calibration_error=calibration_error(probabilities, y),
+        calibration_error_before=calibration_error(calibration.softmax(logits), y),
         sure_share=float(sure.mean()),
         sure_accuracy=float(right[sure].mean()) if sure.any() else 0.0,
         curve=curve,
@@ -181,9 +182,3 @@ def directions(features: np.ndarray) -> np.ndarray:
     """
     roots = np.sqrt(np.maximum(np.asarray(features, np.float32), 0))
     return roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), np.float32(1e-6))
-
-
-def confusion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Answers, int [true, predicted]."""
-    classes = probabilities.shape[1]
-    return np.bincount(y * classes + probabilities.argmax(axis=1), minlength=classes**2).reshape(classes, classes)

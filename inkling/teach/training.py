@@ -13,6 +13,7 @@ import numpy as np
 from inkling.problems import Problem
 from inkling.recognition.card import sha256
 from inkling.recognition.catalog import Model
+from inkling.recognition.measures import class_metrics
 from inkling.recognition.predictor import prepare
 from inkling.service import picture_of
 from inkling.storage.database import portions
@@ -247,8 +248,7 @@ def _card(backbone: Model, learned: Learned, checksum: str) -> dict:
 
 def _metrics(report: Report) -> dict:
     """The figures of a card, from held-out answers."""
-    confusion = np.array(report.confusion)
-    right, given, true = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    classes = class_metrics(np.array(report.confusion), report.labels)
     return {
         "split": "its examples, each held out once",
         "test_size": len(report.held_out),
@@ -257,14 +257,6 @@ def _metrics(report: Report) -> dict:
         "calibration_error": report.calibration_error,
         "sure_share": report.sure_share,
         "sure_accuracy": report.sure_accuracy,
-        "classes": [
-            {
-                "label": label,
-                "precision": float(right[i] / max(1, given[i])),
-                "recall": float(right[i] / max(1, true[i])),
-                "support": int(true[i]),
-            }
-            for i, label in enumerate(report.labels)
-        ],
-        "confusion": confusion.tolist(),
+        "classes": [one.model_dump() for one in classes],
+        "confusion": [list(row) for row in report.confusion],
     }
