@@ -290,7 +290,7 @@ def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, p
     requests = [line for line in lines if line["logger"] == "inkling.requests"]
     assert [line["request_id"] for line in requests[:4]] == [headers["X-Request-ID"] for _, headers, _ in answers]
     assert [line.get("reason") for line in requests[:4]] == [None, "mismatch", None, None]
-    assert {"gunicorn.error", "inkling.requests"} == {line["logger"] for line in lines}
+    assert {"gunicorn.error", "inkling.proxies", "inkling.requests"} == {line["logger"] for line in lines}
     assert "Invalid request" in [line["message"] for line in lines]
     result = answers[2][1]["Location"].split("/")[-1]
     everything = json.dumps([line for line in lines if "Listening at" not in line["message"]]).lower()
@@ -306,7 +306,10 @@ def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path, alone):
             assert (headers["X-Request-ID"] == said["X-Request-ID"]) == bool(trusted)
             assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
             # The client behind the proxy may not read the metrics.
-            assert server.request("GET", "/metrics", headers=said)[0] == (403 if trusted else 200)
+            assert server.request("GET", "/metrics", headers=said)[0] == 403
+            warnings = [line for line in log_lines(server) if line["logger"] == "inkling.proxies"]
+            assert bool(warnings) != bool(trusted)
+            assert len(warnings) <= WORKERS
 
 
 @pytest.fixture(scope="module")

@@ -149,6 +149,28 @@ def test_only_those_that_the_settings_name_may_read_them(client, address, status
     assert (b"inkling_requests" in answer.data) == (status == 200)
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Anything", "Via", "X-Real-IP"]
+)
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_proxy_that_does_not_say_for_whom_it_asks_may_not_read_them(make_app, settings, header, trusted):
+    """A named proxy says so in X-Forwarded-For; otherwise the address is the proxy's own, on this machine."""
+    client = make_app(settings.replace(trusted_proxies=settings.metrics_from if trusted else ())).test_client()
+    answer = client.get("/metrics", headers={header: "127.0.0.1"})
+    assert answer.status_code == (200 if trusted and header == "X-Forwarded-For" else 403)
+
+
+def test_a_proxy_without_headers_may_not_read_them_either(client):
+    answer = client.get("/metrics", environ_overrides={"SERVER_PROTOCOL": "HTTP/1.0"})
+    assert answer.status_code == 403
+
+
+def test_an_unnamed_proxy_is_warned_about_once(client, caplog):
+    for header in ("X-Request-ID", "X-Forwarded-For", "Via"):
+        client.get("/help", headers={header: "127.0.0.1"})
+    assert [record.args for record in caplog.records if record.name == "inkling.proxies"] == [("X-Forwarded-For",)]
+
+
 # ---- The dashboard and the alerts ----
 
 

@@ -26,7 +26,6 @@ log = logging.getLogger("inkling.access")
 COOKIE = "inkling-sign-in"
 ATTRIBUTES: dict[str, Any] = {"httponly": True, "samesite": "Strict"}
 LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")  # headers that only proxies add
 GUESSES = 10  # wrong tokens that one client may send in a minute
 
 
@@ -211,10 +210,9 @@ def _is_local() -> bool:
     """Whether the owner sends this request from the machine itself, and needs no token.
 
     The server must be bound to loopback and the peer be loopback. A page of another site whose name was made to lead
-    here (DNS rebinding) is told by its Host. A proxy or tunnel that the settings do not name is told by its headers, or
-    by HTTP/1.0, which nginx speaks by default and no browser does.
+    here (DNS rebinding) is told by its Host.
     """
-    environ = request.environ
+    environ, trusted = request.environ, _settings().trusted_proxies
     server, peer = proxies.parse(environ.get("SERVER_NAME")), proxies.parse(environ.get(proxies.PEER))
     origin = environ.get("HTTP_ORIGIN")
     return bool(
@@ -222,10 +220,9 @@ def _is_local() -> bool:
         and peer
         and server.is_loopback
         and peer.is_loopback
-        and not proxies.among(str(peer), _settings().trusted_proxies)
+        and not proxies.among(str(peer), trusted)
+        and not proxies.hides_client(environ, trusted)
         and LOCAL_HOST.fullmatch(environ.get("HTTP_HOST", ""))
-        and not any(name.startswith(FORWARDED) for name in environ)
-        and environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
         and (origin is None or crosssite.host(origin) == environ["HTTP_HOST"])
     )
 

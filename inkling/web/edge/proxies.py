@@ -1,11 +1,17 @@
 """The client's address and scheme behind proxies. Only proxies that the settings name are trusted."""
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flask import Flask
 
 from inkling.config import Network, Settings
+
+log = logging.getLogger("inkling.proxies")
+
+PEER = "inkling.peer"  # in the environment: the address of the connection, whatever a proxy says about its client
+FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")  # headers that only proxies add
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -27,7 +33,19 @@ def parse(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-PEER = "inkling.peer"  # in the environment: the address of the connection, whatever a proxy says about its client
+def hides_client(environ: Mapping, trusted: Sequence[Network]) -> bool:
+    """Whether a proxy forwarded this request and did not say for whom, or is none that the settings name.
+
+    Such a proxy is told by its headers, or by HTTP/1.0, which nginx speaks by default and no browser does.
+    """
+    names_client = among(environ.get(PEER), trusted) and "HTTP_X_FORWARDED_FOR" in environ
+    return not names_client and (_forwarding_header(environ) is not None or environ["SERVER_PROTOCOL"] == "HTTP/1.0")
+
+
+def _forwarding_header(environ: Mapping) -> str | None:
+    """The name of a header of this request that only proxies add."""
+    found = next((name for name in environ if name.startswith(FORWARDED)), None)
+    return found and found.removeprefix("HTTP_").replace("_", "-").title()
 
 
 class TrustedProxies:
@@ -40,6 +58,7 @@ class TrustedProxies:
 
     def __init__(self, app: Callable, trusted: Sequence[Network]):
         self._app, self._trusted = app, trusted
+        self._warned = False
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         environ[PEER] = environ.get("REMOTE_ADDR")
@@ -50,7 +69,18 @@ class TrustedProxies:
                 environ["wsgi.url_scheme"] = scheme
         else:
             environ.pop("HTTP_X_REQUEST_ID", None)
+            self._warn(environ)
         return self._app(environ, start_response)
+
+    def _warn(self, environ: dict) -> None:
+        """Warns once about a proxy that the settings do not name."""
+        if not self._warned and (header := _forwarding_header(environ)):
+            self._warned = True
+            log.warning(
+                "A request came with the header %s from an address that INKLING_TRUSTED_PROXIES does not name. If that "
+                "is your proxy, name it: until then all its visitors count as one client.",
+                header,
+            )
 
     def _client(self, environ: dict) -> str:
         address = environ["REMOTE_ADDR"]

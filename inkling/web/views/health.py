@@ -41,6 +41,10 @@ def readyz() -> tuple[dict, int]:
 def metrics_text() -> Response:
     """The metrics of all workers in Prometheus' text format."""
     settings = service().settings
+    if proxies.hides_client(request.environ, settings.trusted_proxies):
+        abort(
+            403, "This came through a proxy that does not say who asks, or that INKLING_TRUSTED_PROXIES does not name."
+        )
     if not proxies.among(request.remote_addr, settings.metrics_from):
         abort(403, "INKLING_METRICS_FROM names who may read this.")
     metrics.models(service().predictor.catalog.serving)
