@@ -21,9 +21,9 @@ COLUMNS = (
     "detail",
 )
 RANKS = ("", "second_", "third_")  # prefixes of the columns of the most likely labels
-# First characters of a cell that a spreadsheet evaluates as a formula:
+# First characters of a cell that a spreadsheet evaluates as a formula; some read full-width signs as the plain ones:
 # https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = tuple("=+-@＝＋－＠\t\r\n")
 
 
 class Answer(Protocol):

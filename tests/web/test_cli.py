@@ -208,7 +208,7 @@ def test_a_table_within_the_folder_is_no_picture(runner, files, tmp_path, ink_mo
         assert len(rows(tmp_path / "out.csv")) == 2
 
 
-@pytest.mark.parametrize("name", ["=1+1.png", "+1.png", "-1.png", "@SUM.png"])
+@pytest.mark.parametrize("name", [f"{sign}1.png" for sign in "=+-@＝＋－＠\t\r\n"])
 def test_a_name_is_no_formula(runner, tmp_path, png, ink_model, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(png)
