@@ -453,6 +453,19 @@ def test_readyz_says_why_a_model_is_off(app_without_models):
     assert models["broken-one"].startswith("off: card.json: name: Field required")
 
 
+@pytest.mark.parametrize("stranger", [{"address": "192.0.2.1"}, {"headers": {"X-Forwarded-For": "127.0.0.1"}}], ids=str)
+def test_readyz_tells_strangers_states_only(app_without_models, settings, stranger):
+    settings.pictures.write_bytes(b"a file in place of the folder")
+    client = app_without_models.test_client()
+    environ = {"REMOTE_ADDR": stranger.get("address", "127.0.0.1")}
+    answer = client.get("/readyz", headers=stranger.get("headers"), environ_overrides=environ)
+    assert answer.status_code == 503
+    assert answer.json == {"status": "no model serves", "saving": "off", "models": {"broken-one": "off"}}
+    known = client.get("/readyz").json
+    assert known["saving"].startswith("off: ")
+    assert known["models"]["broken-one"].startswith("off: ")
+
+
 def test_readyz_is_ready_while_one_model_serves(settings, tmp_path, models_folder, ink_model, photo_model):
     import shutil
 

@@ -21,17 +21,23 @@ def healthz() -> dict:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[dict, int]:
-    """Readiness: the state of each model, and whether results can be saved; 503 if no model can answer."""
+    """Readiness: the state of each model, and whether results can be saved; 503 if no model can answer.
+
+    Reasons may hold paths, so only clients that may read the metrics get them; others get "off".
+    """
     classifier = service().predictor
     classifier.warm()
     catalog = classifier.catalog
     states = {name: "ready" for name in catalog.models} | {
         name: f"off: {reason}" for name, reason in catalog.broken.items()
     }
-    ready = "ready" in states.values()
+    ready, saving = "ready" in states.values(), _saving()
+    if not _is_known():
+        states = {name: state.partition(":")[0] for name, state in states.items()}
+        saving = saving.partition(":")[0]
     return {
         "status": "ready" if ready else "no model serves",
-        "saving": _saving(),
+        "saving": saving,
         "models": states,
     }, 200 if ready else 503
 
@@ -40,18 +46,24 @@ def readyz() -> tuple[dict, int]:
 @open_to("clients that INKLING_METRICS_FROM names")
 def metrics_text() -> Response:
     """The metrics of all workers in Prometheus' text format."""
-    settings = service().settings
-    if proxies.hides_client(request.environ, settings.trusted_proxies):
+    if not _is_known():
         abort(
-            403, "This came through a proxy that does not say who asks, or that INKLING_TRUSTED_PROXIES does not name."
+            403,
+            "INKLING_METRICS_FROM names who may read this, INKLING_TRUSTED_PROXIES the proxies that may pass it on.",
         )
-    if not proxies.among(request.remote_addr, settings.metrics_from):
-        abort(403, "INKLING_METRICS_FROM names who may read this.")
+    settings = service().settings
     metrics.models(service().predictor.catalog.serving)
     metrics.saving(service().storage.problem is None)
     with suppress(StoreError):  # the last known size stays
         metrics.saved(service().storage.saved_bytes(), settings.quota_mb * 2**20)
     return Response(metrics.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _is_known() -> bool:
+    """Whether this client is one that INKLING_METRICS_FROM names."""
+    settings = service().settings
+    hidden = proxies.hides_client(request.environ, settings.trusted_proxies)
+    return not hidden and proxies.among(request.remote_addr, settings.metrics_from)
 
 
 def _saving() -> str:
