@@ -23,6 +23,7 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a checkout
 PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")  # as browsers write it
+HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")  # a name or an address, without a port
 HEADER = re.compile(r"[A-Za-z0-9-]+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -86,6 +87,15 @@ def _origins(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+def _hosts(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(value, tuple):
+        return value
+    hosts = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    if not all(map(HOST.fullmatch, hosts)):
+        raise ValueError
+    return tuple(host.strip("[]") for host in hosts)
+
+
 def _header(value: str) -> str:
     if value and not HEADER.fullmatch(value):
         raise ValueError
@@ -127,6 +137,12 @@ Origins = Annotated[
     NoDecode,
     BeforeValidator(_origins),
     Accepts("origins with commas between, such as https://example.org,http://localhost:8000"),
+]
+Hosts = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_hosts),
+    Accepts("names or addresses without ports, with commas between, such as inkling.example.org,127.0.0.1,[::1]"),
 ]
 HeaderName = Annotated[
     str,
@@ -347,7 +363,12 @@ class Settings(BaseSettings):
         "Empty means that each worker counts its own.",
     )
 
-    # Who else may ask: other sites' pages, trusted proxies and scrapers
+    # Whom to answer: hosts' names, other sites' pages, trusted proxies and scrapers
+    hosts: Hosts = Field(
+        (),
+        description="Names by which this server may be asked (`Host`); a request for any other gets 400, except "
+        "`/healthz` and `/readyz`. Empty means any name.",
+    )
     cors: Origins = Field(
         (),
         description="Origins whose pages may call `/api/predict` and `/api/models`, without credentials. "

@@ -1,5 +1,6 @@
 """Security headers, cross-site posts and invalid request headers: a rule for all routes, and variants on samples."""
 
+import io
 import re
 
 import pytest
@@ -93,6 +94,66 @@ def test_an_invalid_host_is_refused(app, host):
         _, status, headers = run_wsgi_app(app, create_environ(path) | {"HTTP_HOST": host})
         assert status == "400 BAD REQUEST", path
         assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+# ---- INKLING_HOSTS ----
+
+NAMED = ("inkling.example.org", "127.0.0.1", "::1")
+
+
+@pytest.fixture
+def named(make_app, settings):
+    return make_app(settings.replace(hosts=NAMED)).test_client()
+
+
+@pytest.mark.parametrize(
+    "host", ["inkling.example.org", "INKLING.example.org:8000", "inkling.example.org.", "127.0.0.1:5000", "[::1]:5000"]
+)
+def test_a_named_host_is_answered_at_any_port(named, host):
+    assert named.get("/help", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "evil.example", "example.org", "x.inkling.example.org", "127.0.0.1.nip.io"]
+)
+def test_any_other_host_gets_a_clear_problem(named, host):
+    for path in ("/", "/no-such-page", "/metrics", "/static/style.css"):
+        answer = named.get(path, headers={"Host": host})
+        assert answer.status_code == 400, path
+        assert "INKLING_HOSTS" in answer.text
+    problem = named.get("/api/models", headers={"Host": host})
+    assert (problem.status_code, problem.mimetype) == (400, "application/problem+json")
+    assert f"“{host}”" in problem.json["detail"]
+
+
+def test_load_balancers_may_ask_by_address(named):
+    for path in ("/healthz", "/readyz"):
+        assert named.get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
+
+
+def test_without_names_any_host_is_answered(client):
+    assert client.get("/help", headers={"Host": "anything.example"}).status_code == 200
+
+
+# ---- Caches ----
+
+
+def test_whatever_is_a_visitors_is_kept_in_their_browser_only(client, png, ink_model, data_url):
+    """Every route that answers about results, batches, histories and taught classifiers, also when it refuses."""
+    result = client.post("/predict", data={"model": ink_model, "drawing": data_url(png)}).location
+    files = [(io.BytesIO(png), "a.png"), (io.BytesIO(png), "b.png")]
+    batch = client.post("/predict", data={"model": ink_model, "image": files}).location
+    known = {"/results/<id>": result, "/batches/<id>": batch}
+    private = ("/results/", "/batches/", "/history", "/teach", "/api/classifiers")
+    routes = [rule for rule, method in ROUTES if method == "GET" and rule.startswith(private)]
+    assert len(routes) > 15
+    statuses = set()
+    for rule in routes:
+        path = next((rule.replace(start, here) for start, here in known.items() if rule.startswith(start)), rule)
+        answer = ask(client, path, "GET")
+        statuses.add(answer.status_code)
+        assert answer.headers["Cache-Control"] == "private, no-cache", (rule, answer.status_code)
+    assert {200, 404} <= statuses
 
 
 @pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since", "If-Range"])

@@ -6,7 +6,7 @@ A request passes these parts from top to bottom, its response from bottom to top
 2. `bodies`: the deadline for the body to arrive; what the view leaves unread is drained
 3. `bodies`: limits on the size of a body, and on what a form holds in memory
 4. `accesslog`, `metrics`: a request id, one log line, and the counts and times for Prometheus
-5. `headers`: request headers that would cost much to parse; security headers of the response
+5. `headers`: request headers that would cost much to parse; the host's name; security headers of the response
 6. `cors`: the origins whose pages may ask the models
 7. `crosssite`: posts that another site's page sends are refused
 8. `access`: who sends the request, and the scope that a view needs
@@ -42,7 +42,7 @@ def install(app: Flask, settings: Settings) -> None:
     """Installs every part above in the app."""
     # Flask calls functions before a request in this order, and those after it in reverse.
     accesslog.init_app(app)
-    headers.init_app(app)
+    headers.init_app(app, settings)
     cors.init_app(app, settings)
     crosssite.init_app(app)
     access.init_app(app, settings)

@@ -1,15 +1,20 @@
-"""Security headers of every response, and checks of request headers that would cost much to parse."""
+"""Security headers of every response, and checks of request headers."""
 
+from functools import partial
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
+from flask_babel import gettext
 from werkzeug.http import parse_date
+
+from inkling.config import Settings
 
 DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 NEGOTIATION = ("HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_RANGE")
 LONGEST = 1000  # characters; browsers send far less, and Werkzeug takes a second to parse much longer ones
 # Endpoints that search engines may list. Every other page is for the visitor who has its address.
 INDEXED = {"recognize.index", "help.page", "models.overview", "models.compare"}
+PROBES = {"health.healthz", "health.readyz"}  # endpoints that load balancers ask by address, whatever the host's name
 HEADERS = {
     # The preview of a chosen photo has a blob: address; everything else comes from this server.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -23,8 +28,10 @@ HEADERS = {
 }
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, settings: Settings) -> None:
     app.before_request(check_request)
+    if settings.hosts:
+        app.before_request(partial(check_host, frozenset(settings.hosts)))
     app.after_request(add_headers)
     app.jinja_env.globals["indexed"] = indexed
 
@@ -46,14 +53,29 @@ def check_request() -> Response | None:
     return None
 
 
+def check_host(hosts: frozenset[str]) -> None:
+    """Refuses a Host that the settings do not name: such a request was made for another server."""
+    name = urlsplit(request.host_url).hostname or ""
+    if name.removesuffix(".") not in hosts and request.endpoint not in PROBES:
+        abort(
+            400,
+            gettext(
+                "This server does not answer to the name “%(host)s”. Its operator lists the names that it answers to "
+                "in INKLING_HOSTS.",
+                host=name,
+            ),
+        )
+
+
 def indexed(status: int = 200) -> bool:
     """Whether search engines may list the response to this request."""
     return request.endpoint in INDEXED and status < 400
 
 
 def add_headers(response: Response) -> Response:
-    """Adds the security headers, which no view sets itself, and keeps private pages out of search engines."""
+    """Adds the security headers, which no view sets itself, and keeps private pages from caches and search engines."""
     response.headers.extend(HEADERS)
     if not indexed(response.status_code):
         response.headers.add("X-Robots-Tag", "noindex")
+        response.headers.setdefault("Cache-Control", "private, no-cache")
     return response
