@@ -1,7 +1,6 @@
 """A predictor that computes in this process."""
 
 import logging
-import os
 import statistics
 import threading
 import time
@@ -292,7 +291,7 @@ class LocalPredictor:
 
     @property
     def _threads(self) -> int:
-        return self._settings.threads or max(1, config.cores() // _workers())
+        return self._settings.threads or max(1, config.cores() // (self._settings.web_concurrency or 1))
 
     def _switch_off(self, model: Model, reason: str) -> Problem:
         """Switches a model off in the catalog, if it is not replaced already, and returns the problem to raise."""
@@ -344,9 +343,3 @@ def _own(answer: Answer, count: int) -> Sequence[float | None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def _workers() -> int:
-    """The number of workers that share the processor, as gunicorn.conf.py sets it."""
-    workers = os.environ.get("WEB_CONCURRENCY", "")
-    return max(1, int(workers)) if workers.isdecimal() else 1

@@ -15,12 +15,15 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from prometheus_client import multiprocess, values
 
 from inkling import access
@@ -40,6 +43,7 @@ READ_AHEAD = 2**16  # bytes of a body, as many as the app reads; gunicorn copies
 ANY_ADDRESS = ("0.0.0.0", "::")
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # parameters of mallopt(3)
 LARGE_BLOCK = 8 * 2**20  # bytes
+START_SECONDS = 120  # that new workers get to open their models before the old ones stop anyway
 
 
 class Server(BaseApplication):
@@ -58,7 +62,26 @@ class Server(BaseApplication):
     def load(self) -> Any:
         from inkling.web.app import create_app  # in the worker: see above
 
-        return create_app(self._settings)
+        return create_app(self._settings.replace(web_concurrency=self._settings.workers))
+
+
+class Master(Arbiter):
+    """gunicorn's master process. It stops workers only once those that replace them are ready."""
+
+    def manage_workers(self) -> None:
+        limit = time.monotonic() + START_SECONDS
+        while len(self.WORKERS) > self.num_workers and not self._replaced() and time.monotonic() < limit:
+            time.sleep(0.1)
+            try:
+                self.reap_workers()
+            except HaltServer as error:
+                self.log.error("A new worker did not start. %s", error.reason)
+        super().manage_workers()
+
+    def _replaced(self) -> bool:
+        """Whether the newest workers, as many as are to stay, have sent a heartbeat: they do when they accept."""
+        newest = sorted(self.WORKERS.values(), key=lambda worker: worker.age)[-self.num_workers :]
+        return all(worker.tmp.last_update() != worker.born for worker in newest)
 
 
 class Log(glogging.Logger):
@@ -78,7 +101,7 @@ def options(settings: Settings) -> dict[str, Any]:
     return {
         "bind": settings.bind,
         "workers": settings.workers,
-        "raw_env": [f"WEB_CONCURRENCY={settings.workers}"],  # the app divides the cores among the workers
+        "raw_env": [f"WEB_CONCURRENCY={settings.workers}"],  # for the settings of `app:app`
         "worker_class": "gthread",
         # Answers and explanations that run or wait (edge/admission.py), and two for pages, health checks and refusals.
         "threads": settings.concurrent + settings.queue + 4 + 2,
@@ -109,6 +132,7 @@ def options(settings: Settings) -> dict[str, Any]:
 
 def on_starting(settings: Settings, server: Any) -> None:
     """Prepares the start, creates the folder for the workers' metrics, and loads the libraries they share."""
+    server.__class__ = Master  # gunicorn has no setting for it
     # In a process of its own, because the memory that this takes would stay with the master.
     preparing = multiprocessing.get_context("fork").Process(target=prepare, args=(settings, server.cfg.address[0]))
     preparing.start()
@@ -155,6 +179,7 @@ def on_exit(_server: Any) -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Numbers a worker with the lowest free number, so that it continues a dead worker's metrics files."""
+    worker.born = worker.tmp.last_update()
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -37,6 +38,7 @@ from tests.support.server import (
     running,
     wait_for_workers,
 )
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +261,41 @@ def test_a_worker_that_is_recycled_loses_no_request(tmp_path, alone):
             statuses = [status for found in threads.map(keep_asking, range(4)) for status in found]
         assert set(server.workers) & old == set()
         assert set(statuses) == {200}
+        assert server.request("GET", "/healthz")[0] == 200
+
+
+def test_a_reload_replaces_workers_only_once_the_new_ones_are_ready(tmp_path, alone):
+    """New workers that are halted do not become ready: the old ones answer until they go on."""
+    asked = threading.Event()
+
+    def keep_asking():
+        statuses = []
+        while not asked.is_set():
+            statuses.append(server.request("GET", "/healthz")[0])
+        return statuses
+
+    def answered():
+        return metrics(server)['inkling_requests_total{method="GET",route="/healthz",status="200"}']
+
+    with alone(tmp_path) as server, ThreadPoolExecutor(4) as threads:
+        wait_for_workers(server)
+        old = set(server.workers)
+        asking = [threads.submit(keep_asking) for _ in range(4)]
+        server.process.send_signal(signal.SIGHUP)
+        try:
+            wait_until(lambda: len(set(server.workers) - old) == WORKERS)
+            new = set(server.workers) - old
+            for pid in new:
+                os.kill(pid, signal.SIGSTOP)
+            before = answered()
+            wait_until(lambda: answered() >= before + 50)
+            assert set(server.workers) == old | new
+            for pid in new:
+                os.kill(pid, signal.SIGCONT)
+            wait_until(lambda: set(server.workers) == new)
+        finally:
+            asked.set()
+        assert {status for one in asking for status in one.result()} == {200}
         assert server.request("GET", "/healthz")[0] == 200
 
 

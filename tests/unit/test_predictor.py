@@ -399,8 +399,8 @@ def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypa
 
     monkeypatch.setattr(openvino, "open_model", note)
     monkeypatch.setattr(config, "cores", lambda: cores)
-    monkeypatch.setenv("WEB_CONCURRENCY", workers)
-    classifier = LocalPredictor(copied.catalog, Settings.from_env({"INKLING_THREADS": threads}))
+    settings = Settings.from_env({"INKLING_THREADS": threads, "WEB_CONCURRENCY": workers})
+    classifier = LocalPredictor(copied.catalog, settings)
     with pytest.raises(Problem):
         classify(classifier, [drawing], classifier.catalog.model(ink_model))
     assert asked == [(expected, "f32")]
