@@ -288,6 +288,47 @@ def delete(ids: tuple[str, ...]) -> None:
         raise click.ClickException(f"there is no result {', '.join(missing)}.")
 
 
+@results.command()
+@click.argument("client", metavar="CLIENT")
+def block(client: str) -> None:
+    """Refuse everything that CLIENT asks, with 403. CLIENT is an address; of IPv6 its network (/64) is blocked."""
+    with _reporting("the list of blocked clients cannot be written"):
+        blocked = _client(client)
+        _storage().blocks.add(blocked)
+    click.echo(f"blocked: {blocked}")
+
+
+@results.command()
+@click.argument("client", metavar="CLIENT")
+def unblock(client: str) -> None:
+    """Let CLIENT in again."""
+    with _reporting("the list of blocked clients cannot be written"):
+        if not _storage().blocks.remove(_client(client)):
+            raise click.ClickException(f"{client} is not blocked.")
+
+
+@results.command()
+def blocked() -> None:
+    """List the blocked clients."""
+    for client in sorted(_storage().blocks.all()):
+        click.echo(client)
+
+
+def _client(text: str) -> str:
+    """The client that the server counts an address as; a network is taken as `inkling results blocked` lists it.
+
+    Raises:
+        ValueError: the text is not an address.
+    """
+    from inkling.web.edge import proxies
+
+    address, slash, _ = text.partition("/")
+    client = proxies.client(address)
+    if not client or (slash and client != text):
+        raise ValueError(f"CLIENT must be an address, such as 203.0.113.7 or 2001:db8::1. Received: {text}")
+    return client
+
+
 @main.group()
 def corrections() -> None:
     """Labels that visitors said are right, for a model to learn from."""

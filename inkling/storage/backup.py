@@ -1,4 +1,4 @@
-"""Backups: one archive of database, pictures and signing key, made while the server runs.
+"""Backups: one archive of database, pictures, signing key and blocked clients, made while the server runs.
 
 An archive is an uncompressed tar file (pictures hardly compress) with the layout of the data folder. The folders of
 taught models are left out, because the database holds what they are made from.
@@ -17,7 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inkling.config import Settings
-from inkling.storage.blobs import EXAMPLES, KEY, SIGNING_KEY, FolderBlobs
+from inkling.storage.blobs import BLOCKED, EXAMPLES, KEY, SIGNING_KEY, FolderBlobs
 from inkling.storage.errors import store_errors
 from inkling.storage.records import ResultRow
 from inkling.storage.store import Storage, file_keys
@@ -57,9 +57,9 @@ def backup(settings: Settings, file: Path) -> int:
         copy.taught.forget([id for id in copy.taught.ids() if not _add_example(archive, storage, id)])
         copy.database.checkpoint()
         copy.database.close()
-        key = settings.pictures / SIGNING_KEY
-        if key.exists():
-            _add(archive, SIGNING_KEY, key.read_bytes())
+        for name in (SIGNING_KEY, BLOCKED):
+            if (other := settings.pictures / name).exists():
+                _add(archive, name, other.read_bytes())
         archive.add(Path(folder, DATABASE), DATABASE, filter=_private)
     return len(ids) - len(missing)
 
@@ -149,7 +149,7 @@ def _extract(file: Path, folder: Path) -> None:
         with tarfile.open(file) as archive:
             for member in archive:
                 name = member.name
-                is_known = name in (DATABASE, SIGNING_KEY) or KEY.fullmatch(name.removeprefix(f"{EXAMPLES}/"))
+                is_known = name in (DATABASE, SIGNING_KEY, BLOCKED) or KEY.fullmatch(name.removeprefix(f"{EXAMPLES}/"))
                 if not member.isreg() or not is_known:
                     raise ValueError(f"{file} is not a backup of Inkling: it contains {name!r}")
                 archive.extract(member, folder, filter="data")

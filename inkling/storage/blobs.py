@@ -15,11 +15,13 @@ from inkling.storage.errors import StoreError
 ID = r"[\w-]{21}[AQgw]"  # 16 bytes in URL-safe base64: the last letter carries two bits
 SUFFIXES = ("jpg", "png", "seen.png", "heat.png")
 KEY = re.compile(rf"({ID})\.({'|'.join(map(re.escape, SUFFIXES))})", re.ASCII)
-# Temporary files of a crashed `put`, and of a crashed attempt to make the signing key.
-TEMPORARY = re.compile(rf"\.(?:{KEY.pattern}\.[0-9a-f]{{8}}\.part|secret-key\.[0-9a-f]{{16}})", re.ASCII)
+# Temporary files of a crashed `put`, and of a crashed attempt to write the signing key or the list of blocked clients.
+TEMPORARY = re.compile(rf"\.(?:{KEY.pattern}\.[0-9a-f]{{8}}\.part|(?:secret-key|blocked)\.[0-9a-f]{{16}})", re.ASCII)
 QUARANTINE = "quarantine/"  # prefix of the keys of files that are kept for a while before they are deleted
 EXAMPLES = "examples"  # folder of the pictures of taught classifiers in the data folder; retention never visits it
-SIGNING_KEY = ".secret-key"  # file in the data folder; not a blob, but part of a backup
+# Files in the data folder that are no blobs, but part of a backup.
+SIGNING_KEY = ".secret-key"
+BLOCKED = ".blocked"
 
 MIN_FREE_BYTES = 2**24  # of the disk; reserved for the database, for deletions and for the log
 MIN_FREE_FILES = 1000

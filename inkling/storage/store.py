@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from inkling.config import Settings
 from inkling.storage.blobs import EXAMPLES, SUFFIXES, Blobs, FolderBlobs
+from inkling.storage.blocks import Blocks
 from inkling.storage.breaker import CircuitBreaker
 from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
@@ -153,6 +154,7 @@ class Storage:
         self.blobs: Blobs = blobs or FolderBlobs(settings.pictures)
         self.taught = Taught(self.database, FolderBlobs(settings.pictures / EXAMPLES))
         self.tokens = Tokens(self.database)
+        self.blocks = Blocks(settings.pictures)
         self._breaker = CircuitBreaker("saving", StoreError)
         self.written_bytes = 0  # of files, by this process
 

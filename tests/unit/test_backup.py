@@ -61,6 +61,7 @@ def test_everything_comes_back(store, settings, elsewhere, tmp_path):
         (Entry("b.txt", None, "extension", ".txt"), None),
     ]
     batch = store.add_batch("m", pictures)
+    store.blocks.add("203.0.113.7")
     key = signing_key(settings)
     assert backup(settings, tmp_path / "a.tar") == 3
     assert os.stat(tmp_path / "a.tar").st_mode & 0o777 == 0o600
@@ -73,6 +74,7 @@ def test_everything_comes_back(store, settings, elsewhere, tmp_path):
         assert restored.seen(result.id) == store.seen(result.id)
     assert restored.heatmap(photo) == b"heat map"
     assert restored.batch(batch.id) == batch
+    assert restored.blocks.all() == {"203.0.113.7"}
     assert restored.saved_bytes() == store.saved_bytes()
     assert signing_key(elsewhere) == key
     assert names(elsewhere.pictures) == names(settings.pictures)

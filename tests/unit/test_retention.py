@@ -169,6 +169,7 @@ STRAYS = [
     f"{ID}.heat.png",
     f".{ID}.jpg.0123abcd.part",
     ".secret-key.0123456789abcdef",
+    ".blocked.0123456789abcdef",
 ]
 
 

@@ -7,15 +7,16 @@ A request passes these parts from top to bottom, its response from bottom to top
 3. `bodies`: limits on the size of a body, and on what a form holds in memory
 4. `accesslog`, `metrics`: a request id, one log line, and the counts and times for Prometheus
 5. `headers`: request headers that would cost much to parse; the host's name; security headers of the response
-6. `cors`: the origins whose pages may ask the models
-7. `crosssite`: posts that another site's page sends are refused
-8. `access`: who sends the request, and the scope that a view needs
-9. `ratelimit`: what requests of one client may cost in a minute
-10. `admission`: a place for a large text body; views take their turns here too
-11. `compression`: static files as gzip
-12. `errors`: pages for people and problem details for programs
-13. `language`: the language of the page
-14. `session`: the signed cookie with this browser's results
+6. `blocked`: clients that the operator has blocked
+7. `cors`: the origins whose pages may ask the models
+8. `crosssite`: posts that another site's page sends are refused
+9. `access`: who sends the request, and the scope that a view needs
+10. `ratelimit`: what requests of one client may cost in a minute
+11. `admission`: a place for a large text body; views take their turns here too
+12. `compression`: static files as gzip
+13. `errors`: pages for people and problem details for programs
+14. `language`: the language of the page
+15. `session`: the signed cookie with this browser's results
 """
 
 from flask import Flask
@@ -25,6 +26,7 @@ from inkling.web.edge import (
     access,
     accesslog,
     admission,
+    blocked,
     bodies,
     compression,
     cors,
@@ -43,6 +45,7 @@ def install(app: Flask, settings: Settings) -> None:
     # Flask calls functions before a request in this order, and those after it in reverse.
     accesslog.init_app(app)
     headers.init_app(app, settings)
+    blocked.init_app(app)
     cors.init_app(app, settings)
     crosssite.init_app(app)
     access.init_app(app, settings)

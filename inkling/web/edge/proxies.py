@@ -48,6 +48,17 @@ def _forwarding_header(environ: Mapping) -> str | None:
     return found and found.removeprefix("HTTP_").replace("_", "-").title()
 
 
+HOME_NETWORK = 64  # bits of an IPv6 address that a provider assigns; the client chooses the rest
+
+
+def client(address: str | None) -> str:
+    """The client that an address counts as: an IPv4 address itself, or the network of an IPv6 address; "" for none."""
+    parsed = parse((address or "").partition("%")[0])
+    if parsed is None:
+        return ""  # a Unix socket has no addresses
+    return str(parsed if parsed.version == 4 else ipaddress.ip_network((parsed, HOME_NETWORK), strict=False))
+
+
 class TrustedProxies:
     """WSGI middleware that replaces a trusted proxy's address and scheme by the client's.
 

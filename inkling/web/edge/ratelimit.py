@@ -1,6 +1,5 @@
 """The rate limit: how many posts, and other requests that compute something, one client may send in a minute."""
 
-import ipaddress
 import logging
 import threading
 import time
@@ -20,7 +19,6 @@ from inkling.web.edge.crosssite import SAFE_METHODS
 
 log = logging.getLogger("inkling.rate")
 
-HOME_NETWORK = 64  # bits of an IPv6 address that a provider assigns; the client chooses the rest
 REDIS_TIMEOUT = 1  # seconds
 REDIS_RETRY = 30  # seconds until a Redis that did not answer is asked again
 MINUTE = 60.0  # seconds
@@ -118,7 +116,4 @@ def _counts() -> bool:
 
 def client() -> str:
     """The client that a request is counted for: its IPv4 address, or the network of its IPv6 address."""
-    address = proxies.parse((request.remote_addr or "").partition("%")[0])
-    if address is None:
-        return ""  # a Unix socket has no addresses
-    return str(address if address.version == 4 else ipaddress.ip_network((address, HOME_NETWORK), strict=False))
+    return proxies.client(request.remote_addr)
