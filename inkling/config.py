@@ -353,13 +353,20 @@ class Settings(BaseSettings):
         600,
         ge=0,
         le=10**6,
-        description="Requests per minute from one client, counting uploads and pages that compute something "
-        "(the lab, steps, layers, other models). 0 means no limit.",
+        description="Points that one client may use in a minute. A request that changes or computes something costs "
+        "1 point, and 1 more for each further picture, each MiB and each tenth of a second of work. 0 means no limit.",
+    )
+    client_share: int = Field(
+        50,
+        ge=1,
+        le=100,
+        description="Share of a worker's turns, and of `INKLING_QUOTA_MB`, that one client may hold, in percent. "
+        "100 means no limit.",
     )
     rate_storage: RedisURL = Field(
         "",
         repr=False,  # it may contain a password
-        description="URL of a Redis server that counts these requests for all workers. "
+        description="URL of a Redis server that counts these points for all workers. "
         "Empty means that each worker counts its own.",
     )
 

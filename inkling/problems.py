@@ -36,14 +36,16 @@ class Problem(Exception):
         reason: stable code, a key of `REASONS`.
         message: a sentence that says what was received and what would be accepted.
         received: the refused value, at most `MAX_RECEIVED` printable characters, or "".
+        retry_after: seconds after which the same request may succeed; 0 if that is not known.
     """
 
-    def __init__(self, reason: str, message: str, received: str = "") -> None:
+    def __init__(self, reason: str, message: str, received: str = "", retry_after: int = 0) -> None:
         received = shorten(received)
-        super().__init__(reason, message, received)  # pickle calls the class again with exactly these
+        super().__init__(reason, message, received, retry_after)  # pickle calls the class again with exactly these
         self.reason = reason
         self.message = message
         self.received = received
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return self.message

@@ -8,11 +8,12 @@ from flask.typing import ResponseReturnValue
 from inkling.problems import Problem
 from inkling.service import Outcome
 from inkling.web import render, service
-from inkling.web.edge import metrics, session
+from inkling.web.edge import metrics, ratelimit, session
 
 
 def count(outcomes: Sequence[Outcome]) -> None:
-    """Counts answers, stages and rejections for the metrics."""
+    """Counts answers, stages and rejections for the metrics, and charges the client for each further picture."""
+    ratelimit.charge(len(outcomes) - 1)
     for outcome in outcomes:
         if isinstance(outcome.answer, Problem):
             metrics.labeled(metrics.REJECTIONS, outcome.answer.reason).inc()

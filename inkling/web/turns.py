@@ -27,7 +27,7 @@ def turn() -> Iterator[Budget]:
 
 
 def in_turn(view: Callable) -> Callable:
-    """A view that runs in a turn as a whole. It counts for the rate limit whatever its method."""
+    """A view that runs in a turn as a whole."""
 
     @wraps(view)
     def admitted(*args: Any, **kwargs: Any) -> Any:
@@ -35,5 +35,4 @@ def in_turn(view: Callable) -> Callable:
         with turn():
             return view(*args, **kwargs)
 
-    admitted.computes = lambda: True  # type: ignore[attr-defined]
     return admitted

@@ -10,10 +10,11 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from inkling.pictures import budget, sandbox
 from inkling.problems import Problem
-from inkling.web.edge import metrics, proxies
+from inkling.web.edge import metrics, proxies, ratelimit
 from inkling.web.edge.admission import ANSWERS, EXPLANATIONS, Admission
 from tests.hostile import build
 from tests.support.waiting import wait_until
@@ -49,7 +50,13 @@ def is_help(answer, status, title):
 
 
 @pytest.fixture
-def limited(make_app, settings):
+def free_time(monkeypatch):
+    """Time costs no points: how long a turn takes here depends on the machine."""
+    monkeypatch.setattr(ratelimit, "SECOND", 0)
+
+
+@pytest.fixture
+def limited(make_app, settings, free_time):
     return make_app(settings.replace(rate_limit=MOST)).test_client()
 
 
@@ -71,9 +78,12 @@ def test_visitors_get_the_help_page_beyond_the_limit_and_nothing_is_kept(limited
 
 
 def test_what_computes_counts_whatever_the_method(limited, result, ink_model):
-    for path in ("/lab", f"{result}/steps/found.png", f"{result}/others"):
+    for path in ("/lab", f"{result}/steps/found.png", f"{result}/why"):
         assert limited.get(path).status_code in (200, 404)
-    assert is_help(limited.get("/lab"), 429, "Too many requests")
+    for path in ("/lab", f"{result}/others", f"{result}?model=auto"):
+        answer = limited.get(path)
+        assert is_help(answer, 429, "Too many requests")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 61
     assert limited.get("/").status_code == 200
 
 
@@ -142,7 +152,7 @@ def test_nobody_escapes_by_inventing_a_proxy(limited, png, ink_model):
     assert found == [200, 200, 200, 429]
 
 
-def test_behind_a_trusted_proxy_each_client_is_counted(make_app, settings, png, ink_model):
+def test_behind_a_trusted_proxy_each_client_is_counted(make_app, settings, free_time, png, ink_model):
     trusting = settings.replace(rate_limit=MOST, trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
     client = make_app(trusting).test_client()
     for i in range(2):
@@ -150,13 +160,13 @@ def test_behind_a_trusted_proxy_each_client_is_counted(make_app, settings, png, 
         assert found == [200, 200, 200, 429]
 
 
-def test_without_redis_each_worker_applies_the_limit(make_app, settings, png, ink_model):
+def test_without_redis_each_worker_applies_the_limit(make_app, settings, free_time, png, ink_model):
     away = settings.replace(rate_limit=MOST, rate_storage="redis://127.0.0.1:1/0")
     assert statuses(make_app(away).test_client(), png, ink_model, [CLIENT] * 4) == [200, 200, 200, 429]
 
 
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
-def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tmp_path):
+def test_one_redis_counts_for_all_workers(make_app, settings, free_time, png, ink_model, tmp_path):
     path = tmp_path / "redis.sock"
     server = subprocess.Popen(
         ["redis-server", "--port", "0", "--unixsocket", path, "--save", ""], cwd=tmp_path, stdout=subprocess.DEVNULL
@@ -169,6 +179,49 @@ def test_one_redis_counts_for_all_workers(make_app, settings, png, ink_model, tm
     finally:
         server.terminate()
         server.wait()
+
+
+def many(png, count):
+    return {"image": [(io.BytesIO(png), "a.png") for _ in range(count)]}
+
+
+def large(png, mebibytes):
+    return {"image": (io.BytesIO(png + bytes(mebibytes * 2**20)), "a.png")}
+
+
+@pytest.mark.parametrize(
+    "body, points",
+    [(lambda png: many(png, 1), 1), (lambda png: many(png, 7), 7), (lambda png: large(png, 4), 5)],
+    ids=["a picture", "seven pictures", "four MiB"],
+)
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+@pytest.mark.parametrize("path", ["/predict", "/api/predict"])
+def test_pictures_and_megabytes_cost_points(make_app, settings, free_time, png, ink_model, path, body, points, chunked):
+    """What a client has used is told when it comes back with nothing left."""
+    client = make_app(settings.replace(rate_limit=1, max_batch=7, max_bytes=8 * 2**20)).test_client()
+    data = body(png) | ({"model": ink_model} if path == "/predict" else {})
+    builder = EnvironBuilder(path, query_string={"model": ink_model}, method="POST", data=data)
+    environ = builder.get_environ() | {"REMOTE_ADDR": "127.0.0.1"}
+    if chunked:
+        del environ["CONTENT_LENGTH"]
+        environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    _, status, headers = run_wsgi_app(client.application, environ)
+    assert status == "200 OK" or "/help" not in headers["Location"]
+    answer = api(client, png, ink_model)
+    assert is_problem(answer, 429, "rate-limited")
+    assert f"1 points a minute. Used: {points}. Try again in {answer.headers['Retry-After']} seconds" in answer.text
+
+
+def test_the_time_of_a_turn_costs_points(make_app, settings, png, ink_model, monkeypatch):
+    monkeypatch.setattr(ratelimit, "SECOND", 1e9)
+    client = make_app(settings.replace(rate_limit=1000)).test_client()
+    assert api(client, png, ink_model).status_code == 200
+    assert is_problem(api(client, png, ink_model), 429, "rate-limited")
+
+
+def test_what_is_refused_at_once_costs_a_point_only(limited, png, ink_model):
+    assert api(limited, png, "no-such-model").status_code == 404
+    assert [api(limited, png, ink_model).status_code for _ in range(MOST)] == [200] * (MOST - 1) + [429]
 
 
 # ---- Clients ----
@@ -317,6 +370,38 @@ def test_explanations_take_turns_and_a_few_wait(settings):
     assert (len(found), waiting()) == (3, 0)
 
 
+@pytest.mark.parametrize("share, places, running", [(50, 5, 1), (80, 8, 1), (100, 10, 2), (1, 1, 1)])
+def test_one_client_holds_its_share_of_turns_and_others_go_first(settings, share, places, running):
+    """A flooder's further requests are refused; a visitor who comes last runs before those that wait."""
+    admission = Admission(settings.replace(concurrent=2, queue=8, client_share=share))
+    order, refused, release = [], [], threading.Event()
+
+    def take(client):
+        try:
+            with admission.turn(30, ANSWERS, client):
+                order.append(client)
+                release.wait(30)
+        except Problem:
+            refused.append(client)
+
+    flood = [threading.Thread(target=take, args=("flooder",)) for _ in range(12)]
+    visitor = threading.Thread(target=take, args=("visitor",))
+    for thread in flood:
+        thread.start()
+    wait_until(lambda: len(refused) == 12 - places and len(order) == running)
+    visitor.start()
+    if share < 100:
+        wait_until(lambda: order == ["flooder", "visitor"])
+    else:
+        wait_until(lambda: refused[-1:] == ["visitor"])
+    release.set()
+    for thread in (*flood, visitor):
+        thread.join(30)
+    assert order.count("flooder") == places
+    with admission.turn(0, ANSWERS, "flooder"):
+        pass
+
+
 def test_whoever_has_waited_long_enough_is_refused(settings):
     admission = Admission(settings)
     with admission.turn(0, EXPLANATIONS):
@@ -395,7 +480,7 @@ def test_whoever_waited_has_less_time_left(make_app, settings, monkeypatch, phot
         seconds = 3
 
         @contextmanager
-        def turn(self, seconds, work):
+        def turn(self, seconds, work, client):
             costly.now += self.seconds
             yield
 

@@ -231,12 +231,16 @@ def _is_local() -> bool:
 
 
 def _check_guesses() -> None:
-    if (seconds := _guesses().wait(ratelimit.client(), count=False)) is not None:
-        raise Problem("rate-limited", f"Too many wrong tokens came from here. Try again in {seconds} seconds.")
+    if used := _guesses().exceeded(ratelimit.client()):
+        raise Problem(
+            "rate-limited",
+            f"Too many wrong tokens came from here. Try again in {used.seconds} seconds.",
+            retry_after=used.seconds,
+        )
 
 
 def _count_guess() -> None:
-    _guesses().wait(ratelimit.client())
+    _guesses().charge(ratelimit.client(), 1)
 
 
 def _guesses() -> ratelimit.Limiter:

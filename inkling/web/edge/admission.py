@@ -1,6 +1,8 @@
 """Admission control: how many requests a worker works on at once, how many wait, and when one is refused as `busy`."""
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from flask import Flask, current_app
 
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.web.edge import metrics
+from inkling.web.edge import metrics, ratelimit
 
 ANSWERS = "answers"  # whatever decodes a picture or asks a model
 EXPLANATIONS = "explanations"
@@ -39,42 +41,88 @@ def shares(settings: Settings) -> dict[str, Share]:
 
 
 class Admission:
-    """Admits as many requests for each kind of work as its share says."""
+    """Admits as many requests for each kind of work as its share says, and of one client no more than its part."""
 
     def __init__(self, settings: Settings):
-        self._running = {work: threading.Semaphore(share.running) for work, share in shares(settings).items()}
-        self._admitted = {
-            work: threading.Semaphore(share.running + share.waiting) for work, share in shares(settings).items()
-        }
+        self._turns = {work: Turns(share, settings.client_share) for work, share in shares(settings).items()}
 
     @contextmanager
-    def turn(self, seconds: float, work: str) -> Iterator[None]:
+    def turn(self, seconds: float, work: str, client: str = "") -> Iterator[None]:
         """Waits for a turn and holds it.
 
         Args:
             seconds: how long to wait at most.
             work: a key of `shares`.
+            client: whose request it is; empty where nobody knows, and then without a limit of its own.
 
         Raises:
             Problem: "busy", when too many wait already or no turn comes in time.
         """
-        if not self._admitted[work].acquire(blocking=False):
-            raise _busy()
+        turns = self._turns[work]
+        turns.begin(seconds, client)
         try:
-            self._wait(seconds, self._running[work])
-            try:
-                yield
-            finally:
-                self._running[work].release()
+            yield
         finally:
-            self._admitted[work].release()
+            turns.end(client)
 
-    def _wait(self, seconds: float, running: threading.Semaphore) -> None:
-        if running.acquire(blocking=False):
-            return
-        with metrics.WAITING.track_inprogress():
-            if not running.acquire(timeout=seconds):
+
+class Turns:
+    """The turns of one kind of work. Nobody waits for a turn behind a client that holds its part of them.
+
+    Args:
+        share: how many run and wait.
+        percent: the part of them that one client may hold.
+    """
+
+    def __init__(self, share: Share, percent: int):
+        self._running_most, self._places = share.running, share.running + share.waiting
+        self._client_running, self._client_places = (
+            max(1, number * percent // 100) for number in (self._running_most, self._places)
+        )
+        self._running: Counter[str] = Counter()  # requests by client
+        self._waiting: dict[object, str] = {}  # the client of each request that waits, in the order of their arrival
+        self._changed = threading.Condition()
+
+    def begin(self, seconds: float, client: str) -> None:
+        """Waits for a turn and takes it.
+
+        Raises:
+            Problem: "busy".
+        """
+        with self._changed:
+            held = [*self._running.elements(), *self._waiting.values()]
+            if len(held) >= self._places or (client and held.count(client) >= self._client_places):
                 raise _busy()
+            place = object()
+            self._waiting[place] = client
+            try:
+                if self._next() is not place:
+                    self._wait(seconds, place)
+                self._running[client] += 1
+            finally:
+                del self._waiting[place]
+                self._changed.notify_all()
+
+    def end(self, client: str) -> None:
+        """Gives a turn back."""
+        with self._changed:
+            self._running[client] -= 1
+            self._running += Counter()  # forgets clients that hold none
+            self._changed.notify_all()
+
+    def _wait(self, seconds: float, place: object) -> None:
+        with metrics.WAITING.track_inprogress():
+            if not self._changed.wait_for(lambda: self._next() is place, seconds):
+                raise _busy()
+
+    def _next(self) -> object | None:
+        """The place of the request that may run now: the first whose client does not hold its part already."""
+        if self._running.total() >= self._running_most:
+            return None
+        for place, client in self._waiting.items():
+            if not client or self._running[client] < self._client_running:
+                return place
+        return None
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -83,9 +131,19 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 @contextmanager
 def turn(seconds: float, work: str = ANSWERS) -> Iterator[None]:
-    """A turn of this app's admission control, as `Admission.turn`."""
-    with current_app.extensions["admission"].turn(seconds, work):
-        yield
+    """A turn of this app's admission control, as `Admission.turn`; the client pays for its time.
+
+    Raises:
+        Problem: "busy" as there; "rate-limited".
+    """
+    ratelimit.admit()
+    with current_app.extensions["admission"].turn(seconds, work, ratelimit.client()):
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            if work != LARGE_BODIES:  # its time is the network's
+                ratelimit.charge((time.monotonic() - began) * ratelimit.SECOND)
 
 
 def _busy() -> Problem:

@@ -22,6 +22,7 @@ from werkzeug.wsgi import LimitedStream
 from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.web.edge import admission
+from inkling.web.edge.ratelimit import RECEIVED
 
 LARGE = 2**20  # bytes: a longer body of text takes a place of the admission control before it is read
 FIELDS = 3 * 2**20  # bytes of all text fields of a form; two pictures of the lab take 2.1 million
@@ -197,9 +198,11 @@ class Chunked:
 
     def read(self, size: int = -1) -> bytes:
         try:
-            return self._input.read(size)
+            data = self._input.read(size)
         except Exception as error:  # gunicorn's exceptions have no common base class
             raise _incomplete(self._environ) from error
+        self._environ[RECEIVED] = self._environ.get(RECEIVED, 0) + len(data)
+        return data
 
 
 def _incomplete(environ: dict) -> HTTPException:

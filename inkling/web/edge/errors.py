@@ -27,13 +27,14 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(HTTPException, failed)
 
 
-def rejected(error: Problem, retry_after: int = RETRY_AFTER) -> ResponseReturnValue:
+def rejected(error: Problem) -> ResponseReturnValue:
     """The response to a rejected request.
 
     Programs get problem details. Visitors are redirected to the help page, which names the reason. A temporary problem
     is answered with that page itself, whose link leads back to the page they asked for or came from.
     """
     count(error)
+    retry_after = error.retry_after or RETRY_AFTER
     if clients.is_program():
         return respond(problem(error), retry_after)
     if error.reason in TEMPORARY:  # the form is not read: that may be just what there is no room for

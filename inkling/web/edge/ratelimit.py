@@ -1,117 +1,155 @@
-"""The rate limit: how many posts, and other requests that compute something, one client may send in a minute."""
+"""The rate limit: how much work one client may cause in a minute, counted in points.
+
+A request that changes something, takes a turn or renders a page that is not cached costs one point. Each further
+picture, each MiB of its body and each tenth of a second of its turns cost one more. The price is known when the work is
+done. So a client with a point left is served, and pays what its request turns out to cost.
+"""
 
 import logging
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
+from typing import Any, cast
 
-from flask import Flask, current_app, request
-from flask.typing import ResponseReturnValue
+from flask import Flask, current_app, g, request
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import storage_from_string
-from limits.strategies import FixedWindowRateLimiter
+from limits.storage import Storage, storage_from_string
 
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.web.edge import errors, proxies
+from inkling.web.edge import proxies
 from inkling.web.edge.crosssite import SAFE_METHODS
 
 log = logging.getLogger("inkling.rate")
 
 REDIS_TIMEOUT = 1  # seconds
 REDIS_RETRY = 30  # seconds until a Redis that did not answer is asked again
-MINUTE = 60.0  # seconds
+MINUTE = 60  # seconds
+MIB = 2**20  # bytes that cost a point
+SECOND = 10.0  # points that a second of a turn costs
+RECEIVED = "inkling.received"  # in the environment: bytes received of a body of unknown length
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a client has used in the current minute.
+
+    Attributes:
+        points: before the charge that this is the answer to.
+        seconds: until the next minute begins.
+    """
+
+    points: int
+    seconds: int
 
 
 class Memory:
-    """Counts requests by client in this process, in minutes that begin for all clients at once.
+    """Counts points by client in this process, in minutes that begin for all clients at once.
 
     `limits` has storage in memory too, but starts a thread a hundred times a second to expire clients one by one.
     """
 
-    def __init__(self, most: int):
-        self._most, self._lock = most, threading.Lock()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._end = 0.0
 
-    def wait(self, client: str, count: bool = True) -> int | None:
-        """As `Limiter.wait`."""
+    def charge(self, client: str, points: int) -> Used:
+        """As `Limiter.charge`."""
         now = time.monotonic()
         with self._lock:
             if now >= self._end:
                 self._counts, self._end = Counter(), now + MINUTE
-            allowed = self._counts[client] < self._most
-            self._counts[client] += count
-            return None if allowed else int(self._end - now) + 1
+            before = self._counts[client]
+            self._counts[client] += points
+            return Used(before, int(self._end - now) + 1)
 
 
 class Limiter:
-    """Counts requests by client: in Redis where one is set and answers, else in this worker's memory.
+    """Counts points by client: in Redis where one is set and answers, else in this worker's memory.
 
     Args:
-        most: requests that a client may send in a minute.
+        most: points that a client may use in a minute.
         name: keeps counts apart in Redis.
     """
 
     def __init__(self, settings: Settings, most: int, name: str = "LIMITER"):
-        self._most = RateLimitItemPerMinute(most, namespace=name)
-        self._memory = Memory(most)
-        self._redis = (
-            FixedWindowRateLimiter(
-                storage_from_string(
-                    settings.rate_storage,
-                    wrap_exceptions=True,
-                    socket_timeout=REDIS_TIMEOUT,
-                    socket_connect_timeout=REDIS_TIMEOUT,
-                )
-            )
-            if settings.rate_storage
-            else None
-        )
+        self.most = most
+        self._item = RateLimitItemPerMinute(most, namespace=name)
+        self._memory = Memory()
+        self._redis: Storage | None = None
+        if settings.rate_storage:
+            timeouts: dict[str, Any] = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), REDIS_TIMEOUT)
+            redis = storage_from_string(settings.rate_storage, wrap_exceptions=True, **timeouts)
+            self._redis = cast(Storage, redis)  # not its asynchronous twin
         self._retry_at = 0.0  # by time.monotonic
 
-    def wait(self, client: str, count: bool = True) -> int | None:
-        """Returns the seconds until the client may send a request; None if it may now.
+    def exceeded(self, client: str, points: int = 0) -> Used | None:
+        """Charges points; returns what the client had used before if that is all it may use, else None."""
+        used = self.charge(client, points)
+        return used if used.points >= self.most else None
 
-        Args:
-            count: whether this request counts.
-        """
+    def charge(self, client: str, points: int) -> Used:
+        """Charges points, however many the client has left; returns what it had used before."""
         if self._redis and time.monotonic() >= self._retry_at:
             try:
-                return self._ask(self._redis, client, count)
+                # Not a strategy's `hit`, which says whether a cost is within the limit, but not how much was used.
+                key = self._item.key_for(client)
+                before = self._redis.incr(key, MINUTE, points) - points
+                seconds = self._redis.get_expiry(key) - time.time() if before >= self.most else 0
+                return Used(before, max(1, int(seconds) + 1))
             except StorageError as error:  # without Redis the service goes on
                 self._retry_at = time.monotonic() + REDIS_RETRY
                 log.warning("INKLING_RATE_STORAGE does not answer, so each worker counts by itself: %s", error)
-        return self._memory.wait(client, count)
-
-    def _ask(self, redis: FixedWindowRateLimiter, client: str, count: bool) -> int | None:
-        if redis.hit(self._most, client) if count else redis.test(self._most, client):
-            return None
-        return max(1, int(redis.get_window_stats(self._most, client).reset_time - time.time()) + 1)
+        return self._memory.charge(client, points)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    if not settings.rate_limit:
+    app.extensions["points"] = Limiter(settings, settings.rate_limit) if settings.rate_limit else None
+    app.before_request(admit_change)
+    app.teardown_request(settle)
+
+
+def admit_change() -> None:
+    """Admits or refuses a request that changes something, before its body is read."""
+    if request.method not in SAFE_METHODS:
+        admit()
+
+
+def admit() -> None:
+    """Charges the request its first point, unless it was charged before.
+
+    Raises:
+        Problem: "rate-limited", when its client has no point left.
+    """
+    limiter: Limiter | None = current_app.extensions["points"]
+    if limiter is None or "points" in g:
         return
-    limiter = Limiter(settings, settings.rate_limit)
-
-    def refuse() -> ResponseReturnValue | None:
-        """Refuses with 429 beyond the limit, before the body is read."""
-        if not _counts() or (seconds := limiter.wait(client())) is None:
-            return None
-        error = Problem(
-            "rate-limited", f"One client may post {settings.rate_limit} times a minute. Try again in {seconds} seconds."
+    if used := limiter.exceeded(client(), 1):
+        raise Problem(
+            "rate-limited",
+            f"One client may use {limiter.most} points a minute. Used: {used.points}. "
+            f"Try again in {used.seconds} seconds.",
+            retry_after=used.seconds,
         )
-        return errors.rejected(error, retry_after=seconds)
-
-    app.before_request(refuse)
+    g.points = 0.0
 
 
-def _counts() -> bool:
-    """Whether this request changes something, or computes something as its view's `computes` says."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    return request.method not in SAFE_METHODS or getattr(view, "computes", lambda: False)()
+def charge(points: float) -> None:
+    """Adds to what this request costs beyond its first point."""
+    if "points" in g:
+        g.points += points
+
+
+def settle(_error: BaseException | None) -> None:
+    """Charges what an admitted request has cost beyond its first point."""
+    if "points" not in g:
+        return
+    size = request.content_length or request.environ.get(RECEIVED, 0)
+    if points := int(g.pop("points") + size / MIB):
+        current_app.extensions["points"].charge(client(), points)
 
 
 def client() -> str:

@@ -280,9 +280,6 @@ def export(id: str) -> Response:
     return responses.private(response)
 
 
-export.computes = lambda: True  # type: ignore[attr-defined]  # counts for the rate limit
-
-
 # ---- Parsing and telling ----
 
 

@@ -41,9 +41,6 @@ def show(id: str) -> ResponseReturnValue:
     return response
 
 
-show.computes = lambda: bool(request.args.get("model"))  # type: ignore[attr-defined]
-
-
 @blueprint.get("/<id>.json")
 def data(id: str) -> Response:
     """The answer as JSON, as the API gives it: with its five most likely labels, or `?top=` of them."""
