@@ -315,7 +315,7 @@ class Service:
         while batch := list(islice(pictures, BATCH)):
             yield from self._answer(batch, asked)
 
-    def enough(self, model: str | None) -> int:
+    def enough(self, model: str | Model | None) -> int:
         """The least pixels of the longer side that a picture needs for this model; in Auto for any.
 
         Raises:
@@ -364,12 +364,12 @@ class Service:
         tasks = [card.task for card in cards if label in card.labels]
         self.storage.correct(result.id, label, None if not tasks or result.task in tasks else tasks[0])
 
-    def explain(self, image: Picture, model: str | None, label: str | None = None) -> Explanation:
+    def explain(self, image: Picture, model: str | Model | None, label: str | None = None) -> Explanation:
         """How much each part of a picture supports an answer.
 
         Args:
             image: upright, in RGB; or a drawing as strokes.
-            model: the name of the model to explain; None for the one that answers in Auto.
+            model: the model to explain, or its name; None for the one that answers in Auto.
             label: the answer to explain; by default the model's own.
 
         Raises:
@@ -380,7 +380,8 @@ class Service:
             self.router.prepare(subject, None)
             (answer,) = self.router.answer([subject], None)
             model, label = answer.model, answer.label
-        return self.explainer.explain(self.predictor, image, self.predictor.catalog.model(model), label)
+        chosen = self.predictor.catalog.model(model) if isinstance(model, str) else model
+        return self.explainer.explain(self.predictor, image, chosen, label)
 
     def make_heatmap(self, result: Result, image: Picture) -> bytes | None:
         """Explains a saved result, and saves the overlay if possible.

@@ -21,7 +21,7 @@ const PEN = { width: 16, color: "#000000", paper: "#ffffff" };
 export function start(shop) {
   const root = find(shop.root, "#try");
   const live = new Live(find(root, ".live"));
-  const heat = find(root, "[data-action=heat]");
+  const heat = find(root, "[data-action=heat]"), legend = find(root, ".legend"), none = find(root, ".no-part");
   const lens = new Lens(/** @type {HTMLVideoElement} */ (find(root, "video")));
   const blocked = find(root, ".blocked");
   const ways = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".ways button")]);
@@ -38,10 +38,10 @@ export function start(shop) {
   }
 
   /** @param {Blob} file @param {string} name */
-  function show(file, name) {
+  function asForm(file, name) {
     const form = new FormData();
     form.append("image", file, name);
-    return ask(form);
+    return form;
   }
 
   /** @param {File | undefined} file */
@@ -53,7 +53,7 @@ export function start(shop) {
     image.src = URL.createObjectURL(file);
     find(root, ".shown").hidden = false;
     cool(true);
-    show(file, file.name);
+    ask(asForm(file, file.name));
   }
 
   async function watch() {
@@ -68,7 +68,7 @@ export function start(shop) {
     while (!reason && !signal.aborted) {
       await visible();
       const pause = new Promise((done) => setTimeout(done, PAUSE_MS));
-      await show(await jpeg(lens.frame(SIDE), QUALITY), "frame.jpg");
+      await ask(asForm(await jpeg(lens.frame(SIDE), QUALITY), "frame.jpg"));
       await pause;
     }
   }
@@ -93,17 +93,19 @@ export function start(shop) {
   });
   heat.addEventListener("click", () => shop.attempt(async () => {
     if (heat.ariaBusy === "true") return;
-    const map = /** @type {HTMLCanvasElement} */ (find(root, "[data-panel]:not([hidden]) .heat"));
-    const source = map.closest("[data-panel=photo]") ? await createImageBitmap(/** @type {File} */ (photo)) : /** @type {Sketch} */ (pad).export();
-    const { paint } = await import("./teach-heat.js");
+    const map = /** @type {HTMLImageElement} */ (find(root, "[data-panel]:not([hidden]) .heat"));
     const mine = asked;
     heat.ariaBusy = "true";
     heat.textContent = String(heat.dataset.wait);
-    await paint(shop, source, map).finally(() => {
+    const body = map.closest("[data-panel=photo]") && photo ? asForm(photo, photo.name) : JSON.parse(toJson(/** @type {Sketch} */ (pad)));
+    const { overlay } = await shop.ask("POST", "/explain?overlay=1", body).finally(() => {
       heat.ariaBusy = "false";
       heat.textContent = String(heat.dataset.ready);
     });
-    map.hidden = mine !== asked; // another picture came meanwhile
+    if (mine !== asked) return; // another picture came meanwhile
+    if (overlay) map.src = overlay;
+    map.hidden = legend.hidden = !overlay;
+    none.hidden = Boolean(overlay);
   }));
   shop.signal.addEventListener("abort", () => lens.stop());
   if (shop.words.kind === "ink") draw();
@@ -111,6 +113,7 @@ export function start(shop) {
   /** Takes the map away. @param {boolean} again whether there is a picture to make one of */
   function cool(again) {
     for (const map of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".heat"))) map.hidden = true;
+    legend.hidden = none.hidden = true;
     heat.hidden = !again;
   }
 

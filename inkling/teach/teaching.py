@@ -365,7 +365,7 @@ class Teaching:
         if not rows:
             return ()
         seen = np.stack([np.frombuffer(vector, "<f4") for _, _, vector in rows])
-        probabilities = SmallGraph(self._model(id).folder / HEAD)(seen)[0]
+        probabilities = SmallGraph(self.newest(id).folder / HEAD)(seen)[0]
         found = []
         for i in review.label_next(probabilities):
             ranked = (labels[j] for j in np.argsort(-probabilities[i], kind="stable"))
@@ -419,9 +419,9 @@ class Teaching:
         Raises:
             Problem: "not-trained" or "model-unavailable".
         """
-        return self.service.look(sources, self._model(id), budget)
+        return self.service.look(sources, self.newest(id), budget)
 
-    def _model(self, id: str) -> Model:
+    def newest(self, id: str) -> Model:
         """The newest version as a model, the same object as long as there is no newer one.
 
         Raises:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from inkling.config import Settings
 from inkling.web import classifier_schemas as schemas
-from inkling.web.schemas import Result, Results
+from inkling.web.schemas import Explanation, Result, Results
 
 REF = "#/components/schemas/{model}"
 JSON, FORM, ZIP = "application/json", "multipart/form-data", "application/zip"
@@ -35,7 +35,8 @@ class Operation:
         id: its operationId.
         answer: what it answers with: schemas of which one holds, a media type, or nothing.
         body: the schema of its JSON, or several of which one holds.
-        form: whether it takes pictures as a form, too: "pictures", or "examples" for those with a label and for zips.
+        form: whether it takes a form, too: a "picture", "pictures", or "examples", which are pictures with a label and
+            zips.
         optional: whether its answer may be null.
         sample: the arguments of an example with curl.
     """
@@ -53,6 +54,9 @@ class Operation:
     sample: str = ""
 
 
+OVERLAY = Query(
+    "overlay", {"type": "integer", "enum": [0, 1], "default": 0}, "1 adds `overlay`, a picture to lay over yours"
+)
 OPERATIONS = (
     Operation("get", ROOT, "classifiers", "Lists your classifiers, newest first.", answer=(schemas.Classifiers,)),
     Operation(
@@ -216,11 +220,18 @@ OPERATIONS = (
         answer=(Result, Results),
         body=(schemas.PictureBody, schemas.StrokesBody),
         form="pictures",
-        query=(
-            Query(
-                "top", {"type": "integer", "minimum": 1, "default": 5}, "how many labels to answer, most likely first"
-            ),
-        ),
+        query=(Query("top", TOP, "how many labels to answer, most likely first"),),
+        sample="-F image=@bird.jpg",
+    ),
+    Operation(
+        "post",
+        f"{ONE}/explain",
+        "explain_classifier",
+        "Says which parts of a picture the newest version's answer depends on, as `/api/explain` does.",
+        answer=(Explanation,),
+        body=(schemas.PictureBody, schemas.StrokesBody),
+        form="picture",
+        query=(OVERLAY,),
         sample="-F image=@bird.jpg",
     ),
     Operation(
@@ -277,7 +288,7 @@ def _operation(one: Operation, settings: Settings, base_url: str, picture: dict,
         "security": [{"token": []}, {}],  # the owner at the machine itself needs no token
         "parameters": [
             *(_parameter(name, "path", *WHAT[name]) for name in in_path),
-            *(_parameter(query.name, "query", query.schema, query.description) for query in one.query),
+            *(in_query(query) for query in one.query),
         ],
         "responses": {str(one.status): _answer(one), **problems},
         "x-code-samples": [{"lang": "curl", "source": _curl(one, base_url)}],
@@ -290,6 +301,11 @@ def _operation(one: Operation, settings: Settings, base_url: str, picture: dict,
     if content:
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def in_query(query: Query) -> dict:
+    """A parameter in the query, as the document describes it."""
+    return _parameter(query.name, "query", query.schema, query.description)
 
 
 def _parameter(name: str, where: str, schema: dict, description: str) -> dict:
@@ -311,6 +327,8 @@ def _answer(one: Operation) -> dict:
 
 
 def _form(kind: str, settings: Settings, picture: dict) -> dict:
+    if kind == "picture":
+        return {"type": "object", "required": ["image"], "properties": {"image": picture}}
     pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_batch}
     if kind == "pictures":
         return {"type": "object", "required": ["image"], "properties": {"image": pictures}}

@@ -155,7 +155,7 @@ def _explain(settings: Settings) -> dict:
         "summary": "Says which parts of a picture its answer depends on.",
         "description": "Hides each part of a grid in turn and measures the drop in confidence. A faster model gets a "
         "finer grid.",
-        "parameters": [MODEL],
+        "parameters": [MODEL, classifier_paths.in_query(classifier_paths.OVERLAY)],
         "requestBody": _body(_picture(settings)),
         "responses": {"200": _answer("The explanation.", "Explanation"), **_problems()},
     }

@@ -91,6 +91,14 @@ class Explanation(Shape):
             "sure one, if the answer is sure), in steps of 0.05; 0 if it needs none of them, null if it needs all"
         ),
     ]
+    overlay: Annotated[
+        str | None,
+        Field(
+            description="with `overlay=1`: a picture to lay over yours, as a data URL of a transparent PNG. Its colors "
+            "stand for a drop from 0.05, below which there is none, to 0.5 and more, in every picture; null if no part "
+            "has such a drop"
+        ),
+    ] = None
     milliseconds: ExplainMilliseconds
 
 

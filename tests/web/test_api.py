@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 
 from app import app as real_app
 from inkling.problems import REASONS
+from inkling.recognition.explain import read
 from inkling.recognition.predictor import classify_one
 from inkling.web.app import create_app
 from inkling.web.edge.admission import EXPLANATIONS
@@ -240,6 +241,22 @@ def test_an_explanation_is_a_grid_of_drops(explain, predict, png, data_url, hold
     assert top < 0.5 < bottom
     assert explain(json={"image": data_url(png)}).json["label"] == why["label"]
     assert kept() == []
+
+
+def test_an_explanation_brings_the_map_to_lay_over_the_picture(client, ink_model, png, holds):
+    def explain(overlay):
+        data = {"image": (io.BytesIO(png), "a.png")}
+        return client.post(f"/api/explain?model={ink_model}&overlay={overlay}", data=data)
+
+    answer = explain(1)
+    assert holds(answer, "explain")
+    start, code = answer.json["overlay"].split(",")
+    assert start == "data:image/png;base64"
+    file = io.BytesIO(base64.b64decode(code))
+    assert [list(row) for row in read(file).drops] == answer.json["drops"]
+    assert Image.open(file).mode == "RGBA"
+    assert "overlay" not in explain(0).json
+    assert is_problem(explain("yes"), 400, "bad-request")
 
 
 def test_a_photo_is_explained_whole(explain, jpeg, photo_model, holds):

@@ -231,6 +231,7 @@ REFUSED = {
     "another version": ("get", "/versions/7", {}, 404, "unknown-version"),
     "a version that is none": ("post", "/publish", {"json": {"version": 7}}, 404, "unknown-version"),
     "nothing to try": ("post", "/try", {"json": {"strokes": [[[0, 90], [0, 90]]]}}, 409, "not-trained"),
+    "nothing to explain": ("post", "/explain", {"json": {"strokes": [[[0, 90], [0, 90]]]}}, 409, "not-trained"),
     "nothing to export": ("get", "/export.zip", {}, 409, "not-trained"),
     "neither yes nor no": ("get", "/export.zip?examples=yes", {}, 400, "bad-request"),
     "another method": ("put", "", {}, 405, "method-not-allowed"),

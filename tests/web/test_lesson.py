@@ -85,6 +85,10 @@ def test_a_classifier_is_taught_published_asked_corrected_rolled_back_and_export
     tried = owner.post(f"{one}/try?top=3", data={"image": (io.BytesIO(asked), "a.jpg")}).json
     assert (tried["label"], len(tried["predictions"])) == ("robin", 3)
     assert ask()["reason"] == "unknown-model"
+    why = owner.post(f"{one}/explain?overlay=1", data={"image": (io.BytesIO(asked), "a.jpg")}).json
+    assert (why["model"], why["label"]) == ("our-birds", "robin")
+    assert why["confidence"] == pytest.approx(tried["confidence"], abs=1e-4)
+    assert why["overlay"] is None  # a picture of one color has no part that decides
 
     # Published, it answers like any other model.
     assert owner.post(f"{one}/publish", json={"version": 1}).status_code == 204

@@ -4,10 +4,8 @@ from flask import Blueprint, render_template, request
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from inkling.problems import Problem
 from inkling.recognition.card import ModelCard
-from inkling.web import answers, jsonbodies, openapi, outcomes, service, turns, uploads
-from inkling.web.edge import admission
+from inkling.web import answers, explained, jsonbodies, openapi, outcomes, service, turns, uploads
 from inkling.web.edge.access import open_to
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False})
@@ -42,29 +40,7 @@ def predict() -> dict:
 @open_to("anyone; nothing is saved")
 def explain() -> dict:
     """How much each part of one picture supports its answer."""
-    model = request.args.get("model")
-    enough = service().enough(model)  # an unknown model is refused before the picture is read
-    sources = jsonbodies.sources()
-    if len(sources) > 1:
-        raise Problem(
-            "too-many", f"One picture is explained at a time. Received: {len(sources)}.", f"{len(sources)} pictures"
-        )
-    # The turn covers reading only: explanations are admitted separately, and answers do not wait for them.
-    with turns.turn() as budget:
-        image, decode = service().read(sources[0], budget, enough)
-    with admission.turn(budget.left, admission.EXPLANATIONS):
-        explanation = service().explain(image, model)
-    return {
-        "model": explanation.model,
-        "task": service().predictor.catalog.model(explanation.model).card.task,
-        "label": explanation.label,
-        "confidence": round(explanation.confidence, 6),
-        "where": explanation.where,
-        "drops": explanation.drops,
-        "field": explanation.field,
-        "enough": explanation.enough,
-        "milliseconds": {"decode": decode, "explain": explanation.milliseconds},
-    }
+    return explained.of_request(request.args.get("model"))
 
 
 @blueprint.get("/openapi.json")

@@ -12,7 +12,7 @@ from inkling.problems import Problem
 from inkling.service import Source
 from inkling.teach import intake
 from inkling.teach.types import ALL, AnyLabel, Change, Classifier, Origin
-from inkling.web import answers, jsonbodies, outcomes, responses, service, teaching, turns, uploads
+from inkling.web import answers, explained, jsonbodies, outcomes, responses, service, teaching, turns, uploads
 from inkling.web import classifier_schemas as schemas
 from inkling.web.edge import admission, errors
 from inkling.web.edge.access import needs, principal
@@ -261,6 +261,14 @@ def look(id: str) -> ResponseReturnValue:
         found = teaching().look(id, sources, budget)
     outcomes.count(found)
     return answers.of_outcomes(found, top)
+
+
+@blueprint.post("/<id>/explain")
+@needs("read")
+def explain(id: str) -> ResponseReturnValue:
+    """How much each part of a picture supports the newest version's answer, as `/api/explain` gives it."""
+    own_classifier(id)
+    return explained.of_request(teaching().newest(id))
 
 
 @blueprint.get("/<id>/export.zip")
