@@ -501,8 +501,11 @@ class Taught:
             raise _unknown_example(example)
         return data
 
-    def move(self, id: str, examples: Sequence[str], label: int | None) -> Change:
+    def move(self, id: str, examples: Sequence[str], label: int | None, change: str | None = None) -> Change:
         """Gives examples another label, or none.
+
+        Args:
+            change: the id of the change, which takes the place of one that had it; by default a new one.
 
         Raises:
             Problem: "unknown-classifier", "unknown-label" or "unknown-example".
@@ -512,7 +515,7 @@ class Taught:
             if label is not None:
                 _label(session, id, label)
             rows = [row for row in _present(session, id, examples) if row.label_id != label]
-            change = _new_change(session, id, [[row.id, row.label_id] for row in rows])
+            change = _new_change(session, id, [[row.id, row.label_id] for row in rows], change)
             for row in rows:
                 row.label_id = label
             if rows:
@@ -949,10 +952,10 @@ def _present(session: Session, id: str, examples: Sequence[str]) -> list[Example
     return rows
 
 
-def _new_change(session: Session, id: str, moved: list | None = None) -> str:
-    row = ChangeRow(id=secrets.token_urlsafe(ID_BYTES), classifier_id=id, created=now(), moved=moved or [])
-    session.add(row)
-    return row.id
+def _new_change(session: Session, id: str, moved: list | None = None, change: str | None = None) -> str:
+    change = change or secrets.token_urlsafe(ID_BYTES)
+    session.merge(ChangeRow(id=change, classifier_id=id, created=now(), moved=moved or []))
+    return change
 
 
 def _touch(session: Session, id: str, after: timedelta = DEBOUNCE, changed: bool = True) -> None:

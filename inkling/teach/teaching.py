@@ -190,23 +190,36 @@ class Teaching:
         name = Upload(None, source.name).name
         return NewExample(file_of(picture, kind_of_file), kind_of_file, name, label, origin)
 
-    def correct(self, result: Result, label: str) -> None:
-        """Teaches the classifier that gave a result the right label of its picture.
+    def correct(self, result: Result, label: str | None) -> None:
+        """Teaches the classifier that gave a result the right label of its picture, instead of the label before.
 
-        A picture that is an example already gets the label; another one becomes an example, if the quotas allow it.
-        Does nothing for a result of another model, and for a label that the classifier does not have any more.
+        A picture that is an example already gets the label, and has its own again once the label is taken back. Another
+        one becomes an example, if the quotas allow it, and is deleted once the label is taken back. Does nothing for a
+        result of another model.
+
+        Args:
+            label: the right one; None, or one that the classifier does not have, takes back what was taught before.
         """
         classifier = self.find(result.model)
-        names = {} if classifier is None else {one.name: one.id for one in classifier.labels}
         picture = self.service.storage.picture(result)
-        if classifier is None or picture is None or label not in names:
+        if classifier is None or picture is None:
             return
+        right = next((one.id for one in classifier.labels if one.name == label), None)
         same = self.storage.same(classifier.id, picture)
-        if same:
-            self.storage.move(classifier.id, [same.id], names[label])
+        if same is None:
+            if label is not None and right is not None:
+                kind: Literal["photo", "drawing"] = "photo" if result.kind == "photo" else "drawing"
+                self.storage.add(classifier.id, [NewExample(picture, kind, "", label, "correction")], self._quota)
+        elif same.source == "correction":
+            if right is None:
+                self.storage.remove(classifier.id, [same.id])
+            else:
+                self.storage.move(classifier.id, [same.id], right)
         else:
-            kind: Literal["photo", "drawing"] = "photo" if result.kind == "photo" else "drawing"
-            self.storage.add(classifier.id, [NewExample(picture, kind, "", label, "correction")], self._quota)
+            with suppress(Problem):  # it was not corrected before, or more than a day ago
+                self.storage.undo(classifier.id, result.id)
+            if right is not None:
+                self.storage.move(classifier.id, [same.id], right, change=result.id)
         self._wake()
 
     def examples(

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from inkling.service import Service
+from inkling.storage.taught import NewExample, Quota
 from inkling.teach.teaching import Teaching
 from inkling.web.app import create_app
 from tests.support.backbones import write_backbone
@@ -98,3 +99,39 @@ def test_a_correction_teaches_the_classifier_if_the_request_may(owner, visitor, 
     assert teaching.progress(id).stage == "waiting"
     owner.post(f"{where}/correction", data={"label": "red"})
     assert [label.count for label in teaching.get(id).labels] == [13, 12]
+
+
+@pytest.mark.parametrize("path, sent_back", [("correction/undo", {}), ("correction", {"data": {"label": ""}})])
+def test_a_correction_that_is_taken_back_teaches_nothing(owner, teaching, path, sent_back):
+    id = teaching.all()[0].id
+    before = teaching.get(id)
+    where = sent(owner)
+    owner.post(f"{where}/correction", data={"label": "blue"})
+    owner.post(f"{where}/{path}", **sent_back)
+    assert teaching.get(id).labels == before.labels
+    assert {example.source for example in teaching.examples(id)} == {"file"}
+    owner.post(f"{where}/correction", data={"label": "red"})
+    assert [label.count for label in teaching.get(id).labels] == [13, 12]
+
+
+def test_an_example_that_a_correction_moved_goes_back_to_its_own_label(owner, teaching):
+    id = teaching.all()[0].id
+    red, blue = teaching.get(id).labels
+    where = sent(owner)
+    owner.post(f"{where}/correction", data={"label": "blue"})
+    (corrected,) = (example for example in teaching.examples(id) if example.source == "correction")
+    picture = teaching.picture(id, corrected.id)
+    owner.post(f"{where}/correction/undo")
+    new = NewExample(picture, "photo", "own.jpg", "red", "file")
+    (own,) = teaching.storage.add(id, [new], Quota(0, 0, 0))
+
+    def label():
+        return teaching.storage.example(id, own.id)[0].label
+
+    for said in ("blue", "red", "blue"):
+        owner.post(f"{where}/correction", data={"label": said})
+        assert label() == {"red": red.id, "blue": blue.id}[said]
+    owner.post(f"{where}/correction/undo")
+    assert label() == red.id
+    owner.post(f"{where}/correction/undo")
+    assert label() == red.id

@@ -117,17 +117,17 @@ def correct(id: str) -> ResponseReturnValue:
     if label is None:
         abort(400, gettext("There is no label “%(label)s”. Choose one of the labels of this answer.", label=text[:64]))
     service().correct(result, label)
-    classifier = teaching().find(result.model)
-    if classifier and may_teach(classifier):
-        teaching().correct(result, label)
+    _teach(result, label)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
 @blueprint.post("/<id>/correction/undo")
 @open_to("the browser that made it; scope `correct`")
 def undo_correction(id: str) -> ResponseReturnValue:
-    """Deletes the correction."""
-    service().storage.correct(own_result(id, CORRECT).id, None)
+    """Deletes the correction, and takes what it taught back."""
+    result = own_result(id, CORRECT)
+    service().storage.correct(result.id, None)
+    _teach(result, None)
     return redirect(url_for("results.show", id=id, _anchor="right"), 303)
 
 
@@ -151,6 +151,13 @@ def undo_deletion(id: str) -> ResponseReturnValue:
         service().storage.show(id)
         return redirect(url_for("history.page", _anchor=f"result-{id}"), 303)
     abort(404, gettext("This result is not here, or no longer."))
+
+
+def _teach(result: Result, label: str | None) -> None:
+    """Teaches the taught classifier that gave a result the right label, or takes that back, if the request may."""
+    classifier = teaching().find(result.model)
+    if classifier and may_teach(classifier):
+        teaching().correct(result, label)
 
 
 def _page(result: Result, saved: Result | None = None) -> str:
