@@ -16,16 +16,13 @@ saw earlier:
   the last sweep's date enforces the quota only; the next one, ten minutes later, trusts the clock again.
 """
 
-import fcntl
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -33,6 +30,7 @@ from inkling.config import Settings
 from inkling.storage.blobs import KEY, QUARANTINE, Blob
 from inkling.storage.database import AT_ONCE, portions
 from inkling.storage.errors import StoreError, store_errors
+from inkling.storage.locks import only_one
 from inkling.storage.records import ResultRow, UsageRow, now
 from inkling.storage.store import Storage, disk_space, picture_key
 
@@ -81,8 +79,8 @@ def prune(storage: Storage, settings: Settings, careful: bool = False) -> Pruned
         StoreError: the database or the folder cannot be used.
     """
     storage.database.used_bytes()  # opens the database and creates the folder
-    with _only_one(settings.pictures) as alone:
-        return _Sweep(storage, settings, careful).run() if alone else None
+    with only_one(settings.pictures) as lock:
+        return _Sweep(storage, settings, careful).run() if lock is not None else None
 
 
 def enforce_quota(storage: Storage, settings: Settings) -> int:
@@ -91,8 +89,8 @@ def enforce_quota(storage: Storage, settings: Settings) -> int:
     Raises:
         StoreError: the database or the folder cannot be used.
     """
-    with _only_one(settings.pictures) as alone:
-        return _Sweep(storage, settings, careful=True).delete_over_quota() if alone else 0
+    with only_one(settings.pictures) as lock:
+        return _Sweep(storage, settings, careful=True).delete_over_quota() if lock is not None else 0
 
 
 @dataclass
@@ -304,20 +302,6 @@ class _Sweep:
             session.execute(sa.update(UsageRow).values(bytes=files, swept=self._began))
             results = session.scalars(sa.select(sa.func.count(ResultRow.id))).one()
         return results, self._storage.saved_bytes()
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[bool]:
-    """Yields whether no other process sweeps. The folder itself is locked: a full disk takes no lock file."""
-    with store_errors():
-        descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(descriptor)
 
 
 class Housekeeper:

@@ -4,7 +4,6 @@
 second one is not even started while the first is still loading its libraries.
 """
 
-import fcntl
 import logging
 import os
 import subprocess
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from inkling.config import Settings
 from inkling.storage.blobs import EXAMPLES
+from inkling.storage.errors import StoreError, store_errors
+from inkling.storage.locks import only_one
 
 IMPORT_FOLDER = Path(__file__).resolve().parents[2]  # where `inkling` lies
 log = logging.getLogger("inkling.teach")
@@ -40,7 +41,7 @@ class Helper:
             with lock(self._settings) as descriptor:
                 if descriptor is not None:
                     self._start(descriptor)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             log.warning("the process that trains cannot be started: %s", error)
 
     def _start(self, descriptor: int) -> None:
@@ -57,21 +58,16 @@ class Helper:
 
 @contextmanager
 def lock(settings: Settings) -> Iterator[int | None]:
-    """Yields a descriptor that holds the lock; None if another process trains.
+    """Yields a descriptor that holds the lock of whoever trains; None if another process has it.
 
-    The lock lasts until every copy of the descriptor is closed. The folder itself is locked: a full disk takes no lock
-    file.
+    Raises:
+        StoreError: the folder of the examples cannot be used.
     """
     folder = settings.pictures / EXAMPLES
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with store_errors():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with only_one(folder) as descriptor:
         yield descriptor
-    except BlockingIOError:
-        yield None
-    finally:
-        os.close(descriptor)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
