@@ -185,6 +185,7 @@ class VersionRow(Base):
     labels: Mapped[list] = mapped_column(sa.JSON)  # [[id, name], …] in the order of the answers
     examples: Mapped[list] = mapped_column(sa.JSON)  # ids in the order of the report
     report: Mapped[bytes] = mapped_column(sa.LargeBinary)  # JSON, compressed by zlib
+    figures: Mapped[dict] = mapped_column(sa.JSON, server_default="{}")  # the part of it that lists of versions show
     card: Mapped[dict] = mapped_column(sa.JSON)  # of the model
     head: Mapped[bytes] = mapped_column(sa.LargeBinary)  # an ONNX file
     better: Mapped[bool | None]  # than the version that was live, on the examples that both have seen

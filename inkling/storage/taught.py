@@ -178,7 +178,7 @@ class StoredVersion:
         backbone: SHA-256 of the network whose features it was trained on.
         labels: (id, name) in the order of the answers.
         examples: ids in the order of the report.
-        report: the training's figures, as JSON holds them.
+        report: the training's figures, as JSON holds them; those of a list of versions in `figures`.
         card: the model's card, likewise.
         better: than the version that was live, on the examples that both have seen; None without such a version.
     """
@@ -190,7 +190,20 @@ class StoredVersion:
     labels: tuple[tuple[int, str], ...]
     examples: tuple[str, ...]
     report: dict[str, Any]
+    figures: dict[str, Any]
     card: dict[str, Any]
+    better: bool | None
+
+
+@dataclass(frozen=True)
+class StoredShort:
+    """One training in the list of all, as `StoredVersion` describes it."""
+
+    number: int
+    created: datetime
+    revision: int
+    labels: tuple[tuple[int, str], ...]
+    figures: dict[str, Any]
     better: bool | None
 
 
@@ -740,6 +753,7 @@ class Taught:
                     labels=[list(label) for label in version.labels],
                     examples=list(version.examples),
                     report=zlib.compress(json.dumps(version.report).encode()),
+                    figures=version.figures,
                     card=version.card,
                     head=head,
                     better=version.better,
@@ -757,17 +771,22 @@ class Taught:
 
     # ---- Versions ----
 
-    def versions(self, id: str) -> list[StoredVersion]:
-        """The versions of a classifier, newest first.
+    def versions(self, id: str) -> list[StoredShort]:
+        """The versions of a classifier, newest first, without what takes long to read.
 
         Raises:
             Problem: "unknown-classifier".
         """
+        fields = (VersionRow.number, VersionRow.created, VersionRow.revision, VersionRow.labels, VersionRow.figures)
         with self._database.reading() as session:
             _row(session, id)
-            query = sa.select(VersionRow).where(VersionRow.classifier_id == id).order_by(VersionRow.number.desc())
-            query = query.options(sa.orm.defer(VersionRow.head))
-            return [_version(row) for row in session.scalars(query)]
+            query = sa.select(*fields, VersionRow.better).where(VersionRow.classifier_id == id)
+            return [
+                StoredShort(number, created, revision, _labels(labels), figures, better)
+                for number, created, revision, labels, figures, better in session.execute(
+                    query.order_by(VersionRow.number.desc())
+                )
+            ]
 
     def version(self, id: str, number: int) -> StoredVersion:
         """A version.
@@ -994,9 +1013,14 @@ def _version(row: VersionRow) -> StoredVersion:
         row.created,
         row.revision,
         row.backbone,
-        tuple((label, name) for label, name in row.labels),
+        _labels(row.labels),
         tuple(row.examples),
         json.loads(zlib.decompress(row.report)),
+        row.figures,
         row.card,
         row.better,
     )
+
+
+def _labels(stored: list) -> tuple[tuple[int, str], ...]:
+    return tuple((label, name) for label, name in stored)

@@ -20,17 +20,36 @@ from inkling.teach.heldout import Method, Space, Task, choose, ignore, sample
 FEWEST = 2  # examples of each label: one to learn from while the other is held out
 
 
-class Report(BaseModel):
-    """What is known about a training, all of it from held-out answers. Indexes are those of the examples.
+class Figures(BaseModel):
+    """How good a training is, from held-out answers.
 
     Attributes:
         counts: examples of each label.
         accuracy: share of right answers, with its 95% interval from `low` to `high`.
-        confusion: answers, [true][predicted].
-        calibration_error: expected calibration error of the held-out answers; `calibration_error_before` is that at
-            temperature 1.
-        held_out: calibrated probabilities of each example.
+        calibration_error: expected calibration error of the held-out answers.
         sure_share: share of answers that are sure; `sure_accuracy` is the accuracy among them, 0 without any.
+        seconds: how long learning took, features not included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    counts: tuple[int, ...]
+    accuracy: float
+    low: float
+    high: float
+    calibration_error: float
+    sure_share: float
+    sure_accuracy: float
+    seconds: float
+
+
+class Report(Figures):
+    """What is known about a training, all of it from held-out answers. Indexes are those of the examples.
+
+    Attributes:
+        confusion: answers, [true][predicted].
+        held_out: calibrated probabilities of each example.
+        calibration_error_before: the calibration error at temperature 1.
         curve: accuracy by examples of each label.
         doubtful: examples whose label looks wrong, most suspicious first: index, suggested label, and suspicion, the
             probability that it is wrong by the held-out answer.
@@ -38,22 +57,12 @@ class Report(BaseModel):
         familiar: the share of the held-out examples that are familiar.
         method: "logistic" or "ridge"; `penalty` is relative to the mean variance of the features.
         temperature: by which the logits were divided.
-        seconds: how long learning took, features not included.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     labels: tuple[str, ...]
-    counts: tuple[int, ...]
-    accuracy: float
-    low: float
-    high: float
     confusion: tuple[tuple[int, ...], ...]
     held_out: tuple[tuple[float, ...], ...]
-    calibration_error: float
     calibration_error_before: float
-    sure_share: float
-    sure_accuracy: float
     curve: tuple[tuple[int, float], ...]
     doubtful: tuple[tuple[int, int, float], ...]
     duplicates: tuple[tuple[int, ...], ...]
@@ -61,7 +70,6 @@ class Report(BaseModel):
     method: Method
     penalty: float
     temperature: float
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

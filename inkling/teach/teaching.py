@@ -25,7 +25,7 @@ from inkling.storage.records import now
 from inkling.storage.taught import NewExample, Quota, StoredVersion
 from inkling.teach import features, review
 from inkling.teach.helper import Helper
-from inkling.teach.learn import Report
+from inkling.teach.learn import Figures, Report
 from inkling.teach.publish import HEAD, Shelf, card_of
 from inkling.teach.types import (
     ALL,
@@ -41,6 +41,7 @@ from inkling.teach.types import (
     Review,
     Suggestion,
     Version,
+    VersionShort,
 )
 
 BATCH = 16  # pictures that are saved in one transaction
@@ -314,9 +315,19 @@ class Teaching:
 
     # ---- Versions ----
 
-    def versions(self, id: str) -> list[Version]:
+    def versions(self, id: str) -> list[VersionShort]:
         """The versions of a classifier, newest first."""
-        return [_version(one) for one in self.storage.versions(id)]
+        return [
+            VersionShort(
+                one.number,
+                one.created,
+                one.revision,
+                tuple(name for _, name in one.labels),
+                Figures.model_validate(one.figures),
+                one.better,
+            )
+            for one in self.storage.versions(id)
+        ]
 
     def version(self, id: str, number: int) -> Version:
         """A version of a classifier.

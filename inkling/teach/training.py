@@ -21,7 +21,7 @@ from inkling.storage.records import now
 from inkling.storage.taught import Classifier, Stage, StoredVersion, Task
 from inkling.teach import features, head
 from inkling.teach.helper import lock
-from inkling.teach.learn import FEWEST, Learned, Report, learn
+from inkling.teach.learn import FEWEST, Figures, Learned, Report, learn
 from inkling.teach.publish import HEAD
 from inkling.teach.teaching import Teaching
 from inkling.teach.types import Progress
@@ -112,6 +112,7 @@ class Training:
             labels,
             tuple(example for example, _, _ in rows),
             learned.report.model_dump(mode="json"),
+            learned.report.model_dump(mode="json", include=set(Figures.model_fields)),
             _card(backbone, learned, written[1]),
             None,
         )

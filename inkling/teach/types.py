@@ -15,7 +15,7 @@ from inkling.storage.taught import (
     Progress,
     Stage,
 )
-from inkling.teach.learn import Report
+from inkling.teach.learn import Figures, Report
 
 __all__ = [
     "ALL",
@@ -32,6 +32,7 @@ __all__ = [
     "Stage",
     "Suggestion",
     "Version",
+    "VersionShort",
 ]
 
 
@@ -54,6 +55,18 @@ class Version:
     examples: tuple[str, ...]
     labels: tuple[str, ...]
     report: Report
+    better: bool | None
+
+
+@dataclass(frozen=True)
+class VersionShort:
+    """One training in the list of all, as `Version` describes it, with the figures that the list shows."""
+
+    number: int
+    created: datetime
+    revision: int
+    labels: tuple[str, ...]
+    report: Figures
     better: bool | None
 
 

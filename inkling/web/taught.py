@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext, ngettext
 
-from inkling.teach.types import Classifier, Example, Label, Review, Version
+from inkling.teach.types import Classifier, Example, Label, Review, Version, VersionShort
 from inkling.web import evaluation, teaching
 
 SHOWN = 60  # pictures of a class that a page shows at first, and adds with each request for more
@@ -91,7 +91,7 @@ def column(classifier: Classifier, label: Label | None, after: str | None = None
     return Column(label, label.count if label else classifier.unlabeled, examples[:SHOWN], more)
 
 
-def figures(version: Version) -> Figures:
+def figures(version: Version | VersionShort) -> Figures:
     """A version's figures in whole percent."""
     report = version.report
     return Figures(

@@ -4,6 +4,7 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from inkling.pictures.budget import Budget
@@ -223,7 +224,10 @@ def answers(service, model, *colors):
 
 def test_a_change_trains_a_version_that_nobody_is_served_before_it_is_published(teaching, colors):
     assert (colors.newest, colors.live, colors.training) == (1, None, None)
-    (version,) = teaching.versions(colors.id)
+    (short,) = teaching.versions(colors.id)
+    version = teaching.version(colors.id, 1)
+    assert (short.number, short.labels, short.better) == (1, version.labels, version.better)
+    assert short.report.model_dump().items() <= version.report.model_dump().items()
     assert version.labels == ("red", "blue")
     assert version.examples == tuple(example.id for example in teaching.examples(colors.id))
     assert version.report.counts == (12, 12)
@@ -348,7 +352,7 @@ def test_a_change_during_training_is_learned_next(teaching, colors):
         train(teaching)
     assert teaching.progress(colors.id) == Progress("waiting")
     train(teaching)
-    assert len(teaching.versions(colors.id)[0].examples) == 25
+    assert sum(teaching.versions(colors.id)[0].report.counts) == 25
 
 
 def test_a_failure_says_why(teaching, colors):
@@ -383,6 +387,14 @@ def test_a_backup_takes_classifiers_along(teaching, colors, settings, tmp_path):
     restored.tend()
     restored.service.predictor.reload()
     assert answers(restored.service, "colors", RED)[0].label == "red"
+
+
+def test_an_upgrade_reads_the_figures_of_versions_from_their_reports(teaching, colors, settings):
+    before = teaching.versions(colors.id)
+    with teaching.service.storage.database.writing() as session:
+        session.execute(sa.text("ALTER TABLE classifier_versions DROP COLUMN figures"))
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '0006'"))
+    assert Teaching(settings, Service.from_settings(settings), wake=lambda: None).versions(colors.id) == before
 
 
 def test_folders_follow_the_database(teaching, colors, settings):

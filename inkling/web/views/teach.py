@@ -58,8 +58,7 @@ def page(id: str) -> str:
     `?label=` and `?after=` show more examples of one class, `?errors=` the pictures of one kind of error.
     """
     one = own_classifier(id)
-    versions = teaching().versions(id)
-    newest = max(versions, key=lambda version: version.number, default=None)
+    newest = teaching().version(id, one.newest) if one.newest else None
     review = teaching().review(id)
     by_id = {str(label.id): label for label in one.labels}
     after = request.args.get("after")
@@ -80,7 +79,7 @@ def page(id: str) -> str:
         doubtful=review.doubtful[: taught.DOUBTS],
         duplicates=review.duplicates[: taught.DOUBTS],
         waiting=review.next[: taught.DOUBTS],
-        versions=[(version, taught.figures(version)) for version in versions],
+        versions=[(version, taught.figures(version)) for version in teaching().versions(id)],
         accept=",".join(chain((f".{extension}" for extension in EXTENSIONS), ["image/*"])),
         most=service().settings.max_batch,
         longest=LONGEST_LABEL,
