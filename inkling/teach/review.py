@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inkling.teach import calibration
 from inkling.teach.heldout import Method, Task, sample
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ DOUBTFUL = 0.5  # a label with a held-out probability below 1 minus this is list
 SIZES = (2, 5, 10, 20, 50, 100, 200)  # examples of each label, of the learning curve
 PARTS = 5  # of the folds, which are held out together for a learning curve
 MOST = 500  # examples of which a learning curve is made
+GAIN = 0.005  # of accuracy by the last step of the curve, below which more examples are not worth the work
+LEFT = 2  # examples of a label, below which nothing can be learned while the others are held out
 
 
 def suspicion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -21,16 +24,28 @@ def suspicion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(1 - probabilities[np.arange(len(y)), y])
 
 
-def doubtful(probabilities: np.ndarray, y: np.ndarray) -> tuple[tuple[int, int, float], ...]:
-    """Examples whose label looks wrong, most suspicious first: (index, suggested label, suspicion)."""
+def doubtful(probabilities: np.ndarray, y: np.ndarray, uniform: np.ndarray) -> tuple[tuple[int, int, float], ...]:
+    """Examples whose label looks wrong, most suspicious first: (index, suggested label, suspicion).
+
+    Args:
+        uniform: see `uniform`. While these are held out, little is known of their label, so that its absence from the
+            answer says nothing.
+    """
     found = suspicion(probabilities, y)
     suggested = probabilities.argmax(axis=1)
     order = np.argsort(-found, kind="stable")
     return tuple(
         (int(i), int(suggested[i]), round(float(found[i]), 4))
         for i in order
-        if found[i] > DOUBTFUL and suggested[i] != y[i]
+        if found[i] > DOUBTFUL and suggested[i] != y[i] and not uniform[i]
     )
+
+
+def uniform(group: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which examples are nearly all of their label, and near-duplicates of each other: bool [n]."""
+    _, place, sizes = np.unique(np.stack([group, y]), axis=1, return_inverse=True, return_counts=True)
+    own = sizes[place]
+    return np.asarray((own > 1) & (np.bincount(y)[y] - own < LEFT))
 
 
 def duplicates(group: np.ndarray) -> tuple[tuple[int, ...], ...]:
@@ -81,5 +96,5 @@ def advice(report: "Report") -> tuple[bool, int]:
     """
     rows = report.confusion
     recall = [row[i] / max(1, sum(row)) for i, row in enumerate(rows)]
-    rising = len(report.curve) > 1 and report.curve[-1][1] > report.curve[-2][1] + 0.005
-    return rising or min(report.counts) < 10, int(np.argmin(recall))
+    rising = len(report.curve) > 1 and report.curve[-1][1] > report.curve[-2][1] + GAIN
+    return rising or min(report.counts) < calibration.FEWEST, int(np.argmin(recall))

@@ -376,6 +376,7 @@ class Teaching:
         return Review(
             tuple(doubtful),
             tuple(group for group in groups if len(group) > 1),
+            tuple(label for i in report.uniform if (label := own[i])),
             self._suggestions(id, version, own, present),
             more,
             own[needed],

@@ -101,6 +101,7 @@ class Review:
     Attributes:
         doubtful: examples whose held-out answer is another label, most suspicious first.
         duplicates: groups of examples that are nearly the same.
+        uniform: labels of which nearly all examples look alike, so that it cannot be known how well they are told.
         next: examples to label next, the most uncertain first.
         more: whether more examples would help.
         most_needed: the label that needs them most; None before the first version.
@@ -108,6 +109,7 @@ class Review:
 
     doubtful: tuple[Doubt, ...] = ()
     duplicates: tuple[tuple[Example, ...], ...] = ()
+    uniform: tuple[Label, ...] = ()
     next: tuple[Suggestion, ...] = ()
     more: bool = True
     most_needed: Label | None = None

@@ -162,6 +162,7 @@ class Review(Told):
 
     doubtful: Annotated[list[Doubt], Field(description="most suspicious first")]
     duplicates: Annotated[list[list[Example]], Field(description="groups of examples that are nearly the same")]
+    uniform: Annotated[list[Label], Field(description="nearly all examples of these labels look alike")]
     next: Annotated[list[Suggestion], Field(description="to label next, the most uncertain first")]
     more: Annotated[bool, Field(description="more examples would help")]
     most_needed: Annotated[Label | None, Field(description="of this label most; null before the first version")]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from flask_babel import gettext, ngettext
 
+from inkling.teach import calibration
+from inkling.teach import review as learning
 from inkling.teach.types import Classifier, Example, Label, Review, Version, VersionShort
 from inkling.web import evaluation, teaching
 
@@ -15,8 +17,6 @@ NAMED = 6  # labels on the card of a classifier
 MATRIX = 20  # labels of the largest table of errors
 DOUBTS = 30  # suspicious labels, groups of duplicates and pictures to label that a page lists
 CELL = 60  # pictures of one kind of error that a page shows
-ENOUGH = 10  # examples of a class from which an answer may be sure
-GAIN = 0.005  # of accuracy, below which more examples are not worth the work
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,24 @@ def figures(version: Version | VersionShort) -> Figures:
 
 def advice(classifier: Classifier, version: Version, review: Review) -> list[str]:
     """Sentences that say whether more examples would help, and of which class."""
-    few = [label for label in classifier.labels if label.count < ENOUGH]
+    few = [label for label in classifier.labels if label.count < calibration.FEWEST]
     sentences = []
     if few and version.report.sure_share:
         sentences.append(
             gettext(
-                "It cannot be sure yet about %(names)s: that takes %(n)s pictures of each.", names=_names(few), n=ENOUGH
+                "It cannot be sure yet about %(names)s: that takes %(n)s pictures of each.",
+                names=_names(few),
+                n=calibration.FEWEST,
             )
+        )
+    if review.uniform:
+        sentences.append(
+            gettext("Nearly all pictures of %(names)s look alike. Add different ones.", names=_names(review.uniform))
         )
     curve = version.report.curve
     if review.more and len(curve) > 1:
         (before, lower), (now, higher) = curve[-2:]
-        if higher - lower > GAIN:
+        if higher - lower > learning.GAIN:
             sentences.append(
                 ngettext(
                     "More pictures would help: going from %(before)s to %(now)s per class raised the accuracy by "
