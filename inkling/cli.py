@@ -15,7 +15,7 @@ from typing import TextIO
 import click
 from tqdm import tqdm
 
-from inkling import access
+from inkling import access, audit
 from inkling.config import BadSetting, Settings
 from inkling.csvreport import Report
 from inkling.problems import Problem
@@ -65,6 +65,11 @@ def _storage() -> Storage:
     """The storage of that service, likewise."""
     service = click.get_current_context().obj
     return service.storage if service else Storage(_settings())
+
+
+def _note(action: str, **what: object) -> None:
+    """Adds a line to the audit log."""
+    audit.note(_settings(), action, audit.COMMAND_LINE, **what)
 
 
 # ---- inkling serve ----
@@ -244,6 +249,7 @@ def teach(folder: Path, name: str, kind: Kind, as_json: bool) -> None:
     from inkling.teach import lesson  # which loads `onnx`
 
     done = lesson.teach(_service(), folder, name, kind, lambda pairs: tqdm(pairs, name, unit=" files", disable=None))
+    _note("teach", classifier=name)
     for file, problem in done.refused:
         click.echo(f"{click.format_filename(file)}: {problem}", err=True)
     click.echo(json.dumps(lesson.as_json(done)) if as_json else "\n".join(lesson.as_text(done)))
@@ -264,6 +270,7 @@ def prune() -> None:
     done = retention.prune(_storage(), settings)
     if done is None:
         raise click.ClickException("another process is pruning just now.")
+    _note("results prune", removed=done.expired + done.hidden + done.over_quota + done.without_picture)
     for count, what in (
         (done.expired, f"results older than {settings.retention_days} days"),
         (done.hidden, "results that visitors had deleted"),
@@ -284,6 +291,7 @@ def delete(ids: tuple[str, ...]) -> None:
     """Delete results with their pictures. ID is the last part of a result's address."""
     storage = _storage()
     missing = [id for id in ids if not storage.delete(id)]
+    _note("results delete", results=[id for id in ids if id not in missing])
     if missing:
         raise click.ClickException(f"there is no result {', '.join(missing)}.")
 
@@ -295,6 +303,7 @@ def block(client: str) -> None:
     with _reporting("the list of blocked clients cannot be written"):
         blocked = _client(client)
         _storage().blocks.add(blocked)
+    _note("results block", client=blocked)
     click.echo(f"blocked: {blocked}")
 
 
@@ -303,8 +312,10 @@ def block(client: str) -> None:
 def unblock(client: str) -> None:
     """Let CLIENT in again."""
     with _reporting("the list of blocked clients cannot be written"):
-        if not _storage().blocks.remove(_client(client)):
+        unblocked = _client(client)
+        if not _storage().blocks.remove(unblocked):
             raise click.ClickException(f"{client} is not blocked.")
+    _note("results unblock", client=unblocked)
 
 
 @results.command()
@@ -383,6 +394,7 @@ def add(scope: str, owner: str, days: int) -> None:
     if not access.can_own(owner):
         raise click.UsageError(f"--name takes 1 to {access.LONGEST_OWNER} printable characters.")
     click.echo(access.new_token(_storage().tokens, scope, owner, timedelta(days=days)))
+    _note("tokens add", scope=scope, owner=owner)
 
 
 @tokens.command("list")
@@ -398,6 +410,7 @@ def delete_tokens(ids: tuple[int, ...]) -> None:
     """Delete tokens at once, and sign out the browsers that used them. `inkling tokens list` shows the numbers."""
     table = _storage().tokens
     missing = [str(id) for id in ids if not table.delete(id)]
+    _note("tokens delete", tokens=[id for id in ids if str(id) not in missing])
     if missing:
         raise click.ClickException(f"there is no token {', '.join(missing)}.")
 
@@ -426,6 +439,7 @@ def restore(file: Path) -> None:
     with _reporting(f"{file} cannot be restored to {settings.pictures}"):
         count = archives.restore(file, settings)
         Shelf(settings, Storage(settings).taught).publish_all()
+    _note("restore", results=count)
     click.echo(f"{settings.pictures}: {count} results")
 
 

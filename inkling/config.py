@@ -66,6 +66,10 @@ def _folder(value: str | Path) -> Path:
     return home() / value
 
 
+def _file(value: str | Path | None) -> Path | None:
+    return _folder(value) if value else None
+
+
 def _secret(value: str) -> str:
     if value and len(value) < 16:
         raise ValueError
@@ -125,6 +129,7 @@ def _empty_is_none(value: str | None) -> str | None:
 
 
 Folder = Annotated[Path, BeforeValidator(_folder), Accepts("the path of a folder, without ~")]
+OptionalFile = Annotated[Path | None, BeforeValidator(_file), Accepts("empty or the path of a file, without ~")]
 Secret = Annotated[str, BeforeValidator(_secret), Accepts("empty or at least 16 characters")]
 Networks = Annotated[
     tuple[Network, ...],
@@ -219,6 +224,11 @@ class Settings(BaseSettings):
         repr=False,
         description="Key that signs the cookies of history and sign-in. Empty means a generated key, "
         "stored in a file in the pictures folder.",
+    )
+    audit_log: OptionalFile = Field(
+        None,
+        description="File to which Inkling adds a line of JSON for each change and deletion: when, who, from which "
+        "address, and which ids. Empty means none.",
     )
     quota_mb: int = Field(
         2048,

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from inkling.problems import Problem
 from inkling.service import Outcome
 from inkling.web import render, service
-from inkling.web.edge import metrics, ratelimit, session
+from inkling.web.edge import auditing, metrics, ratelimit, session
 
 
 def count(outcomes: Sequence[Outcome]) -> None:
@@ -39,6 +39,7 @@ def respond(outcomes: Sequence[Outcome], model: str | None) -> ResponseReturnVal
     if saved is None:
         return render.unsaved_page(outcomes, model)
     session.remember(owner, *saved.results)
+    auditing.about(results=saved.results)
     if saved.batch:
         return redirect(url_for("batches.batch", id=saved.batch), 303)
     return redirect(url_for("results.show", id=saved.results[0]), 303)

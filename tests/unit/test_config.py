@@ -41,6 +41,7 @@ BAD = {
     "INKLING_SECRET_KEY": ["too short"],
     "INKLING_MODELS": ["~no-such-user/models", ""],
     "INKLING_PICTURES": ["~no-such-user/pictures", ""],
+    "INKLING_AUDIT_LOG": ["~no-such-user/audit.log", "."],
     "INKLING_DATA": ["~no-such-user/data", ""],
 }
 ANY_TEXT = {"INKLING_HOST"}  # gunicorn reports an invalid address itself

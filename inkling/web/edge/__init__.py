@@ -12,11 +12,12 @@ A request passes these parts from top to bottom, its response from bottom to top
 8. `crosssite`: posts that another site's page sends are refused
 9. `access`: who sends the request, and the scope that a view needs
 10. `ratelimit`: what requests of one client may cost in a minute
-11. `admission`: a place for a large text body; views take their turns here too
-12. `compression`: static files as gzip
-13. `errors`: pages for people and problem details for programs
-14. `language`: the language of the page
-15. `session`: the signed cookie with this browser's results
+11. `auditing`: a line in the audit log for each request that changed something
+12. `admission`: a place for a large text body; views take their turns here too
+13. `compression`: static files as gzip
+14. `errors`: pages for people and problem details for programs
+15. `language`: the language of the page
+16. `session`: the signed cookie with this browser's results
 """
 
 from flask import Flask
@@ -26,6 +27,7 @@ from inkling.web.edge import (
     access,
     accesslog,
     admission,
+    auditing,
     blocked,
     bodies,
     compression,
@@ -50,6 +52,7 @@ def install(app: Flask, settings: Settings) -> None:
     crosssite.init_app(app)
     access.init_app(app, settings)
     ratelimit.init_app(app, settings)
+    auditing.init_app(app, settings)
     admission.init_app(app, settings)
     compression.init_app(app)
     errors.init_app(app, settings)

@@ -19,7 +19,7 @@ from inkling import access
 from inkling.access import OWNER, VISITOR, Principal
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.web.edge import crosssite, proxies, ratelimit
+from inkling.web.edge import auditing, crosssite, proxies, ratelimit
 
 log = logging.getLogger("inkling.access")
 
@@ -129,6 +129,7 @@ def sign_in(secret: str, response: Response) -> bool:
         return False
     _end_session()
     session, credential = made
+    auditing.about(owner=credential.owner)
     cookie = access.signed(_settings(), session)
     response.set_cookie(COOKIE, cookie, expires=credential.expires, secure=request.is_secure, **ATTRIBUTES)
     return True

@@ -14,7 +14,7 @@ from inkling.teach import intake
 from inkling.teach.types import ALL, AnyLabel, Change, Classifier, Origin
 from inkling.web import answers, explained, jsonbodies, outcomes, responses, service, teaching, turns, uploads
 from inkling.web import classifier_schemas as schemas
-from inkling.web.edge import admission, errors
+from inkling.web.edge import admission, auditing, errors
 from inkling.web.edge.access import needs, principal
 from inkling.web.responses import own_classifier
 
@@ -40,6 +40,7 @@ def create() -> ResponseReturnValue:
     """Creates a classifier without examples."""
     new = jsonbodies.as_shape(schemas.NewClassifier)
     made = teaching().create(new.title, new.kind, principal().owner)
+    auditing.about(id=made.id)
     return _told(schemas.Classifier.model_validate(made), 201, {"Location": url_for("classifiers.show", id=made.id)})
 
 
@@ -119,6 +120,7 @@ def add(id: str) -> ResponseReturnValue:
     pairs, origin = _pictures(own_classifier(id))
     with admission.turn(service().settings.request_seconds, admission.EXAMPLES):
         results = teaching().add(id, pairs, origin)
+    auditing.about(examples=[one.id for one in results if not isinstance(one, Problem)])
     told = [
         schemas.Refused.model_validate({"name": source.name, "error": errors.problem(result)})
         if isinstance(result, Problem)
@@ -134,6 +136,7 @@ def move(id: str) -> ResponseReturnValue:
     """Gives examples another label, or none."""
     own_classifier(id)
     body = jsonbodies.as_shape(schemas.Move)
+    auditing.about(examples=body.examples)
     return _changed(teaching().move(id, body.examples, body.label))
 
 
@@ -142,7 +145,9 @@ def move(id: str) -> ResponseReturnValue:
 def remove(id: str) -> ResponseReturnValue:
     """Deletes examples; undo brings them back for a day."""
     own_classifier(id)
-    return _changed(teaching().remove(id, jsonbodies.as_shape(schemas.Chosen).examples))
+    chosen = jsonbodies.as_shape(schemas.Chosen).examples
+    auditing.about(examples=chosen)
+    return _changed(teaching().remove(id, chosen))
 
 
 @blueprint.post("/<id>/undo")

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from inkling.storage import Result
 from inkling.web import service
-from inkling.web.edge import session
+from inkling.web.edge import auditing, session
 from inkling.web.edge.access import open_to
 
 blueprint = Blueprint("history", __name__)
@@ -32,6 +32,7 @@ def page() -> str:
 def delete() -> ResponseReturnValue:
     """Deletes all results in this browser's history, and the cookie that lists them."""
     service().storage.delete(*session.remembered())
+    auditing.about(results=session.remembered())
     session.clear()
     return redirect(url_for("history.page"), 303)
 

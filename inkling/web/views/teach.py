@@ -13,6 +13,7 @@ from inkling.problems import Problem
 from inkling.storage.taught import LONGEST_LABEL
 from inkling.teach.types import Classifier, Example, Kind
 from inkling.web import service, taught, teaching, uploads
+from inkling.web.edge import auditing
 from inkling.web.edge.access import needs, principal
 from inkling.web.responses import own_classifier
 
@@ -47,6 +48,7 @@ def create() -> ResponseReturnValue:
         made = teaching().create(request.form.get("title", ""), kind, principal().owner)
     except Problem as problem:
         return redirect(url_for("teach.overview", refused=problem.reason), 303)
+    auditing.about(id=made.id)
     return redirect(url_for("teach.page", id=made.id), 303)
 
 
@@ -96,6 +98,7 @@ def add(id: str) -> ResponseReturnValue:
     label = request.form.get("label") or None
     sources = uploads.from_form(kind)
     results = teaching().add(id, [(source, label) for source in sources])
+    auditing.about(examples=[one.id for one in results if not isinstance(one, Problem)])
     refused = next((one.reason for one in results if isinstance(one, Problem)), None if sources else "missing")
     return redirect(url_for("teach.page", id=id, refused=refused), 303)
 
