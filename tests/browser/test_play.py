@@ -106,6 +106,22 @@ def test_axe_finds_nothing_in_a_game(open_challenge, scheme):
     look()
 
 
+@pytest.mark.parametrize("width, height", [(360, 640), (390, 844), (1280, 720), (1366, 650)])
+def test_board_and_answer_are_on_one_screen_and_as_large_as_it_allows(open_challenge, width, height):
+    says = []
+    page = open_challenge(says=says, viewport={"width": width, "height": height}, locale="ru")
+    page.locator(".start button").click()
+    says[:] = ["3", "probably"]
+    page.locator(".between button").click()
+    with_mouse(page, LINE)
+    expect(page.locator(".sentence")).not_to_be_empty()
+    boxes = {name: page.locator(name).bounding_box() for name in (".board", ".sentence", ".clock")}
+    assert all(0 <= box["y"] and box["y"] + box["height"] <= height for box in boxes.values()), boxes
+    assert boxes[".board"]["width"] >= min(0.8 * width, 0.6 * height)
+    if width > height:
+        assert boxes[".sentence"]["x"] > boxes[".board"]["x"] + boxes[".board"]["width"]
+
+
 def test_playing_again_brings_what_was_not_drawn_yet(open_challenge):
     says, seen = [], []
     page = open_challenge("/play?model=doodles-cnn", says=says)
