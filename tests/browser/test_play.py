@@ -116,7 +116,7 @@ def test_board_and_answer_are_on_one_screen_and_as_large_as_it_allows(open_chall
     with_mouse(page, LINE)
     expect(page.locator(".sentence")).not_to_be_empty()
     boxes = {name: page.locator(name).bounding_box() for name in (".board", ".sentence", ".clock")}
-    assert all(0 <= box["y"] and box["y"] + box["height"] <= height for box in boxes.values()), boxes
+    assert all(box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes.values()), boxes
     assert boxes[".board"]["width"] >= min(0.8 * width, 0.6 * height)
     if width > height:
         assert boxes[".sentence"]["x"] > boxes[".board"]["x"] + boxes[".board"]["width"]
