@@ -24,7 +24,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Card(BaseModel):
     """Base of every part of a card: unknown keys are an error, and values never change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class InputSpec(Card):
@@ -207,7 +207,7 @@ class ModelCard(Card):
     metrics: Metrics | None = None  # None where nothing was measured
     trials: tuple[Trial, ...] = ()  # all seeds that were trained; the median on held-out pictures is shipped
     history: dict[str, tuple[float, ...]] = {}
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0  # beyond it, float32 probabilities may become NaN
     threshold: Share = UNMEASURED  # an answer with less confidence is never "sure"; with 1 none is
     familiar: float | None = None  # a picture with less familiarity is unlike the training pictures
     familiar_by: FamiliarBy | None = None  # decides instead of `familiar` where that model is switched on

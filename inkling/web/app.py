@@ -1,6 +1,9 @@
 """The application factory."""
 
+from typing import Any
+
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 
 from inkling.config import Settings, resources
 from inkling.service import Service
@@ -33,6 +36,15 @@ VIEWS = (
 )
 
 
+class StrictJSON(DefaultJSONProvider):
+    """JSON with keys in their order. NaN and infinity are a ValueError: they would make it invalid."""
+
+    sort_keys = False
+
+    def dumps(self, obj: Any, **options: Any) -> str:
+        return super().dumps(obj, allow_nan=False, **options)
+
+
 def create_app(
     settings: Settings | None = None, service: Service | None = None, teaching: Teaching | None = None
 ) -> Flask:
@@ -48,7 +60,7 @@ def create_app(
     """
     settings = settings or Settings.from_env()
     app = Flask("inkling", root_path=str(resources()))
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = StrictJSON(app)
     service = service or Service.from_settings(settings)
     app.extensions["inkling"] = service
     app.extensions["teaching"] = teaching or Teaching(settings, service)

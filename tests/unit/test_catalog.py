@@ -76,7 +76,7 @@ def test_good_cards_are_read(models):
         (["files"], {"../second/model.onnx": "0" * 64}, "files.../second/model.onnx.[key]: String should match"),
         (["files"], {"weights/model.onnx": "0" * 64}, "files.weights/model.onnx.[key]: String should match"),
         (["files"], {"..": "0" * 64}, "files....[key]: String should match"),
-        (["temperature"], 0, "temperature: Input should be greater than 0"),
+        (["temperature"], 0, "temperature: Input should be greater than or equal to 0.000001"),
         (["threshold"], 1.5, "threshold: Input should be less than or equal to 1"),
         (["metrics", "accuracy"], 99.5, "metrics.accuracy: Input should be less than or equal to 1"),
     ],

@@ -3,12 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from inkling.config import ROOT
 from inkling.recognition import catalog
 from inkling.recognition.card import ModelCard, read_card, sha256
 from inkling.web.app import create_app
+from tests.support import backbones
 from tests.support.command import Runner
 from tests.support.waiting import wait_until
 
@@ -117,6 +119,76 @@ def test_a_broken_model_is_switched_off_until_its_file_is_repaired(running, data
     assert client.get("/readyz").json["models"]["my-own"].startswith(reason)
     file.write_bytes(good)
     wait_until(lambda: status() == 200)
+
+
+# Nodes of a network that make a factor of "bright", the mean of a picture: finite for a black picture alone.
+NOT_FINITE = {
+    "nan": [("Neg", ["bright"], ["minus"], {}), ("Sqrt", ["minus"], ["root"], {}), ("Exp", ["root"], ["factor"], {})],
+    "inf": [("Mul", ["bright", "many"], ["large"], {}), ("Exp", ["large"], ["factor"], {})],
+}
+
+
+@pytest.fixture(params=NOT_FINITE)
+def flawed(request, settings, tmp_path):
+    """A client of an app whose model "flawed" is fine with a black picture, and with no other; "sound" is fine."""
+    root = tmp_path / "models"
+    backbones.write_backbone(root, name="sound")
+    folder = root / "flawed"
+    folder.mkdir()
+    backbones.network(
+        folder / "model.onnx",
+        [("x", ["n", backbones.SIDE, backbones.SIDE, 3]), ("probabilities", 3)],
+        [
+            backbones.MEAN_COLOR,
+            ("Softmax", ["features"], ["shares"], {"axis": 1}),
+            ("ReduceMean", ["features"], ["bright"], {"axes": [1], "keepdims": 1}),
+            *NOT_FINITE[request.param],
+            ("Mul", ["shares", "factor"], ["probabilities"], {}),
+        ],
+        {"many": [1e6]} if request.param == "inf" else {},
+    )
+    backbones.write_card(folder, labels=backbones.COLORS)
+    return create_app(settings.replace(models=root)).test_client()
+
+
+def loads(answer):
+    """The JSON of an answer; as the standard says, without NaN and infinity."""
+
+    def refuse(word):
+        raise AssertionError(f"{word} in {answer.text}")
+
+    return json.loads(answer.text, parse_constant=refuse)
+
+
+def test_a_network_whose_numbers_are_not_finite_switches_its_model_off(flawed, jpeg, data_url):
+    picture = data_url(jpeg, "image/jpeg")
+    assert loads(flawed.get("/readyz"))["models"] == {"flawed": "ready", "sound": "ready"}
+    for _ in range(2):
+        refused = flawed.post("/api/predict?model=flawed", json={"image": picture})
+        assert (refused.status_code, loads(refused)["reason"]) == (503, "model-unavailable")
+    off = "off: the network answered with numbers that are not finite"
+    assert loads(flawed.get("/readyz"))["models"] == {"flawed": off, "sound": "ready"}
+    assert "numbers that are not finite" in flawed.get("/models").text
+    assert flawed.post("/predict", data={"model": "flawed", "drawing": picture}).location.startswith(
+        "/help?reason=model"
+    )
+    answered = flawed.post("/api/predict?model=sound", json={"image": picture})
+    assert (answered.status_code, loads(answered)["model"]) == (200, "sound")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("key", ["temperature", "familiar", "history"])
+def test_a_card_holds_finite_numbers(tmp_path, number, key):
+    folder = backbones.write_backbone(tmp_path)
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {key: {"loss": [number]} if key == "history" else number}))
+    with pytest.raises(ValueError, match=key):
+        read_card(folder)
+
+
+def test_json_that_would_be_invalid_is_an_error(app):
+    with app.app_context(), pytest.raises(ValueError, match="not JSON compliant"):
+        app.json.dumps({"confidence": np.nan})
 
 
 def test_the_documented_card_is_a_card(tmp_path):

@@ -144,6 +144,7 @@ class Runtime(Answering):
             raise ValueError(f"the network must answer probabilities, not logits. Received: {answer[0, :3].tolist()}")
         if self._card.familiar is not None and familiarity is None:
             raise ValueError("the network must have a second output, as the card says what is familiar")
+        finite(self.black)
 
     def _answer_black(self) -> Answer:
         """The answer to one black picture."""
