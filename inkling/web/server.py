@@ -24,7 +24,7 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
-from prometheus_client import multiprocess, values
+from prometheus_client import multiprocess
 
 from inkling import access
 from inkling.config import Settings
@@ -32,7 +32,7 @@ from inkling.recognition import inputs
 from inkling.recognition.pretrained.build import build_and_log
 from inkling.recognition.runtimes import openvino
 from inkling.storage import Storage, StoreError
-from inkling.web import logs
+from inkling.web import counters, logs
 
 log = logging.getLogger("inkling.server")
 
@@ -78,6 +78,14 @@ class Master(Arbiter):
                 self.log.error("A new worker did not start. %s", error.reason)
         super().manage_workers()
 
+    def spawn_worker(self) -> int:
+        """Starts a worker. Where the machine has no room for it now, gunicorn tries again a second later."""
+        try:
+            return super().spawn_worker()
+        except OSError as error:
+            self.log.error("A worker cannot be started. %s", error)
+            return 0
+
     def _replaced(self) -> bool:
         """Whether the newest workers, as many as are to stay, have sent a heartbeat: they do when they accept."""
         newest = sorted(self.WORKERS.values(), key=lambda worker: worker.age)[-self.num_workers :]
@@ -112,7 +120,7 @@ def options(settings: Settings) -> dict[str, Any]:
         # Replaces workers, one after the other, before small memory leaks add up.
         "max_requests": 50_000,
         "max_requests_jitter": 5_000,
-        "worker_tmp_dir": SHARED_MEMORY,  # a heartbeat file on a slow disk would make gunicorn kill healthy workers
+        "worker_tmp_dir": memory_folder(),  # a heartbeat file on a slow disk would make gunicorn kill healthy workers
         "forwarded_allow_ips": "",  # edge/proxies.py decides which proxies to trust
         "control_socket_disable": True,  # nobody controls a running server through a socket in the home folder
         "logconfig_dict": logs.CONFIG,
@@ -127,6 +135,15 @@ def options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def memory_folder() -> str | None:
+    """A folder in memory that files can be created in; None stands for the temporary folder."""
+    try:
+        with tempfile.TemporaryFile(dir=SHARED_MEMORY):
+            return SHARED_MEMORY
+    except OSError:
+        return None
+
+
 # ---- Hooks of the master process ----
 
 
@@ -139,7 +156,8 @@ def on_starting(settings: Settings, server: Any) -> None:
     preparing.join()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each file of an upload may hold a descriptor
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=SHARED_MEMORY)
+    with suppress(OSError):  # without a folder each worker counts for itself
+        os.environ[counters.FOLDER] = tempfile.mkdtemp(prefix="inkling-metrics-", dir=memory_folder())
     for library in PRELOADED:
         importlib.import_module(library)
     if settings.runtime == "openvino":
@@ -174,7 +192,8 @@ def prepare(settings: Settings, address: Any) -> None:
 
 def on_exit(_server: Any) -> None:
     """Removes the folder of the workers' metrics."""
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+    if counters.FOLDER in os.environ:
+        shutil.rmtree(os.environ[counters.FOLDER], ignore_errors=True)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -186,7 +205,9 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def child_exit(_server: Any, worker: Any) -> None:
     """Deletes the metrics that only a living worker has."""
-    multiprocess.mark_process_dead(worker.number)
+    if counters.FOLDER in os.environ:
+        with suppress(OSError):
+            multiprocess.mark_process_dead(worker.number)
 
 
 # ---- Hooks of a worker ----
@@ -201,7 +222,8 @@ def post_fork(_server: Any, worker: Any) -> None:
     _glibc("mallopt", M_MMAP_THRESHOLD, LARGE_BLOCK)
     _glibc("mallopt", M_ARENA_MAX, 1)
     inputs.use_one_thread()
-    values.ValueClass = values.MultiProcessValue(lambda: worker.number)
+    if counters.FOLDER in os.environ:
+        counters.use(worker.number)
     logging.captureWarnings(True)
 
 

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -398,6 +398,87 @@ def test_a_database_that_is_read_only_at_the_start(tmp_path, models, png):
     with serving(tmp_path, models) as server:
         assert server.request("GET", kept)[0] == 200
         assert is_saved(upload(server, png))
+
+
+# ---- The folder in memory, for metrics and heartbeats ----
+
+# What fills the folder before the server starts, and what makes room again.
+NO_ROOM = {
+    "no free bytes": ("size=8m", "head -c 9m /dev/zero > /dev/shm/filler; true"),
+    "no free inodes": ("nr_inodes=2", "touch /dev/shm/filler"),
+    "read-only": ("size=8m", "mount -o remount,ro /dev/shm"),
+}
+
+
+@contextmanager
+def own_memory_folder(folder, models, options, prepare="true"):
+    """A server with a /dev/shm of its own."""
+    script = f'mount -t tmpfs -o {options} none /dev/shm && {{ {prepare}; }} && exec "$@"'
+    before = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    tried = subprocess.run([*before, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"this machine lets nobody mount: {tried.stderr.strip()}")
+    with serving(folder, models, before=before) as server:
+        yield server, Path(f"/proc/{server.process.pid}/root/dev/shm")
+
+
+def counted(server):
+    """The number of answers that any worker reports, which is the same if the metrics cover all workers."""
+    found = {metrics(server).get(f'inkling_answers_total{{label="1",model="{MODEL}"}}', 0) for _ in range(MANY)}
+    return found.pop() if len(found) == 1 else None
+
+
+@pytest.mark.parametrize("case", NO_ROOM)
+def test_no_room_for_metrics_at_the_start(tmp_path, models, png, case):
+    """All requests are answered by the same workers, and each worker reports what it counted."""
+    with own_memory_folder(tmp_path, models, *NO_ROOM[case]) as (server, memory):
+        workers = server.workers
+        assert {classify(server, png, MODEL, new_client())[0] for _ in range(MANY)} == {200}
+        assert sum(count for name, count in metrics(server).items() if name.startswith("inkling_requests_total")) > 0
+        assert metrics(server)[f'inkling_model_ready{{model="{MODEL}"}}'] == 1
+        assert server.workers == workers
+        assert "Traceback" not in server.log
+        if case == "no free bytes":
+            (memory / "filler").unlink()
+            wait_until(lambda: counted(server) == MANY)
+
+
+def test_the_room_for_metrics_ends_while_a_server_runs(tmp_path, models, png, app):
+    """Metrics that are new need room in files that are full, and new workers need files."""
+    with own_memory_folder(tmp_path, models, "size=8m") as (server, memory):
+        workers = server.workers
+        assert {classify(server, png, MODEL, new_client())[0] for _ in range(MANY)} == {200}
+        with (memory / "filler").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        for rule in app.url_map.iter_rules():  # each route has a histogram of its own
+            for _ in range(WORKERS):
+                assert server.request("GET", re.sub("<.*?>", "x", rule.rule))[0] < 500
+        wait_until(lambda: "metrics stay in its process" in server.log)
+        assert {classify(server, png, MODEL, new_client())[0] for _ in range(MANY)} == {200}
+        assert server.workers == workers
+        start_anew(server)
+        assert {classify(server, png, MODEL, new_client())[0] for _ in range(MANY)} == {200}
+        assert "Traceback" not in server.log
+        assert len(server.workers) == WORKERS
+
+
+def test_the_folder_of_metrics_is_removed(tmp_path, models, png):
+    """The workers make it again with what they had counted, and a new worker starts."""
+    with own_memory_folder(tmp_path, models, "size=8m") as (server, memory):
+        assert {classify(server, png, MODEL, new_client())[0] for _ in range(MANY)} == {200}
+        assert counted(server) == MANY
+        (metrics_folder,) = memory.glob("inkling-metrics-*")
+        shutil.rmtree(metrics_folder)
+        assert server.request("GET", "/metrics")[0] == 200
+        wait_until(lambda: counted(server) == MANY)
+        shutil.rmtree(metrics_folder)
+        dead = server.workers[0]
+        os.kill(dead, signal.SIGKILL)
+        wait_for_workers(server, without=[dead])
+        assert {classify(server, png, MODEL, new_client())[0] for _ in range(MANY)} == {200}
+        assert len(metrics(server)) > 10
+        assert "Traceback" not in server.log
 
 
 # ---- The clock ----

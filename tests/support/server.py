@@ -4,7 +4,7 @@ import http.client
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,19 +80,20 @@ def wait_for_answer(server: Server, path: str = "/healthz") -> None:
 
 
 @contextmanager
-def running(folder: Path, terminal: int | None = None, **changes: str) -> Iterator[Server]:
+def running(folder: Path, terminal: int | None = None, before: Sequence[str] = (), **changes: str) -> Iterator[Server]:
     """Starts gunicorn, waits for its first answer, and stops it at the end.
 
     Args:
         folder: for the log and the pictures.
         terminal: descriptor of a terminal for what it prints; by default that goes to the log too.
+        before: a command that runs the command after it.
         changes: variables of its environment.
     """
     port = free_port()
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            START,
+            [*before, *START],
             cwd=ROOT,
             stdout=output if terminal is None else terminal,
             stderr=output,

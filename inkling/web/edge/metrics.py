@@ -1,5 +1,6 @@
-"""Metrics for Prometheus. Each worker counts in a file of its own (inkling/web/server.py), and `text` adds them up."""
+"""Metrics for Prometheus. Each worker counts in files of its own (inkling/web/counters.py), and `text` adds them up."""
 
+import logging
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -10,6 +11,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from inkling.problems import REASONS
+from inkling.web import counters
+
+log = logging.getLogger("inkling.metrics")
 
 REGISTRY = CollectorRegistry()
 STAGES = ("decode", "prepare", "infer")
@@ -79,12 +83,15 @@ for reason in REASONS:  # a counter that appears with its first event would show
 
 
 def text() -> bytes:
-    """The metrics of all workers in Prometheus' text format."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)
-    return generate_latest(registry)
+    """The metrics of all workers in Prometheus' text format; of this worker alone where files cannot hold them."""
+    if counters.FOLDER in os.environ and counters.flush():
+        registry = CollectorRegistry()
+        try:
+            MultiProcessCollector(registry)
+            return generate_latest(registry)
+        except counters.UNUSABLE as error:
+            log.warning("the metrics of the other workers cannot be read: %s", error)
+    return generate_latest(REGISTRY)
 
 
 def answered(model: str, label: str, milliseconds: Mapping[str, float]) -> None:
