@@ -25,6 +25,8 @@ PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this si
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")  # as browsers write it
 HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")  # a name or an address, without a port
 HEADER = re.compile(r"[A-Za-z0-9-]+")
+MAIL = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
+CONTACT = re.compile(rf"https://[^\s<>\"]+|mailto:{MAIL.pattern}", re.ASCII)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -106,6 +108,14 @@ def _header(value: str) -> str:
     return value
 
 
+def _contact(value: str) -> str:
+    if not value or CONTACT.fullmatch(value):
+        return value
+    if MAIL.fullmatch(value):
+        return f"mailto:{value}"
+    raise ValueError
+
+
 def _redis_url(value: str) -> str:
     if value and not value.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError
@@ -153,6 +163,11 @@ HeaderName = Annotated[
     str,
     BeforeValidator(_header),
     Accepts("empty or the name of a header, of letters, digits and hyphens"),
+]
+Contact = Annotated[
+    str,
+    BeforeValidator(_contact),
+    Accepts("empty, a mail address or an address that begins with https://"),
 ]
 RedisURL = Annotated[
     str,
@@ -385,6 +400,11 @@ class Settings(BaseSettings):
         (),
         description="Names by which this server may be asked (`Host`); a request for any other gets 400, except "
         "`/healthz` and `/readyz`. Empty means any name.",
+    )
+    contact: Contact = Field(
+        "",
+        description="Whom visitors ask about their pictures (`/privacy`) and researchers tell about a flaw "
+        "(`/.well-known/security.txt`). Empty means nobody: then there is no `security.txt`.",
     )
     cors: Origins = Field(
         (),

@@ -7,6 +7,7 @@ from inkling.storage.errors import StoreError
 from inkling.storage.retention import Housekeeper, Pruned, prune
 from inkling.storage.store import (
     NONE_OF_THESE,
+    UNDO_PERIOD,
     Answer,
     Batch,
     Entry,
@@ -19,6 +20,7 @@ from inkling.storage.tokens import Credential, Tokens
 
 __all__ = [
     "NONE_OF_THESE",
+    "UNDO_PERIOD",
     "Answer",
     "Batch",
     "Credential",

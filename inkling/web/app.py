@@ -12,6 +12,7 @@ from inkling.teach.teaching import Teaching
 from inkling.web import edge
 from inkling.web.edge import errors
 from inkling.web.views import (
+    about,
     api,
     batches,
     classifiers,
@@ -32,7 +33,7 @@ from inkling.web.views import (
 
 VIEWS = (
     *(recognize, results, help, explanations, teach, play, batches, history, models, lab),
-    *(api, classifiers, health, preferences, sign_in, offline),
+    *(api, classifiers, health, preferences, sign_in, offline, about),
 )
 
 

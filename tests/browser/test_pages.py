@@ -13,6 +13,7 @@ PATHS = [
     "/?way=camera",
     "/play",
     "/help",
+    "/privacy",
     "/help?reason=blank",
     "/models",
     "/models/full-digits",

@@ -33,6 +33,7 @@ BAD = {
     "INKLING_RATE_LIMIT": ["-1", "10/s", ""],
     "INKLING_RATE_STORAGE": ["localhost:6379", "memory://"],
     "INKLING_HOSTS": ["*", "example.org:80", "https://example.org", "example.org.", ".example.org", "a b", "::1"],
+    "INKLING_CONTACT": ["ann", "ann@", "http://example.org", "javascript:alert(1)", "a@b.c\nContact: x", "https://a b"],
     "INKLING_CORS": ["*", "null", "example.org", "https://example.org/", "https://*.example.org", "ftp://example.org"],
     "INKLING_TRUSTED_PROXIES": ["proxy", "127.0.0.1;10.0.0.1", "10.0.0.1/8"],
     "INKLING_USER_HEADER": ["Remote_User", "Remote User", "Remote-User:"],

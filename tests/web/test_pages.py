@@ -24,6 +24,7 @@ PAGES = (
     "/teach",
     "/play",
     "/help",
+    "/privacy",
     "/help?reason=truncated",
     "/models",
     "/models/<name>",
@@ -60,10 +61,12 @@ OTHERS = (
     "/healthz",
     "/metrics",
     "/readyz",
+    "/robots.txt",
     "/static/<path:filename>",
     "/worker.js",
 )
 REDIRECTS = {"/docs": "/api/docs"}
+WITH_CONTACT = {"/.well-known/security.txt"}  # test_about.py
 FOR_TEACHERS = ("/teach/<id>", "/api/classifiers")  # test_teach_page.py and test_classifiers.py look at these
 FILE_REASONS = (
     "empty",
@@ -162,7 +165,7 @@ def help_of(answer):
 def test_every_route_is_looked_at_here():
     rules = {rule.rule for rule in real_app.url_map.iter_rules() if "GET" in rule.methods}
     rules = {rule for rule in rules if not rule.startswith(FOR_TEACHERS)}
-    assert {page.split("?")[0] for page in PAGES} | set(OTHERS) | REDIRECTS.keys() == rules
+    assert {page.split("?")[0] for page in PAGES} | set(OTHERS) | REDIRECTS.keys() | WITH_CONTACT == rules
 
 
 @pytest.mark.parametrize("rule", PAGES)

@@ -13,7 +13,7 @@ DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 NEGOTIATION = ("HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_RANGE")
 LONGEST = 1000  # characters; browsers send far less, and Werkzeug takes a second to parse much longer ones
 # Endpoints that search engines may list. Every other page is for the visitor who has its address.
-INDEXED = {"recognize.index", "help.page", "models.overview", "models.compare"}
+INDEXED = {"recognize.index", "help.page", "about.privacy", "models.overview", "models.compare"}
 PROBES = {"health.healthz", "health.readyz"}  # endpoints that load balancers ask by address, whatever the host's name
 HEADERS = {
     # The preview of a chosen photo has a blob: address; everything else comes from this server.

@@ -4,12 +4,11 @@ from flask import Blueprint, abort, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from inkling.web import cookies
 from inkling.web.edge import clients, language
 from inkling.web.edge.access import open_to
 
-THEME_COOKIE = "inkling-theme"
 THEMES = ("system", "light", "dark")
-YEAR = 365 * 24 * 3600  # seconds
 blueprint = Blueprint("preferences", __name__)
 
 
@@ -24,13 +23,13 @@ def choose_language() -> ResponseReturnValue:
 @open_to("anyone, for their own browser")
 def choose_theme() -> ResponseReturnValue:
     """Stores the visitor's theme in a cookie and redirects to the page they came from."""
-    return _store(THEME_COOKIE, request.form.get("theme", ""), {name: name for name in THEMES})
+    return _store(cookies.THEME, request.form.get("theme", ""), {name: name for name in THEMES})
 
 
 @blueprint.app_template_global()
 def theme() -> str:
     """The theme that the visitor chose: "light" or "dark", or "" to follow their system."""
-    chosen = request.cookies.get(THEME_COOKIE)
+    chosen = request.cookies.get(cookies.THEME)
     return chosen if chosen in ("light", "dark") else ""
 
 
@@ -39,5 +38,7 @@ def _store(cookie: str, chosen: str, offered: dict[str, str]) -> ResponseReturnV
     if chosen not in offered:
         abort(400, gettext("Choose one of %(names)s.", names=", ".join(offered.values())))
     response = redirect(clients.previous_page(), 303)
-    response.set_cookie(cookie, chosen, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
+    response.set_cookie(
+        cookie, chosen, max_age=cookies.LIFETIME, httponly=True, samesite="Lax", secure=request.is_secure
+    )
     return response
