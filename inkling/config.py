@@ -250,7 +250,7 @@ class Settings(BaseSettings):
         ge=0,
         le=10**8,
         description="Maximum size of pictures and database together, in MiB. "
-        "Above it Inkling deletes the oldest results. 0 means no limit.",
+        "Above it Inkling deletes results, the oldest of the heaviest client first. 0 means no limit.",
     )
     retention_days: int = Field(
         30,

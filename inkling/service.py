@@ -333,7 +333,9 @@ class Service:
         image = source.read(self.settings, budget, at_least)
         return image, _milliseconds_since(start)
 
-    def keep(self, outcomes: Sequence[Outcome], model: str | None, owner: str | None = None) -> Saved | None:
+    def keep(
+        self, outcomes: Sequence[Outcome], model: str | None, owner: str | None = None, client: str | None = None
+    ) -> Saved | None:
         """Saves outcomes that `look` made `for_saving`: all of them or none.
 
         Several outcomes are saved as a batch, which also lists those without a prediction.
@@ -341,6 +343,7 @@ class Service:
         Args:
             model: the name of the model that was asked; None for Auto.
             owner: the key of the browser that may change and delete them.
+            client: a pseudonym of the client that sent them.
 
         Returns:
             the ids, or None if storage cannot save at the moment or no outcome has a prediction.
@@ -351,9 +354,9 @@ class Service:
             return None
         try:
             if len(outcomes) == 1:
-                return Saved((self.storage.add(answered[0], owner),))
+                return Saved((self.storage.add(answered[0], owner, client),))
             entries = [outcome.entry for outcome in outcomes]
-            batch = self.storage.add_batch(model, list(zip(entries, new, strict=True)), owner)
+            batch = self.storage.add_batch(model, list(zip(entries, new, strict=True)), owner, client)
             return Saved(tuple(batch.results), batch.id)
         except StoreError:
             return None

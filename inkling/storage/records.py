@@ -58,12 +58,15 @@ class ResultRow(Base):
     milliseconds: Mapped[dict] = mapped_column(sa.JSON)
     bytes: Mapped[int | None]  # space that its files take; None until the first sweep after an upgrade
     owner: Mapped[str | None] = mapped_column(sa.String(64))  # as `Result.owner`
+    client: Mapped[str | None] = mapped_column(sa.String(64))  # a pseudonym of the address that it came from
     hidden: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # when a visitor deleted it, until it goes
 
     entry: Mapped["EntryRow | None"] = relationship(back_populates="result", passive_deletes=True)
 
-    # Order of age, and a covering index for the sum of bytes.
-    __table_args__ = (sa.Index("ix_predictions_created", "created", "id", "bytes"),)
+    __table_args__ = (
+        sa.Index("ix_predictions_created", "created", "id", "bytes"),  # order of age, and covers the sum of bytes
+        sa.Index("ix_predictions_owner", "owner", "created"),
+    )
 
 
 class BatchRow(Base):

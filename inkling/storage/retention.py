@@ -1,9 +1,10 @@
 """Retention: deletes results beyond their age or the quota, and cleans up after crashes.
 
 A result that a visitor deletes is hidden, and deleted ten minutes later. Results older than the retention period are
-deleted unless they have a correction: a visitor who corrects a result wants
-to keep it. Beyond the quota, the oldest results are deleted, corrected or not; otherwise one visitor could fill the
-disk with corrections.
+deleted unless they have a correction: a visitor who corrects a result wants to keep it. Beyond the quota, results are
+deleted, corrected or not; otherwise one visitor could fill the disk with corrections. The oldest results of the
+heaviest client go first, so that a flood drives out its own results. And no client keeps more than its share of the
+quota.
 
 A sweep may take minutes or be stopped in the middle, while other processes go on saving. So it never acts on what it
 saw earlier:
@@ -39,6 +40,7 @@ log = logging.getLogger("inkling.retention")
 GRACE = timedelta(hours=1)  # a result may be half written for this long
 QUARANTINE_PERIOD = timedelta(days=1)
 LOW_WATER = 0.9  # share of the quota that is left once it was exceeded, so that not every upload exceeds it again
+STEPS = 100  # in which the quota is divided to compare what clients hold
 CLOCK_JUMP = timedelta(days=1)  # between two sweeps; the server was off, or the clock is wrong
 
 POLL_SECONDS = 2.0  # between two checks of a worker
@@ -84,7 +86,7 @@ def prune(storage: Storage, settings: Settings, careful: bool = False) -> Pruned
 
 
 def enforce_quota(storage: Storage, settings: Settings) -> int:
-    """Deletes the oldest results if the quota is exceeded and no other process is sweeping; returns how many.
+    """Deletes results beyond the quota or a client's share, if no other process is sweeping; returns how many.
 
     Raises:
         StoreError: the database or the folder cannot be used.
@@ -143,12 +145,16 @@ class _Sweep:
         return Pruned(expired, hidden, over_quota, without_picture, quarantined, empty_batches, results, size)
 
     def delete_over_quota(self) -> int:
-        """Deletes the oldest results, some at a time; the size is measured again after each portion."""
+        """Deletes some results at a time; the size is measured again after each portion."""
         quota, total = self._settings.quota_mb * 2**20, 0
-        if not quota or self._size() <= quota:
+        if not quota:
             return 0
+        while deleted := self._delete(self._beyond_share(quota)):
+            total += deleted
+        if self._size() <= quota:
+            return total
         while (excess := self._size() - LOW_WATER * quota) > 0:
-            deleted = self._delete(self._oldest(excess))
+            deleted = self._delete(self._heaviest(quota, excess))
             if not deleted:
                 break
             total += deleted
@@ -243,19 +249,46 @@ class _Sweep:
             total += deleted
         return total
 
-    def _oldest(self, excess: float) -> list[str]:
-        """The oldest results that together take as much as `excess` bytes, their share of the database included."""
-        database = self._storage.database_bytes()
+    def _beyond_share(self, quota: int) -> list[str]:
+        """Results that take a client beyond its share of the quota, its oldest ones. Unknown clients have no share."""
+        if self._settings.client_share == 100:
+            return []
+        held = self._held()
+        beyond = held.c.client.is_not(None), held.c.held > quota * self._settings.client_share // 100
         with self._database.reading() as session:
-            share = database / max(1, session.scalars(sa.select(sa.func.count(ResultRow.id))).one())
-            query = sa.select(ResultRow.id, ResultRow.bytes).order_by(ResultRow.created, ResultRow.id).limit(AT_ONCE)
-            ids = []
+            return list(session.scalars(sa.select(held.c.id).where(*beyond).limit(AT_ONCE)))
+
+    def _heaviest(self, quota: int, excess: float) -> list[str]:
+        """Results that together take as much as `excess` bytes, in the order in which they must go.
+
+        The heaviest client loses its oldest results until it holds as much as the next one, and so on. Weights are
+        rounded down to `STEPS` of the quota. So among clients that hold little, the oldest results go first, and a
+        visitor with three photos does not go before a thousand clients with one each.
+        """
+        held = self._held()
+        step = sa.cast(held.c.held, sa.BigInteger) // max(1, quota // STEPS)
+        query = sa.select(held.c.id, held.c.size).order_by(step.desc(), held.c.created, held.c.id).limit(AT_ONCE)
+        ids = []
+        with self._database.reading() as session:
             for row in session.execute(query):
                 if excess <= 0:
                     break
                 ids.append(row.id)
-                excess -= (row.bytes or 0) + share
-            return ids
+                excess -= row.size
+        return ids
+
+    def _held(self) -> sa.Subquery:
+        """All results with their `size` and what their client holds of them and its younger results (`held`), in bytes.
+
+        A result's part of the database counts.
+        """
+        with self._database.reading() as session:
+            results = session.scalars(sa.select(sa.func.count(ResultRow.id))).one()
+        size = sa.func.coalesce(ResultRow.bytes, 0) + self._storage.database_bytes() // max(1, results)
+        younger = ResultRow.created.desc(), ResultRow.id.desc()
+        held = sa.func.sum(size).over(partition_by=ResultRow.client, order_by=younger)
+        columns = ResultRow.id, ResultRow.created, ResultRow.client, size.label("size"), held.label("held")
+        return sa.select(*columns).subquery()
 
     def _ids(self, *conditions: sa.ColumnElement[bool]) -> list[str]:
         with self._database.reading() as session:
@@ -344,7 +377,7 @@ class Housekeeper:
             elif self._has_written_much():
                 self._written_before = self._storage.written_bytes
                 if deleted := enforce_quota(self._storage, self._settings):
-                    log.info("deleted the %d oldest results beyond the quota", deleted)
+                    log.info("deleted %d results beyond the quota", deleted)
         except StoreError as error:
             log.warning("not pruned: %s", error)
 

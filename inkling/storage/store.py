@@ -70,11 +70,11 @@ class Result:
     asked: tuple[str, ...] = ()  # in Auto, the names of all models that were asked
     correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None if nobody said
     batch: str | None = None  # id of the batch that it belongs to
-    owner: str | None = None  # the owner's key, hashed with the id; None for results from before owners were noted
+    owner: str | None = None  # a hash of the owner's key; None for results from before owners were noted
 
     def belongs_to(self, owner: str) -> bool:
         """Whether the browser with this key made it."""
-        return self.owner == _hashed(owner, self.id)
+        return self.owner in (_hashed(owner), _hashed(f"{owner} {self.id}"))  # the latter by an earlier version
 
     @property
     def label(self) -> str:
@@ -193,21 +193,26 @@ class Storage:
 
     # ---- Saving ----
 
-    def add(self, new: NewResult, owner: str | None = None) -> str:
+    def add(self, new: NewResult, owner: str | None = None, client: str | None = None) -> str:
         """Saves a picture with its answer; returns the result's id.
 
         Args:
-            owner: the key of the browser that sent the picture. Only a hash of it and the id is stored, so that the
-                database does not tell which results belong together.
+            owner: the key of the browser that sent the picture. Only a hash of it is stored: whoever reads the database
+                cannot act for that browser.
+            client: a pseudonym of the client that sent it, whose results count together for the quota.
 
         Raises:
             StoreError: it cannot be saved; nothing is left of it.
         """
         with self._saving():
-            return self._add([new], owner)[0]
+            return self._add([new], owner, client)[0]
 
     def add_batch(
-        self, model: str | None, pictures: Sequence[tuple[Entry, NewResult | None]], owner: str | None = None
+        self,
+        model: str | None,
+        pictures: Sequence[tuple[Entry, NewResult | None]],
+        owner: str | None = None,
+        client: str | None = None,
     ) -> Batch:
         """Saves pictures that were sent together: all of them, or none.
 
@@ -215,19 +220,21 @@ class Storage:
             model: the name of the model that was asked; None for Auto.
             pictures: one entry per file, with its answer if it has one; the entries have no result yet.
             owner: as for `add`.
+            client: likewise.
 
         Raises:
             StoreError: they cannot be saved; nothing is left of them.
         """
         batch = Batch(secrets.token_urlsafe(ID_BYTES), now(), model, [])
         with self._saving():
-            self._add([result for _, result in pictures if result], owner, batch, pictures)
+            self._add([result for _, result in pictures if result], owner, client, batch, pictures)
         return batch
 
     def _add(
         self,
         new: Sequence[NewResult],
         owner: str | None,
+        client: str | None,
         batch: Batch | None = None,
         pictures: Sequence[tuple[Entry, NewResult | None]] = (),
     ) -> list[str]:
@@ -239,7 +246,7 @@ class Storage:
         try:
             rows = [self._put(id, one) for id, one in zip(ids, new, strict=True)]
             for row in rows:
-                row.owner = owner and _hashed(owner, row.id)
+                row.owner, row.client = owner and _hashed(owner), client
             with self.database.writing() as session:
                 session.add_all(rows)
                 session.flush()
@@ -307,6 +314,21 @@ class Storage:
     def get_all(self, ids: Sequence[str]) -> list[Result]:
         """The results among `ids`, in their order; those that are gone or hidden are left out."""
         return self._find(ids, ResultRow.hidden.is_(None))
+
+    def made_by(self, owner: str, most: int | None = None) -> list[str]:
+        """The ids of the results that the browser with this key made, and of those that `show` can bring back.
+
+        Args:
+            most: how many; the last ones made or deleted. By default all.
+
+        Returns:
+            ids, the last one made or deleted first.
+        """
+        kept = sa.or_(ResultRow.hidden.is_(None), ResultRow.hidden > now() - UNDO_PERIOD)
+        last = sa.func.coalesce(ResultRow.hidden, ResultRow.created).desc()
+        query = sa.select(ResultRow.id).where(ResultRow.owner == _hashed(owner), kept)
+        with self.database.reading() as session:
+            return list(session.scalars(query.order_by(last, ResultRow.id).limit(most)))
 
     def hidden(self, ids: Sequence[str]) -> list[Result]:
         """The results among `ids` that `hide` hid and `show` can still bring back, in their order."""
@@ -458,9 +480,9 @@ def file_keys(id: str) -> list[str]:
     return [f"{id}.{suffix}" for suffix in SUFFIXES]
 
 
-def _hashed(owner: str, id: str) -> str:
-    """What is stored of an owner's key. It differs for each result, so that nobody can tell which belong together."""
-    return hashlib.sha256(f"{owner} {id}".encode()).hexdigest()
+def _hashed(owner: str) -> str:
+    """What is stored of an owner's key."""
+    return hashlib.sha256(owner.encode()).hexdigest()
 
 
 def _entry(row: EntryRow) -> Entry:

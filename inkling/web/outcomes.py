@@ -34,11 +34,11 @@ def respond(outcomes: Sequence[Outcome], model: str | None) -> ResponseReturnVal
         raise outcomes[0].answer  # the error handler counts it
     count(outcomes)
     owner = session.owner()
-    saved = service().keep(outcomes, model, owner)
+    saved = service().keep(outcomes, model, owner, session.client())
     metrics.saving(service().storage.problem is None)
     if saved is None:
         return render.unsaved_page(outcomes, model)
-    session.remember(owner, *saved.results)
+    session.remember(owner)
     auditing.about(results=saved.results)
     if saved.batch:
         return redirect(url_for("batches.batch", id=saved.batch), 303)

@@ -22,7 +22,7 @@ def may_change(result: Result, scope: str = DELETE) -> bool:
     Raises:
         Unauthorized: the request has a token that is not valid.
     """
-    if result.owner is None and result.id in session.remembered():
+    if result.owner is None and result.id in session.listed_also():
         return True
     return result.belongs_to(session.owner()) or scope in principal().scopes
 

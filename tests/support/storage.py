@@ -18,9 +18,17 @@ def new(image: Image.Image, prediction: Prediction, kind: str, milliseconds: dic
     return result
 
 
-def add(storage: Storage, image: Image.Image, prediction: Prediction, kind: str, milliseconds: dict) -> str:
+def add(
+    storage: Storage,
+    image: Image.Image,
+    prediction: Prediction,
+    kind: str,
+    milliseconds: dict,
+    owner: str | None = None,
+    client: str | None = None,
+) -> str:
     """Saves a picture with an answer as the service does and returns the result's id."""
-    return storage.add(new(image, prediction, kind, milliseconds))
+    return storage.add(new(image, prediction, kind, milliseconds), owner, client)
 
 
 def stored(pictures: Path) -> list[str]:

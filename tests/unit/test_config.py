@@ -31,6 +31,7 @@ BAD = {
     "INKLING_ZIP_MB": ["0", "100001", ""],
     "INKLING_ZIP_FILES": ["0", "1e4", ""],
     "INKLING_RATE_LIMIT": ["-1", "10/s", ""],
+    "INKLING_CLIENT_SHARE": ["0", "101", "50%", ""],
     "INKLING_RATE_STORAGE": ["localhost:6379", "memory://"],
     "INKLING_HOSTS": ["*", "example.org:80", "https://example.org", "example.org.", ".example.org", "a b", "::1"],
     "INKLING_CONTACT": ["ann", "ann@", "http://example.org", "javascript:alert(1)", "a@b.c\nContact: x", "https://a b"],

@@ -40,8 +40,8 @@ def store(settings):
 def keep(store):
     """Saves a picture dated some days ago and returns its id."""
 
-    def keep(days=0.0, image=Image.new("RGB", (8, 8)), said=None):  # noqa: B008  nobody changes it
-        id = add(store, image, PREDICTION, "drawing", {})
+    def keep(days=0.0, image=Image.new("RGB", (8, 8)), said=None, client=None):  # noqa: B008  nobody changes it
+        id = add(store, image, PREDICTION, "drawing", {}, client=client)
         with store.database.writing() as session:
             session.execute(sa.update(ResultRow).where(ResultRow.id == id).values(created=ago(days)))
         if said is not None:
@@ -115,6 +115,40 @@ def test_beyond_the_quota_the_oldest_go_until_there_is_some_room(store, settings
     assert 0.5 * 2**20 < done.bytes <= 0.9 * 2**20
     assert sum(path.stat().st_size for path in settings.pictures.glob("*.png")) < done.bytes
     assert removed(prune(store, settings.replace(quota_mb=1))) == NONE
+
+
+@pytest.mark.parametrize("age", [10, 0], ids=["older than the flood", "younger than the flood"])
+@pytest.mark.parametrize("share", [50, 100])
+def test_a_flood_drives_out_its_own_results_only(store, settings, keep, age, share):
+    """The visitors' results stay, corrected or not, whether they came before, during or after the flood."""
+    visitors = [keep(age + day, NOISE, client=f"visitor {day}", said="b" if day else None) for day in (0, 1)]
+    flood = [keep(day, NOISE, client="flooder") for day in (9, 8, 7, 6, 5, 4, 3, 2)]
+    done = prune(store, settings.replace(quota_mb=1, client_share=share))
+    assert done.over_quota > 0
+    assert set(remaining(store)) == {*visitors, *flood[done.over_quota :]}
+
+
+def test_a_client_keeps_its_share_while_there_is_room(store, settings, keep):
+    kept = [keep(day, NOISE, client="heavy") for day in range(8)]
+    assert removed(prune(store, settings.replace(quota_mb=4))) == NONE
+    done = prune(store, settings.replace(quota_mb=2))
+    assert remaining(store) == kept[: 8 - done.over_quota][::-1]
+    assert 0.8 * 2**20 < done.bytes <= 2**20
+    assert removed(prune(store, settings.replace(quota_mb=2))) == NONE
+
+
+def test_results_of_unknown_clients_have_no_share(store, settings, keep):
+    for day in range(8):
+        keep(day, NOISE)
+    assert removed(prune(store, settings.replace(quota_mb=2))) == NONE
+
+
+def test_the_heaviest_lose_most_and_light_clients_their_oldest(store, settings, keep):
+    heavy = [keep(day, NOISE, client="heavy") for day in range(3)]
+    middle = [keep(day + 0.5, NOISE, client="middle") for day in range(2)]
+    light = [keep(day + 20, client=f"light {day}") for day in range(4)]
+    assert prune(store, settings.replace(quota_mb=1, client_share=100)).over_quota == 2
+    assert set(remaining(store)) == {*heavy[:2], middle[0], *light}, "then both hold two, and the oldest goes"
 
 
 def test_no_quota_is_no_limit(store, settings, keep):

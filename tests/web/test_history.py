@@ -1,8 +1,9 @@
-"""A browser's last results are listed in a signed cookie. No other browser sees them, and deleted ones disappear."""
+"""A browser's last results are those that its signed cookie owns. No other browser sees them."""
 
 import io
 import os
 import re
+import secrets
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from inkling import access
 from inkling.config import ROOT, Settings
 from inkling.recognition.predictor import classify_one
 from inkling.storage.blobs import SIGNING_KEY
-from inkling.web.edge.session import MOST
+from inkling.web.views.history import MOST
 from tests.support.storage import add
 
 
@@ -36,11 +37,10 @@ def fill(app, classifier, drawing, ink_model):
 
     def fill(client, count):
         store = app.extensions["inkling"].storage
-        ids = [
-            add(store, drawing, prediction, "drawing", {"decode": 1.0} | prediction.milliseconds) for _ in range(count)
-        ]
         with client.session_transaction() as session:
-            session["results"] = ids[::-1]
+            owner = session.setdefault("owner", secrets.token_urlsafe(16))
+        times = {"decode": 1.0} | prediction.milliseconds
+        ids = [add(store, drawing, prediction, "drawing", times, owner) for _ in range(count)]
         return [f"/results/{id}" for id in ids]
 
     return fill
@@ -76,11 +76,35 @@ def test_refused_pictures_are_not_listed(client, ink_model, paper, encode, data_
     assert cookies(answer) == []
 
 
-def test_the_last_fifty_are_kept_in_a_small_cookie(client, fill, send):
+def test_the_last_fifty_are_listed_and_the_cookie_stays_small(client, fill, send):
     sent = fill(client, MOST)
     newest = send(client)
     assert listed(client) == [newest, *sent[:0:-1]]
-    assert len(client.get_cookie("inkling-history").value) < 3000
+    assert len(client.get_cookie("inkling-history").value) < 200
+
+
+def test_uploads_at_once_all_reach_the_history(app, client, send):
+    """Each request has the same cookie, and the browser keeps the cookie of one response."""
+    sent = [send(client)]
+    cookie = client.get_cookie("inkling-history").value
+
+    def upload(_):
+        other = app.test_client()
+        other.set_cookie("inkling-history", cookie)
+        return send(other)
+
+    with ThreadPoolExecutor(5) as pool:
+        sent += pool.map(upload, range(5))
+    assert sorted(listed(client)) == sorted(sent)
+
+
+def test_results_that_an_older_cookie_lists_stay_in_the_history(app, client, fill, send):
+    before = fill(app.test_client(), 2)
+    with client.session_transaction() as session:
+        session["results"] = [address.rpartition("/")[2] for address in before]
+    assert listed(client) == before[::-1]
+    newest = send(client)
+    assert listed(client) == [newest, *before[::-1]]
 
 
 def test_deleted_results_disappear_from_the_list(app, client, fill):

@@ -1,5 +1,6 @@
 """Who may correct a result, delete it and undo that: the browser that made it, and a token for all results."""
 
+import hashlib
 import io
 import re
 from datetime import timedelta
@@ -157,15 +158,26 @@ def test_a_result_that_left_the_history_still_belongs_to_its_browser(client, res
     assert f"{result}/delete/undo" in client.get("/history").text
 
 
-def test_the_database_does_not_tell_which_results_belong_together(client, storage, png, ink_model):
-    for _ in range(2):
-        client.post("/predict", data={"model": ink_model, "image": (io.BytesIO(png), "a.png")})
+def test_the_database_tells_neither_the_browsers_key_nor_its_address(client, storage, settings, result):
     with client.session_transaction() as session:
-        key, ids = session["owner"], session["results"]
-    owners = {result.owner for result in storage.get_all(ids)}
-    assert len(owners) == 2
-    assert key not in owners
-    assert all(result.belongs_to(key) and not result.belongs_to("another") for result in storage.get_all(ids))
+        key = session["owner"]
+    (saved,) = storage.get_all(storage.made_by(key))
+    assert saved.belongs_to(key)
+    assert not saved.belongs_to("another")
+    storage.database.checkpoint()
+    database = b"".join(path.read_bytes() for path in settings.pictures.glob("inkling.sqlite3*"))
+    assert saved.id.encode() in database
+    for secret in (key.encode(), b"127.0.0.1", hashlib.sha256(b"127.0.0.1").hexdigest().encode()):
+        assert secret not in database
+
+
+def test_a_result_whose_owner_was_hashed_with_its_id_still_belongs_to_its_browser(client, storage, result, state):
+    id = result.rpartition("/")[2]
+    with client.session_transaction() as session:
+        key, session["results"] = session["owner"], [id]
+    with storage.database.writing() as session:
+        session.get(records.ResultRow, id).owner = hashlib.sha256(f"{key} {id}".encode()).hexdigest()
+    assert succeeded(attempt(client, storage, result, "delete"), state, "delete")
 
 
 # ---- Batches ----

@@ -1,25 +1,30 @@
-"""The session: a signed cookie with this browser's key and the ids of its last results.
+"""The session: a signed cookie with this browser's key.
 
-The key makes this browser the owner of its results. Neither the list nor the key is recorded anywhere else: of the key,
-a result keeps only a hash (`inkling.storage.Result.owner`).
+The key makes this browser the owner of its results. It is not recorded anywhere else: of the key, a result keeps only a
+hash (`inkling.storage.Result.owner`). The cookie does not list the results, because of several that are made at once
+each would write its own list.
 """
 
+import hashlib
+import hmac
 import logging
 import re
 import secrets
 import time
 from datetime import timedelta
+from typing import cast
 
-from flask import Flask, Request, Response, request, session
+from flask import Flask, Request, Response, current_app, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from inkling.access import signing_key
 from inkling.config import Settings
+from inkling.web.edge import ratelimit
 
 log = logging.getLogger("inkling.session")
 
-MOST = 50  # results: their ids take 1.7 kB of the 4 kB that a cookie may have
+MOST = 50  # ids in the cookie: they take 1.7 kB of the 4 kB that it may have
 LIFETIME = timedelta(days=365)
 KEY_BYTES = 16  # of the owner's key
 LONGEST = 8192  # characters of all cookies together; ours take 2,000 at most
@@ -36,14 +41,18 @@ class SignedCookie(SecureCookieSessionInterface):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Flask's serializer, or None if the key cannot be read. Without it there is no history."""
+    def key(self, app: Flask) -> str | None:
+        """The key, or None if it cannot be read."""
         try:
             app.secret_key = app.secret_key or signing_key(self._settings)
         except OSError as error:
             log.warning("the key that signs the session cannot be read: %s", error.strerror)
             return None
-        return super().get_signing_serializer(app)
+        return str(app.secret_key)
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Flask's serializer, or None if the key cannot be read. Without it there is no history."""
+        return super().get_signing_serializer(app) if self.key(app) else None
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
         # Werkzeug takes a second to parse thousands of blanks in a row, and much memory for thousands of names.
@@ -85,21 +94,35 @@ def owner() -> str:
     return session.get("owner") or secrets.token_urlsafe(KEY_BYTES)
 
 
-def remember(owner: str, *ids: str) -> None:
-    """Adds new results, oldest first, to this browser's history, and makes it their owner."""
+def remember(owner: str) -> None:
+    """Makes this browser the owner of what was saved with the key."""
     session.permanent = True
     session["owner"] = owner
-    session["results"] = [*reversed(ids), *(id for id in remembered() if id not in ids)][:MOST]
 
 
-def remembered() -> list[str]:
-    """The ids in this browser's history, newest first. Some of these results may be deleted."""
+def list_also(id: str) -> None:
+    """Lists a result in this browser's history that another one made."""
+    session.permanent = True
+    session["results"] = [id, *(other for other in listed_also() if other != id)][:MOST]
+
+
+def listed_also() -> list[str]:
+    """The ids that the cookie lists: of results from before owners were noted, and of others that this browser deleted.
+
+    Some of these results may be gone.
+    """
     return session.get("results", [])
 
 
-def forget(*ids: str) -> None:
-    """Removes deleted results from this browser's history."""
-    session["results"] = [id for id in remembered() if id not in ids]
+def client() -> str | None:
+    """A pseudonym of this request's client, the same in all workers; None if the key or the address is not known.
+
+    It is made with the key that signs the cookie. Without that key, nobody can try addresses to find out whose it is.
+    """
+    address, key = ratelimit.client(), cast(SignedCookie, current_app.session_interface).key(current_app)
+    if not address or not key:
+        return None
+    return hmac.new(key.encode(), f"client {address}".encode(), hashlib.sha256).hexdigest()
 
 
 def clear() -> None:

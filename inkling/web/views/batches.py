@@ -11,7 +11,7 @@ from inkling import problems
 from inkling.csvreport import Report
 from inkling.storage import Batch, Entry, Result
 from inkling.web import render, service
-from inkling.web.edge import auditing, language, session
+from inkling.web.edge import auditing, language
 from inkling.web.edge.access import open_to
 from inkling.web.ownership import may_delete, require
 from inkling.web.responses import private
@@ -65,7 +65,6 @@ def delete(id: str) -> ResponseReturnValue:
     require(may_delete(found))
     service().storage.delete(*found.results)
     auditing.about(results=found.results)
-    session.forget(*found.results)
     return redirect(url_for("history.page"), 303)
 
 

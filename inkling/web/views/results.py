@@ -137,8 +137,8 @@ def delete(id: str) -> ResponseReturnValue:
     """Hides the picture and its answer, and deletes them ten minutes later; the owner's history offers to undo it."""
     result = own_result(id)
     service().storage.hide(id)
-    if result.id not in session.remembered():  # it lists this browser's last results only
-        session.remember(session.owner(), id)
+    if not result.belongs_to(session.owner()):
+        session.list_also(id)
     return redirect(url_for("history.page", _anchor=f"result-{id}"), 303)
 
 
