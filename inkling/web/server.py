@@ -24,6 +24,7 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
+from gunicorn.workers.gthread import TConn, ThreadWorker
 from prometheus_client import multiprocess
 
 from inkling import access
@@ -43,6 +44,10 @@ READ_AHEAD = 2**16  # bytes of a body, as many as the app reads; gunicorn copies
 ANY_ADDRESS = ("0.0.0.0", "::")
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # parameters of mallopt(3)
 LARGE_BLOCK = 8 * 2**20  # bytes
+# Threads of a worker beside those of the admission control. A client that sends nothing, or sends slowly, holds one.
+SPARE_THREADS = 600
+KEPT_ALIVE = 400  # connections of a worker that hold no thread, because their client may ask again
+HEAD_SECONDS = 10  # for the request line and the headers of a request to arrive
 START_SECONDS = 120  # that new workers get to open their models before the old ones stop anyway
 
 
@@ -92,6 +97,32 @@ class Master(Arbiter):
         return all(worker.tmp.last_update() != worker.born for worker in newest)
 
 
+class Worker(ThreadWorker):
+    """gunicorn's worker with threads. It closes the connection of a client whose head does not arrive in time."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self._due: dict[TConn, float] = {}  # when the head must have arrived, by the monotonic clock
+
+    def handle(self, conn: TConn) -> Any:
+        self._due[conn] = time.monotonic() + HEAD_SECONDS
+        try:
+            return super().handle(conn)
+        finally:
+            self._due.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        self._due.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def murder_pending(self) -> None:  # gunicorn calls it every second
+        super().murder_pending()
+        for conn, due in list(self._due.items()):
+            if due < time.monotonic():
+                with suppress(OSError):  # the client has closed the connection
+                    conn.sock.shutdown(socket.SHUT_RD)
+
+
 class Log(glogging.Logger):
     """Disables gunicorn's access log: the app logs requests itself."""
 
@@ -106,13 +137,15 @@ def run(settings: Settings) -> None:
 
 def options(settings: Settings) -> dict[str, Any]:
     """gunicorn's settings and hooks by name."""
+    # Answers, explanations and lessons that run or wait (edge/admission.py), and the threads for all other requests.
+    threads = settings.concurrent + settings.queue + 8 + SPARE_THREADS
     return {
         "bind": settings.bind,
         "workers": settings.workers,
         "raw_env": [f"WEB_CONCURRENCY={settings.workers}"],  # for the settings of `app:app`
-        "worker_class": "gthread",
-        # Answers and explanations that run or wait (edge/admission.py), and two for pages, health checks and refusals.
-        "threads": settings.concurrent + settings.queue + 4 + 2,
+        "worker_class": Worker,
+        "threads": threads,
+        "worker_connections": threads + KEPT_ALIVE,
         "preload_app": False,  # each worker opens the models itself: their threads would not survive the fork
         "timeout": 30,
         # After SIGTERM, an upload in progress may still arrive and be answered.

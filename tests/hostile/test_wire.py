@@ -12,11 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.pictures import EDGE, form, photo
+from benchmarks.crowd import Crowd
+from benchmarks.pictures import EDGE, digit, form, photo
 from inkling.config import Settings
 from tests.hostile.files import FILES, good
 from tests.support.server import running
 from tests.support.storage import stored
+from tests.support.waiting import wait_until
 
 MEGABYTES = 700  # limit for the memory of a worker
 LARGEST = 2  # models that are asked for so much: those with the most parameters
@@ -39,6 +41,19 @@ def left(folder):
     return lambda: stored(folder / "pictures")
 
 
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A server with few threads, as if hundreds of clients held the others."""
+    with running(
+        tmp_path_factory.mktemp("narrow"),
+        WEB_CONCURRENCY="1",
+        INKLING_BODY_SECONDS="2",
+        INKLING_RATE_LIMIT="0",
+        GUNICORN_CMD_ARGS="--threads 16",
+    ) as server:
+        yield server
+
+
 def head(path, *lines, method="POST"):
     """The request line and the headers."""
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
@@ -46,6 +61,7 @@ def head(path, *lines, method="POST"):
 
 BODY, KIND = form(good("png"), "a.png", model="cats-dogs-cnn")
 FORM = f"Content-Type: {KIND}"
+DIGIT, _ = form(digit())
 HALF = BODY[: len(BODY) // 2]
 CHUNKED = "Transfer-Encoding: chunked"
 
@@ -116,7 +132,7 @@ def drip(server):
                 return int(connection.recv(99).split()[1])
 
 
-def test_nobody_waits_for_ever_for_a_body(server, left):
+def test_nobody_waits_for_ever_for_a_body(narrow):
     """More clients than a worker has threads stop sending or send slowly; afterwards the server still answers."""
     silent = {
         ("POST", PHOTO): 408,
@@ -126,33 +142,66 @@ def test_nobody_waits_for_ever_for_a_body(server, left):
         ("HEAD", "/"): 200,
     }
     with ThreadPoolExecutor(22) as threads:
-        slow = [threads.submit(drip, server) for _ in range(17)]
+        slow = [threads.submit(drip, narrow) for _ in range(17)]
         answers = {
             (method, path): threads.submit(
-                exchange, server, head(path, FORM, length(len(BODY)), method=method) + HALF, end=False
+                exchange, narrow, head(path, FORM, length(len(BODY)), method=method) + HALF, end=False
             )
             for method, path in silent
         }
         assert {one.result() for one in slow} == {408}
         assert {one: answer.result() for one, answer in answers.items()} == silent
-    assert server.request("GET", "/healthz")[0] == 200
-    assert left() == []
+    assert narrow.request("GET", "/healthz")[0] == 200
 
 
-def test_nobody_waits_for_ever_for_a_reader(server):
+def test_nobody_waits_for_ever_for_a_reader(narrow):
     """More clients than a worker has threads request more than the kernel buffers, and read nothing of it."""
     large = head("/models/doodles-cnn/mistakes.png", method="GET")
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.socket()) for _ in range(17)]
         for client in clients:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.connect(("127.0.0.1", server.port))
+            client.connect(("127.0.0.1", narrow.port))
         for _ in range(40):
             for client in clients:
                 with suppress(OSError):  # the server has closed the connection
                     client.sendall(large)
             time.sleep(0.05)
-        assert exchange(server, head("/healthz", method="GET"), end=False) == 200
+        assert exchange(narrow, head("/healthz", method="GET"), end=False) == 200
+
+
+def test_nobody_waits_for_ever_for_a_head(narrow):
+    """More clients than a worker has threads send a byte of a header now and then."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", narrow.port), 60)) for _ in range(17)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        assert exchange(narrow, head("/healthz", method="GET"), end=False) == 200
+        for client in clients:
+            client.settimeout(0.1)
+        wait_until(lambda: all(is_cut_off(client) for client in clients))
+
+
+def is_cut_off(client):
+    """Whether the server has closed the connection; sends another byte if not."""
+    try:
+        client.sendall(b"x")
+        return client.recv(99) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_crowd_of_slow_clients_holds_nobody_up(tmp_path):
+    """Each of them may take an hour for its picture. A server that gives each a thread answers others all the same."""
+    with (
+        running(tmp_path, INKLING_BODY_SECONDS="3600", INKLING_RATE_LIMIT="0") as server,
+        Crowd(server.port, silent=240, half=240, slow=64),
+    ):
+        for _ in range(8):
+            assert server.request("GET", "/healthz")[0] == 200
+            assert server.request("POST", "/api/predict?model=digits-cnn", DIGIT, {"Content-Type": KIND})[0] == 200
 
 
 @pytest.mark.parametrize("operation", ["GET /api/models", "POST /api/predict", "POST /api/explain"])
@@ -211,7 +260,7 @@ def looked_at(server, models):
 def test_whatever_is_sent_takes_little_of_a_workers_memory(server, left):
     """A worker stays below its memory limit under the largest batches, texts and decoded files.
 
-    Large texts are sent two at a time, as many as are read at once, and twenty at a time, more than there are threads.
+    Large texts are sent two at a time, as many as are read at once, and twenty at a time.
     """
 
     def send(what):

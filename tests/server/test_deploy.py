@@ -199,12 +199,14 @@ def test_gunicorn_has_time_to_stop(service):
     assert int(stop) > graceful
 
 
-def test_all_threads_of_many_workers_fit(service):
-    """Each worker has gunicorn's threads, as many library threads, and a few threads per decoder process."""
-    threads = 2 * runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] + 4 * DEFAULTS.concurrent
-    assert int(service["pids_limit"]) >= 32 * threads
-    most = re.search(r"^TasksMax=(\d+)", (DEPLOY / "inkling.service").read_text(), re.MULTILINE)[1]
-    assert int(most) >= 128 * threads
+def test_all_threads_fit(service):
+    """A worker has gunicorn's threads, and at most 64 of libraries and decoder processes; a reload doubles workers."""
+    threads = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["threads"] + 64
+    assert int(service["pids_limit"]) >= 2 * int(service["environment"]["WEB_CONCURRENCY"]) * threads
+    unit = (DEPLOY / "inkling.service").read_text()
+    assert int(re.search(r"^TasksMax=(\d+)", unit, re.MULTILINE)[1]) >= 2 * 32 * threads
+    connections = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["worker_connections"]
+    assert int(re.search(r"^LimitNOFILE=(\d+)", unit, re.MULTILINE)[1]) >= 3 * connections  # two files for each wait
 
 
 # ---- systemd ----

@@ -17,6 +17,7 @@ ANSWERS = "answers"  # whatever decodes a picture or asks a model
 EXPLANATIONS = "explanations"
 EXAMPLES = "examples"  # pictures to teach from, up to thousands in one request, and exports
 LARGE_BODIES = "large bodies"  # text that a worker holds in memory as a whole
+BODIES = "bodies"  # all other bodies but small ones: a worker holds up to 11 MB of each, and the rest on disk
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def shares(settings: Settings) -> dict[str, Share]:
         EXAMPLES: Share(1, min(3, settings.queue)),
         # No request waits here: its client may still take a minute to send the body.
         LARGE_BODIES: Share(settings.concurrent, 0),
+        BODIES: Share(64, 0),
     }
 
 

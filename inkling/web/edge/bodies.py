@@ -24,7 +24,8 @@ from inkling.problems import Problem
 from inkling.web.edge import admission
 from inkling.web.edge.ratelimit import RECEIVED
 
-LARGE = 2**20  # bytes: a longer body of text takes a place of the admission control before it is read
+SMALL = 2**16  # bytes: a longer body takes a place of the admission control before it is read
+LARGE = 2**20  # bytes: of longer bodies of text, a worker reads only a few at once
 FIELDS = 3 * 2**20  # bytes of all text fields of a form; two pictures of the lab take 2.1 million
 ESCAPES = 2**17  # in a URL-encoded form; base64 that fills the form has 100,000
 HEADERS = 2**17  # bytes of a multipart form outside its fields and files: Werkzeug makes an object of each line
@@ -42,31 +43,33 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config["MAX_FORM_PARTS"] = settings.max_batch + 100  # each file of a form may hold a descriptor
     app.config["MAX_FORM_MEMORY_SIZE"] = min(base64 + 4096, FIELDS)
     app.request_class = FormRequest
-    app.before_request(admit_large_text)
+    app.before_request(admit)
     app.teardown_request(release)
     drain = Drain(app.wsgi_app, (DRAINED + settings.max_batch) * settings.max_bytes)
     app.wsgi_app = Deadline(drain, settings.body_seconds)  # type: ignore[method-assign]
 
 
-# ---- Text held in memory ----
+# ---- Bodies at the same time ----
 
 
-def admit_large_text() -> None:
-    """Takes one of the places for large bodies that a worker holds in memory as a whole.
+def admit() -> None:
+    """Takes a place of the admission control for a body that is not small, until the request is answered.
 
     Raises:
         Problem: "busy", when all places are taken.
     """
     size = math.inf if "Transfer-Encoding" in request.headers else request.content_length or 0
-    if size > LARGE and request.mimetype != "multipart/form-data":
-        place = ExitStack()
-        place.enter_context(admission.turn(0, admission.LARGE_BODIES))
-        g.large_body = place
+    if size <= SMALL:
+        return
+    is_text = size > LARGE and request.mimetype != "multipart/form-data"
+    place = ExitStack()
+    place.enter_context(admission.turn(0, admission.LARGE_BODIES if is_text else admission.BODIES))
+    g.place_of_body = place
 
 
 def release(_error: BaseException | None) -> None:
-    if "large_body" in g:
-        g.pop("large_body").close()
+    if "place_of_body" in g:
+        g.pop("place_of_body").close()
 
 
 # ---- Forms ----
