@@ -9,7 +9,7 @@ from inkling.config import Settings, resources
 from inkling.service import Service
 from inkling.storage import Housekeeper, StoreError
 from inkling.teach.teaching import Teaching
-from inkling.web import edge
+from inkling.web import cached, edge
 from inkling.web.edge import errors
 from inkling.web.views import (
     about,
@@ -67,6 +67,7 @@ def create_app(
     app.extensions["teaching"] = teaching or Teaching(settings, service)
     app.extensions["housekeeper"] = Housekeeper(service.storage, settings)
     edge.install(app, settings)
+    cached.init_app(app)
     app.register_error_handler(StoreError, errors.unavailable)
     for view in VIEWS:
         app.register_blueprint(view.blueprint)

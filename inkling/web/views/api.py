@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from inkling.recognition.card import ModelCard
 from inkling.web import answers, explained, jsonbodies, openapi, outcomes, service, turns, uploads
+from inkling.web.cached import cached
 from inkling.web.edge.access import open_to
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False})
@@ -50,6 +51,7 @@ def document() -> dict:
 
 
 @blueprint.get("/docs")
+@cached()
 def docs() -> str:
     """The documentation page made from the OpenAPI document."""
     groups = service().predictor.catalog.by_task()

@@ -8,6 +8,7 @@ from inkling.recognition import figures
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Model, task_title, title_of
 from inkling.web import charts, evaluation, service
+from inkling.web.cached import cached
 from inkling.web.edge import language
 
 blueprint = Blueprint("models", __name__)
@@ -16,6 +17,7 @@ YEAR = 365 * 24 * 3600  # seconds
 
 
 @blueprint.get("/models")
+@cached()
 def overview() -> str:
     """All models by task, with the key figures of each."""
     catalog = service().predictor.catalog
@@ -27,6 +29,7 @@ def overview() -> str:
 
 
 @blueprint.get("/models/<name>")
+@cached("pair")
 def model(name: str) -> ResponseReturnValue:
     """One model: its network, training and evaluation. The name of a model that it replaced redirects here."""
     catalog = service().predictor.catalog
@@ -74,6 +77,7 @@ def figure(name: str, file: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/compare/<task>")
+@cached()
 def compare(task: str) -> str:
     """The task's models side by side, in a table for each group that has labels in common."""
     catalog = service().predictor.catalog

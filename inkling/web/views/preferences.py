@@ -26,11 +26,7 @@ def choose_theme() -> ResponseReturnValue:
     return _store(cookies.THEME, request.form.get("theme", ""), {name: name for name in THEMES})
 
 
-@blueprint.app_template_global()
-def theme() -> str:
-    """The theme that the visitor chose: "light" or "dark", or "" to follow their system."""
-    chosen = request.cookies.get(cookies.THEME)
-    return chosen if chosen in ("light", "dark") else ""
+blueprint.add_app_template_global(cookies.theme)
 
 
 def _store(cookie: str, chosen: str, offered: dict[str, str]) -> ResponseReturnValue:
