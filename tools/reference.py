@@ -200,6 +200,13 @@ def data_credits() -> str:
     return table(("models", "data they were trained on"), ((", ".join(names), text) for text, names in credits.items()))
 
 
+def keras_versions() -> str:
+    """What files of each version of Keras hold, and whether they are imported, as the tests try it."""
+    from tests.support.keras_files import table as tried
+
+    return table(("Keras", "what its file has", "imported"), tried())
+
+
 # ---- The lab ----
 
 

@@ -99,8 +99,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def with_import(one: argparse.ArgumentParser) -> None:
-    one.add_argument("file", type=Path, help="a .keras or .h5 file from a source that you trust")
-    one.add_argument("--labels", required=True, help="labels in the order of the outputs, such as cat,dog")
+    one.add_argument("file", type=Path, help="a .keras or .h5 file of Keras 2 or 3, from a source that you trust")
+    one.add_argument("--labels", required=True, help="labels in the order of the outputs: cat,dog or labels.txt")
     one.add_argument("--task", required=True, help="the task under which the model is listed, such as objects")
     one.add_argument("--input", required=True, choices=("photo", "ink"), help="what the model reads")
     one.add_argument("--name", help="name of the model's folder (default: the name of the file)")
@@ -109,6 +109,12 @@ def with_import(one: argparse.ArgumentParser) -> None:
         "--scaling",
         choices=("unit", "signed", "raw"),
         help="pixel range it was trained on: 0..1, -1..1 or 0..255 (default: read from its first layers, else 0..1)",
+    )
+    one.add_argument(
+        "--preprocess",
+        choices=("vgg16", "resnet", "torch"),
+        help="the preprocess_input that it was trained with, instead of --scaling: vgg16 and resnet subtract a mean "
+        "from blue, green and red; torch subtracts a mean and divides (default: as --scaling)",
     )
     one.add_argument("--layout", choices=("mnist", "quickdraw"), help="layout of ink (default: chosen by the task)")
     one.add_argument("--side", type=positive, help="side of the input in pixels, for a network that accepts any size")
@@ -254,13 +260,16 @@ def compare(args: argparse.Namespace) -> int:
 
 def adopt(args: argparse.Namespace) -> int:
     """Imports a Keras file as a model folder."""
-    from training.adopt import Wanted, adopt
+    from training.quiet import quiet
 
-    labels = tuple(label.strip() for label in args.labels.split(","))
-    wanted = Wanted(
-        labels, args.task, args.input, args.name, args.title, args.scaling, args.layout, args.side, args.replace
-    )
-    card, notes = adopt(args.file, wanted, args.models)
+    with quiet():
+        from training.adopt import Wanted, adopt, labels_of
+
+        given = {
+            name: getattr(args, name) for name in ("task", "name", "title", "scaling", "layout", "side", "replace")
+        }
+        wanted = Wanted(labels_of(args.labels), kind=args.input, preprocess=args.preprocess, **given)
+        card, notes = adopt(args.file, wanted, args.models)
     for note in notes:
         print(note)
     print_table(adopted(card, args.models / card.name))

@@ -1,9 +1,11 @@
 """Imports a Keras image classifier (`.keras` or `.h5`) as a model folder.
 
     python -m training import flowers.keras --labels daisy,rose,tulip --task objects --input photo
+    python -m training import keras_model.h5 --labels labels.txt --task objects --input photo
 
-The import wraps the network in the layers it lacks: in front, the conversion from Inkling's pixels to those it was
-trained on; at the end, a missing softmax or sigmoid. It reports every layer it adds.
+`saved.py` reads the file, `rebuild.py` builds the network in it, and this module makes it a model. It wraps the network
+in the layers it lacks: in front, the conversion from Inkling's pixels to those it was trained on; at the end, a missing
+softmax or sigmoid. It reports every layer it adds.
 """
 
 import re
@@ -18,29 +20,39 @@ from pydantic import ValidationError
 
 from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec, ModelCard, read_card, reason, sha256
-from training import export
+from training import export, rebuild
+from training.saved import read
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
 PROBES = 16  # pictures used to probe a network
+SIDE = 64  # in pixels, of pictures that probe a network of any size
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue, as in Pillow's conversion to L
 FLAT = ((28, 28), (784,))  # input shapes of drawings in many tutorials
 PIXELS = {"unit": "0..1", "signed": "-1..1", "raw": "0..255"}
 
-# Patterns in Keras' error messages, and what each means.
-REFUSALS = (
-    (
-        r"\bLambda\b|lambda",
-        "it holds a Lambda layer: code of its own, which is never run. Build the network "
-        "from Keras' own layers, and save it again",
-    ),
-    (
-        r"locate class|Unknown layer|deserialized",
-        "it holds a layer or function that is not Keras' own, whose code is "
-        "never run. Build the network from Keras' own layers",
-    ),
-    (r"No model config", "it holds weights only. Save the whole network: model.save('NAME.keras')"),
-    (r"", "it is no file that Keras can read"),
-)
+# What `preprocess_input` does to 0..255: the order of channels, what is subtracted, and what is divided by.
+MEANS_OF_BGR = (2, 1, 0), (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)
+PREPROCESS = {
+    "vgg16": MEANS_OF_BGR,
+    "resnet": MEANS_OF_BGR,
+    "torch": ((0, 1, 2), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+}
+
+# A layer that tells which of Keras' networks a network was made from, its name, and what that one's pixels are.
+BACKBONES = {
+    "block_16_project": ("MobileNetV2", "signed"),
+    "conv_dw_13": ("MobileNet", "signed"),
+    "block14_sepconv2": ("Xception", "signed"),
+    "mixed10": ("InceptionV3", "signed"),
+    "conv5_block3_preact_bn": ("ResNetV2", "signed"),
+    "block5_conv3": ("VGG", "vgg16"),
+    "conv5_block3_add": ("ResNet", "resnet"),
+    "res5c_branch2c": ("ResNet50", "resnet"),
+    "pool4_conv": ("DenseNet", "torch"),
+}
+
+# Losses of networks that answer quantities, as `Saved.losses` writes them.
+REGRESSION = {"mse", "meansquarederror", "mae", "meanabsoluteerror", "mape", "meanabsolutepercentageerror", "msle"}
+REGRESSION |= {"meansquaredlogarithmicerror", "huber", "huberloss", "logcosh"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,24 @@ class Wanted:
     layout: str | None = None  # of ink
     side: int | None = None
     replace: bool = False
+    preprocess: str | None = None  # a key of PREPROCESS, instead of a scaling
+
+
+def labels_of(text: str) -> tuple[str, ...]:
+    """Labels from `a,b,c`, or from a text file with one a line, such as Teachable Machine's, which numbers them.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    if not text.lower().endswith(".txt"):
+        return tuple(label.strip() for label in text.split(","))
+    try:
+        lines = Path(text).read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the labels cannot be read. Received: {text}: {error}") from error
+    lines = [line.strip() for line in lines if line.strip()]
+    numbered = [re.match(rf"{number}\s+(.+)", line) for number, line in enumerate(lines)]
+    return tuple(found[1] for found in numbered) if all(numbered) else tuple(lines)  # all, or a label starts with it
 
 
 def adopt(file: Path, wanted: Wanted, root: Path) -> tuple[ModelCard, list[str]]:
@@ -70,10 +100,11 @@ def adopt(file: Path, wanted: Wanted, root: Path) -> tuple[ModelCard, list[str]]
     """
     name = wanted.name or re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-")
     check_place(root / name, wanted.replace)
-    network, notes = load(file), []
+    saved = read(file)
+    network, notes = rebuild.network(saved), []
     fitting, spec = fit_in(network, wanted, notes)
     x = inputs.scale(probes(spec), spec.scaling)
-    whole = answering(fitting, x, wanted.labels, notes)
+    whole = answering(fitting, x, wanted.labels, saved.losses, notes)
     try:
         card = ModelCard(
             name=name,
@@ -108,22 +139,6 @@ def check_place(folder: Path, replace: bool) -> None:
         raise ValueError(f"a model that was not imported is only replaced with --replace. Received: {folder}")
 
 
-def load(file: Path) -> keras.Model:
-    """Loads the network from a file without running any code in it.
-
-    Raises:
-        ValueError: the file does not exist, or Keras refuses it.
-    """
-    if file.suffix not in SUFFIXES or not file.is_file():
-        raise ValueError(f"the file must be a .keras or .h5 that model.save wrote. Received: {file}")
-    try:
-        return keras.saving.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises TypeError, KeyError, OSError and others for bad files
-        why = next(meaning for clue, meaning in REFUSALS if re.search(clue, str(error)))
-        first = str(error).strip().splitlines()[0]
-        raise ValueError(f"{file.name} cannot be imported: {why}. Received: {first:.160}") from error
-
-
 # ---- Input ----
 
 
@@ -132,6 +147,8 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
     shape, (height, width, channels) = taken(network, wanted)
     scaling = scaling_of(network, wanted, notes)
     front = []
+    if scaling in PREPROCESS and (wanted.kind, channels) != ("photo", 3):
+        raise ValueError(f"--preprocess is for photos of 3 channels. Received: {wanted.kind} with {channels}")
     if wanted.kind == "photo" and channels == 1:
         grey = layers.Conv2D(1, 1, use_bias=False, name="grey")
         grey.build((None, None, None, 3))
@@ -140,6 +157,8 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
         notes.append("It takes gray pictures: a layer that makes photos gray was put in front.")
     if scaling == "raw":
         front.append(layers.Rescaling(255.0, name="raw"))
+    if scaling in PREPROCESS:
+        front.append(preprocessing(scaling))
     if len(shape) < 3:
         front.append(layers.Reshape(shape, name="flat"))
         notes.append(f"It takes {' x '.join(map(str, shape))} numbers: a layer that arranges them was put in front.")
@@ -149,7 +168,7 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
             width=width,
             height=height,
             channels=3 if wanted.kind == "photo" else channels,
-            scaling="unit" if scaling == "raw" else scaling,
+            scaling=scaling if scaling == "signed" else "unit",
             layout=layout_of(wanted, notes),
         )
     except ValidationError as error:
@@ -161,6 +180,17 @@ def fit_in(network: keras.Model, wanted: Wanted, notes: list[str]) -> tuple[kera
     return keras.Model(inputs, network(x, training=False), name=network.name), spec
 
 
+def preprocessing(name: str) -> layers.Layer:
+    """A layer that turns 0..1 into what `preprocess_input` makes of 0..255, by a convolution of 1 x 1."""
+    order, mean, deviation = PREPROCESS[name]
+    kernel = np.zeros((3, 3), np.float32)
+    kernel[order, range(3)] = 255 / np.array(deviation)
+    layer = layers.Conv2D(3, 1, name="preprocess")
+    layer.build((None, None, None, 3))
+    layer.set_weights([kernel.reshape(1, 1, 3, 3), -np.array(mean) / np.array(deviation)])
+    return layer
+
+
 def taken(network: keras.Model, wanted: Wanted) -> tuple[tuple, tuple[int, int, int]]:
     """The network's input shape without the batch, and the picture (height, width, channels) that fills it.
 
@@ -168,18 +198,19 @@ def taken(network: keras.Model, wanted: Wanted) -> tuple[tuple, tuple[int, int, 
         ValueError: the input is not a picture, or its size is open and no side was given.
     """
     inputs = getattr(network, "inputs", None) or ()
-    if len(inputs) != 1:
+    if not inputs:
         raise ValueError(
-            "the network must have one input, and be built before it is saved: begin it with "
-            f"keras.Input((height, width, channels)). Received: {len(inputs)} inputs"
+            "the network must be built before it is saved: begin it with keras.Input((height, width, channels)). "
+            "Received: 0 inputs"
         )
+    if len(inputs) > 1:
+        shapes = ", ".join(f"{one.name} {tuple(one.shape[1:])}" for one in inputs)
+        raise ValueError(f"the network must have one input, a picture. Received: {len(inputs)} inputs: {shapes}")
     shape = tuple(inputs[0].shape[1:])
     if wanted.kind == "ink" and shape in FLAT:
         return shape, (28, 28, 1)
     if len(shape) != 3 or shape[2] not in (1, 3):
-        raise ValueError(
-            f"the network must take pictures as (height, width, channels) with 1 or 3 channels. Received: {shape}"
-        )
+        raise ValueError(f"{other_input(network, shape)}. Received: {shape}")
     if None in shape and wanted.side is None:
         raise ValueError(f"the network takes any size: say which, as --side 160. Received: {shape} and no --side")
     height, width = (wanted.side if side is None else side for side in shape[:2])
@@ -188,28 +219,59 @@ def taken(network: keras.Model, wanted: Wanted) -> tuple[tuple, tuple[int, int, 
     return shape, (height, width, shape[2])
 
 
+def other_input(network: keras.Model, shape: tuple) -> str:
+    """What a network takes that takes no picture, as a sentence without its end."""
+    pictures = "the network must take pictures as (height, width, channels) with 1 or 3 channels"
+    if shape in FLAT:
+        return f"{pictures}; one of drawings, such as this, is imported with --input ink"
+    if any(isinstance(one, layers.Embedding) for one in operations(network)):
+        return f"{pictures}; this one reads words"
+    if len(shape) == 2:
+        return f"{pictures}; this one reads sequences, such as the strokes of a drawing, instead of pixels"
+    if len(shape) == 1:
+        return f"{pictures}; this one reads a row of numbers"
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return f"{pictures}; this one has its channels first. Build it with data_format='channels_last'"
+    return f"{pictures}; this one reads films or volumes" if len(shape) > 3 else pictures
+
+
 def scaling_of(network: keras.Model, wanted: Wanted, notes: list[str]) -> str:
-    """A key of `PIXELS`: as given, else as implied by the layers before the first weights, else "unit"."""
+    """A key of `PIXELS` or `PREPROCESS`: as given, else as the network implies, else "unit"."""
+    given = wanted.preprocess or wanted.scaling
+    if wanted.preprocess and wanted.scaling:
+        raise ValueError(
+            f"--preprocess scales the pixels, too: leave --scaling out. Received: {wanted.preprocess}, {wanted.scaling}"
+        )
     first = arithmetic(network)
-    if first is not None and takes_raw(first):
-        if wanted.scaling in ("unit", "signed"):
+    if first is not None and takes_raw(network, wanted.side or SIDE):
+        if given not in (None, "raw"):
+            option = "--preprocess" if wanted.preprocess else "--scaling"
             raise ValueError(
-                f"the network scales 0..255 by itself, in {first.name!r}: leave --scaling out. "
-                f"Received: {wanted.scaling}"
+                f"the network scales 0..255 by itself, in {first.name!r}: leave {option} out. Received: {given}"
             )
         notes.append(f"It scales pixels by itself, in {first.name!r}: they go in as 0..255.")
         return "raw"
-    if wanted.scaling is None:
-        if first is not None and not isinstance(first, layers.Layer):
-            raise ValueError(
-                "the network calculates with the pixels before its first layer, so say what goes in: "
-                f"--scaling raw (0..255), unit (0..1) or signed (-1..1). Received: {first.name}"
-            )
+    if given:
+        return given
+    if first is None and wanted.kind == "photo" and (backbone := backbone_of(network)):
+        name, pixels = backbone
+        goes = f"go in as {PIXELS[pixels]}" if pixels in PIXELS else f"are prepared as by --preprocess {pixels}"
         notes.append(
-            "Pixels go in as 0..1, as no --scaling was given; if it was trained on others, its answers are "
-            "wrong: then import it again with --scaling signed (-1..1) or raw (0..255)."
+            f"It is made from {name}, so pixels {goes}, as {name}'s preprocess_input does; if it was trained on "
+            "others, its answers are wrong: then import it again with --scaling unit (0..1) or raw (0..255)."
         )
-    return wanted.scaling or "unit"
+        return pixels
+    notes.append(
+        "Pixels go in as 0..1, as no --scaling was given; if it was trained on others, its answers are wrong: then "
+        "import it again with --scaling signed (-1..1) or raw (0..255), or --preprocess."
+    )
+    return "unit"
+
+
+def backbone_of(network: keras.Model) -> tuple[str, str] | None:
+    """The network of Keras' that this one was made from, and a key of `PIXELS` or `PREPROCESS`."""
+    names = {one.name for one in operations(network)}
+    return next((about for layer, about in BACKBONES.items() if layer in names), None)
 
 
 def arithmetic(network: keras.Model) -> keras.Operation | None:
@@ -217,16 +279,38 @@ def arithmetic(network: keras.Model) -> keras.Operation | None:
     for one in operations(network):
         if isinstance(one, layers.Rescaling | layers.Normalization) or not isinstance(one, layers.Layer):
             return one
-        if one.weights and not type(one).__name__.startswith("Random"):  # random layers hold a seed, not weights
+        if has_weights(one):
             return None
     return None
 
 
-def takes_raw(first: keras.Operation) -> bool:
-    """Whether a scaling layer expects 0..255; a layer made for 0..1 would flatten them."""
-    if isinstance(first, layers.Rescaling):
-        return np.max(np.abs(first.scale)) < 0.1 or np.max(np.abs(first.offset)) > 2
-    return isinstance(first, layers.Normalization) and np.max(np.abs(first.mean)) > 2
+def has_weights(layer: keras.Operation) -> bool:
+    """Whether a layer learns; random layers hold a seed only, and statistics of pixels are arithmetic."""
+    if type(layer).__name__.startswith("Random") or isinstance(layer, layers.Normalization):
+        return False
+    return bool(getattr(layer, "weights", ()))
+
+
+def takes_raw(network: keras.Model, side: int) -> bool:
+    """Whether what stands before the first weights expects 0..255; arithmetic for 0..1 would flatten those.
+
+    It is told by what becomes of black and of white.
+    """
+    shape = [side if one is None else one for one in network.inputs[0].shape[1:]]
+    x = np.stack([np.zeros(shape, np.float32), np.full(shape, 255, np.float32)])
+    black, white = before_weights(network, x)
+    return bool(np.abs(white - black).max() < 25.5 or np.abs(black).max() > 2)
+
+
+def before_weights(network: keras.Model, x: np.ndarray) -> np.ndarray:
+    """What reaches the first layer with weights, float32 [2, …]."""
+    for one in getattr(network, "operations", network.layers):
+        inner = isinstance(one, keras.Model)
+        if inner or has_weights(one):
+            first = keras.tree.flatten(one.input)[0]
+            x = np.asarray(keras.Model(network.inputs, first)(x, training=False))
+            return before_weights(one, x) if inner else x
+    return np.asarray(network(x, training=False))
 
 
 def operations(network: keras.Model) -> Iterator[keras.Operation]:
@@ -258,15 +342,18 @@ def probes(spec: InputSpec) -> np.ndarray:
 # ---- Output ----
 
 
-def answering(network: keras.Model, x: np.ndarray, labels: tuple[str, ...], notes: list[str]) -> keras.Model:
+def answering(
+    network: keras.Model, x: np.ndarray, labels: tuple[str, ...], losses: tuple[str, ...], notes: list[str]
+) -> keras.Model:
     """The network, with a softmax or sigmoid appended if it answers logits.
 
     Raises:
-        ValueError: its outputs do not match the labels.
+        ValueError: it is no classifier, or its outputs do not match the labels.
     """
     outputs = network.predict(x, batch_size=PROBES, verbose=0)
-    count = counted(outputs, labels)
+    check_outputs(outputs)
     activation = last_activation(network)
+    count = counted(outputs, labels)
     if count > 1 and activation == "sigmoid":
         raise ValueError(
             "the network must choose one label: end it in a softmax. "
@@ -277,19 +364,33 @@ def answering(network: keras.Model, x: np.ndarray, labels: tuple[str, ...], note
     sums = outputs.sum(axis=1) if count > 1 else 1
     if activation != "linear" and outputs.min() >= 0 and outputs.max() <= 1 and np.allclose(sums, 1, atol=1e-3):
         return network
+    if losses and REGRESSION.issuperset(losses):
+        raise ValueError(
+            "the network must tell labels apart; this one answers quantities, as it was trained by regression. "
+            f"Received: the loss {', '.join(losses)}"
+        )
     missing = "softmax" if count > 1 else "sigmoid"
     notes.append(f"It answers logits, {outputs.min():.3g} to {outputs.max():.3g}: a {missing} was put behind it.")
     last = layers.Activation(missing, dtype="float32", name="probabilities")
     return keras.Model(network.inputs, last(network.outputs[0]), name=network.name)
 
 
-def counted(outputs: object, labels: tuple[str, ...]) -> int:
-    """The number of outputs per picture; raises ValueError if it does not match the labels."""
-    if not isinstance(outputs, np.ndarray) or outputs.ndim != 2:
-        shapes = [np.shape(one) for one in keras.tree.flatten(outputs)]
-        raise ValueError(f"the network must answer one row of numbers a picture. Received: {shapes}")
+def check_outputs(outputs: object) -> None:
+    """Raises ValueError unless a network answered one row of finite numbers a picture."""
+    row = "the network must answer one row of numbers a picture, one for each label"
+    if not isinstance(outputs, np.ndarray):
+        shapes = [np.shape(one)[1:] for one in keras.tree.flatten(outputs)]
+        raise ValueError(f"{row}; this one has several outputs. Received: {len(shapes)} outputs: {shapes}")
+    if outputs.ndim > 3:
+        raise ValueError(f"{row}; this one answers pictures, as for segmentation. Received: {outputs.shape[1:]}")
+    if outputs.ndim != 2:
+        raise ValueError(f"{row}; this one answers several, as for boxes or text. Received: {outputs.shape[1:]}")
     if not np.isfinite(outputs).all():
         raise ValueError("the network must answer numbers. Received: not-a-number")
+
+
+def counted(outputs: np.ndarray, labels: tuple[str, ...]) -> int:
+    """The number of outputs per picture; raises ValueError if it does not match the labels."""
     count = outputs.shape[1]
     if len(labels) != max(count, 2):
         wants = f"{count} labels" if count > 1 else "2 labels, that of 0 first"
