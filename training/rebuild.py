@@ -52,8 +52,12 @@ def network(saved: Saved) -> keras.Model:
     if saved.version.startswith("1."):
         why = f"Keras {saved.version} saved it, of before March 2017, whose layers were others. Load it with Keras 2.0"
         raise refusal(saved.file, f"{why}, and save it again", saved.config.get("class_name"))
-    check_layers(saved)
-    model = Builder(saved).model(saved.config)
+    try:
+        check_layers(saved)
+        model = Builder(saved).model(saved.config)
+    except (AttributeError, KeyError, IndexError, TypeError) as error:  # what a layer raises is a ValueError by now
+        why = f"its configuration is none that Keras writes; {saved.writer} saved it"
+        raise refusal(saved.file, why, f"{type(error).__name__}: {error}") from error
     if model.built:
         load_zipped(model, saved) if saved.zipped else load_hdf5(model, saved)
     return model
@@ -98,7 +102,9 @@ def listed(entry: dict) -> list[dict]:
 
 def check_layers(saved: Saved) -> None:
     """Raises ValueError if a layer is code, or is not Keras' own."""
-    for one in [saved.config, *layer_entries(saved.config)]:
+    if saved.config["class_name"] not in NETWORKS:
+        raise own(saved, f"the network {title(saved.config)!r} ({saved.config['class_name']}), saved by {saved.writer}")
+    for one in layer_entries(saved.config):
         kind, name = one.get("class_name", "nothing"), title(one)
         if kind in CODE:
             raise refusal(
@@ -458,6 +464,8 @@ FUNCTIONS: dict[str, Callable] = {
     "relu": lambda features: ops.relu(features),
     "relu6": lambda features: ops.relu6(features),
     "sigmoid": lambda x: ops.sigmoid(x),
+    "silu": lambda features, beta=1.0: features * ops.sigmoid(beta * features),
+    "swish": lambda features, beta=1.0: features * ops.sigmoid(beta * features),
     "softmax": lambda logits, axis=-1: ops.softmax(logits, axis),
     "softmax_v2": lambda logits, axis=-1: ops.softmax(logits, axis),
     "reshape": lambda tensor, shape: ops.reshape(tensor, tuple(shape)),

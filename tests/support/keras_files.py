@@ -212,6 +212,19 @@ def nested_twin() -> Any:
     return keras.Model(x, layers.Dense(3, "softmax", name="head")(y))
 
 
+def efficient_twin() -> Any:
+    import keras
+    from keras import layers
+
+    x = begin = keras.Input((SIDE, SIDE, 3))
+    x = layers.Normalization(name="normalization")(layers.Rescaling(1 / 255)(x))
+    x = layers.Conv2D(4, 3, activation="silu", name="conv")(x)
+    y = layers.Reshape((1, 1, 4))(layers.GlobalAveragePooling2D()(x))
+    y = layers.Multiply()([x, layers.Conv2D(4, 1, activation="sigmoid", name="se_excite")(y)])
+    x = layers.GlobalAveragePooling2D(name="pool")(layers.Add()([y, x]))
+    return keras.Model(begin, layers.Dense(3, "softmax", name="head")(x))
+
+
 def logits_in_front_of(last: str) -> Callable:
     """A Sequential of a Sequential and a softmax, as TensorFlow's first tutorial makes it."""
 
@@ -392,6 +405,64 @@ FILES = {
         scaling="raw",
         spread=0.05,
     ),
+    "augmentation": KerasFile(
+        "2.5.0",
+        "`keras.layers.experimental.preprocessing`: augmentation, `Rescaling`, `Resizing`",
+        sequential(
+            "sequential",
+            start(),
+            layer("RandomFlip", "flip", mode="horizontal", seed=None),
+            layer(
+                "RandomRotation",
+                "turn",
+                factor=0.1,
+                fill_mode="reflect",
+                fill_value=0.0,
+                interpolation="bilinear",
+                seed=None,
+            ),
+            layer(
+                "RandomZoom",
+                "zoom",
+                height_factor=0.1,
+                width_factor=None,
+                fill_mode="reflect",
+                fill_value=0.0,
+                interpolation="bilinear",
+                seed=None,
+            ),
+            layer("RandomContrast", "contrast", factor=0.1, seed=None),
+            layer("Resizing", "resize", height=SIDE, width=SIDE, interpolation="bilinear"),
+            layer("Rescaling", "rescaling", scale=1 / 255, offset=0.0),
+            conv(),
+            pool(),
+            dense(),
+        ),
+        twin(lambda layers: layers.Rescaling(1 / 255), conv_twin(), pool_twin, dense_twin),
+        scaling="raw",
+    ),
+    "efficientnet": KerasFile(
+        "2.6.0",
+        "EfficientNet: `Normalization`, `swish`, layers with two inputs",
+        functional(
+            "efficientnetb0",
+            start(),
+            on(layer("Rescaling", "rescaling", scale=1 / 255, offset=0.0), "input_1"),
+            on(layer("Normalization", "normalization", axis=[3], mean=None, variance=None), "rescaling"),
+            on(conv(activation="swish"), "normalization"),
+            on(pool("se_squeeze"), "conv"),
+            on(layer("Reshape", "se_reshape", target_shape=[1, 1, 4]), "se_squeeze"),
+            on(conv("se_excite", kernel_size=[1, 1], activation="sigmoid"), "se_reshape"),
+            on(layer("Multiply", "excited"), "conv", "se_excite"),
+            on(layer("Dropout", "drop", rate=0.2, noise_shape=[None, 1, 1, 1], seed=None), "excited"),
+            on(layer("Add", "added"), "drop", "conv"),
+            on(pool(), "added"),
+            on(dense(), "pool"),
+        ),
+        efficient_twin,
+        scaling="raw",
+        spread=0.2,
+    ),
     "policies": KerasFile(
         "2.7.0",
         "mixed precision: `dtype` as a policy",
@@ -527,6 +598,27 @@ FILES = {
         None,
         r"holds a layer or function that is not Keras' own.* Received: 'swirl' \(Custom>Swirl\), .*Keras 2\.8\.0$",
     ),
+    "a network of its own": KerasFile(
+        "3.3.0",
+        "a network of a class of its own",
+        {"module": None, "class_name": "MyNet", "config": {"name": "my_net"}, "registered_name": "MyNet"},
+        None,
+        r"not Keras' own.* Received: the network 'my_net' \(MyNet\), saved by Keras 3\.3\.0$",
+    ),
+    "unfinished": KerasFile(
+        "2.6.0",
+        "",
+        {"class_name": "Functional", "config": {"name": "model", "layers": [{**start(), "inbound_nodes": None}]}},
+        None,
+        r"its configuration is none that Keras writes; Keras 2\.6\.0 saved it\. Received: \w+Error: ",
+    ),
+    "an unknown function": KerasFile(
+        "2.8.0",
+        "",
+        functional("model", start(), tf("io.read_file", "tf.io.read_file", "input_1")),
+        None,
+        r"its layer 'tf\.io\.read_file' \(TFOpLambda\) does not fit .* Received: the function 'read_file', ",
+    ),
     "its own activation": KerasFile(
         "2.8.0",
         "",
@@ -580,7 +672,10 @@ def fill(network: Any, spread: float = 0.5) -> None:
     rng = np.random.default_rng(3)
     for one in network.weights:
         values = rng.normal(0, spread, one.shape)
-        one.assign(np.abs(values) + 0.01 if "variance" in one.path else values)
+        one.assign(np.abs(values) + 0.01 if "variance" in one.path else values.astype(one.dtype))
+    for one in network.layers:
+        if hasattr(one, "finalize_state"):  # Normalization keeps constants made of its weights
+            one.finalize_state()
 
 
 def write(case: KerasFile, folder: Path, name: str = "my_flowers") -> tuple[Path, Any]:
