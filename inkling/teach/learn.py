@@ -54,7 +54,7 @@ class Report(Figures):
         doubtful: examples whose label looks wrong, most suspicious first: index, suggested label, and suspicion, the
             probability that it is wrong by the held-out answer.
         duplicates: groups of near-duplicates, by index.
-        uniform: the labels, by index, of which nearly all examples are one group of near-duplicates.
+        uniform: examples that are near-duplicates of nearly all others of their label.
         familiar: the share of the held-out examples that are familiar.
         method: "logistic" or "ridge"; `penalty` is relative to the mean variance of the features.
         temperature: by which the logits were divided.
@@ -149,7 +149,6 @@ def learn(
     known[kept] = familiar_scores >= limit
     sure = known & (probabilities.max(axis=1) >= threshold)
     low, high = calibration.interval(float(right.mean()), len(np.unique(group)))
-    uniform = review.uniform(group, y)
     curve = review.curve(task, method, penalty, lambda share: progress(0.8 + 0.2 * share))
     report = Report(
         labels=labels,
@@ -164,9 +163,9 @@ def learn(
         sure_share=float(sure.mean()),
         sure_accuracy=float(right[sure].mean()) if sure.any() else 0.0,
         curve=curve,
-        doubtful=review.doubtful(probabilities, y, uniform),
+        doubtful=review.doubtful(probabilities, y),
         duplicates=review.duplicates(group),
-        uniform=tuple(np.unique(y[uniform]).tolist()),
+        uniform=tuple(np.flatnonzero(review.uniform(group, y)).tolist()),
         familiar=float(known[kept].mean()),
         method=method,
         penalty=penalty,

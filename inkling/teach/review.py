@@ -24,25 +24,23 @@ def suspicion(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(1 - probabilities[np.arange(len(y)), y])
 
 
-def doubtful(probabilities: np.ndarray, y: np.ndarray, uniform: np.ndarray) -> tuple[tuple[int, int, float], ...]:
-    """Examples whose label looks wrong, most suspicious first: (index, suggested label, suspicion).
-
-    Args:
-        uniform: see `uniform`. While these are held out, little is known of their label, so that its absence from the
-            answer says nothing.
-    """
+def doubtful(probabilities: np.ndarray, y: np.ndarray) -> tuple[tuple[int, int, float], ...]:
+    """Examples whose label looks wrong, most suspicious first: (index, suggested label, suspicion)."""
     found = suspicion(probabilities, y)
     suggested = probabilities.argmax(axis=1)
     order = np.argsort(-found, kind="stable")
     return tuple(
         (int(i), int(suggested[i]), round(float(found[i]), 4))
         for i in order
-        if found[i] > DOUBTFUL and suggested[i] != y[i] and not uniform[i]
+        if found[i] > DOUBTFUL and suggested[i] != y[i]
     )
 
 
 def uniform(group: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which examples are nearly all of their label, and near-duplicates of each other: bool [n]."""
+    """Which examples are near-duplicates of nearly all others of their label: bool [n].
+
+    While they are held out, little is known of their label. That the answer is another one says nothing against it.
+    """
     _, place, sizes = np.unique(np.stack([group, y]), axis=1, return_inverse=True, return_counts=True)
     own = sizes[place]
     return np.asarray((own > 1) & (np.bincount(y)[y] - own < LEFT))

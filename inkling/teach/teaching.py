@@ -365,18 +365,22 @@ class Teaching:
         report = Report.model_validate(version.report)
         own = [labels.get(label) for label, _ in version.labels]  # None for one that was deleted since then
         examples = [present.get(example) for example in version.examples]
-        doubtful = []
+        alike = set(report.uniform)
+        errors, doubtful = [], []
         for i, j, suspicion in report.doubtful:
             example, suggested = examples[i], own[j]
             given = labels.get(example.label) if example and example.label is not None else None
             if example and given and suggested and given != suggested:
-                doubtful.append(Doubt(example, given, suggested, suspicion))
+                errors.append(Doubt(example, given, suggested, suspicion))
+                doubtful += errors[-1:] if i not in alike else []
+        uniform = {example.label for i in report.uniform if (example := examples[i])}
         groups = (tuple(one for i in group if (one := examples[i])) for group in report.duplicates)
         more, needed = review.advice(report)
         return Review(
+            tuple(errors),
             tuple(doubtful),
             tuple(group for group in groups if len(group) > 1),
-            tuple(label for i in report.uniform if (label := own[i])),
+            tuple(label for label in classifier.labels if label.id in uniform),
             self._suggestions(id, version, own, present),
             more,
             own[needed],

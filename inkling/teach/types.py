@@ -99,7 +99,9 @@ class Review:
     """What to look at next, by the newest version. Examples that were changed since then are left out.
 
     Attributes:
-        doubtful: examples whose held-out answer is another label, most suspicious first.
+        errors: examples whose held-out answer is another label, most suspicious first.
+        doubtful: those whose label may be wrong. Where nearly all examples of a label look alike, little is left to
+            learn from while they are held out, and an error says nothing against their label.
         duplicates: groups of examples that are nearly the same.
         uniform: labels of which nearly all examples look alike, so that it cannot be known how well they are told.
         next: examples to label next, the most uncertain first.
@@ -107,6 +109,7 @@ class Review:
         most_needed: the label that needs them most; None before the first version.
     """
 
+    errors: tuple[Doubt, ...] = ()
     doubtful: tuple[Doubt, ...] = ()
     duplicates: tuple[tuple[Example, ...], ...] = ()
     uniform: tuple[Label, ...] = ()

@@ -161,9 +161,9 @@ def errors(version: Version, review: Review, requested: str) -> tuple[list[list[
         i, j = map(int, match.groups())
         if max(i, j) < len(confusion):
             found = [
-                doubt.example.id
-                for doubt in review.doubtful
-                if (place.get(doubt.given.name), place.get(doubt.suggested.name)) == (i, j)
+                error.example.id
+                for error in review.errors
+                if (place.get(error.given.name), place.get(error.suggested.name)) == (i, j)
             ]
             cell = Cell(i, j, found[:CELL])
     return matrix, mistakes, cell

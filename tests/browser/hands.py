@@ -1,6 +1,10 @@
 """Draws on the canvas as a visitor does, reads its pixels, and waits for the page to react."""
 
+import io
+import math
 from contextlib import contextmanager
+
+from PIL import Image, ImageDraw
 
 ELSEWHERE = {"Via": "1.1 proxy"}  # headers of a browser that is not at the server's own machine
 
@@ -23,7 +27,19 @@ DIGITS = {
 }
 LINE = [(100, 200), (300, 200)]
 LOWER_LINE = [(100, 300), (300, 300)]
+SQUARE = [(100, 100), (300, 100), (300, 300), (100, 300), (100, 100)]
+RING = [(200 + 110 * math.cos(turn / 8 * math.pi), 200 + 110 * math.sin(turn / 8 * math.pi)) for turn in range(17)]
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+def drawing(points, shift, name):
+    """A drawing as a file to upload."""
+    image = Image.new("L", (400, 400), 255)
+    moved = [(x + 3 * shift, y - 2 * shift) for x, y in points]
+    ImageDraw.Draw(image).line(moved, fill=0, width=12 + shift % 4, joint="curve")
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    return {"name": f"{name}-{shift}.png", "mimeType": "image/png", "buffer": png.getvalue()}
 
 
 def started(page):

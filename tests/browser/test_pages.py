@@ -1,11 +1,16 @@
 """Rules for every page: accessibility, narrow screens, color schemes, and the visitor's choices."""
 
+import io
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from inkling.access import LOCAL
+from inkling.service import Upload
 from tests.browser import text
-from tests.browser.hands import arrive, send_photos
+from tests.browser.hands import RING, SQUARE, arrive, drawing, send_photos
+from tests.support.waiting import wait_until
 
 PATHS = [
     "/",
@@ -32,13 +37,34 @@ PATHS = [
     "a result/why",
     "a result/layers",
     "a batch of results",
+    "/teach",
+    "a classifier",
+    "a classifier without pictures",
 ]
 LARGE = "/models/doodles-cnn"  # sixty labels: a table of 3,600 cells; axe looks at the same page of ten
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 @pytest.fixture(scope="session")
-def result_paths(browser, base_url, cat):
+def taught(served):
+    """Classifiers to open: an empty one, and one with wrong labels, near-duplicates, and pictures without a label."""
+    teaching = served.extensions["teaching"]
+    empty = teaching.create("Our birds", "photo", LOCAL)
+    full = teaching.create("Marks on our map", "ink", LOCAL)
+    classes = {"ring": RING, "square": SQUARE, "Haltestelle": [(60, 340), (200, 60), (340, 340)]}
+    for at, (name, points) in enumerate(classes.items()):
+        flat = [[(x, y * (1 - shift / 18)) for x, y in points] for shift in range(12)]
+        files = [drawing(flat[shift], shift, name) for shift in range(12)]
+        wrong = [drawing(points, 12, f"{name}, wrong")]
+        for label, some in ((name, files), (list(classes)[at - 1], wrong), (None, [drawing(points, 13, "new")])):
+            teaching.add(full.id, [(Upload(io.BytesIO(one["buffer"]), one["name"], "drawing"), label) for one in some])
+    wait_until(lambda: not teaching.progress(full.id))
+    teaching.publish(full.id, teaching.get(full.id).newest)
+    return {"a classifier": f"/teach/{full.id}?errors=1-0", "a classifier without pictures": f"/teach/{empty.id}"}
+
+
+@pytest.fixture(scope="session")
+def result_paths(browser, base_url, cat, taught):
     """Results to open: a cat as a photo, a cat as a doodle, and a batch of a cat and a file that is not a picture."""
     paths = {}
     notes = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"hello"}
@@ -53,7 +79,7 @@ def result_paths(browser, base_url, cat):
         arrive(page, "**/batches/*" if len(files) > 1 else "**/results/*")
         paths[name] = page.url
         page.close()
-    return paths | {f"a result/{page}": f"{paths['a result']}/{page}" for page in ("others", "why", "layers")}
+    return paths | taught | {f"a result/{page}": f"{paths['a result']}/{page}" for page in ("others", "why", "layers")}
 
 
 LOOKS = ((360, "light", "en"), (1280, "dark", "en"), (360, "dark", "ru"))
@@ -82,7 +108,7 @@ def assert_targets_are_large(page):
 
 def assert_header_takes_two_rows(page):
     row = page.locator(".brand").bounding_box()["height"]
-    assert page.locator("header").bounding_box()["height"] < 3 * row
+    assert page.get_by_role("banner").bounding_box()["height"] < 3 * row
 
 
 def assert_one_left_edge(page):

@@ -1,31 +1,16 @@
 """Teaching on the page: examples from files, camera and canvas, figures, versions, and what the keyboard does."""
 
 import io
-import math
 import re
 import zipfile
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from tests.browser.hands import DIGITS, with_mouse
+from tests.browser.hands import DIGITS, RING, SQUARE, drawing, with_mouse
 from tests.browser.test_pages import RULES, TARGETS
 from tests.browser.test_stage import CLIPPED
-
-SQUARE = [(100, 100), (300, 100), (300, 300), (100, 300), (100, 100)]
-RING = [(200 + 110 * math.cos(turn / 8 * math.pi), 200 + 110 * math.sin(turn / 8 * math.pi)) for turn in range(17)]
-
-
-def drawing(points, shift, name):
-    """A drawing as a file to upload."""
-    image = Image.new("L", (400, 400), 255)
-    moved = [(x + 3 * shift, y - 2 * shift) for x, y in points]
-    ImageDraw.Draw(image).line(moved, fill=0, width=12 + shift % 4, joint="curve")
-    png = io.BytesIO()
-    image.save(png, "PNG")
-    return {"name": f"{name}-{shift}.png", "mimeType": "image/png", "buffer": png.getvalue()}
 
 
 def create(page, title, kind):

@@ -465,6 +465,8 @@ def test_a_review_names_wrong_labels_near_duplicates_and_what_to_label(teaching,
     # All other pictures of a color are alike. While they are held out, little of it is known, and nothing to doubt.
     (doubt,) = found.doubtful
     assert [label.name for label in found.uniform] == ["red", "blue"]
+    assert {error.given.name for error in found.errors} == {"blue"}
+    assert len(found.errors) == 13
     assert (doubt.example, doubt.given.name, doubt.suggested.name) == (wrong, "blue", "red")
     assert [suggestion.example for suggestion in found.next] == unlabeled[::-1]
     assert found.next[1].labels[0].name == "blue"
