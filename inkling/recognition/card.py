@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+CARD_BYTES = 2**22  # of a card or another JSON file; the largest shipped one has 75 kB
+FILE_BYTES = 2**31  # of any other file; a protocol buffer, and so an ONNX file, cannot be larger
 UNMEASURED = 0.99  # threshold of a card that gives none: its network was not calibrated, and may be overconfident
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"  # no path separator, no "..", no hidden file
@@ -17,6 +19,8 @@ PACKAGE_FILE = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$"  
 
 Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 FileName = Annotated[str, Field(pattern=FILE_NAME, max_length=128)]
+Label = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=10_000)]
 Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -190,11 +194,11 @@ class ModelCard(Card):
     name: Name
     formerly: tuple[Name, ...] = ()  # names of models that this one replaced; they lead to it
     task: Name
-    title: str
-    summary: str = ""
-    strengths: str = ""
-    limitations: str = ""
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    title: Label
+    summary: Text = ""
+    strengths: Text = ""
+    limitations: Text = ""
+    labels: Annotated[tuple[Label, ...], Field(min_length=2)]
     input: InputSpec
     output: Output = Output()
     backbone: Backbone | None = None  # None for a model whose network takes pictures
@@ -215,7 +219,7 @@ class ModelCard(Card):
     mirror_below: Share | None = None  # less confidence than this, at temperature 1, asks about the mirror image, too
     exact: bool = False  # bfloat16 makes its answers worse, so it is always computed in float32
     files: dict[FileName, Checksum]  # name -> SHA-256
-    attribution: str = ""
+    attribution: Text = ""
 
     @model_validator(mode="after")
     def _labels_agree(self) -> Self:
@@ -236,19 +240,25 @@ class ModelCard(Card):
         return source.dataset if source else None
 
 
-def open_regular(path: Path) -> io.BufferedReader:
+def open_regular(path: Path, most: int = FILE_BYTES) -> io.BufferedReader:
     """Opens a file for reading, if it is a regular file: symbolic links are not followed.
 
+    Args:
+        most: bytes that it may have.
+
     Raises:
-        OSError: it cannot be opened, or is something else.
+        OSError: it cannot be opened, is something else, or is too large.
     """
     if path.is_symlink():
         raise OSError(None, "it is a symbolic link, which is never followed")
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(None, "it is not a regular file")
-    return file
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        return file
+    file.close()
+    if stat.S_ISREG(found.st_mode):
+        raise OSError(None, f"it may have {most} bytes. Received: {found.st_size}")
+    raise OSError(None, "it is not a regular file")
 
 
 def sha256(path: Path) -> str:
@@ -277,7 +287,7 @@ def read_card(folder: Path) -> ModelCard:
         ValueError: the card cannot be read, breaks a rule, or names another model than its folder.
     """
     try:
-        with open_regular(folder / "card.json") as file:
+        with open_regular(folder / "card.json", CARD_BYTES) as file:
             card = ModelCard.model_validate_json(file.read())
     except OSError as error:
         raise ValueError(f"card.json cannot be read: {error.strerror}") from error

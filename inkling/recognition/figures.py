@@ -1,11 +1,14 @@
 """The figures in a model's folder, for pages about the model."""
 
+import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from inkling.recognition.card import open_regular
 from inkling.recognition.catalog import NETWORK_FILES, Model, check_file
 
 MIMETYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+FIGURE_BYTES = 2**22  # the largest shipped one has 150 kB
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -30,12 +33,18 @@ def read_figure(model: Model, name: str) -> Figure | None:
     if mimetype is None:
         return None
     try:
-        return Figure(check_file(model, name).read_bytes(), mimetype)
+        with open_regular(check_file(model, name), FIGURE_BYTES) as file:
+            return Figure(file.read(), mimetype)
     except (OSError, ValueError):
         return None
 
 
 def network_size(model: Model) -> int | None:
     """The size of the network's file in bytes; None if there is none."""
-    paths = (model.folder / name for name in NETWORK_FILES)
-    return next((path.stat().st_size for path in paths if path.is_file()), None)
+    for name in NETWORK_FILES:
+        try:
+            with open_regular(model.folder / name) as file:
+                return os.fstat(file.fileno()).st_size
+        except OSError:
+            continue
+    return None

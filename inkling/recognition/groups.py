@@ -10,7 +10,7 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from inkling.recognition.card import Card, open_regular, reason
+from inkling.recognition.card import CARD_BYTES, Card, open_regular, reason
 from inkling.recognition.catalog import Model, check_file
 
 FILE = "groups.json"
@@ -42,7 +42,7 @@ class Groups(Card):
             ValueError: `groups.json` cannot be read, or breaks a rule.
         """
         try:
-            with open_regular(folder / FILE) as file:
+            with open_regular(folder / FILE, CARD_BYTES) as file:
                 return cls.model_validate_json(file.read())
         except OSError as error:
             raise ValueError(f"{FILE} cannot be read: {error.strerror}") from error

@@ -60,6 +60,14 @@ def in_a_function(tensor):
     return onnx.helper.make_graph(nodes, "g", [value("x")], [value("y")]), (function,)
 
 
+def test_external_data_of_a_training_is_found_too():
+    """`training_info` has graphs of its own, which no runtime here executes."""
+    graph, _ = as_constant(weights(True))
+    model = onnx.ModelProto()
+    model.training_info.add().algorithm.CopyFrom(graph)
+    assert has_external_data(model.SerializeToString())
+
+
 @pytest.mark.parametrize("place", [as_initializer, as_constant, in_a_branch, in_a_function])
 @pytest.mark.parametrize("external", [False, True])
 def test_external_data_is_found_wherever_it_is(tmp_path, place, external):

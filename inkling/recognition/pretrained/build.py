@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inkling.config import Settings
-from inkling.recognition.card import ModelCard, Pretrained, read_card, sha256
+from inkling.recognition.card import ModelCard, Pretrained, open_regular, read_card, sha256
 from inkling.recognition.catalog import Model, built
 from inkling.recognition.pretrained.weights import read_weights
 
@@ -108,7 +108,8 @@ def _build(model: Model, pretrained: Pretrained, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if folder != model.folder:
             for name in model.card.files.keys() - {FILE}:
-                shutil.copyfile(model.folder / name, folder / name)
+                with open_regular(model.folder / name) as source:  # not what a link leads to
+                    _write(folder / name, source.read())
         path = _write(folder / FILE, content)
         if folder != model.folder:
             _write(folder / CARD, (model.folder / CARD).read_bytes())  # last, so that the copy is complete with it

@@ -11,7 +11,8 @@ EXTERNAL = 1  # the value of TensorProto.data_location for a tensor kept in anot
 
 # Message -> {field number: message in that field}, as far as tensors can be found below.
 MESSAGES = {
-    "model": {7: "graph", 25: "function"},
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
     "function": {7: "node", 11: "attribute"},
     "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
     "node": {5: "attribute"},

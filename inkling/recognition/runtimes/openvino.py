@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from inkling.recognition.card import ModelCard, read_card
+from inkling.recognition.card import ModelCard, open_regular, read_card
 from inkling.recognition.catalog import Model, check_file
 from inkling.recognition.runtimes.base import OUTPUTS, HeadRuntime, Network, Runtime
 from inkling.recognition.runtimes.onnxfile import has_external_data
@@ -168,7 +168,8 @@ def has_bfloat16() -> bool:
 
 def _read(path: Path) -> Any:
     """The file as an `openvino.Model`."""
-    data = path.read_bytes()
+    with open_regular(path) as file:
+        data = file.read()
     if has_external_data(data):
         raise ValueError(f"{path.name} keeps weights in other files, which are never read")
     return library().Core().read_model(data)

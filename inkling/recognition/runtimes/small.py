@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inkling.recognition.card import open_regular
 from inkling.recognition.runtimes.base import OUTPUTS
 from inkling.recognition.runtimes.onnxfile import BYTES, fields, varints
 
@@ -45,7 +46,7 @@ class SmallGraph:
             ValueError: it is not an ONNX file, keeps weights elsewhere, or needs an operator that is not here.
             OSError: it cannot be read.
         """
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         try:
             graph = next(value for number, value in fields(data) if number == 7 and isinstance(value, memoryview))
