@@ -386,11 +386,12 @@ class Service:
         chosen = self.predictor.catalog.model(model) if isinstance(model, str) else model
         return self.explainer.explain(self.predictor, image, chosen, label)
 
-    def make_heatmap(self, result: Result, image: Picture) -> bytes | None:
-        """Explains a saved result, and saves the overlay if possible.
+    def make_heatmap(self, result: Result, image: Picture, keep: bool = True) -> bytes | None:
+        """Explains a saved result.
 
         Args:
             image: the result's original.
+            keep: whether to save the overlay, if possible.
 
         Returns:
             the overlay as a PNG file, which `inkling.recognition.explain.read` reads; None if the result was deleted
@@ -401,7 +402,7 @@ class Service:
         """
         png = self.explain(image, result.model, result.label).png(*image.size)
         try:
-            return png if self.storage.save_heatmap(result.id, png) else None
+            return png if not keep or self.storage.save_heatmap(result.id, png) else None
         except StoreError:
             return png
 

@@ -3,7 +3,7 @@
 from io import BytesIO
 from typing import NoReturn
 
-from flask import Blueprint, Response, abort, render_template
+from flask import Blueprint, Response, abort, render_template, request
 from flask_babel import gettext
 
 from inkling.problems import REASONS, Problem
@@ -101,7 +101,7 @@ def _heatmap(result: Result) -> bytes:
         picture = original_or_404(result)
     try:
         with admission.turn(budget.left, admission.EXPLANATIONS):
-            made = service().make_heatmap(result, picture)
+            made = service().make_heatmap(result, picture, keep=request.method != "HEAD")  # HEAD changes nothing
     except Problem as problem:
         _abort(problem)
     return made or abort(404)
