@@ -21,8 +21,8 @@ from werkzeug.serving import make_server
 from app import app as real_app
 from benchmarks.servers import free_port
 from inkling.config import ROOT, Settings, variables
-from inkling.web.edge import session
-from tests.support.server import request
+from inkling.web.views import history
+from tests.support.server import request as send
 from tests.support.waiting import wait_until
 
 DEPLOY = ROOT / "deploy"
@@ -267,7 +267,8 @@ def test_nginx_and_the_app_have_the_same_body_limits():
 def test_nginx_lets_a_page_load_all_its_pictures_at_once():
     """Over HTTP/2 nginx counts each request in progress as a connection."""
     limits = dict(re.findall(r"limit_conn (\w+) (\d+);", SITE))
-    assert int(limits["inkling_connections"]) > 2 * session.MOST
+    assert int(limits["inkling_connections"]) > 2 * history.MOST
+    assert int(re.search(r"limit_req zone=\w+ burst=(\d+) nodelay;", SITE)[1]) > 2 * history.MOST
     assert SITE.count("limit_conn inkling_uploads ") == SITE.count("client_max_body_size 335609856;") == 2
 
 
@@ -302,8 +303,8 @@ def nginx(tmp_path):
         capture_output=True,
     )
 
-    def write(upstream, plain, tls):
-        site = re.sub(r"listen \[::\].*\n", "", SITE).replace("listen 80;", f"listen 127.0.0.1:{plain};")
+    def write(upstream, plain, tls, site=SITE):
+        site = re.sub(r"listen \[::\].*\n", "", site).replace("listen 80;", f"listen 127.0.0.1:{plain};")
         site = site.replace("listen 443", f"listen 127.0.0.1:{tls}").replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
         site = re.sub(r"/etc/letsencrypt/\S+fullchain.pem", str(tmp_path / "cert.pem"), site)
         site = re.sub(r"/etc/letsencrypt/\S+privkey.pem", str(tmp_path / "key.pem"), site)
@@ -327,13 +328,13 @@ def test_nginx_accepts_the_site(nginx):
 
 
 @pytest.fixture
-def ask(nginx, make_app, settings):
-    """Sends a request through nginx to the app and returns (status, headers, body)."""
+def ask(request, nginx, make_app, settings):
+    """Sends a request through nginx to the app and returns (status, headers, body). A test may change the site."""
     upstream, plain, tls = free_port(), free_port(), free_port()
     app = make_app(settings.replace(max_bytes=DEFAULTS.max_bytes, trusted_proxies=settings.metrics_from))
     server = make_server("127.0.0.1", upstream, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    process = subprocess.Popen(nginx(upstream, plain, tls), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(nginx(upstream, plain, tls, getattr(request, "param", SITE)), stderr=subprocess.DEVNULL)
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
 
@@ -343,7 +344,7 @@ def ask(nginx, make_app, settings):
             if over_tls
             else http.client.HTTPConnection("127.0.0.1", plain, timeout=60)
         )
-        return request(connection, method, path, body, headers)
+        return send(connection, method, path, body, headers)
 
     def answers():
         try:
@@ -389,3 +390,25 @@ def test_through_nginx(ask, png, ink_model):
     status, headers, answer = ask("POST", "/api/predict", b"", edge | {"Content-Length": "400000000"})
     assert (status, headers["Content-Type"]) == (413, "application/problem+json")
     assert json.loads(answer)["reason"] == "too-large"
+
+
+# Three requests and no more for a long time; the test says in a header whose request it is.
+NARROW = "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Client;\n" + SITE.replace("rate=50r/s", "rate=1r/m").replace(
+    "burst=500", "burst=2"
+)
+
+
+@needs("nginx")
+@needs("openssl")
+@pytest.mark.parametrize("ask", [NARROW], indirect=True, ids=["narrow"])
+def test_nginx_limits_what_a_client_reads_and_groups_ipv6_by_network(ask):
+    def statuses(*addresses):
+        return [ask("GET", "/static/icon.svg", headers={"X-Client": address})[0] for address in addresses]
+
+    statuses_of_ipv4 = statuses("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2")
+    assert statuses_of_ipv4 == [200, 200, 200, 429, 200]
+    assert statuses(*(f"2001:db8:a0a:a0a:{i}::{i}" for i in range(1, 5))) == [200, 200, 200, 429]
+    assert statuses(*(f"2001:db8:a0a:{i}::1" for i in range(1, 5))) == [200] * 4
+    status, headers, _ = ask("GET", "/models", headers={"X-Client": "192.0.2.1"})
+    assert (status, headers["Retry-After"]) == (429, "10")
+    assert headers["Strict-Transport-Security"]

@@ -409,6 +409,34 @@ def test_too_much_at_once_is_told_to_come_back_and_the_rest_is_answered(tmp_path
         assert classify(server, large, photo_model)[0] == 200
 
 
+def test_a_flood_from_one_address_costs_another_visitor_no_answer(
+    tmp_path, encode, photo, photo_model, png, ink_model, alone
+):
+    """Sixteen connections fill the places of their own client, and no others."""
+    large = encode(photo.resize((3000, 2000)), "PNG")
+    changes = {"INKLING_TRUSTED_PROXIES": "127.0.0.1", "INKLING_RATE_LIMIT": "0", "WEB_CONCURRENCY": "1"}
+    flooder, visitor = ({"X-Forwarded-For": address} for address in ("203.0.113.1", "203.0.113.2"))
+    over, flood = threading.Event(), []
+    with alone(tmp_path, **changes) as server:
+
+        def attack():
+            while not over.is_set():
+                flood.append(classify(server, large, photo_model, flooder)[0])
+
+        threads = [threading.Thread(target=attack) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: flood.count(503) >= 5)
+            answers = [classify(server, png, ink_model, visitor)[0] for _ in range(10)]
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(120)
+    assert answers == [200] * 10
+    assert 200 in flood
+
+
 # ---- Starting and stopping ----
 
 
