@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gunicorn import glogging
+from gunicorn import glogging, util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
@@ -98,7 +98,10 @@ class Master(Arbiter):
 
 
 class Worker(ThreadWorker):
-    """gunicorn's worker with threads. It closes the connection of a client whose head does not arrive in time."""
+    """gunicorn's worker with threads, in which slow clients hold a thread for a while, and never the one that accepts.
+
+    It closes the connection of a client whose head does not arrive in time.
+    """
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
@@ -107,9 +110,15 @@ class Worker(ThreadWorker):
     def handle(self, conn: TConn) -> Any:
         self._due[conn] = time.monotonic() + HEAD_SECONDS
         try:
-            return super().handle(conn)
+            kept = super().handle(conn)
         finally:
             self._due.pop(conn, None)
+        if not kept:
+            # The client gets two seconds to read the end and to close. gunicorn would wait in the thread that accepts.
+            with suppress(OSError):
+                util.close_graceful(conn.sock.dup())
+                conn.sock.shutdown(socket.SHUT_RD)
+        return kept
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         self._due.pop(conn, None)

@@ -182,6 +182,15 @@ def test_nobody_waits_for_ever_for_a_head(narrow):
         wait_until(lambda: all(is_cut_off(client) for client in clients))
 
 
+@pytest.mark.parametrize("asked", [b"nonsense\r\n\r\n", b"GET /healthz HTTP/1.0\r\n\r\n"], ids=["refused", "answered"])
+def test_nobody_waits_for_others_to_close_their_connections(server, asked):
+    with ExitStack() as stack:
+        for _ in range(60):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 60))
+            client.sendall(asked)
+        assert exchange(server, head("/healthz", method="GET"), end=False) == 200
+
+
 def is_cut_off(client):
     """Whether the server has closed the connection; sends another byte if not."""
     try:
