@@ -1,4 +1,5 @@
-# docker build -t inkling . && docker run --rm -p 8000:8000 inkling
+# docker build -t inkling . && docker run --rm -p 127.0.0.1:8000:8000 inkling
+# Published for this machine only: put a proxy with TLS in front for others (docs/operate/deploy.md).
 # The image holds only what serves: no TensorFlow, no compiler, no pip. deploy/compose.yaml runs it with few privileges.
 FROM python:3.11.13-slim-bookworm AS build
 WORKDIR /build

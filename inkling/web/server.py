@@ -7,6 +7,7 @@ be counted in each worker's own files.
 import ctypes
 import gc
 import importlib
+import ipaddress
 import logging
 import multiprocessing
 import os
@@ -48,6 +49,12 @@ LARGE_BLOCK = 8 * 2**20  # bytes
 SPARE_THREADS = 600
 KEPT_ALIVE = 400  # connections of a worker that hold no thread, because their client may ask again
 HEAD_SECONDS = 10  # for the request line and the headers of a request to arrive
+OPEN = (
+    "Inkling listens on %s, port %s, and INKLING_TRUSTED_PROXIES names no proxy. Whoever reaches this port speaks to "
+    "gunicorn itself: without TLS, and without a proxy's protection from floods. If a proxy does stand in front, all "
+    "its visitors count as one client until it is named. Otherwise put one there, or listen on a loopback address "
+    "(INKLING_HOST): see docs/operate/deploy.md."
+)
 START_SECONDS = 120  # that new workers get to open their models before the old ones stop anyway
 
 
@@ -192,6 +199,9 @@ def memory_folder() -> str | None:
 def on_starting(settings: Settings, server: Any) -> None:
     """Prepares the start, creates the folder for the workers' metrics, and loads the libraries they share."""
     server.__class__ = Master  # gunicorn has no setting for it
+    if not settings.trusted_proxies:
+        for address in filter(is_open, server.cfg.address):
+            log.warning(OPEN, *address[:2])
     # In a process of its own, because the memory that this takes would stay with the master.
     preparing = multiprocessing.get_context("fork").Process(target=prepare, args=(settings, server.cfg.address[0]))
     preparing.start()
@@ -205,6 +215,20 @@ def on_starting(settings: Settings, server: Any) -> None:
     if settings.runtime == "openvino":
         openvino.library()
     gc.freeze()  # a garbage collection in a worker would write to every object, and so unshare its memory
+
+
+def is_open(address: Any) -> bool:
+    """Whether other machines may reach an address that gunicorn listens on.
+
+    Args:
+        address: as gunicorn parses it: (host, port), or a Unix socket or a descriptor, which only this machine reaches.
+    """
+    if not isinstance(address, tuple):
+        return False
+    try:
+        return not ipaddress.ip_address(address[0]).is_loopback
+    except ValueError:
+        return address[0] != "localhost"
 
 
 def prepare(settings: Settings, address: Any) -> None:

@@ -327,7 +327,8 @@ def test_every_line_of_the_log_is_an_object_without_anything_private(tmp_path, p
     requests = [line for line in lines if line["logger"] == "inkling.requests"]
     assert [line["request_id"] for line in requests[:4]] == [headers["X-Request-ID"] for _, headers, _ in answers]
     assert [line.get("reason") for line in requests[:4]] == [None, "mismatch", None, None]
-    assert {"gunicorn.error", "inkling.proxies", "inkling.requests"} == {line["logger"] for line in lines}
+    loggers = {"gunicorn.error", "inkling.proxies", "inkling.requests", "inkling.server"}
+    assert loggers == {line["logger"] for line in lines}
     assert "Invalid request" in [line["message"] for line in lines]
     result = answers[2][1]["Location"].split("/")[-1]
     everything = json.dumps([line for line in lines if "Listening at" not in line["message"]]).lower()
@@ -347,6 +348,34 @@ def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path, alone):
             warnings = [line for line in log_lines(server) if line["logger"] == "inkling.proxies"]
             assert bool(warnings) != bool(trusted)
             assert len(warnings) <= WORKERS
+
+
+@pytest.mark.parametrize(
+    "address, is_open",
+    [
+        (("0.0.0.0", 8000), True),
+        (("::", 8000), True),
+        (("10.0.0.1", 8000), True),
+        (("a-name", 8000), True),
+        (("127.0.0.1", 8000), False),
+        (("::1", 8000), False),
+        (("localhost", 8000), False),
+        ("/run/inkling.sock", False),
+        (3, False),
+    ],
+    ids=str,
+)
+def test_other_machines_reach_a_port_that_is_not_on_loopback(address, is_open):
+    assert web_server.is_open(address) == is_open
+
+
+def test_an_open_port_without_a_named_proxy_is_warned_of_once(tmp_path, server, on_terminal, alone):
+    warning = "INKLING_TRUSTED_PROXIES names no proxy"
+    assert [line["level"] for line in log_lines(server) if warning in line["message"]] == ["WARNING"]
+    local, _ = on_terminal
+    assert warning not in local.log
+    with alone(tmp_path, INKLING_TRUSTED_PROXIES="10.0.0.1", WEB_CONCURRENCY="1") as proxied:
+        assert warning not in proxied.log
 
 
 @pytest.fixture(scope="module")
