@@ -9,6 +9,7 @@ import pytest
 
 from inkling.problems import REASONS, Problem
 from inkling.web.edge import bodies
+from inkling.web.edge.admission import BODIES as BODY_PLACES
 from inkling.web.edge.admission import LARGE_BODIES
 from tests.hostile.files import good
 
@@ -178,6 +179,19 @@ def test_few_large_texts_are_read_at_once(app, content_type, size, headers, refu
     for _ in range(places + 1):  # each request frees its place when it ends
         with sent():
             app.preprocess_request()
+
+
+@pytest.mark.parametrize("size, refused", [(2**16, False), (2**16 + 1, True)])
+def test_a_body_that_is_not_small_takes_a_place(app, size, refused):
+    with ExitStack() as others:
+        for number in range(64):
+            others.enter_context(app.extensions["admission"].turn(0, BODY_PLACES, f"client {number}"))
+        with app.test_request_context("/predict", method="POST", data=bytes(size), content_type="multipart/form-data"):
+            if refused:
+                with pytest.raises(Problem, match="Try again"):
+                    app.preprocess_request()
+            else:
+                app.preprocess_request()
 
 
 URLS = {

@@ -219,6 +219,14 @@ def test_the_time_of_a_turn_costs_points(make_app, settings, png, ink_model, mon
     assert is_problem(api(client, png, ink_model), 429, "rate-limited")
 
 
+@pytest.mark.parametrize("size", [100_000, 2_000_000])
+def test_the_time_in_which_a_body_arrives_costs_nothing(make_app, settings, monkeypatch, size):
+    monkeypatch.setattr(ratelimit, "SECOND", 1e9)
+    client = make_app(settings.replace(rate_limit=1000)).test_client()
+    for _ in range(3):
+        assert client.post("/language", data={"language": "x" * size}).status_code != 429
+
+
 def test_what_is_refused_at_once_costs_a_point_only(limited, png, ink_model):
     assert api(limited, png, "no-such-model").status_code == 404
     assert [api(limited, png, ink_model).status_code for _ in range(MOST)] == [200] * (MOST - 1) + [429]

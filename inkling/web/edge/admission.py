@@ -144,7 +144,7 @@ def turn(seconds: float, work: str = ANSWERS) -> Iterator[None]:
         try:
             yield
         finally:
-            if work != LARGE_BODIES:  # its time is the network's
+            if work not in (LARGE_BODIES, BODIES):  # their time is the network's
                 ratelimit.charge((time.monotonic() - began) * ratelimit.SECOND)
 
 
