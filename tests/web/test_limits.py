@@ -16,6 +16,7 @@ from inkling.pictures import budget, sandbox
 from inkling.problems import Problem
 from inkling.web.edge import metrics, proxies, ratelimit
 from inkling.web.edge.admission import ANSWERS, EXPLANATIONS, Admission
+from tests.conftest import OwnersClient
 from tests.hostile import build
 from tests.support.waiting import wait_until
 
@@ -225,6 +226,16 @@ def test_the_time_in_which_a_body_arrives_costs_nothing(make_app, settings, monk
     client = make_app(settings.replace(rate_limit=1000)).test_client()
     for _ in range(3):
         assert client.post("/language", data={"language": "x" * size}).status_code != 429
+
+
+def test_examples_to_teach_from_cost_a_point_a_request(make_app, settings, png, monkeypatch):
+    monkeypatch.setattr(ratelimit, "SECOND", 1e9)
+    app = make_app(settings.replace(rate_limit=3, max_bytes=8 * 2**20))
+    owner = OwnersClient(app, app.response_class)
+    classifier = owner.post("/api/classifiers", json={"title": "Ours", "kind": "ink"}).json["id"]
+    path = f"/api/classifiers/{classifier}/examples"
+    for status in (200, 200, 429):
+        assert owner.post(path, data=large(png, 4) | {"label": "one"}).status_code == status
 
 
 def test_what_is_refused_at_once_costs_a_point_only(limited, png, ink_model):

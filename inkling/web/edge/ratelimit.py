@@ -6,6 +6,7 @@ done. So a client with a point left is served, and pays what its request turns o
 """
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -143,13 +144,19 @@ def charge(points: float) -> None:
         g.points += points
 
 
+def waive() -> None:
+    """Makes this request cost its first point only: limits of its own bound what it does."""
+    if "points" in g:
+        g.points = -math.inf
+
+
 def settle(_error: BaseException | None) -> None:
     """Charges what an admitted request has cost beyond its first point."""
     if "points" not in g:
         return
     size = request.content_length or request.environ.get(RECEIVED, 0)
-    if points := int(g.pop("points") + size / MIB):
-        current_app.extensions["points"].charge(client(), points)
+    if (points := g.pop("points") + size / MIB) >= 1:
+        current_app.extensions["points"].charge(client(), int(points))
 
 
 def client() -> str:

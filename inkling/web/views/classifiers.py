@@ -14,7 +14,7 @@ from inkling.teach import intake
 from inkling.teach.types import ALL, AnyLabel, Change, Classifier, Origin
 from inkling.web import answers, explained, jsonbodies, outcomes, responses, service, teaching, turns, uploads
 from inkling.web import classifier_schemas as schemas
-from inkling.web.edge import admission, auditing, errors
+from inkling.web.edge import admission, auditing, errors, ratelimit
 from inkling.web.edge.access import needs, principal
 from inkling.web.responses import own_classifier
 
@@ -117,6 +117,7 @@ def examples(id: str) -> ResponseReturnValue:
 @needs("teach")
 def add(id: str) -> ResponseReturnValue:
     """Adds pictures: one as JSON, several as form files, or a zip whose folders name the labels."""
+    ratelimit.waive()  # a folder of photos may have a gigabyte; INKLING_TEACH_MB limits it
     pairs, origin = _pictures(own_classifier(id))
     with admission.turn(service().settings.request_seconds, admission.EXAMPLES):
         results = teaching().add(id, pairs, origin)

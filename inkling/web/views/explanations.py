@@ -36,7 +36,9 @@ def heatmap(id: str) -> Response:
 def enough(id: str) -> Response:
     """An overlay that hides all of the picture but the smallest part that is enough for the answer."""
     result = result_or_404(id)
-    return file_or_404(service().veil(result, _explanation(result)), "image/png")
+    explanation = _explanation(result)
+    with turns.turn():
+        return file_or_404(service().veil(result, explanation), "image/png")
 
 
 @blueprint.get("/steps/<step>.png")
