@@ -14,7 +14,7 @@ from pathlib import Path
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from inkling.config import Settings
-from inkling.storage import Credential, Tokens
+from inkling.storage import Credential, Tokens, private
 from inkling.storage.blobs import SIGNING_KEY
 
 KEY_BYTES = 32
@@ -196,7 +196,7 @@ def signing_key(settings: Settings) -> str:
 
 def _make(path: Path) -> None:
     """Writes a new key under a temporary name, then links it: if several workers do so, the first key stays."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.make_folder(path.parent)
     draft = path.with_name(f"{SIGNING_KEY}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -17,13 +17,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inkling.config import Settings
+from inkling.storage import private
 from inkling.storage.blobs import BLOCKED, EXAMPLES, KEY, SIGNING_KEY, FolderBlobs
 from inkling.storage.errors import store_errors
 from inkling.storage.records import ResultRow
 from inkling.storage.store import Storage, file_keys
 
 DATABASE = "inkling.sqlite3"  # in an archive, and in the data folder
-PLACEHOLDERS = {".gitkeep", ".gitignore", "lost+found"}  # may be in a data folder that counts as empty
 
 
 def backup(settings: Settings, file: Path) -> int:
@@ -75,9 +75,9 @@ def restore(file: Path, settings: Settings) -> int:
         OSError: the file cannot be read, or the data folder cannot be written. Nothing is left of the attempt.
     """
     folder, database = settings.pictures, _database_file(settings)
-    if database.exists() or (folder.exists() and {path.name for path in folder.iterdir()} - PLACEHOLDERS):
+    if database.exists() or (folder.exists() and {path.name for path in folder.iterdir()} - private.PLACEHOLDERS):
         raise ValueError(f"{folder} holds something already; restore into an empty folder")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.make_folder(folder)
     draft = Path(tempfile.mkdtemp(prefix=".restore-", dir=folder))
     moved: list[Path] = []
     try:
@@ -103,7 +103,7 @@ def _replacing(file: Path) -> Iterator[Path]:
     """Yields the path of a new file that replaces `file` once it is complete and on the disk."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        private.write(draft, b"")
         yield draft
         with draft.open("rb") as written:
             os.fsync(written.fileno())
@@ -152,7 +152,8 @@ def _extract(file: Path, folder: Path) -> None:
                 is_known = name in (DATABASE, SIGNING_KEY, BLOCKED) or KEY.fullmatch(name.removeprefix(f"{EXAMPLES}/"))
                 if not member.isreg() or not is_known:
                     raise ValueError(f"{file} is not a backup of Inkling: it contains {name!r}")
-                archive.extract(member, folder, filter="data")
+                private.make_folder((folder / name).parent)
+                archive.extract(_private(member), folder, filter="data")
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"{file} is not a complete backup: {error}") from error
     if not (folder / DATABASE).exists():

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from inkling.storage import private
 from inkling.storage.errors import StoreError
 
 ID = r"[\w-]{21}[AQgw]"  # 16 bytes in URL-safe base64: the last letter carries two bits
@@ -77,7 +78,7 @@ class FolderBlobs:
             OSError: the folder cannot be created or written.
             StoreError: the disk is full.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(self._folder)
         disk = os.statvfs(self._folder)
         if disk.f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -97,8 +98,7 @@ class FolderBlobs:
         path = self._path(key)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
+            private.write(temporary, data)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ class FolderBlobs:
     def move(self, key: str, to: str) -> None:
         """Renames a blob and sets its modification date to now; does nothing if it is missing."""
         source, target = self._path(key), self._path(to)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        private.make_folder(target.parent)
         with suppress(FileNotFoundError):
             os.utime(source)  # first: after a crash in between, the file only looks newer than it is
             os.replace(source, target)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from inkling.storage import private
 from inkling.storage.blobs import BLOCKED
 
 
@@ -59,11 +60,10 @@ class Blocks:
 
     def _write(self, clients: Iterable[str]) -> None:
         """Replaces the file, so that readers see all of it."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(self._path.parent)
         draft = self._path.with_name(f"{BLOCKED}.{secrets.token_hex(8)}")
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.writelines(f"{client}\n" for client in sorted(clients))
+            private.write(draft, "".join(f"{client}\n" for client in sorted(clients)).encode())
             os.replace(draft, self._path)
         finally:
             draft.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar, cast
@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from inkling.storage import migrations
+from inkling.storage import migrations, private
 from inkling.storage.errors import store_errors
 
 LOCK_TIMEOUT = 3000  # milliseconds to wait for another writer of an SQLite database
@@ -150,12 +150,20 @@ class Database:
         with self.reading() as session:
             return [session.scalar(sa.text(f"PRAGMA {name}")) for name in ("page_count", "freelist_count", "page_size")]
 
+    @staticmethod
+    def _make_private(file: str | None) -> None:
+        """Makes an SQLite file private before SQLite opens it; its log gets the same mode."""
+        if file and file != ":memory:":
+            with suppress(OSError):  # SQLite reports what is wrong with the file
+                private.make_file(Path(file))
+
     def _opened(self) -> sa.Engine:
         with self._lock:
             if not self._engine:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private.make_folder(self._folder)
                 engine = sa.create_engine(self._url)
                 if engine.dialect.name == "sqlite":
+                    self._make_private(engine.url.database)
                     sa.event.listen(engine, "connect", _set_pragmas)
                     sa.event.listen(engine, "begin", _begin)
                 try:

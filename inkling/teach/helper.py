@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inkling.config import Settings
+from inkling.storage import private
 from inkling.storage.blobs import EXAMPLES
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.locks import only_one
@@ -65,7 +66,8 @@ def lock(settings: Settings) -> Iterator[int | None]:
     """
     folder = settings.pictures / EXAMPLES
     with store_errors():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(settings.pictures)
+        private.make_folder(folder)
     with only_one(folder) as descriptor:
         yield descriptor
 

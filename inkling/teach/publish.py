@@ -14,6 +14,7 @@ from pathlib import Path
 from inkling.config import Settings
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Model
+from inkling.storage import private
 from inkling.storage.errors import store_errors
 from inkling.storage.taught import Classifier, StoredVersion, Taught
 
@@ -101,10 +102,12 @@ class Shelf:
         if folder.exists():
             return folder
         draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-        draft.mkdir(mode=0o700, parents=True)
+        for parent in (self._root.parent, self._root, self._root / VERSIONS):
+            private.make_folder(parent)
+        draft.mkdir(mode=0o700)
         try:
-            (draft / HEAD).write_bytes(self._storage.head(id, number))
-            (draft / "card.json").write_bytes(_json(card))
+            private.write(draft / HEAD, self._storage.head(id, number))
+            private.write(draft / "card.json", _json(card))
             os.rename(draft, folder)
         except OSError:
             if not folder.exists():  # else another process was faster, with the same contents

@@ -105,25 +105,29 @@ def _build(model: Model, pretrained: Pretrained, folder: Path) -> Path:
     if actual != expected:
         raise BuildError(f"the network is not the one of the card. Received: SHA-256 {actual[:12]}…")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        mode = 0o644 if folder == model.folder else 0o600  # in the data folder, nobody else may read
+        for part in (folder.parent.parent, folder.parent, folder):  # `mode` is of the last one that `mkdir` makes
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder != model.folder:
             for name in model.card.files.keys() - {FILE}:
                 with open_regular(model.folder / name) as source:  # not what a link leads to
-                    _write(folder / name, source.read())
-        path = _write(folder / FILE, content)
+                    _write(folder / name, source.read(), mode)
+        path = _write(folder / FILE, content, mode)
         if folder != model.folder:
-            _write(folder / CARD, (model.folder / CARD).read_bytes())  # last, so that the copy is complete with it
+            _write(
+                folder / CARD, (model.folder / CARD).read_bytes(), mode
+            )  # last, so that the copy is complete with it
     except OSError as error:
         raise BuildError(f"{folder} cannot be written: {error.strerror}") from error
     return path
 
 
-def _write(path: Path, content: bytes) -> Path:
+def _write(path: Path, content: bytes, mode: int) -> Path:
     """Writes a file that gets its name once all of it is written: other processes may build or read it meanwhile."""
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)
+            os.fchmod(descriptor, mode)
             file.write(content)
         os.replace(draft, path)
     except OSError:
