@@ -1,7 +1,7 @@
 # docker build -t inkling . && docker run --rm -p 127.0.0.1:8000:8000 inkling
 # Published for this machine only: put a proxy with TLS in front for others (docs/operate/deploy.md).
 # The image holds only what serves: no TensorFlow, no compiler, no pip. deploy/compose.yaml runs it with few privileges.
-FROM python:3.11.13-slim-bookworm AS build
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1 AS build
 WORKDIR /build
 COPY requirements-serve.txt requirements-build.txt ./
 RUN python -m venv /opt/venv \
@@ -29,7 +29,7 @@ RUN cd /opt/venv/lib/python3.11/site-packages \
 # Compiled now: the server's user may write only to the pictures.
 RUN /opt/venv/bin/python -m compileall -q /opt/venv
 
-FROM python:3.11.13-slim-bookworm
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 LABEL org.opencontainers.image.title="Inkling" \
       org.opencontainers.image.description="Says what is in a photo or a drawing, and how sure it is" \
       org.opencontainers.image.licenses="MIT"

@@ -72,7 +72,7 @@ def steps() -> list[tuple[str, str]]:
 
 def debian(tree: Path, base: str) -> Path:
     """The tree of the base image's Debian release with its Python; built on first use."""
-    python, release = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-([a-z]+)", base).groups()
+    python, release = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-([a-z]+)@\S+", base).groups()
     if RELEASES.get(release) != python:
         raise SystemExit(f"Debian {release} has Python {RELEASES.get(release)}, and the base {python}.")
     made = tree / release

@@ -53,8 +53,8 @@ def arguments(name):
 
 
 @pytest.mark.parametrize("base", arguments("FROM"))
-def test_the_base_is_slim_and_pinned_to_a_release(base):
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+( AS [a-z]+)?", base)
+def test_the_base_is_slim_and_pinned_to_its_digest(base):
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}( AS [a-z]+)?", base)
 
 
 def test_all_stages_have_one_base():
@@ -69,6 +69,21 @@ def test_nothing_is_fetched_but_the_pinned_packages():
         for install in re.findall(r"pip (?:install|wheel) ([^&]*)", run):
             assert "--no-cache-dir" in install
             assert "--no-index" in install or re.search(r"--require-hashes -r requirements-\w+\.txt\s*$", install)
+
+
+def test_every_install_enforces_the_hashes():
+    """Everything that installs from an index does so from files of pins. This package itself is installed from here."""
+    makefile = (ROOT / "Makefile").read_text()
+    assert len(re.findall("pip install", makefile)) == 1, "all go through PIP_INSTALL"
+    installs = re.findall(r"\$\(PIP_INSTALL\) (.*)", makefile)
+    assert len(installs) > 5
+    for install in installs:
+        own = install == "--no-deps --no-build-isolation --editable ."
+        assert own or install.startswith("--require-hashes -r requirements-"), install
+    gate = (ROOT / ".ci" / "run").read_text()
+    assert not re.search(r"\b(pip|uv|npm|curl|wget)\b", gate)
+    for file in (ROOT / "Procfile", *DEPLOY.iterdir()):
+        assert not re.search(r"\bpip install\b", file.read_text()), file
 
 
 def needed(names):
