@@ -13,7 +13,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, cast
 
 from flask import Flask, Request, g, request
-from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.datastructures import FileStorage, Headers, MultiDict
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge, RequestTimeout
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
@@ -136,6 +136,16 @@ class FormParser(FormDataParser):
         return self.max_form_memory_size, self.max_form_parts
 
 
+class FormDecoder(MultipartDecoder):
+    """Werkzeug's decoder, which would refuse a form because of one file whose name is not UTF-8.
+
+    Old browsers and programs write names in the encoding of their system.
+    """
+
+    def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        return super()._parse_headers(data.decode("utf-8", "replace").encode())
+
+
 def parts(
     stream: IO[bytes], boundary: bytes, most_text: int, most_parts: int
 ) -> Iterator[tuple[Field | File, IO[bytes]]]:
@@ -149,7 +159,7 @@ def parts(
         RequestEntityTooLarge: the form is beyond a limit.
         ValueError: it is not a valid form.
     """
-    decoder = MultipartDecoder(boundary, max_parts=most_parts)
+    decoder = FormDecoder(boundary, max_parts=most_parts)
     most_headers = max(HEADERS, HEADERS_OF_PART * most_parts)
     text = headers = 0  # bytes received
     part: Field | File
