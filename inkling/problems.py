@@ -72,18 +72,18 @@ REASONS = {
     "extension": Reason(
         415,
         "This kind of file is not accepted",
-        "Send a file whose name ends in one of: jpg, jpeg, png, webp, gif, bmp, heic, heif, avif.",
+        "Send a picture. Its name ends in jpg, jpeg, png, webp, gif, bmp, heic, heif or avif, or has no ending.",
     ),
     "not-an-image": Reason(
         415,
         "This is not a picture",
         "Open the file in an image viewer. If you can see it there, save it as JPEG or PNG and send that.",
     ),
-    "mismatch": Reason(
+    "unsupported": Reason(
         415,
-        "The file name does not match the contents",
-        "The file was renamed without being converted. Restore its original extension, or save it again as JPEG or "
-        "PNG.",
+        "Inkling cannot read this format",
+        "TIFF, SVG, PDF, JPEG XL and some others are not accepted. Open the file in an image viewer, save it as JPEG "
+        "or PNG, and send that.",
     ),
     "too-large": Reason(
         413,

@@ -270,7 +270,7 @@ def bad_files(jpeg, png, paper, encode):
         "empty": ("a.png", b""),
         "extension": ("notes.txt", b"hello"),
         "not-an-image": ("a.jpg", b"hello, this is a text"),
-        "mismatch": ("a.jpg", png),
+        "unsupported": ("a.tiff", encode(frames[0], "TIFF")),
         "too-large": ("a.png", png + bytes(100_000)),
         "too-many-pixels": ("a.png", encode(Image.new("1", (2000, 1000)))),
         "truncated": ("a.jpg", jpeg[: len(jpeg) // 2]),

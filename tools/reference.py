@@ -108,6 +108,19 @@ def reasons() -> str:
     )
 
 
+def quirks() -> str:
+    """The formats and quirks of picture files, and where Chromium shows them otherwise. Tests read the same table."""
+    from tests.support.pictures import QUIRKS
+
+    return table(
+        ("format", "quirk", "Inkling", "Chromium"),
+        (
+            (quirk.format, quirk.name, quirk.does, quirk.differs or ("—" if quirk.reason else "alike"))
+            for quirk in QUIRKS
+        ),
+    )
+
+
 # ---- Models ----
 
 

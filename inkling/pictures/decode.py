@@ -1,6 +1,7 @@
 """Decodes a picture in this process, within limits of pixels and frames."""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,15 @@ from typing import NamedTuple
 from PIL import Image, ImageFile
 
 from inkling.pictures.color import upright_rgb
+from inkling.pictures.profiles import is_srgb, of_boxes
 from inkling.problems import Problem
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # one log line for each broken EXIF value
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+END = b"\xff\xd9"  # of a JPEG
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")  # markers in a JPEG's pixels, which count to 8
 
 
 class Job(NamedTuple):
@@ -27,6 +32,7 @@ class Job(NamedTuple):
         wall_seconds: seconds after which a decoder process must have answered.
         max_pixels: largest accepted width times height.
         max_frames: largest accepted number of frames.
+        ended: whether the file has the mark of its end; a JPEG without one is accepted if it has all of its pixels.
     """
 
     format: str
@@ -36,6 +42,7 @@ class Job(NamedTuple):
     wall_seconds: float
     max_pixels: int
     max_frames: int
+    ended: bool = True
 
 
 def decode(data: bytes | memoryview, job: Job) -> Image.Image:
@@ -48,19 +55,52 @@ def decode(data: bytes | memoryview, job: Job) -> Image.Image:
         Problem: "too-many-pixels", "animated-too-long", "too-large" if memory runs out, or "truncated" if the file is
             damaged.
     """
-    file = _WholeFile(data) if job.format == "GIF" else io.BytesIO(data)
-    with decoder_errors(job.format, job.max_pixels), Image.open(file, formats=[job.format]) as image:
+    with decoder_errors(job.format, job.max_pixels):
+        if job.ended:
+            return _decode(data, job)
+        image, *others = (_decode(bytes(data) + more + END, job) for more in _endings(data))
+        if any(other.tobytes() != image.tobytes() for other in others):
+            raise ValueError("pixels are missing")
+        return image
+
+
+def _endings(data: bytes | memoryview) -> list[bytes]:
+    """Bytes that a JPEG's decoder takes for pixels if some are missing, and skips if none are.
+
+    After the first, which is empty, the decoder takes zeros, so the second begins with ones. A file that was cut
+    between two restart markers goes on with the next, and one that was cut within FF 00 with the latter.
+    """
+    rest = b"\0" if bytes(data[-1:]) == b"\xff" else b""
+    restarts = RESTART.findall(data)
+    restart = b"\xff" + bytes([0xD0 | (restarts[-1][1] + 1) % 8]) if restarts else b""
+    return [b"", *(rest + junk + restart + junk for junk in (bytes(range(254, 127, -1)), b"\xaa" * 128))]
+
+
+def _decode(data: bytes | memoryview, job: Job) -> Image.Image:
+    file = _WholeFile(bytes(data) + b";") if job.format == "GIF" else io.BytesIO(data)
+    with Image.open(file, formats=[job.format]) as image:
         _check_pixels(image.size, job)
         _check_frames(getattr(image, "n_frames", 1) if job.frames is None else job.frames, job)
         if job.format == "JPEG":
             image.draft(None, _draft_size(image.size, job.at_least))
         image.load()
         _check_pixels(image.size, job)  # again: some decoders learn the size only now
-        return upright_rgb(image, job.at_least)
+        return upright_rgb(image, job.at_least, _profile(image, data))
+
+
+def _profile(image: Image.Image, data: bytes | memoryview) -> bytes | None:
+    """The ICC profile of an open file's colors; None for sRGB."""
+    profile = image.info.get("icc_profile")
+    if profile:
+        return None if is_srgb(profile) else profile
+    return of_boxes(data) if image.format in ("AVIF", "HEIF") else None
 
 
 class _WholeFile(io.BytesIO):
-    """A file that raises an error at its end, where Pillow's GIF parser takes a cut file for a complete one."""
+    """A file that raises an error at its end, where Pillow's GIF parser takes a cut file for a complete one.
+
+    One that only lacks its trailer is complete; so `_decode` appends one, which no parser of a whole file reaches.
+    """
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
@@ -82,6 +122,8 @@ def decoder_errors(format: str, max_pixels: int) -> Iterator[None]:
     except MemoryError as error:
         raise too_costly(format) from error
     except Exception as error:  # hostile bytes make decoders raise errors of every type
+        if str(error).startswith(f"Unsupported {format}"):  # Pillow, of a kind of BMP
+            raise Problem("unsupported", f"Inkling does not read this file. {error}.", f"unusual {format}") from error
         raise Problem(
             "truncated", f"The {format} file is incomplete or damaged. Send a complete copy.", format
         ) from error

@@ -1,5 +1,7 @@
 """Reads pictures from files, data URLs and base64 into upright RGB without metadata, or raises `Problem`.
 
+The bytes say which format a file has. The picture's `format` tells it.
+
 All functions take the limits from `settings` and the time from `budget`. They decode a large picture at a smaller size,
 with its longer side at least `at_least` pixels.
 """
@@ -7,6 +9,7 @@ with its longer side at least `at_least` pixels.
 import base64
 import io
 import re
+from collections.abc import Iterable
 from typing import IO
 
 from PIL import Image
@@ -16,7 +19,7 @@ from inkling.pictures import sandbox
 from inkling.pictures.budget import Budget
 from inkling.pictures.containers import strip
 from inkling.pictures.decode import Job, decode, decoder_errors
-from inkling.pictures.formats import CANVAS_TYPES, FORMATS, MEDIA_TYPES, extension_of, sniff
+from inkling.pictures.formats import CANVAS_TYPES, FORMATS, MEDIA_TYPES, check_name, sniff, unread
 from inkling.problems import Problem, megabytes, shorten
 
 
@@ -27,30 +30,29 @@ def read_file(
 
     Args:
         data: the file's contents.
-        filename: the name it was sent with; only its extension is used, and must agree with the contents.
+        filename: the name it was sent with; it must not be that of another kind of file.
 
     Raises:
         Problem: the file is refused.
     """
-    extension = extension_of(None if data is None else filename)
-    claim = f"file name ends in .{extension}"
-    return _read(data or b"", {MEDIA_TYPES["image/" + extension]}, claim, settings, budget, at_least)
+    check_name(None if data is None else filename)
+    return _read(data or b"", settings, budget, at_least)
 
 
 def read_stream(
     file: IO[bytes] | None, filename: str | None, settings: Settings, budget: Budget, at_least: int = 1024
 ) -> Image.Image:
-    """`read_file` for an open file, which is loaded only if its extension and its size are accepted."""
+    """`read_file` for an open file, which is loaded only if its name and its size are accepted."""
     if file is None:
         return read_file(None, filename, settings, budget, at_least)
-    extension_of(filename)
+    check_name(filename)
     _check_bytes(file.seek(0, io.SEEK_END), settings)
     file.seek(0)
     return read_file(file.read(), filename, settings, budget, at_least)
 
 
 def read_data_url(text: object, settings: Settings, budget: Budget, at_least: int = 1024) -> Image.Image:
-    """The picture in the data URL of a drawing: PNG, JPEG or WebP in base64, whose media type and bytes must agree.
+    """The picture in the data URL of a drawing: a media type of PNG, JPEG or WebP, and base64.
 
     Raises:
         Problem: the text is refused.
@@ -59,18 +61,18 @@ def read_data_url(text: object, settings: Settings, budget: Budget, at_least: in
 
 
 def read_base64(text: object, settings: Settings, budget: Budget, at_least: int = 1024) -> Image.Image:
-    """The picture in plain base64 of any accepted format, or in a data URL whose media type and bytes agree.
+    """The picture in plain base64 of any accepted format, or in a data URL.
 
     Raises:
         Problem: the text is refused.
     """
     if isinstance(text, str) and text[:5].lower() == "data:":
         return _read_data_url(text, MEDIA_TYPES, settings, budget, at_least)
-    return _read(_from_base64(text, settings), set(FORMATS), "", settings, budget, at_least)
+    return _read(_from_base64(text, settings), settings, budget, at_least)
 
 
 def _read_data_url(
-    text: object, types: dict[str, str], settings: Settings, budget: Budget, at_least: int
+    text: object, types: Iterable[str], settings: Settings, budget: Budget, at_least: int
 ) -> Image.Image:
     if not text:
         raise Problem("missing", "No picture was received. Send one as a data URL.")
@@ -85,9 +87,7 @@ def _read_data_url(
             f"Received: {shorten(head)}",
             head,
         )
-    media_type = declared[1]
-    claim = f"data URL declares {media_type}"
-    return _read(_from_base64(payload, settings), {types[media_type]}, claim, settings, budget, at_least)
+    return _read(_from_base64(payload, settings), settings, budget, at_least)
 
 
 def _from_base64(text: object, settings: Settings) -> bytes:
@@ -107,21 +107,16 @@ def _from_base64(text: object, settings: Settings) -> bytes:
         ) from error
 
 
-def _read(
-    data: bytes, accepted: set[str], claim: str, settings: Settings, budget: Budget, at_least: int
-) -> Image.Image:
-    """The picture in a file whose format must be one of `accepted`, as `claim` says in words."""
+def _read(data: bytes, settings: Settings, budget: Budget, at_least: int) -> Image.Image:
     if not data:
         raise Problem("empty", "The file has 0 bytes. Send one with a picture in it.", "0 bytes")
     _check_bytes(len(data), settings)
     format = sniff(data)
     if format is None:
-        raise Problem(
-            "not-an-image",
-            f"The contents must be one of {', '.join(FORMATS)}. Received a file that begins with: {data[:8].hex(' ')}",
-        )
-    if format not in accepted:
-        raise Problem("mismatch", f"The {claim}, but the contents are {format}. Send a file where both agree.", format)
+        accepted = f"The contents must be one of {', '.join(FORMATS)}."
+        if name := unread(data):
+            raise Problem("unsupported", f"{accepted} Received: {name}", name)
+        raise Problem("not-an-image", f"{accepted} Received a file that begins with: {data[:8].hex(' ')}")
     with budget.reading(), decoder_errors(format, settings.max_pixels):
         still = strip(format, data)
         left = budget.left
@@ -133,10 +128,14 @@ def _read(
             wall_seconds=left,
             max_pixels=settings.max_pixels,
             max_frames=settings.max_frames,
+            ended=still.ended,
         )
         if still.plain:
-            return decode(still.data, job)
-        return sandbox.decode(still.data, job, settings.decode_memory, hurried=left < settings.decode_seconds)
+            image = decode(still.data, job)
+        else:
+            image = sandbox.decode(still.data, job, settings.decode_memory, hurried=left < settings.decode_seconds)
+        image.format = format
+        return image
 
 
 def _check_bytes(count: int, settings: Settings) -> None:

@@ -20,7 +20,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from inkling.config import Settings
 from inkling.pictures.budget import Budget
-from inkling.pictures.formats import EXTENSIONS
+from inkling.pictures.formats import ACCEPTED_EXTENSIONS
 from inkling.problems import Problem, shorten
 from inkling.recognition.inputs import Picture
 from inkling.service import File, Source, Upload
@@ -192,7 +192,7 @@ def _classified(files: Iterable[tuple[str, Source]]) -> list[Pair]:
     for path, source in files:
         try:
             folders = _folders(path)
-            if path.lower().endswith(EXTENSIONS):
+            if path.lower().endswith(ACCEPTED_EXTENSIONS):
                 accepted.append((len(pairs), source, folders))
             pairs.append((source, None))
         except Problem as problem:

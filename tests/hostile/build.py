@@ -70,6 +70,12 @@ def heif_of(data, width, height):
     return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
 
 
+def heif_of_codes(data, primaries, transfer):
+    """A HEIC or AVIF file whose `nclx` box has other numbers for its color space."""
+    at = data.index(b"colrnclx") + 8
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+
+
 def scene(width=120, height=80):
     """A picture whose edges differ in color."""
     return Image.merge(

@@ -18,7 +18,7 @@ REASONS = [
     "empty",
     "extension",
     "not-an-image",
-    "mismatch",
+    "unsupported",
     "too-large",
     "too-many-pixels",
     "truncated",

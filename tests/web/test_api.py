@@ -25,7 +25,7 @@ FILE_REASONS = (
     "empty",
     "extension",
     "not-an-image",
-    "mismatch",
+    "unsupported",
     "too-large",
     "too-many-pixels",
     "truncated",

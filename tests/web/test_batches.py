@@ -16,7 +16,7 @@ BAD = (
     "empty",
     "extension",
     "not-an-image",
-    "mismatch",
+    "unsupported",
     "too-large",
     "too-many-pixels",
     "truncated",

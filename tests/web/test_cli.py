@@ -76,7 +76,7 @@ def test_a_bad_file_fails_the_command_but_not_the_others(runner, files, ink_mode
         "empty",
         "extension",
         "not-an-image",
-        "mismatch",
+        "unsupported",
         "too-large",
         "too-many-pixels",
         "truncated",

@@ -72,7 +72,7 @@ FILE_REASONS = (
     "empty",
     "extension",
     "not-an-image",
-    "mismatch",
+    "unsupported",
     "too-large",
     "too-many-pixels",
     "truncated",
@@ -136,11 +136,10 @@ def address(result, batch, ink_model):
 
 
 @pytest.fixture
-def bad_drawings(jpeg, png, encode, data_url):
+def bad_drawings(png, encode, data_url):
     """Returns a mapping from reasons to data URLs that are refused for them."""
     frames = [Image.new("L", (8, 8), 40 * i) for i in range(6)]
     return {
-        "mismatch": data_url(jpeg),
         "truncated": data_url(png[:-20]),
         "animated-too-long": data_url(encode(frames[0], "WEBP", save_all=True, append_images=frames[1:]), "image/webp"),
     }

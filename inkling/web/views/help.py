@@ -15,7 +15,7 @@ blueprint = Blueprint("help", __name__)
 
 # The reasons in groups; those that visitors look up most come first.
 PHOTO = (
-    "extension", "too-large", "not-an-image", "truncated", "mismatch", "too-many-pixels", "too-many",
+    "extension", "too-large", "not-an-image", "truncated", "unsupported", "too-many-pixels", "too-many",
     "animated-too-long", "empty", "missing",
 )  # fmt: skip
 DRAWING = ("blank", "strokes")
