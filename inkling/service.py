@@ -154,6 +154,7 @@ class Outcome:
         picture: the picture to save, at most 1024 pixels a side, or the drawing as strokes; None if `look` was not
             asked for it, or failed.
         milliseconds: time by stage.
+        format: what the picture's file was by its bytes, such as "JPEG", whatever its name says; None without a file.
     """
 
     name: str
@@ -161,6 +162,7 @@ class Outcome:
     answer: Prediction | Problem
     picture: Picture | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
+    format: str | None = None
 
     @property
     def prediction(self) -> Prediction:
@@ -187,14 +189,14 @@ class Outcome:
             return None
         seen = Image.fromarray(self.answer.seen.squeeze())
         file = file_of(self.picture, self.kind)
-        return NewResult(self.answer, self.kind, file, encode(seen, "PNG"), self.milliseconds)
+        return NewResult(self.answer, self.kind, file, encode(seen, "PNG"), self.milliseconds, self.format)
 
     @property
     def unsaved_result(self) -> Result | None:
         """The answer as a result without an id, for a page that shows it although it is not saved."""
         if isinstance(self.answer, Problem):
             return None
-        return unsaved_result(self.answer, self.kind, self.milliseconds)
+        return unsaved_result(self.answer, self.kind, self.milliseconds, self.format)
 
     def data_url(self, side: int = LARGEST) -> str | None:
         """The picture, at most `side` pixels a side, for a page that shows it although it is not saved."""
@@ -210,6 +212,7 @@ class _PreparedSource:
     subject: Subject | Problem
     picture: Picture | None
     decode: float  # milliseconds
+    format: str | None
 
 
 @dataclass(frozen=True)
@@ -463,16 +466,17 @@ class Service:
     def _prepare(
         self, source: Source, model: Model | None, budget: Budget, at_least: int, for_saving: bool = False
     ) -> _PreparedSource:
-        decode = 0.0
+        decode, format = 0.0, None
         try:
             image, decode = self.read(source, budget, at_least)
+            format = image.format if isinstance(image, Image.Image) else None
             if for_saving:  # models look at what is saved, so that asking them about it again gives the same answer
                 image = _to_save(image)
             subject = Subject(image, drawn=source.kind == "drawing")
             self.router.prepare(subject, model)
         except Problem as problem:
-            return _PreparedSource(source.name, source.kind, problem, None, decode)
-        return _PreparedSource(source.name, source.kind, subject, image if for_saving else None, decode)
+            return _PreparedSource(source.name, source.kind, problem, None, decode, format)
+        return _PreparedSource(source.name, source.kind, subject, image if for_saving else None, decode, format)
 
     def _answer(self, pictures: Sequence[_PreparedSource], model: Model | None) -> list[Outcome]:
         subjects = [picture.subject for picture in pictures if isinstance(picture.subject, Subject)]
@@ -499,12 +503,13 @@ def _to_save(image: Picture) -> Picture:
 
 def file_of(picture: Picture, kind: str) -> bytes:
     """The file of a "photo" or "drawing" that is saved: a JPEG or a PNG, which also holds the strokes of a drawing."""
-    return encode(picture, format_of(kind)) if isinstance(picture, Image.Image) else picture.png()
+    return encode(picture, format_of(picture, kind)) if isinstance(picture, Image.Image) else picture.png()
 
 
 def _outcome(picture: _PreparedSource, answer: Prediction | Problem) -> Outcome:
     stages = {} if isinstance(answer, Problem) else answer.milliseconds
-    return Outcome(picture.name, picture.kind, answer, picture.picture, {"decode": picture.decode} | stages)
+    milliseconds = {"decode": picture.decode} | stages
+    return Outcome(picture.name, picture.kind, answer, picture.picture, milliseconds, picture.format)
 
 
 def _milliseconds_since(start: float) -> float:

@@ -14,6 +14,7 @@ from inkling.storage import private
 from inkling.storage.errors import StoreError
 
 ID = r"[\w-]{21}[AQgw]"  # 16 bytes in URL-safe base64: the last letter carries two bits
+PNG = b"\x89PNG"  # how a stored picture begins that is no JPEG
 SUFFIXES = ("jpg", "png", "seen.png", "heat.png")
 KEY = re.compile(rf"({ID})\.({'|'.join(map(re.escape, SUFFIXES))})", re.ASCII)
 # Temporary files of a crashed `put`, and of a crashed attempt to write the signing key or the list of blocked clients.

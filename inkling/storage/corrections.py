@@ -35,7 +35,7 @@ def export(storage: Storage, target: Path) -> tuple[int, int]:
                 continue
             folder = draft / result.task / folder_of(result.correction)
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / picture_key(result.id, result.kind)).write_bytes(picture)
+            (folder / picture_key(result.id, result.suffix)).write_bytes(picture)
             written += 1
         draft.replace(target)
     finally:

@@ -45,6 +45,8 @@ class ResultRow(Base):
     id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     kind: Mapped[str] = mapped_column(sa.String(8))  # "photo" or "drawing"
+    format: Mapped[str | None] = mapped_column(sa.String(8))  # as `Result.format`
+    suffix: Mapped[str] = mapped_column(sa.String(4), server_default="jpg")  # as `Result.suffix`
     model: Mapped[str] = mapped_column(sa.String(64))
     task: Mapped[str] = mapped_column(sa.String(64))
     sure: Mapped[bool]

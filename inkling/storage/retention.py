@@ -229,9 +229,9 @@ class _Sweep:
             kinds = [
                 row
                 for some in portions(candidates, AT_ONCE)
-                for row in session.execute(sa.select(ResultRow.id, ResultRow.kind).where(ResultRow.id.in_(some)))
+                for row in session.execute(sa.select(ResultRow.id, ResultRow.suffix).where(ResultRow.id.in_(some)))
             ]
-        lost = [row.id for row in kinds if not self._blobs.size(picture_key(row.id, row.kind))]
+        lost = [row.id for row in kinds if not self._blobs.size(picture_key(row.id, row.suffix))]
         return self._delete(lost, ResultRow.created < self._cutoff)
 
     def _delete_expired(self) -> int:

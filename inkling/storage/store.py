@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from inkling.config import Settings
-from inkling.storage.blobs import EXAMPLES, SUFFIXES, Blobs, FolderBlobs
+from inkling.storage.blobs import EXAMPLES, PNG, SUFFIXES, Blobs, FolderBlobs
 from inkling.storage.blocks import Blocks
 from inkling.storage.breaker import CircuitBreaker
 from inkling.storage.database import AT_ONCE, Database, count_changed, portions
@@ -71,6 +71,8 @@ class Result:
     correction: str | None = None  # the right label as the visitor said; NONE_OF_THESE; None if nobody said
     batch: str | None = None  # id of the batch that it belongs to
     owner: str | None = None  # a hash of the owner's key; None for results from before owners were noted
+    format: str | None = None  # of the file that was sent; None for strokes and for results from before it was noted
+    suffix: str = "jpg"  # "jpg" or "png": of its stored picture
 
     def belongs_to(self, owner: str) -> bool:
         """Whether the browser with this key made it."""
@@ -93,7 +95,7 @@ class Result:
     @property
     def mimetype(self) -> str:
         """Media type of its picture."""
-        return "image/jpeg" if self.kind == "photo" else "image/png"
+        return "image/jpeg" if self.suffix == "jpg" else "image/png"
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,15 @@ class NewResult:
 
     answer: Answer
     kind: str  # "photo" or "drawing"
-    picture: bytes  # a JPEG file for a photo, a PNG file for a drawing
+    picture: bytes  # a JPEG or PNG file
     seen: bytes  # the model's input as a PNG file
     milliseconds: Mapping[str, float]  # stage -> time
+    format: str | None = None  # as `Result.format`
+
+    @property
+    def suffix(self) -> str:
+        """Of the picture's file."""
+        return "png" if self.picture.startswith(PNG) else "jpg"
 
 
 @dataclass(frozen=True)
@@ -266,14 +274,14 @@ class Storage:
     def _put(self, id: str, new: NewResult) -> ResultRow:
         """Writes the files of a result; returns its row."""
         files = {
-            picture_key(id, new.kind): new.picture,
+            picture_key(id, new.suffix): new.picture,
             f"{id}.seen.png": new.seen,
         }
         for key, data in files.items():
             self.blobs.put(key, data)
         size = sum(disk_space(len(data)) for data in files.values())
         self.written_bytes += size
-        return _row(id, new.answer, new.kind, new.milliseconds, size)
+        return _row(id, new.answer, new.kind, new.milliseconds, size, new.format, new.suffix)
 
     def save_heatmap(self, id: str, png: bytes) -> bool:
         """Saves a result's heat map; returns False if the result was deleted meanwhile, and the map with it.
@@ -339,7 +347,7 @@ class Storage:
             query = sa.select(ResultRow).where(ResultRow.id.in_(ids), condition).options(joinedload(ResultRow.entry))
             found = {row.id: _result(row) for row in session.scalars(query)}
         with store_errors():
-            return [found[id] for id in ids if id in found and self.blobs.size(picture_key(id, found[id].kind))]
+            return [found[id] for id in ids if id in found and self.blobs.size(picture_key(id, found[id].suffix))]
 
     def corrected(self) -> list[Result]:
         """All results that have a correction and are not hidden, oldest first."""
@@ -365,7 +373,7 @@ class Storage:
 
     def picture(self, result: Result) -> bytes | None:
         """A result's picture as a file, JPEG or PNG (`Result.mimetype`); None if it is gone."""
-        return self._get(picture_key(result.id, result.kind))
+        return self._get(picture_key(result.id, result.suffix))
 
     def seen(self, id: str) -> bytes | None:
         """A result's model input as a PNG file; None if it is gone."""
@@ -465,14 +473,14 @@ def disk_space(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def unsaved_result(answer: Answer, kind: str, milliseconds: Mapping[str, float]) -> Result:
+def unsaved_result(answer: Answer, kind: str, milliseconds: Mapping[str, float], format: str | None = None) -> Result:
     """An answer that could not be saved, as a result with an empty id."""
-    return _result(_row("", answer, kind, milliseconds, 0))
+    return _result(_row("", answer, kind, milliseconds, 0, format))
 
 
-def picture_key(id: str, kind: str) -> str:
+def picture_key(id: str, suffix: str) -> str:
     """The key of a result's picture."""
-    return f"{id}.{'jpg' if kind == 'photo' else 'png'}"
+    return f"{id}.{suffix}"
 
 
 def file_keys(id: str) -> list[str]:
@@ -491,7 +499,15 @@ def _entry(row: EntryRow) -> Entry:
     return Entry(row.name, row.result_id, row.reason, row.received)
 
 
-def _row(id: str, answer: Answer, kind: str, milliseconds: Mapping[str, float], size: int) -> ResultRow:
+def _row(
+    id: str,
+    answer: Answer,
+    kind: str,
+    milliseconds: Mapping[str, float],
+    size: int,
+    format: str | None,
+    suffix: str = "jpg",
+) -> ResultRow:
     return ResultRow(
         id=id,
         created=now(),
@@ -507,6 +523,8 @@ def _row(id: str, answer: Answer, kind: str, milliseconds: Mapping[str, float], 
         predictions=[[label, round(probability, 6)] for label, probability in answer.ranked()[:LIKELIEST]],
         milliseconds=dict(milliseconds),
         bytes=size,
+        format=format,
+        suffix=suffix,
     )
 
 
@@ -528,6 +546,8 @@ def _result(row: ResultRow) -> Result:
         correction=row.correction,
         batch=row.entry.batch_id if row.entry else None,
         owner=row.owner,
+        format=row.format,
+        suffix=row.suffix,
     )
 
 

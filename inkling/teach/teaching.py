@@ -20,6 +20,7 @@ from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, Upload, file_of, map_ahead
 from inkling.storage import Result
+from inkling.storage.blobs import PNG
 from inkling.storage.database import portions
 from inkling.storage.records import now
 from inkling.storage.taught import NewExample, Quota, StoredVersion
@@ -185,11 +186,12 @@ class Teaching:
         picture, _ = self.service.read(source, Budget(self._settings.request_seconds), LARGEST)
         if kind == "ink":  # a drawing without ink has no features
             prepare(picture, self._backbone(kind).card)
-        kind_of_file: Literal["photo", "drawing"] = "photo" if source.kind == "photo" else "drawing"
         if isinstance(picture, Image.Image):
             picture = at_most(picture, LARGEST)
         name = Upload(None, source.name).name
-        return NewExample(file_of(picture, kind_of_file), kind_of_file, name, label, origin)
+        file = file_of(picture, source.kind)
+        kind_of_file: Literal["photo", "drawing"] = "drawing" if file.startswith(PNG) else "photo"
+        return NewExample(file, kind_of_file, name, label, origin)
 
     def correct(self, result: Result, label: str | None) -> None:
         """Teaches the classifier that gave a result the right label of its picture, instead of the label before.
@@ -209,7 +211,7 @@ class Teaching:
         same = self.storage.same(classifier.id, picture)
         if same is None:
             if label is not None and right is not None:
-                kind: Literal["photo", "drawing"] = "photo" if result.kind == "photo" else "drawing"
+                kind: Literal["photo", "drawing"] = "photo" if result.suffix == "jpg" else "drawing"
                 self.storage.add(classifier.id, [NewExample(picture, kind, "", label, "correction")], self._quota)
         elif same.source == "correction":
             if right is None:

@@ -12,8 +12,8 @@ from inkling.storage import Result
 from inkling.web.edge import errors
 
 
-def as_json(answer: Prediction | Result, milliseconds: Mapping[str, float], top: int) -> dict:
-    """The answer, with its `top` most likely labels."""
+def as_json(answer: Prediction | Result, milliseconds: Mapping[str, float], format: str | None, top: int) -> dict:
+    """The answer, with its `top` most likely labels, to a picture that came in this format."""
     ranked = [{"label": label, "probability": round(probability, 6)} for label, probability in answer.ranked(top)]
     return {
         "model": answer.model,
@@ -25,6 +25,7 @@ def as_json(answer: Prediction | Result, milliseconds: Mapping[str, float], top:
         "familiar": answer.familiar,
         "group": answer.group,
         **({"route": answer.route, "asked": list(answer.asked)} if answer.route else {}),
+        "format": format,
         "predictions": ranked,
         "milliseconds": milliseconds,
     }
@@ -39,7 +40,7 @@ def of_outcomes(outcomes: Sequence[Outcome], top: int) -> dict:
     if len(outcomes) > 1:
         return {"results": [_entry(outcome, top) for outcome in outcomes]}
     (outcome,) = outcomes
-    return as_json(outcome.prediction, outcome.milliseconds, top)
+    return as_json(outcome.prediction, outcome.milliseconds, outcome.format, top)
 
 
 def top() -> int:
@@ -59,4 +60,4 @@ def _entry(outcome: Outcome, top: int) -> dict:
     if isinstance(outcome.answer, Problem):
         g.reason = outcome.answer.reason  # for the access log
         return {"error": errors.problem(outcome.answer)}
-    return as_json(outcome.answer, outcome.milliseconds, top)
+    return as_json(outcome.answer, outcome.milliseconds, outcome.format, top)

@@ -51,6 +51,10 @@ class Result(Shape):
         list[str] | None,
         Field(description="in Auto: all models that were asked, in this order; absent if the request names a model"),
     ] = None
+    format: Annotated[
+        Literal["AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "WEBP"] | None,
+        Field(description="the picture's format by its bytes, whatever its name says; null for a drawing as strokes"),
+    ]
     predictions: Annotated[list[Probability], Field(description="most likely first, `top` of them")]
     milliseconds: Milliseconds
 

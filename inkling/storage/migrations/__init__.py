@@ -14,7 +14,7 @@ from inkling.storage.records import Base, UsageRow
 
 log = logging.getLogger("inkling.migrations")
 
-HEAD = "0008"
+HEAD = "0009"
 ADVISORY_LOCK = 1_768_845_419  # any number: the name of a lock on a PostgreSQL server
 
 _alembic = threading.Lock()  # Alembic keeps its state in global variables

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from inkling.problems import Problem
 from inkling.service import Source
+from inkling.storage.blobs import PNG
 from inkling.teach import intake
 from inkling.teach.types import ALL, AnyLabel, Change, Classifier, Origin
 from inkling.web import answers, explained, jsonbodies, outcomes, responses, service, teaching, turns, uploads
@@ -19,7 +20,6 @@ from inkling.web.edge.access import needs, principal
 from inkling.web.responses import own_classifier
 
 ORIGINS: Sequence[Origin] = ("file", "camera", "canvas")
-PNG = b"\x89PNG"
 blueprint = Blueprint("classifiers", __name__, url_prefix="/api/classifiers")
 
 

@@ -35,7 +35,7 @@ def show(id: str) -> ResponseReturnValue:
         picture = Decoded(original_or_404(result), result.kind)
         with turns.turn() as budget:
             (outcome,) = service().look([picture], None if model == AUTO else model, budget)
-        page = _page(unsaved_result(outcome.prediction, result.kind, outcome.milliseconds), result)
+        page = _page(unsaved_result(outcome.prediction, result.kind, outcome.milliseconds, result.format), result)
     response = make_response(page)
     response.vary.add("Accept")
     return response
@@ -46,7 +46,7 @@ def data(id: str) -> Response:
     """The answer as JSON, as the API gives it: with its five most likely labels, or `?top=` of them."""
     result = result_or_404(id)
     top = request.args.get("top", render.TOP, type=int)
-    response = private(jsonify(answers.as_json(result, result.milliseconds, max(1, top))))
+    response = private(jsonify(answers.as_json(result, result.milliseconds, result.format, max(1, top))))
     response.vary.add("Accept")
     return response
 
