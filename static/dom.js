@@ -33,16 +33,20 @@ export function parsePage(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
 
-/** Takes files that are dropped anywhere: beside the field, the browser would replace the page by the file.
+/** Takes files that are dropped anywhere: beside the field, the browser would replace the page by the file. A picture of
+ * another page comes as a file in some browsers, and in others only as a link.
  * @param {(files: FileList) => void} take @param {(over: boolean) => void} [hover] called as files come and go above the page
- * @param {AbortSignal} [signal] ends it */
-export function onDrop(take, hover = () => {}, signal) {
+ * @param {AbortSignal} [signal] ends it @param {() => void} [link] called where a link comes without a file */
+export function onDrop(take, hover = () => {}, signal, link) {
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, (event) => {
-    const files = /** @type {DragEvent} */ (event).dataTransfer;
-    if (!files?.types.includes("Files")) return;
+    const data = /** @type {DragEvent} */ (event).dataTransfer;
+    const hasLink = link && data?.types.includes("text/uri-list");
+    if (!data || !(hasLink || data.types.includes("Files"))) return;
     event.preventDefault();
     hover(type === "dragover");
-    if (type === "drop") take(files.files);
+    if (type !== "drop") return;
+    if (hasLink && !data.files.length) link();
+    else take(data.files);
   }, { signal });
 }
 

@@ -14,7 +14,7 @@ export function start(root, signal) {
   const frame = find(form, ".drop");
   input.addEventListener("change", () => photo.take(input.files));
   document.addEventListener("paste", (event) => photo.take(event.clipboardData?.files), { signal });
-  onDrop((files) => photo.take(files), (over) => frame.classList.toggle("over", over), signal);
+  onDrop((files) => photo.take(files), (over) => frame.classList.toggle("over", over), signal, () => photo.refuseLink());
   root.addEventListener("photo", (event) => photo.take(/** @type {CustomEvent<File[]>} */ (event).detail));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -33,6 +33,11 @@ export function start(root, signal) {
 /** Sends a photo through the form of this content, from wherever it came. @param {Element} from @param {File} file */
 export function offer(from, file) {
   from.dispatchEvent(new CustomEvent("photo", { bubbles: true, detail: [file] }));
+}
+
+/** Whether it is a file. A folder may look like one without an extension. @param {File} file */
+function isReadable(file) {
+  return file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 }
 
 class Photo {
@@ -65,12 +70,12 @@ class Photo {
 
   /** Replaces the form's files, wherever the new ones came from, and sends them.
    * @param {Iterable<File> | null | undefined} files @param {boolean} [now] whether to send at once */
-  take(files, now = true) {
+  async take(files, now = true) {
     const chosen = [...(files ?? [])];
     if (!chosen.length) return;
     turn(this.root, "photo");
     this.stop();
-    const codes = chosen.map((file) => this.#refusal(file, chosen.length));
+    const codes = await Promise.all(chosen.map((file) => this.#refusal(file, chosen.length)));
     const refused = codes.find(Boolean);
     this.#hold(chosen.filter((_, i) => !codes[i]));
     if (refused) this.#refuse(refused, chosen.filter((_, i) => codes[i] === refused).map((file) => `${file.name}, ${this.#size(file.size)}`).join("; "));
@@ -84,6 +89,12 @@ class Photo {
     if (!response?.ok) return this.#complain(this.#word("say", "lost"), "");
     const picture = await response.blob();
     this.take([new File([picture], String(address.split("/").pop()), { type: picture.type })]);
+  }
+
+  /** Says that a link is no picture: the server fetches nothing from elsewhere. */
+  refuseLink() {
+    turn(this.root, "photo");
+    this.#complain(this.#word("say", "link"), this.#word("do", "link"));
   }
 
   clear() {
@@ -168,9 +179,9 @@ class Photo {
   /** The code of the reason why the server would refuse this file, or "". Of several files, a wrong kind is left to the page of
    * the answers. A folder is not: it has no type and cannot be sent, and the upload of all files would fail.
    * @param {File} file @param {number} count */
-  #refusal(file, count) {
-    const extensions = this.input.accept.split(",").filter((kind) => kind.startsWith("."));
-    const known = extensions.some((extension) => file.name.toLowerCase().endsWith(extension));
+  async #refusal(file, count) {
+    const name = file.name.replace(/\?.*/, "").toLowerCase();
+    const known = name.includes(".") ? String(this.words.extensions).split(" ").includes(String(name.split(".").pop())) : file.type || await isReadable(file);
     if ((count === 1 || !file.type) && !known) return "extension";
     return file.size > Number(this.words.maxBytes) ? "too-large" : "";
   }

@@ -6,7 +6,7 @@ from flask import request
 from flask_babel import gettext
 
 from inkling import problems
-from inkling.pictures.formats import EXTENSIONS
+from inkling.pictures.formats import EXTENSIONS, PICTURE_EXTENSIONS
 from inkling.problems import Problem
 from inkling.service import Upload
 from inkling.web import service
@@ -45,6 +45,7 @@ def limits() -> SimpleNamespace:
         max_megapixels=settings.max_pixels / 1e6,
         max_batch=settings.max_batch,
         extensions=EXTENSIONS,
+        picture_extensions=PICTURE_EXTENSIONS,
     )
 
 

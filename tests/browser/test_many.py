@@ -188,7 +188,7 @@ def test_more_than_twenty_without_javascript_are_told(first_page, cat):
     expect(page.get_by_role("alert")).to_contain_text("You can send up to 20 pictures at once.")
 
 
-@pytest.mark.parametrize("name, size", [("large.jpg", 17 * 2**20), ("folder", 4096)])
+@pytest.mark.parametrize("name, size", [("large.jpg", 17 * 2**20), ("folder.of.things", 4096)])
 def test_what_would_spoil_the_others_is_left_out_and_the_visitor_decides(first_page, name, size):
     page = first_page()
     page.evaluate(

@@ -1,6 +1,7 @@
 """The photo form: every way to choose a photo, its answer in place, and messages about what failed."""
 
 import base64
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -188,6 +189,41 @@ def test_a_file_that_the_server_refuses_is_told_in_place_with_the_help_about_it(
     expect(page.get_by_role("alert")).to_contain_text("This is not a picture")
     expect(page.get_by_role("alert")).to_contain_text("save it as JPEG or PNG")
     assert "/help" not in page.url
+
+
+@pytest.mark.parametrize("name", ["image", "cat.jfif", "cat.png", "cat.jpg?v=2"])
+def test_a_photo_is_answered_whatever_its_name_says(page, cat, name):
+    by_drop(page, {**cat, "name": name})
+    arrive(page, "**/results/*")
+    page.get_by_role("tab", name="Details").click()
+    expect(page.locator("#details dt:text-is('File format') + dd")).to_have_text("JPEG")
+
+
+def test_a_link_that_is_dropped_is_told_from_a_picture(open_page):
+    page = open_page("/?way=draw")
+    prevented = page.evaluate("""() => {
+        const link = new DataTransfer();
+        link.setData("text/uri-list", "https://example.org/cat.jpg");
+        const options = {bubbles: true, cancelable: true, dataTransfer: link};
+        const events = ["dragover", "drop"].map((type) => new DragEvent(type, options));
+        return events.map((event) => !document.querySelector("main").dispatchEvent(event));
+    }""")
+    assert prevented == [True, True]
+    expect(page.get_by_role("alert")).to_contain_text("This is a link, not a picture")
+    expect(page.get_by_role("alert")).to_contain_text("Save the picture and choose the file")
+    assert urlsplit(page.url).path == "/"
+
+
+def test_a_dropped_folder_is_refused_before_it_is_sent(page, tmp_path):
+    """Only Chromium's own drag brings a folder."""
+    page.route("**/predict", lambda route: None)
+    (tmp_path / "holiday").mkdir()
+    pointer = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(tmp_path / "holiday")], "dragOperationsMask": 1}
+        pointer.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+    expect(page.get_by_role("alert")).to_contain_text("This kind of file is not accepted")
+    assert page.evaluate("document.querySelector('#image').files.length") == 0
 
 
 def test_dropped_text_is_left_alone(page):
