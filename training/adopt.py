@@ -305,10 +305,12 @@ def takes_raw(network: keras.Model, side: int) -> bool:
 def before_weights(network: keras.Model, x: np.ndarray) -> np.ndarray:
     """What reaches the first layer with weights, float32 [2, …]."""
     for one in getattr(network, "operations", network.layers):
-        inner = isinstance(one, keras.Model)
-        if inner or has_weights(one):
-            first = keras.tree.flatten(one.input)[0]
-            x = np.asarray(keras.Model(network.inputs, first)(x, training=False))
+        inner = isinstance(one, keras.Model) and any(map(has_weights, operations(one)))
+        if inner or (not isinstance(one, keras.Model) and has_weights(one)):
+            # The `input` of a nested network is its own first tensor, not the one that it is called on.
+            source = one._inbound_nodes[-1].input_tensors[0]
+            if source is not network.inputs[0]:
+                x = np.asarray(keras.Model(network.inputs, source)(x, training=False))
             return before_weights(one, x) if inner else x
     return np.asarray(network(x, training=False))
 

@@ -40,7 +40,8 @@ ACTIVATIONS = {"softmax_v2": "softmax", "swish": "silu"}
 TRAINING = re.compile(r"_(initializer|regularizer|constraint)$")  # arguments that matter to a training only
 # Arguments that say how to compute, not what; shapes are read before, and everything is computed in float32.
 IDLE = {"dtype", "autocast", "batch_input_shape", "fused", "implementation"}
-UNUSED = {"trainable", "input_shape", "input_dim", "input_dtype"}  # the same, for layers without such an argument
+# The same, for layers without such an argument.
+UNUSED = {"trainable", "input_shape", "input_dim", "input_dtype", "rng_type", "force_generator"}
 
 
 def network(saved: Saved) -> keras.Model:
@@ -185,6 +186,8 @@ def modern(entry: dict) -> dict:
         name, value = ARGUMENTS.get((kind.__name__, saved_name), saved_name), plain(saved_value)
         if name in IDLE or TRAINING.search(name):
             continue
+        if name == "name":
+            value = safe(value)
         if name not in accepted(kind) and idle(name, value):
             continue
         if name in ("activation", "recurrent_activation"):
@@ -199,6 +202,11 @@ def modern(entry: dict) -> dict:
     if entry["class_name"] in ("AddLoss", "AddMetric", "RandomHeight", "RandomWidth"):
         config = {"name": config.get("name")}
     return {"module": "keras.layers", "class_name": kind.__name__, "config": config, "registered_name": None}
+
+
+def safe(name: str | None) -> str | None:
+    """A name that Keras 3 accepts; MobileNetV3 and DenseNet of Keras 2 have layers such as "conv1/bn"."""
+    return name.replace("/", "_") if isinstance(name, str) else name
 
 
 def idle(name: str, value: object) -> bool:
@@ -263,7 +271,7 @@ class Builder:
 
     def sequential(self, entry: dict) -> keras.Model:
         """A Sequential, with the input layer that it may lack; unbuilt if the file does not say its input's shape."""
-        name = None if isinstance(entry["config"], list) else entry["config"].get("name")
+        name = None if isinstance(entry["config"], list) else safe(entry["config"].get("name"))
         inner = [one for one in listed(entry) if one["class_name"] != "InputLayer"]
         built = [self.layer(one) for one in inner]
         shape = shape_of(entry)
@@ -284,7 +292,7 @@ class Builder:
             name = entry.get("name") or entry["config"]["name"]
             if entry["class_name"] == "InputLayer":
                 shape = shape_of(entry)
-                found[name] = [[keras.Input(shape[1:], name=entry["config"].get("name"))]]
+                found[name] = [[keras.Input(shape[1:], name=safe(entry["config"].get("name")))]]
                 continue
             made[name] = entry, self.caller(entry)
             found[name] = []
@@ -299,13 +307,18 @@ class Builder:
                     continue
                 entry, call = made[name]
                 args, kwargs = graph.arguments(node, entry)
-                found[name].append(keras.tree.flatten(self.called(entry, call, args, kwargs)))
+                result = self.called(entry, call, args, kwargs)
+                if entry["class_name"] in OPERATIONS:
+                    rename(result, name)
+                found[name].append(keras.tree.flatten(result))
             if len(left) == len(waiting):
                 name = left[0][0]
                 raise misfit(self.saved, name, made[name][0]["class_name"], "it is called on what does not exist")
             waiting = left
         inputs, outputs = (graph.tensors(config[key]) for key in ("input_layers", "output_layers"))
-        return keras.Model(*(one[0] if len(one) == 1 else one for one in (inputs, outputs)), name=config.get("name"))
+        return keras.Model(
+            *(one[0] if len(one) == 1 else one for one in (inputs, outputs)), name=safe(config.get("name"))
+        )
 
     @staticmethod
     def first_node(config: dict, name: str) -> int:
@@ -335,6 +348,13 @@ class Builder:
             return call(*args, **kwargs)
         except Exception as error:
             raise misfit(self.saved, title(entry), entry["class_name"], first_cause(error)) from error
+
+
+def rename(result: keras.KerasTensor, name: str) -> None:
+    """Gives an operation the name that it has in the file; its own may be that of a layer there."""
+    made = result._keras_history.operation
+    if not isinstance(made, layers.Layer):  # "cast" and others make none
+        made.name = safe(name)
 
 
 def first_cause(error: BaseException) -> str:
@@ -447,6 +467,7 @@ GRAPH_NAMES = {"RealDiv": "truediv", "Sub": "subtract", "AddV2": "add", "Add": "
 GRAPH_NAMES |= {"BiasAdd": "bias_add", "Relu": "relu", "Relu6": "relu6", "Softmax": "softmax", "Sigmoid": "sigmoid"}
 
 # TensorFlow's functions that stand between the layers of image classifiers, with the arguments that Keras 2 saves.
+# Each makes one operation at most, which gets the name that it has in the file.
 FUNCTIONS: dict[str, Callable] = {
     "truediv": lambda x, y: ops.true_divide(constant(x), constant(y)),
     "divide": lambda x, y: ops.true_divide(constant(x), constant(y)),
@@ -464,8 +485,8 @@ FUNCTIONS: dict[str, Callable] = {
     "relu": lambda features: ops.relu(features),
     "relu6": lambda features: ops.relu6(features),
     "sigmoid": lambda x: ops.sigmoid(x),
-    "silu": lambda features, beta=1.0: features * ops.sigmoid(beta * features),
-    "swish": lambda features, beta=1.0: features * ops.sigmoid(beta * features),
+    "silu": lambda features: ops.silu(features),
+    "swish": lambda features: ops.silu(features),
     "softmax": lambda logits, axis=-1: ops.softmax(logits, axis),
     "softmax_v2": lambda logits, axis=-1: ops.softmax(logits, axis),
     "reshape": lambda tensor, shape: ops.reshape(tensor, tuple(shape)),
@@ -501,7 +522,7 @@ def load_hdf5(model: keras.Model, saved: Saved) -> None:
     try:
         with h5py.File(saved.file, "r") as opened:
             group = opened.get("model_weights", opened)
-            stored = {name: weights_of(group[name]) for name in attribute(group, "layer_names")}
+            stored = {safe(name): weights_of(group[name]) for name in attribute(group, "layer_names")}
     except (OSError, KeyError, ValueError) as error:
         raise refusal(saved.file, f"its weights cannot be read; {saved.writer} saved it", error) from error
     stored = {name: weights for name, weights in stored.items() if weights}
@@ -559,15 +580,26 @@ def matched(stored: list[str], wanted: list[str]) -> list[int]:
     Versions of Keras order the weights of a nested network differently, and many have the same shape.
     """
 
-    def last(name: str) -> tuple[str, ...]:
-        return tuple(re.sub(r":\d+$", "", name).split("/")[-2:])
-
-    names = [last(name) for name in stored]
-    targets = [last(name) for name in wanted]
-    if sorted(names) == sorted(targets) and len(set(names)) == len(names):
-        return [names.index(target) for target in targets]
-    owners, theirs = [name[0] for name in names], [target[0] for target in targets]
-    if len(set(names)) == len(names) and sorted(owners) == sorted(theirs):  # one layer's weight has another name
-        places = {owner: [i for i, one in enumerate(owners) if one == owner] for owner in owners}
-        return [places[owner].pop(0) for owner in theirs]
+    for key in (last, whole):
+        names, targets = [key(name) for name in stored], [last(name) for name in wanted]
+        if len(set(names)) < len(names):
+            continue
+        if sorted(names) == sorted(targets):
+            return [names.index(target) for target in targets]
+        owners = [owner for owner, _ in names]
+        if sorted(owners) == sorted(owner for owner, _ in targets):  # a weight of a layer has another name
+            places = {owner: [i for i, one in enumerate(owners) if one == owner] for owner in owners}
+            return [places[owner].pop(0) for owner, _ in targets]
     return list(range(len(wanted)))
+
+
+def whole(name: str) -> tuple[str, str]:
+    """Layer and weight in a weight's name; the layer's name may have had slashes."""
+    layer, _, weight = name.partition(":")[0].rpartition("/")
+    return layer.replace("/", "_"), weight
+
+
+def last(name: str) -> tuple[str, str]:
+    """The same for a name that lists the networks around the layer, too."""
+    layer, weight = whole(name) if name.count("/") < 2 else name.partition(":")[0].split("/")[-2:]
+    return layer, weight

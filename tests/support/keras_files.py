@@ -225,6 +225,30 @@ def efficient_twin() -> Any:
     return keras.Model(begin, layers.Dense(3, "softmax", name="head")(x))
 
 
+def tutorial_twin() -> Any:
+    import keras
+    from keras import layers
+
+    x = begin = keras.Input((SIDE, SIDE, 3))
+    body = [keras.Input((SIDE, SIDE, 3)), layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(name="norm")]
+    x = keras.Sequential(body, name="base")(x / 127.5 - 1, training=False)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(begin, layers.Dense(3, "softmax", name="head")(x))
+
+
+def slashes_twin() -> Any:
+    import keras
+    from keras import layers
+
+    begin = keras.Input((SIDE, SIDE, 3))
+    x = layers.BatchNormalization(name="Conv_BatchNorm")(layers.Conv2D(4, 3, name="Conv")(begin))
+    x = layers.Multiply()([x, layers.ReLU(6)(x + 3) * (1 / 6)])
+    body = keras.Model(begin, layers.BatchNormalization(name="Conv_1_BatchNorm")(x), name="body")
+    begin = keras.Input((SIDE, SIDE, 3))
+    x = layers.GlobalAveragePooling2D(name="pool")(body(layers.Rescaling(1 / 127.5, -1)(begin)))
+    return keras.Model(begin, layers.Dense(3, "softmax", name="head")(x))
+
+
 def logits_in_front_of(last: str) -> Callable:
     """A Sequential of a Sequential and a softmax, as TensorFlow's first tutorial makes it."""
 
@@ -257,7 +281,7 @@ class KerasFile:
         scaling: of its pixels, as the import should work it out: a range, or a name of `--preprocess`.
         losses: what the file says that it was trained to lessen.
         archive: whether it is a `.keras` archive of Keras 2.
-        rename: weights that this version named otherwise.
+        rename: parts of weights' names -> what this version called them.
         spread: standard deviation of the weights; small where large pixels would drive the softmax to 0 and 1.
     """
 
@@ -375,6 +399,65 @@ FILES = {
         twin(conv_twin(), pool_twin, dense_twin, before=lambda x: x / 127.5 - 1),
         scaling="raw",
     ),
+    "tutorial": KerasFile(
+        "2.11.0",
+        "TensorFlow's tutorial on transfer learning: networks within, and arithmetic between them",
+        functional(
+            "model",
+            start(),
+            on(
+                sequential("augment", start("flip_input"), layer("RandomFlip", "flip", mode="horizontal", seed=None)),
+                "input_1",
+            ),
+            {
+                **tf("math.truediv", "tf.math.truediv", "augment", y=127.5, name=None),
+                "inbound_nodes": [["augment", 1, 0, {"y": 127.5, "name": None}]],
+            },
+            tf("math.subtract", "tf.math.subtract", "tf.math.truediv", y=1.0, name=None),
+            on(
+                functional("base", start("input_2"), on(conv(activation="linear"), "input_2"), on(norm(), "conv")),
+                "tf.math.subtract",
+                training=False,
+            ),
+            on(pool(), "base", call=1),
+            on(dense(), "pool"),
+        ),
+        tutorial_twin,
+        scaling="raw",
+    ),
+    "slashes": KerasFile(
+        "2.6.0",
+        "MobileNetV3: names with slashes, and operations named as layers are",
+        functional(
+            "MobilenetV3small",
+            start(),
+            on(layer("Rescaling", "rescaling", scale=1 / 127.5, offset=-1.0), "input_1"),
+            on(
+                functional(
+                    "body",
+                    start("input_2"),
+                    on(conv("Conv", activation="linear"), "input_2"),
+                    on(norm("Conv/BatchNorm"), "Conv"),
+                    tf("__operators__.add", "tf.__operators__.add", "Conv/BatchNorm", y=3.0, name=None),
+                    on(
+                        layer("ReLU", "re_lu", max_value=6.0, negative_slope=0.0, threshold=0.0), "tf.__operators__.add"
+                    ),
+                    tf("math.multiply", "tf.math.multiply", "re_lu", y=0.16666667, name=None),
+                    on(layer("Multiply", "multiply"), "Conv/BatchNorm", "tf.math.multiply"),
+                    on(norm("Conv_1/BatchNorm"), "multiply"),
+                ),
+                "rescaling",
+            ),
+            on(pool(), "body", call=1),
+            on(dense(), "pool"),
+        ),
+        slashes_twin,
+        scaling="raw",
+        rename={
+            "Conv_BatchNorm/": "Conv/BatchNorm/",
+            "Conv_1_BatchNorm/": "Conv_1/BatchNorm/",
+        },
+    ),
     "a slice": KerasFile(
         "2.8.0",
         "`SlicingOpLambda`: `resnet.preprocess_input` between layers",
@@ -411,7 +494,7 @@ FILES = {
         sequential(
             "sequential",
             start(),
-            layer("RandomFlip", "flip", mode="horizontal", seed=None),
+            layer("RandomFlip", "flip", mode="horizontal", seed=None, rng_type="stateful"),
             layer(
                 "RandomRotation",
                 "turn",
@@ -698,12 +781,18 @@ def write(case: KerasFile, folder: Path, name: str = "my_flowers") -> tuple[Path
         for one in inner.layers if inner else ():
             weights = [*one.trainable_weights, *one.non_trainable_weights]
             paths = ["/".join(weight.path.split("/")[-2:]) for weight in weights]
-            names = [f"{case.rename.get(path, path)}:0" for path in paths]
+            names = [f"{renamed(path, case.rename)}:0" for path in paths]
             below = group.create_group(one.name)
             below.attrs["weight_names"] = [name.encode() for name in names]
             for weight, stored in zip(weights, names, strict=True):
                 below[stored] = np.asarray(weight)
     return file, network
+
+
+def renamed(path: str, names: dict[str, str]) -> str:
+    for new, old in names.items():
+        path = path.replace(new, old)
+    return path
 
 
 def write_archive(case: KerasFile, network: Any, file: Path) -> Path:
