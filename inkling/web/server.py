@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -80,9 +81,17 @@ class Server(BaseApplication):
 class Master(Arbiter):
     """gunicorn's master process. It stops workers only once those that replace them are ready."""
 
+    stopping = False  # whether a signal has asked it to stop, which it handles when it has done what it is doing
+
+    def signal(self, sig: int, frame: Any) -> None:
+        self.stopping |= sig in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+        super().signal(sig, frame)
+
     def manage_workers(self) -> None:
         limit = time.monotonic() + START_SECONDS
-        while len(self.WORKERS) > self.num_workers and not self._replaced() and time.monotonic() < limit:
+        while len(self.WORKERS) > self.num_workers and not self._replaced():
+            if self.stopping or time.monotonic() > limit:
+                break
             time.sleep(0.1)
             try:
                 self.reap_workers()

@@ -299,6 +299,23 @@ def test_a_reload_replaces_workers_only_once_the_new_ones_are_ready(tmp_path, al
         assert server.request("GET", "/healthz")[0] == 200
 
 
+def test_a_server_stops_in_the_middle_of_a_reload(tmp_path, alone):
+    with alone(tmp_path) as server:
+        wait_for_workers(server)
+        old = set(server.workers)
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(set(server.workers) - old) == WORKERS)
+        new = set(server.workers) - old
+        for pid in new:
+            os.kill(pid, signal.SIGSTOP)  # they never become ready
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not set(server.workers) & old, seconds=60)
+        for pid in new:
+            os.kill(pid, signal.SIGCONT)
+        assert server.process.wait(60) == 0
+        assert "Traceback" not in server.log
+
+
 def test_metrics_leave_no_files_behind(tmp_path, alone):
     with alone(tmp_path) as server:
         server.request("GET", "/")
