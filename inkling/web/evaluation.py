@@ -1,12 +1,17 @@
-"""A model's evaluation, arranged for pages: its row in a table, confused labels, and the spread of its trainings."""
+"""A model's evaluation, arranged for pages: its row in a table, what it confuses, and the spread of its trainings."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inkling.recognition.card import Metrics, Mistake, ModelCard
+from flask import url_for
 
-TILE, ACROSS = 28, 20  # mistakes.png: tiles of 28 x 28 pixels, 20 in a row
+from inkling.recognition import figures
+from inkling.recognition.card import ModelCard
+from inkling.recognition.catalog import Model
+from inkling.recognition.confusions import Pair
+
+SHEET = "mistakes.png"  # a figure of a model's folder
 TOP_PAIRS = 10  # pairs of confused labels that a page lists
 SHADES = 6  # of a confusion matrix's cells
 
@@ -27,24 +32,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Tile:
-    """A test picture that was classified wrongly: its position in mistakes.png, and the model's confidence."""
+class Sheet:
+    """The address of mistakes.png, and its size in pixels."""
 
-    x: int
-    y: int
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Test pictures of one label that the model took for another."""
-
-    id: str  # "4-9": the labels' positions
-    true: str
-    predicted: str
-    count: int
-    total: int  # test pictures of the true label
-    tiles: tuple[Tile, ...]  # the mistakes that the card lists, most confident first
+    url: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -57,29 +50,6 @@ class Spread:
     low: float
     high: float
     median_shipped: bool  # whether the card's training is the median by accuracy on held-out pictures
-
-
-def confused_pairs(labels: tuple[str, ...], metrics: Metrics | None) -> list[Pair]:
-    """All pairs of labels that were confused, most often confused first."""
-    if metrics is None:
-        return []
-    tiles: dict[tuple[str, str], list[Tile]] = {}
-    for position, mistake in enumerate(metrics.mistakes):
-        tiles.setdefault((mistake.true, mistake.predicted), []).append(_tile(position, mistake))
-    confused = [
-        (count, i, j) for i, row in enumerate(metrics.confusion) for j, count in enumerate(row) if count and i != j
-    ]
-    return [
-        Pair(
-            f"{i}-{j}",
-            labels[i],
-            labels[j],
-            count,
-            sum(metrics.confusion[i]),
-            _most_confident_first(tiles.get((labels[i], labels[j]), ())),
-        )
-        for count, i, j in sorted(confused, key=lambda pair: -pair[0])
-    ]
 
 
 def listed_pairs(pairs: list[Pair], requested: str | None) -> list[tuple[Pair, bool]]:
@@ -111,9 +81,10 @@ def spread(card: ModelCard) -> Spread | None:
     )
 
 
-def _tile(position: int, mistake: Mistake) -> Tile:
-    return Tile(position % ACROSS * TILE, position // ACROSS * TILE, mistake.confidence)
-
-
-def _most_confident_first(tiles: Iterable[Tile]) -> tuple[Tile, ...]:
-    return tuple(sorted(tiles, key=lambda tile: -tile.confidence))
+def sheet(model: Model) -> Sheet | None:
+    """The sheet with the pictures of a model's mistakes, if it has one."""
+    figure = figures.read_figure(model, SHEET)
+    if figure is None or figure.size is None:
+        return None
+    checksum = model.card.files[SHEET][:12]
+    return Sheet(url_for("models.figure", name=model.card.name, file=SHEET, v=checksum), *figure.size)

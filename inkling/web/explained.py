@@ -1,13 +1,17 @@
-"""The explanation of the answer about the picture in a request, as `schemas.Explanation` describes it."""
+"""Explanations: of the picture in a request, as `schemas.Explanation` describes them, and of saved results."""
 
 from base64 import b64encode
+from io import BytesIO
 
 from flask import abort, request
 
 from inkling.problems import Problem
+from inkling.recognition import explain
 from inkling.recognition.catalog import Model
+from inkling.storage import Result
 from inkling.web import jsonbodies, service, turns
 from inkling.web.edge import admission
+from inkling.web.responses import original_or_404
 
 
 def of_request(model: str | Model | None) -> dict:
@@ -50,3 +54,30 @@ def of_request(model: str | Model | None) -> dict:
         png = found.png(*image.size) if found.decides else None
         answer["overlay"] = png and f"data:image/png;base64,{b64encode(png).decode()}"
     return answer
+
+
+def of_result(result: Result) -> explain.Explanation:
+    """The explanation of a saved result, which is made once and saved.
+
+    Raises:
+        As `heatmap`.
+    """
+    return explain.read(BytesIO(heatmap(result))) or abort(404)
+
+
+def heatmap(result: Result) -> bytes:
+    """The same as a PNG file, which `inkling.recognition.explain.read` reads.
+
+    Raises:
+        Problem: "unknown-model", "model-unavailable", "blank" or "busy".
+        NotFound: the result was deleted in the meantime.
+    """
+    saved = service().storage.heatmap(result.id)
+    if saved and explain.read(BytesIO(saved)):
+        return saved
+    # This turn is for decoding only. Explanations take turns of their own, so that answers do not wait for them.
+    with turns.turn() as budget:
+        picture = original_or_404(result)
+    with admission.turn(budget.left, admission.EXPLANATIONS):
+        made = service().make_heatmap(result, picture, keep=request.method != "HEAD")  # HEAD changes nothing
+    return made or abort(404)

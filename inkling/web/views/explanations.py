@@ -1,17 +1,15 @@
 """Explanations, preprocessing steps and feature maps of a result, computed on request."""
 
-from io import BytesIO
 from typing import NoReturn
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, render_template
 from flask_babel import gettext
 
 from inkling.problems import REASONS, Problem
 from inkling.recognition import explain, inputs, stages
 from inkling.recognition.catalog import Model
 from inkling.storage import Result
-from inkling.web import service, turns
-from inkling.web.edge import admission
+from inkling.web import explained, service, turns
 from inkling.web.responses import file_or_404, original_or_404, result_or_404
 
 blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
@@ -29,7 +27,10 @@ def page(id: str) -> str:
 @blueprint.get("/heatmap.png")
 def heatmap(id: str) -> Response:
     """The overlay alone. The first request computes it, and it is saved for later ones."""
-    return file_or_404(_heatmap(result_or_404(id)), "image/png")
+    try:
+        return file_or_404(explained.heatmap(result_or_404(id)), "image/png")
+    except Problem as problem:
+        _abort(problem)
 
 
 @blueprint.get("/enough.png")
@@ -90,26 +91,15 @@ def _model(result: Result) -> Model:
 
 
 def _explanation(result: Result) -> explain.Explanation:
-    return explain.read(BytesIO(_heatmap(result))) or abort(404)
-
-
-def _heatmap(result: Result) -> bytes:
-    """A result's explanation as a PNG file."""
-    saved = service().storage.heatmap(result.id)
-    if saved and explain.read(BytesIO(saved)):
-        return saved
-    # This turn is for decoding only. Explanations take turns of their own, so that answers do not wait for them.
-    with turns.turn() as budget:
-        picture = original_or_404(result)
     try:
-        with admission.turn(budget.left, admission.EXPLANATIONS):
-            made = service().make_heatmap(result, picture, keep=request.method != "HEAD")  # HEAD changes nothing
+        return explained.of_result(result)
     except Problem as problem:
         _abort(problem)
-    return made or abort(404)
 
 
 def _abort(problem: Problem) -> NoReturn:
     """Answers with an error page: there is nothing that the visitor could correct and send again."""
+    if problem.reason == "busy":
+        raise problem
     reason = REASONS[problem.reason]
     abort(reason.status, gettext(reason.title))

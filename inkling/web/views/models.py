@@ -4,8 +4,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from inkling.recognition import figures
-from inkling.recognition.card import ModelCard
+from inkling.recognition import confusions, figures
 from inkling.recognition.catalog import Model, task_title, title_of
 from inkling.web import charts, evaluation, service
 from inkling.web.cached import cached
@@ -41,7 +40,7 @@ def model(name: str) -> ResponseReturnValue:
             abort(404, gettext("There is no model %(name)s.", name=repr(name[:64])))
         return render_template("model-off.html", name=name, off_reason=off_reason)
     card, metrics = found.card, found.card.metrics
-    pairs = evaluation.confused_pairs(card.labels, metrics)
+    pairs = confusions.confused_pairs(card.labels, metrics)
     return render_template(
         "model.html",
         card=card,
@@ -51,12 +50,12 @@ def model(name: str) -> ResponseReturnValue:
         pairs=pairs,
         shown=evaluation.listed_pairs(pairs, request.args.get("pair")),
         matrix=evaluation.shaded(metrics.confusion if metrics else ()),
-        sheet=_mistakes(found),
+        sheet=evaluation.sheet(found),
         calibration=charts.calibration(metrics.bins) if metrics else None,
         curves=[(name, chart) for name in ("loss", "accuracy") if (chart := charts.curves(card.history, name))],
         compared=_is_compared(card.task, name),
         trials=evaluation.spread(card),
-        tile=evaluation.TILE,
+        tile=confusions.TILE,
     )
 
 
@@ -107,17 +106,3 @@ def _speed_chart(rows: list[evaluation.Row]) -> charts.Chart | None:
             if row.milliseconds and row.card.metrics
         ]
     )
-
-
-def _mistakes(model: Model) -> dict | None:
-    """Address and size of the sheet with the model's mistakes, if it has one."""
-    sheet = figures.read_figure(model, "mistakes.png")
-    if sheet is None or sheet.size is None:
-        return None
-    width, height = sheet.size
-    return {"url": _figure_url(model.card, "mistakes.png"), "width": width, "height": height}
-
-
-def _figure_url(card: ModelCard, file: str) -> str | None:
-    checksum = card.files.get(file)
-    return checksum and url_for("models.figure", name=card.name, file=file, v=checksum[:12])
