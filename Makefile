@@ -12,7 +12,7 @@
 # make notebooks    run all notebooks again
 # make fuzz         five minutes of random inputs; FUZZ_SECONDS=3600 for an hour
 #
-# Benchmarks: make ink, photos, teach, route, explain, folder, decode, bench (other servers), load (ten minutes)
+# Benchmarks: make ink, photos, teach, route, explain, ask, folder, decode, bench (other servers), load (ten minutes)
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
@@ -21,7 +21,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
   --custom-compile-command "make requirements"
 
 .PHONY: run check test docs static lint format requirements wheel words screenshots notebooks fuzz \
-  ink photos teach route explain folder decode bench load clean
+  ink photos teach route explain ask folder decode bench load clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -61,7 +61,7 @@ wheel: .venv/dev.done
 words screenshots notebooks: .venv/dev.done
 	$(BIN)/python -m tools.$@
 
-ink photos teach route explain folder decode load: .venv/dev.done
+ink photos teach route explain ask folder decode load: .venv/dev.done
 	$(BIN)/python -m benchmarks.$@
 
 bench: .venv/dev.done .venv-bench/done

@@ -21,15 +21,24 @@ from inkling.recognition.catalog import TASKS, TAUGHT, read_catalog
 from inkling.recognition.groups import groups_of
 from inkling.web.edge.language import CATALOGS, UNITS
 
-SOURCES = (("jinja2.ext:babel_extract", "templates", "*.html"), ("python", "inkling/web", "*.py"))
+SOURCES = (
+    ("jinja2.ext:babel_extract", "templates", "*.html"),
+    ("python", "inkling/web", "*.py"),
+    ("python", "inkling/ask", "*.py"),
+)
 FOR_PROGRAMS = (
     "api.py",
     "openapi.py",
     "answers.py",
     "jsonbodies.py",
     "classifiers.py",
+    "explained.py",
 )  # their texts are for programs and stay English
-KEYWORDS = DEFAULT_KEYWORDS | {"abort": (2,)}  # an error page translates the description passed to `abort`
+KEYWORDS = DEFAULT_KEYWORDS | {
+    "abort": (2,),  # an error page translates the description passed to `abort`
+    "say": None,  # sentences of `inkling.ask`
+    "say_many": (1, 2),
+}
 SHOWN = (400, 401, 403, 404, 405, 408, 413, 414, 415, 429, 500, 503)  # statuses that a visitor may see
 WIDTH = 120
 

@@ -148,6 +148,12 @@ class Explanation:
         alpha = np.rint(opacity * (1 - np.clip(shown, 0, 1))).astype(np.uint8)
         return Image.fromarray(np.dstack([np.full((*alpha.shape, 3), color, np.uint8), alpha]))
 
+    def covers(self, share: float, width: int, height: int) -> np.ndarray:
+        """The hottest share of the picture, as bool [height, width] of a picture of that size."""
+        side = inputs.SIDE
+        shown, _ = self._on_picture(self.part(share, side, side).astype(np.float32), width, height)
+        return cv2.resize(shown, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+
     def _on_picture(self, values: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
         """A map of the field, moved to its place in a picture of that shape, `OVERLAY` pixels long.
 

@@ -14,6 +14,7 @@ from inkling.web.edge import errors
 from inkling.web.views import (
     about,
     api,
+    ask,
     batches,
     classifiers,
     explanations,
@@ -32,7 +33,7 @@ from inkling.web.views import (
 )
 
 VIEWS = (
-    *(recognize, results, help, explanations, teach, play, batches, history, models, lab),
+    *(recognize, results, help, explanations, teach, play, batches, history, models, lab, ask),
     *(api, classifiers, health, preferences, sign_in, offline, about),
 )
 

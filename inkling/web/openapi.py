@@ -47,6 +47,23 @@ EXPLAIN_SAMPLES = POST_SAMPLES | {
     "JavaScript": POST_SAMPLES["JavaScript"].replace("confidence", "where"),
 }
 
+ASK_SAMPLES = {
+    "curl": """curl -H 'Content-Type: application/json' -d '{"question": "What can you do?"}' \\
+  '{url}'""",
+    "Python": """import requests
+
+answer = requests.post("{url}", json={"question": "What can you do?"})
+answer.raise_for_status()
+print(answer.json()["text"])""",
+    "JavaScript": """const answer = await fetch("{url}", {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify({ question: "What can you do?" }),
+});
+const { text, detail } = await answer.json();
+console.log(answer.ok ? text : detail);""",
+}
+
 # Reasons that are not in `problems.REASONS`: names of HTTP statuses.
 HTTP_REASONS = {
     400: "bad-request",
@@ -75,7 +92,7 @@ def document(settings: Settings, base_url: str) -> dict:
     """
     shapes: list[type[BaseModel]] = [
         *(schemas.Result, schemas.Results, schemas.Explanation, schemas.Problem, schemas.Models),
-        *(schemas.PictureBody, StrokesBody),
+        *(schemas.PictureBody, StrokesBody, schemas.AskBody, schemas.Answered),
         *classifier_paths.models(),
     ]
     _, definitions = models_json_schema([(shape, "serialization") for shape in shapes], ref_template=REF)
@@ -94,6 +111,7 @@ def document(settings: Settings, base_url: str) -> dict:
             "/api/models": {"get": _models() | _samples(GET_SAMPLES, f"{base_url}/api/models")},
             "/api/predict": {"post": _predict(settings) | _samples(POST_SAMPLES, f"{base_url}/api/predict")},
             "/api/explain": {"post": _explain(settings) | _samples(EXPLAIN_SAMPLES, f"{base_url}/api/explain")},
+            "/api/ask": {"post": _ask() | _samples(ASK_SAMPLES, f"{base_url}/api/ask")},
             **classifier_paths.paths(settings, base_url, _picture(settings), _problems()),
         },
         "components": {
@@ -158,6 +176,20 @@ def _explain(settings: Settings) -> dict:
         "parameters": [MODEL, classifier_paths.in_query(classifier_paths.OVERLAY)],
         "requestBody": _body(_picture(settings)),
         "responses": {"200": _answer("The explanation.", "Explanation"), **_problems()},
+    }
+
+
+def _ask() -> dict:
+    return {
+        "operationId": "ask",
+        "summary": "Answers a question about a saved result, or about this Inkling.",
+        "description": "The answer is in the language of the question, English or Russian. It comes from what was "
+        "stored and measured, not from a language model; “What would change your mind?” asks the model again.",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": REF.format(model="AskBody")}}},
+        },
+        "responses": {"200": _answer("The answer.", "Answered"), **_problems()},
     }
 
 

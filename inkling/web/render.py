@@ -9,12 +9,13 @@ from flask import render_template, url_for
 from flask_babel import gettext
 
 from inkling import problems
+from inkling.ask.intents import LONGEST
 from inkling.pictures.encode import THUMBNAIL
 from inkling.recognition import stages
 from inkling.recognition.card import ModelCard
 from inkling.service import Outcome
 from inkling.storage import Batch, Entry, Result
-from inkling.web import labels, service
+from inkling.web import asked, labels, service
 from inkling.web.edge import language
 from inkling.web.ownership import CORRECT, may_change, may_delete
 
@@ -82,6 +83,8 @@ def result_page(result: Result, picture_url: str | None, saved: Result | None = 
         titles={name: found.card.title for name in result.asked if (found := catalog.find(name))},
         off=catalog.current(result.model) in catalog.broken,
         others=[other.title for other in other_models(result)],
+        questions=asked.offers(result),
+        longest=LONGEST,
         stages=card and SimpleNamespace(steps=stages.names(card), layers=stages.has_layers(card)),
         offered=offered,
         search=search,

@@ -150,3 +150,70 @@ class ModelShort(Shape):
 
 class Models(Shape):
     models: list[ModelShort]
+
+
+class AskBody(Shape):
+    """A question, in English or Russian."""
+
+    question: Annotated[str, Field(min_length=1, max_length=500)]
+    result: Annotated[
+        str | None, Field(max_length=64, description="the id of a saved result; without it, about this Inkling")
+    ] = None
+
+
+class AnsweredValue(Shape):
+    """A number or a name in a sentence."""
+
+    name: str
+    text: Annotated[str, Field(description="as the sentence writes it")]
+    value: float | str | list[str]
+    source: Annotated[
+        Literal["prediction", "card", "now", "settings"],
+        Field(description="the stored prediction, the model's card, a computation made now, or the server's settings"),
+    ]
+
+
+class AnsweredSentence(Shape):
+    text: str
+    values: list[AnsweredValue]
+
+
+class AnsweredChange(Shape):
+    """A changed copy of the picture, and the same model's answer to it; null where it gave none."""
+
+    change: Literal["hidden", "turned", "darker", "blurred", "cropped"]
+    title: str
+    same: Annotated[bool, Field(description="whether the label is still the stored one")]
+    label: str | None
+    confidence: Share | None
+    familiar: bool | None
+    picture: Annotated[str, Field(description="a data URL, at most 160 pixels a side")]
+
+
+class AnsweredConfusion(Shape):
+    """Test pictures of one label that the model took for another."""
+
+    true: str
+    predicted: str
+    count: int
+    total: Annotated[int, Field(description="test pictures of the true label")]
+
+
+class AnsweredLink(Shape):
+    text: str
+    url: str
+
+
+class Answered(Shape):
+    """The answer to a question. Each number in it says where it comes from."""
+
+    intent: Annotated[str | None, Field(description="what the question was understood as; null: not understood")]
+    language: Annotated[Literal["en", "ru"], Field(description="of the answer: that of the question")]
+    text: Annotated[str, Field(description="all sentences")]
+    sentences: list[AnsweredSentence]
+    changes: Annotated[list[AnsweredChange], Field(description="for “What would change your mind?”")]
+    confusions: Annotated[
+        list[AnsweredConfusion], Field(description="for “What does it confuse?”, those with pictures")
+    ]
+    links: list[AnsweredLink]
+    questions: Annotated[list[str], Field(description="other questions to ask")]

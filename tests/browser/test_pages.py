@@ -28,6 +28,7 @@ PATHS = [
     "/compare/digits",
     "/lab?step=canny&step=rotate&step=adaptive",
     "/lab?step=no-such-step",
+    "/ask",
     "/api/docs",
     "/history",
     "/results/0",
@@ -36,6 +37,7 @@ PATHS = [
     "a result/others",
     "a result/why",
     "a result/layers",
+    "questions about a result",
     "a batch of results",
     "/teach",
     "a classifier",
@@ -79,6 +81,7 @@ def result_paths(browser, base_url, cat, taught):
         arrive(page, "**/batches/*" if len(files) > 1 else "**/results/*")
         paths[name] = page.url
         page.close()
+    paths["questions about a result"] = paths["a result"].replace("/results/", "/ask/")
     return paths | taught | {f"a result/{page}": f"{paths['a result']}/{page}" for page in ("others", "why", "layers")}
 
 

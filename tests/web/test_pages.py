@@ -31,6 +31,8 @@ PAGES = (
     "/models/<name>?pair=4-9",
     "/compare/<task>",
     "/lab",
+    "/ask",
+    "/ask/<id>",
     "/api/docs",
     "/results/<id>",
     "/results/<id>/others",
@@ -118,6 +120,7 @@ def batch(client, png, ink_model):
 def address(result, batch, ink_model):
     """Fills in the variables of a route."""
     parts = {
+        "/ask/<id>": result.replace("/results/", "/ask/"),
         "/results/<id>": result,
         "/batches/<id>": batch,
         "<path:filename>": "style.css",
