@@ -17,6 +17,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,10 @@ class Figures(NamedTuple):
     right: float  # accuracy among them
     held: bool  # whether the interval from held-out answers holds the accuracy
     seconds: float
+
+
+Look = Callable[[np.ndarray, int], np.ndarray]  # pictures uint8 [n, ...] and a step -> features of every step-th
+Given = tuple[Callable[[int], Split], np.ndarray]  # the split of a draw, and the features of strangers
 
 
 class Aim(NamedTuple):
@@ -506,39 +511,38 @@ def peers_table(draws: range, aims: list[Aim]) -> None:
     methods = {"Teachable Machine": teachable_machine.train, "Frigate": frigate.train}
     photos, kinds = flowers()
     animals, small = cats(), cifar()
-    both = {}
-    looks = {
-        "ours": lambda pictures, step=1: seen(pictures, "photo")[::step],
-        "theirs": lambda pictures, step=1: by_mobilenet(pictures[::step]),
+
+    def of_flowers(look: Look) -> Given:
+        x = look(photos, 1)
+        return (lambda seed: flower_split(x, kinds, seed)), look(animals.test, PEER_STEP["cats"])
+
+    def of_pictures(pictures: Pictures, step: int, look: Look) -> Given:
+        test = Set(look(pictures.test, step), pictures.test_y[::step])
+        split = Split(Set(look(pictures.pool, 1), pictures.pool_y), test)
+        return (lambda seed: split), look(photos, 1)
+
+    sets: dict[str, Callable[[Look], Given]] = {
+        "12 flowers": of_flowers,
+        "cats or dogs": partial(of_pictures, animals, PEER_STEP["cats"]),
+        "CIFAR-10": partial(of_pictures, small, PEER_STEP["cifar"]),
     }
-    for name, look in looks.items():
-        flower_x = look(photos)
-        animal, tiny = (
-            Split(Set(look(one.pool), one.pool_y), Set(look(one.test, step), one.test_y[::step]))
-            for one, step in ((animals, PEER_STEP["cats"]), (small, PEER_STEP["cifar"]))
-        )
-        both[name] = {
-            "cats or dogs": (lambda seed, animal=animal: animal, flower_x),
-            "12 flowers": (lambda seed, x=flower_x: flower_split(x, kinds, seed), animal.test.x),
-            "CIFAR-10": (lambda seed, tiny=tiny: tiny, flower_x),
-        }
-    for what in both["ours"]:
+    for what, given in sets.items():
         found: dict[str, list[tuple[float, ...]]] = {}
+        ours_of, our_strangers = given(lambda pictures, step: seen(pictures, "photo")[::step])
+        theirs_of, their_strangers = given(lambda pictures, step: by_mobilenet(pictures[::step]))
         for seed in draws:
-            given, strange = both["ours"][what]
-            split = given(seed)
+            split = ours_of(seed)
             learned = taught(drawn(split, 20, seed))
             ours = figures(learned, split.test)
-            apart = auroc(learned.answer(split.test.x).familiarity, learned.answer(strange).familiarity)
+            apart = auroc(learned.answer(split.test.x).familiarity, learned.answer(our_strangers).familiarity)
             found.setdefault("Inkling", []).append((ours.accuracy, ours.error, apart, ours.seconds))
-            given, strange = both["theirs"][what]
-            split = given(seed)
+            split = theirs_of(seed)
             examples = drawn(split, 20, seed)
             for name, train in methods.items():
                 start = time.perf_counter()
                 answer = train(examples.x, examples.y, int(examples.y.max()) + 1, seed)
                 seconds = time.perf_counter() - start
-                known, unknown = answer(split.test.x), answer(strange)
+                known, unknown = answer(split.test.x), answer(their_strangers)
                 found.setdefault(name, []).append(
                     (
                         float((known.argmax(axis=1) == split.test.y).mean()),

@@ -360,7 +360,7 @@ class Settings(BaseSettings):
         ge=1,
         le=3600,
         description="Time for the body of a request to arrive, and for the client to read each part of the response, "
-        "in seconds.",
+        "in seconds. A body has a second more for each 128 KiB that arrived.",
     )
     concurrent: int = Field(
         2,

@@ -10,6 +10,8 @@ import { Refusal } from "./teach-workshop.js";
 
 /** Refused pictures that are listed by name. */
 const NAMED = 10;
+/** Bytes of the files in one request, if they are several. */
+const BYTES = 8 * 2 ** 20;
 /** Names of the parts of a data set, which are no classes. */
 const SPLITS = ["train", "training", "val", "valid", "validation", "test", "testing"];
 
@@ -50,15 +52,20 @@ async function store(shop, part, origin) {
   return (await shop.ask("POST", "/examples", form)).results;
 }
 
-/** Groups of files of one class, of which each fits into a request. @param {Piece[]} pieces @param {number} most */
+/** Groups of files of one class that go in one request each: so few bytes that they arrive in time on a slow line.
+ * @param {Piece[]} pieces @param {number} most files */
 function parts(pieces, most) {
-  /** @type {Map<string, Piece[]>} */ const groups = new Map();
+  /** @type {Map<string, Piece[][]>} */ const groups = new Map();
   for (const piece of pieces) {
     const key = isZip(piece.file) ? `zip ${groups.size}` : `of ${piece.label ?? ""}`;
-    groups.set(key, [...groups.get(key) ?? [], piece]);
+    const group = groups.get(key) ?? [[]];
+    groups.set(key, group);
+    const last = /** @type {Piece[]} */ (group.at(-1));
+    const size = last.reduce((sum, { file }) => sum + file.size, piece.file.size);
+    if (last.length && (last.length === most || size > BYTES)) group.push([piece]);
+    else last.push(piece);
   }
-  return [...groups.values()].flatMap((group) =>
-    Array.from({ length: Math.ceil(group.length / most) }, (_, i) => group.slice(i * most, (i + 1) * most)));
+  return [...groups.values()].flat();
 }
 
 /** @param {File} file */

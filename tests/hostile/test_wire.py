@@ -59,7 +59,8 @@ def head(path, *lines, method="POST"):
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
-BODY, KIND = form(good("png"), "a.png", model="cats-dogs-cnn")
+PNG = good("png")
+BODY, KIND = form(PNG, "a.png", model="cats-dogs-cnn")
 FORM = f"Content-Type: {KIND}"
 DIGIT, _ = form(digit())
 HALF = BODY[: len(BODY) // 2]
@@ -152,6 +153,18 @@ def test_nobody_waits_for_ever_for_a_body(narrow):
         assert {one.result() for one in slow} == {408}
         assert {one: answer.result() for one, answer in answers.items()} == silent
     assert narrow.request("GET", "/healthz")[0] == 200
+
+
+def test_a_large_body_on_a_slow_line_has_more_time(narrow):
+    """It arrives in twice the time that a body has, but at more than the slowest rate, and so is read."""
+    start, end = BODY.split(PNG, 1)
+    large = start + PNG + bytes(2 * 2**20) + end  # what follows the picture is ignored
+    with socket.create_connection(("127.0.0.1", narrow.port), timeout=60) as connection:
+        connection.sendall(head(PHOTO, FORM, length(len(large))))
+        for piece in range(20):
+            connection.sendall(large[piece * len(large) // 20 : (piece + 1) * len(large) // 20])
+            time.sleep(0.2)
+        assert int(connection.recv(99).split()[1]) == 200
 
 
 def test_nobody_waits_for_ever_for_a_reader(narrow):

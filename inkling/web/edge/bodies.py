@@ -34,6 +34,7 @@ BOUNDARY = 100  # characters; RFC 2046 allows 70, and searching for a very long 
 CHUNK = 2**16  # bytes read at once
 SPOOLED = 2**16  # bytes of a file that stay in memory; a longer file goes to the temporary folder
 DRAINED = 8  # times the largest picture, on top of a whole batch; a longer body is cut off
+SLOWEST = 2**17  # bytes a second, 1 Mbit/s: what arrives at this rate is never late
 OVERDUE = "inkling.overdue"  # marks the environment of a request whose body did not arrive in time
 
 
@@ -251,6 +252,9 @@ class Drain:
 class Deadline:
     """WSGI middleware that stops reading from a client whose body has not arrived after `seconds`.
 
+    Each `SLOWEST` bytes that arrived give it another second, as Apache's mod_reqtimeout does: a zip of photos may take
+    minutes, and whoever wants to hold a thread for as long has to send all the time.
+
     One thread watches all requests and closes the reading side of a late client's socket, so that a read that waits
     finds the end of the body. Only gunicorn passes the socket on; elsewhere there is no deadline.
     """
@@ -282,12 +286,18 @@ class Deadline:
         while True:
             time.sleep(min(1, self._seconds / 4))
             for due, environ in list(self._due.values()):
-                if due < time.monotonic() and OVERDUE not in environ:
+                if due + _received(environ) / SLOWEST < time.monotonic() and OVERDUE not in environ:
                     environ[OVERDUE] = True
                     try:
                         environ["gunicorn.socket"].shutdown(socket.SHUT_RD)
                     except OSError:  # the client has closed the connection
                         continue
+
+
+def _received(environ: dict) -> int:
+    """The bytes of the body that the app has read, which never waits with reading it."""
+    body = environ["wsgi.input"]
+    return body.tell() if isinstance(body, KnownLength) else environ.get(RECEIVED, 0)
 
 
 def _has_body(environ: dict) -> bool:
