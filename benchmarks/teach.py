@@ -151,6 +151,7 @@ def _mobilenet() -> openvino.Compiled:
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mobilenet.onnx")
+        network(np.zeros((1, 224, 224, 3), np.float32))  # it exports only what was called before
         network.export(path, format="onnx", verbose=False)
         return openvino.compile_onnx(path)
 

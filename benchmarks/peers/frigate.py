@@ -1,8 +1,9 @@
 """Frigate's method for classifiers of one's own: a small dense network on MobileNetV2, trained for 50 epochs.
 
-After https://github.com/blakeblackshear/frigate: a frozen MobileNetV2, global average pooling, a dense layer of 128
-with ReLU, dropout of 0.3, softmax, Adam at 0.001, batches of 16. It is given all examples to learn from, where Frigate
-holds 20% of them out, and MobileNetV2 at full width, where Frigate takes 35% of it.
+After https://github.com/blakeblackshear/frigate (frigate/util/classification.py): a frozen MobileNetV2, global average
+pooling, a dense layer of 128 with ReLU, dropout of 0.3, softmax, Adam at 0.001, batches of 16. It gets more than
+Frigate gives it: all examples to learn from, where Frigate holds 20% of them out; MobileNetV2 at full width, where
+Frigate takes 35% of it; and pixels from -1 to 1, as that network was trained, where Frigate takes 0 to 1.
 """
 
 import numpy as np
