@@ -85,17 +85,18 @@ def _layers(image: Image.Image) -> Image.Image:
         parts = zip((low, high), struct.pack("<H", image.info["transparency"]), strict=True)
         differs = (part.point([255 * (level != key) for level in range(256)]) for part, key in parts)
         return Image.merge("LA", [high, ImageChops.lighter(*differs)])
-    if image.mode == "1" and "transparency" in image.info:
+    if image.mode == "1":
         image = image.convert("L")
     if image.has_transparency_data:
         return image if image.mode == "LA" else image.convert("RGBA")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image if image.mode == "CMYK" else image.convert("RGB")
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
 def _to_srgb(colors: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB of the pixels in L, RGB or CMYK that a profile describes. One that is broken, or for others, is ignored."""
+    """A copy in RGB of the pixels in L, RGB or CMYK that a profile describes.
+
+    A profile that is broken, or for others, is ignored.
+    """
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -142,9 +142,10 @@ def _jpeg(data: bytes) -> Still:
         marker = JPEG_MARKER.search(data, at)
         start, code = (marker.start(), data[marker.start() + 1]) if marker else (len(data), None)
         if code == EOI or (scans and sent >= 64 * components):
-            needed.append(data[at:start].partition(SOI)[0])  # another JPEG may follow at once
             if code == EOI:
-                needed.append(data[start : start + 2])
+                needed.append(data[at : start + 2])
+            else:
+                needed.append(data[at:start].partition(SOI)[0])  # another JPEG may follow at once
             profile = b"".join(part[18:] for part in sorted(parts))
             if profiles.is_srgb(profile) or not profiles.is_profile(profile):
                 parts = []

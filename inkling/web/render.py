@@ -50,6 +50,7 @@ def result_page(result: Result, picture_url: str | None, saved: Result | None = 
         confidence=result.confidence,
         sure=result.sure,
         kind=result.kind,
+        format=result.format,
         wording=result.wording,
         familiar=result.familiar,
         group=result.group,
