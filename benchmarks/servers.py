@@ -102,6 +102,7 @@ def running(command: list[str], folder: Path, first: bytes, **settings: str) -> 
         "INKLING_HOST": "127.0.0.1",
         "INKLING_PICTURES": str(folder / "pictures"),
         "INKLING_RATE_LIMIT": "0",
+        "INKLING_CLIENT_SHARE": "100",  # all requests come from one client
         "WEB_CONCURRENCY": str(os.cpu_count()),
     } | settings
     folder.mkdir(parents=True, exist_ok=True)

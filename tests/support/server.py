@@ -54,14 +54,15 @@ def request(connection: http.client.HTTPConnection, method: str, path: str, body
 def environment(pictures: Path, **changes: str) -> dict[str, str]:
     """The environment of this process without its settings, except for INKLING_MODELS.
 
-    INKLING_REQUEST_SECONDS is long enough for a busy machine.
+    INKLING_REQUEST_SECONDS is long enough for a busy machine, and all requests of a test may come from one client.
     """
     env = {
         name: value
         for name, value in os.environ.items()
         if name == "INKLING_MODELS" or not name.startswith(("INKLING_", "WEB_CONCURRENCY", "PORT", "GUNICORN"))
     }
-    return env | {"INKLING_PICTURES": str(pictures), "INKLING_REQUEST_SECONDS": "60"} | changes
+    ours = {"INKLING_PICTURES": str(pictures), "INKLING_REQUEST_SECONDS": "60", "INKLING_CLIENT_SHARE": "100"}
+    return env | ours | changes
 
 
 def wait_for_answer(server: Server, path: str = "/healthz") -> None:
