@@ -9,7 +9,7 @@ import pytest
 from inkling.web.views.api import markdown
 
 HOST = "https://inkling.example"
-OPERATIONS = (("get", "/api/models"), ("post", "/api/predict"), ("post", "/api/explain"))
+OPERATIONS = (("get", "/api/models"), ("post", "/api/predict"), ("post", "/api/explain"), ("post", "/api/ask"))
 
 
 @pytest.fixture
@@ -32,8 +32,9 @@ def test_the_examples_call_this_server_and_are_on_the_page(client, document, met
 def test_the_examples_in_python_run(client, document, monkeypatch, tmp_path, capsys, jpeg, method, path):
     import requests
 
-    def call(url, files=()):
-        answer = client.open(url.removeprefix(HOST), method=method.upper(), data=dict(files))
+    def call(url, files=(), json=None):
+        sent = {"json": json} if json else {"data": dict(files)}
+        answer = client.open(url.removeprefix(HOST), method=method.upper(), **sent)
         response = requests.Response()
         response.status_code, response.raw = answer.status_code, io.BytesIO(answer.data)
         return response
