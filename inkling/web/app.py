@@ -26,6 +26,7 @@ from inkling.web.views import (
     offline,
     play,
     preferences,
+    protocols,
     recognize,
     results,
     sign_in,
@@ -34,7 +35,7 @@ from inkling.web.views import (
 
 VIEWS = (
     *(recognize, results, help, explanations, teach, play, batches, history, models, lab, ask),
-    *(api, classifiers, health, preferences, sign_in, offline, about),
+    *(api, protocols, classifiers, health, preferences, sign_in, offline, about),
 )
 
 

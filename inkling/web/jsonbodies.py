@@ -58,21 +58,31 @@ def read() -> object:
     """The parsed JSON body of a request with a picture.
 
     Raises:
-        BadRequest: it is not JSON, or parsing it would take many times its size in memory.
-        Problem: "too-large": more values than a picture has, and more bytes than a drawing may have.
+        BadRequest: it is not JSON.
+        BadRequest, Problem: see `check`.
     """
     text = request.get_data(cache=False)  # a cached body would stay in memory as long as the request
+    check(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        abort(400, f"{SHAPE} Received: something else.")
+
+
+def check(text: bytes) -> None:
+    """Refuses a JSON body with pictures whose parsing would take many times its size in memory.
+
+    Raises:
+        BadRequest: it holds letters that base64 has not.
+        Problem: "too-large": more values than pictures have, and more bytes than a drawing may have.
+    """
     values = sum(map(text.count, b"[{,"))
     if len(text) > MOST_BYTES and values > MOST_VALUES:
         received = f"{len(text)} bytes"
         raise Problem("too-large", f"Strokes may have at most {MOST_BYTES} bytes. Received: {received}.", received)
     # One character beyond Latin-1 makes Python store all others in four bytes each.
     if len(text) > LARGE and (not text.isascii() or WIDE_ESCAPE.search(text)):
-        abort(400, f"{SHAPE} Received: letters that base64 has not.")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        abort(400, f"{SHAPE} Received: something else.")
+        abort(400, "A picture in JSON is base64. Received: letters that base64 has not.")
 
 
 def as_shape(shape: type[Shape]) -> Shape:
@@ -86,8 +96,17 @@ def as_shape(shape: type[Shape]) -> Shape:
     if not request.is_json:
         abort(415, "Send JSON, with the header `Content-Type: application/json`.")
     request.max_content_length = MOST_JSON
+    return parsed(shape, request.get_data(cache=False))
+
+
+def parsed(shape: type[Shape], text: bytes) -> Shape:
+    """The JSON text in that shape.
+
+    Raises:
+        BadRequest: it does not have that shape.
+    """
     try:
-        return shape.model_validate_json(request.get_data(cache=False), strict=True)
+        return shape.model_validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the body"

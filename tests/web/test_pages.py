@@ -65,6 +65,11 @@ OTHERS = (
     "/readyz",
     "/robots.txt",
     "/static/<path:filename>",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/v2/models/<name>",
+    "/v2/models/<name>/ready",
     "/worker.js",
 )
 REDIRECTS = {"/docs": "/api/docs"}

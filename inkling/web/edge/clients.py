@@ -5,11 +5,12 @@ from urllib.parse import urlsplit
 from flask import current_app, request
 
 FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
+FOR_PROGRAMS = ("/api/", "/v2/", "/hf/")
 
 
 def is_program() -> bool:
     """Whether the request is for a program, which gets JSON in English instead of a page."""
-    return request.path.startswith("/api/") or request.path.endswith(".json") or request.path in FOR_OPERATORS
+    return request.path.startswith(FOR_PROGRAMS) or request.path.endswith(".json") or request.path in FOR_OPERATORS
 
 
 def previous_page() -> str:
