@@ -113,7 +113,7 @@ def test_programs_are_answered_in_one_language(client, path):
 # ---- Every string is translated ----
 
 SPOKEN = {"alt", "title", "placeholder", "aria-label", "aria-description", "aria-roledescription", "label"}
-DATA = {"data-words", "data-scripts"}  # labels that scripts compare, and names of scripts
+DATA = {"data-words", "data-scripts", "data-extensions"}  # labels that scripts compare, names of scripts and of files
 VERBATIM = {"code", "kbd", "pre", "script", "style"}  # not translated
 NAMES = {"Inkling", "API", "RU", "jpg", "png", "webp", "heic"}
 GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
