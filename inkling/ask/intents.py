@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 LONGEST = 500  # characters of a question
 TYPO_FROM = 4  # letters of a word in which a typing error is forgiven
+STEM_FROM = 6  # letters of the beginning of a word in which one is: shorter ones are like too many words
 LONGEST_ENDING = 4  # letters after the beginning of a word in which one is
 
 INTENTS = (
@@ -85,7 +86,7 @@ class Vocabulary:
             return exact
         near = {i for known, i in self._index.items() if len(known) >= TYPO_FROM and is_near(word, known)}
         for stem, i in self._stems.items():
-            fits = len(stem) >= TYPO_FROM and len(word) <= len(stem) + LONGEST_ENDING
+            fits = len(stem) >= STEM_FROM and len(word) <= len(stem) + LONGEST_ENDING
             if fits and any(is_near(word[: len(stem) + more], stem) for more in (-1, 0, 1)):
                 near.add(i)
         return frozenset(near)

@@ -83,3 +83,11 @@ def test_a_label_among_other_words_is_no_question_about_it():
 
 def test_every_rule_has_an_intent_and_every_intent_a_rule():
     assert {row.intent for row in intents._read().rows} == set(INTENTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["какая порода", "какой это породы кот", "who is this person", "what breed is it", "сколько это стоит", "thanks"],
+)
+def test_short_words_that_look_like_those_of_rules_are_not_taken_for_them(text):
+    assert recognize(text, MODELS) is None
