@@ -58,7 +58,7 @@ def test_a_file_of_any_version_answers_as_it_did(tmp_path, name):
     assert_served(tmp_path / "models", card, network, case.scaling)
 
 
-@pytest.mark.parametrize("name", FILES.keys() - GOOD.keys())
+@pytest.mark.parametrize("name", [name for name in FILES if name not in GOOD])
 def test_a_file_that_does_not_fit_is_refused_by_version_and_layer(tmp_path, name):
     file, _ = keras_files.write(FILES[name], tmp_path)
     with pytest.raises(ValueError, match=FILES[name].refused) as error:
