@@ -33,6 +33,7 @@ FOR_PROGRAMS = (
     "jsonbodies.py",
     "classifiers.py",
     "explained.py",
+    "protocols.py",
 )  # their texts are for programs and stay English
 KEYWORDS = DEFAULT_KEYWORDS | {
     "abort": (2,),  # an error page translates the description passed to `abort`
