@@ -27,7 +27,7 @@ def test_explore_unfolds_and_leads_on_by_keyboard(open_page, viewport, script):
     expect(lab).to_be_hidden()
     explore.press("Enter")
     expect(lab).to_be_visible()
-    for name in ("Models", "Lab"):
+    for name in ("Models", "Ask", "Lab"):
         page.keyboard.press("Tab")
         expect(page.locator(".menu").get_by_role("link", name=name)).to_be_focused()
     page.keyboard.press("Enter")

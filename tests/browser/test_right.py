@@ -41,7 +41,7 @@ def test_yes_is_one_tap_and_can_be_taken_back(result, viewport, scripts):
 @with_and_without_scripts
 def test_no_opens_the_labels_and_one_of_them_is_the_answer(result, viewport, scripts):
     page = result(viewport=viewport, java_script_enabled=scripts)
-    labels = page.locator(".labels button")
+    labels = page.locator("#right-labels .labels button")
     expect(labels.first).to_be_hidden()
     page.locator(".correction summary").click()
     expect(labels).to_have_count(1)
@@ -75,7 +75,7 @@ def search(result):
 def test_of_sixty_labels_six_are_offered_and_each_can_be_typed(search, viewport, scripts):
     field = search(viewport, java_script_enabled=scripts)
     page = field.page
-    expect(page.locator(".labels button")).to_have_count(6)
+    expect(page.locator("#right-labels .labels button")).to_have_count(6)
     field.fill("Giraffe ")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".correction")).to_contain_text("You said: giraffe.")

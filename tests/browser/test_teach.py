@@ -37,6 +37,7 @@ def add_files(page, name, files):
 
 
 def draw(page, canvas, points):
+    page.locator(canvas).scroll_into_view_if_needed()
     box = page.locator(canvas).bounding_box()
     first, *rest = [(box["x"] + x * box["width"] / 400, box["y"] + y * box["height"] / 400) for x, y in points]
     page.mouse.move(*first)

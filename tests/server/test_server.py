@@ -461,6 +461,7 @@ def test_a_flood_from_one_address_costs_another_visitor_no_answer(
     """Sixteen connections fill the places of their own client, and no others."""
     large = encode(photo.resize((3000, 2000)), "PNG")
     changes = {"INKLING_TRUSTED_PROXIES": "127.0.0.1", "INKLING_RATE_LIMIT": "0", "WEB_CONCURRENCY": "1"}
+    changes["INKLING_CLIENT_SHARE"] = "50"
     flooder, visitor = ({"X-Forwarded-For": address} for address in ("203.0.113.1", "203.0.113.2"))
     over, flood = threading.Event(), []
     with alone(tmp_path, **changes) as server:

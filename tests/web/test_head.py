@@ -24,6 +24,7 @@ def holes(owner, png, ink_model):
     example = owner.post(f"{ROOT}/{classifier}/examples", data=data).json["results"][0]["id"]
     return {
         "/results": {"<id>": result},
+        "/ask": {"<id>": result},
         "/batches": {"<id>": batch},
         "/teach": {"<id>": classifier, "<example>": example},
         ROOT: {"<id>": classifier, "<example>": example},
