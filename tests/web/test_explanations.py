@@ -78,8 +78,10 @@ def test_the_page_says_where_in_words(client, app, result):
     page = client.get(f"{result}/why").text
     why = explain.read(io.BytesIO(app.extensions["inkling"].storage.heatmap(result.rpartition("/")[2])))
     assert why.label in page
-    assert re.search(r"It looked (mostly at the [a-z ]+|at several places)\.", page)
-    assert f'src="{result}/heatmap.png"' in page
+    # How fine the parts are depends on the machine's speed, and on that whether a single one decides.
+    where = r"It looked (mostly at the [a-z ]+|at several places)\." if why.decides else "No single part decides: "
+    assert re.search(where, page)
+    assert (f'src="{result}/heatmap.png"' in page) == why.decides
     assert f'src="{result}/picture"' in page
 
 
