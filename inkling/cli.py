@@ -249,7 +249,7 @@ def teach(folder: Path, name: str, kind: Kind, as_json: bool) -> None:
     from inkling.teach import lesson  # which loads `onnx`
 
     done = lesson.teach(_service(), folder, name, kind, lambda pairs: tqdm(pairs, name, unit=" files", disable=None))
-    _note("teach", classifier=name)
+    _note("teach", id=done.classifier.id)
     for file, problem in done.refused:
         click.echo(f"{click.format_filename(file)}: {problem}", err=True)
     click.echo(json.dumps(lesson.as_json(done)) if as_json else "\n".join(lesson.as_text(done)))

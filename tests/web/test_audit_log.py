@@ -171,3 +171,10 @@ def test_endpoints_that_change_nothing_are_endpoints():
     """A renamed view would otherwise be noted although it keeps nothing."""
     posts = {rule.endpoint for rule in real_app.url_map.iter_rules() if {"POST", "PATCH", "DELETE"} & rule.methods}
     assert posts >= COMPUTE
+
+
+def test_what_is_open_because_it_saves_nothing_is_not_noted():
+    views = real_app.view_functions
+    saves_nothing = {name for name, view in views.items() if "nothing is saved" in getattr(view, "open_to", "")}
+    assert len(saves_nothing) > 5
+    assert saves_nothing <= COMPUTE

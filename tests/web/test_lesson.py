@@ -185,6 +185,15 @@ def test_a_folder_becomes_a_published_classifier(app, runner, folder, tmp_path, 
     assert table.read_text().count('"wren"') >= 10
 
 
+def test_the_audit_log_names_a_taught_classifier_by_its_id(runner, app, settings, folder):
+    log = settings.pictures / "audit.log"
+    app.extensions["inkling"].settings = settings.replace(audit_log=log)
+    assert runner.invoke(args=["teach", str(folder), "--name", "our birds"]).exit_code == 0
+    (made,) = app.extensions["teaching"].all()
+    assert json.loads(log.read_text())["id"] == made.id
+    assert "our birds" not in log.read_text()
+
+
 def test_names_of_files_and_folders_may_be_anything(runner, folder, photo_of):
     (folder / "robin" / os.fsdecode(b"\xff.jpg")).write_bytes(photo_of("robin"))
     for strange in (os.fsdecode(b"\xff"), "a\u202eb", "x" * 65):
