@@ -37,14 +37,12 @@ class Sentence:
 
     Attributes:
         text: a translation key with %(placeholders)s; the singular if there is a plural.
-        plural: the plural of the key, or None.
-        count: decides between both.
+        plural: the plural of the key, or None; the value `n` decides between both.
     """
 
     text: str
     values: Mapping[str, Value] = field(default_factory=dict)
     plural: str | None = None
-    count: int = 0
 
 
 class Change(NamedTuple):
@@ -86,6 +84,6 @@ def say(text: str, **values: Value) -> Sentence:
     return Sentence(text, values)
 
 
-def say_many(one: str, many: str, count: int, **values: Value) -> Sentence:
-    """A sentence with a plural; its values include the count, as `n`."""
-    return Sentence(one, values, many, count)
+def say_many(one: str, many: str, *, n: Value, **values: Value) -> Sentence:
+    """A sentence with a plural; the value `n` is the number that decides."""
+    return Sentence(one, {"n": n, **values}, many)

@@ -10,6 +10,7 @@ from inkling.ask.answer import Change
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import at_most
 from inkling.problems import Problem
+from inkling.recognition import explain
 from inkling.recognition.catalog import Model
 from inkling.recognition.explain import HOTTEST, Explanation
 from inkling.recognition.inputs import Picture, as_image
@@ -19,7 +20,6 @@ from inkling.storage import Result
 ANGLE = 20  # degrees, counterclockwise
 DARKER = 0.5  # of the brightness
 BLUR = 0.015  # of the longer side: the deviation of the blur
-VEIL = 0.1  # of the longer side: the blur that hides a part of a photo, as `inkling.recognition.explain` does
 SMALLER = 8  # times: a picture before it is blurred that much
 CROPPED = 0.7  # of each side is left, from the middle
 
@@ -49,7 +49,7 @@ def veil(pixels: np.ndarray) -> np.ndarray:
     """What hides a part of a photo: the photo so blurred that only its colors are left. Blurred small, to be quick."""
     height, width = pixels.shape[:2]
     small = cv2.resize(pixels, (-(-width // SMALLER), -(-height // SMALLER)), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), VEIL * max(small.shape))
+    small = cv2.GaussianBlur(small, (0, 0), explain.BLUR * max(small.shape))
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -3,6 +3,7 @@
 No sentence here has a number of its own: each is a `Value` that names its source.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,9 +146,7 @@ class Computed:
 def understand(text: str, about: About) -> Question:
     """What a question asks for."""
     catalog, result = about.service.predictor.catalog, about.result
-    model = catalog.find(result.model) if result else None
-    if model and result and model.card.name != result.model:
-        model = None  # another one has replaced it since
+    model = catalog.models.get(result.model) if result else None  # not one that has replaced it since
     label = _named_label(text, model, about) if model else None
     labels = intents.words_of(f"{label} {about.label(label)}") if label else ()
     named, title = _named_model(text, about)
@@ -248,12 +247,14 @@ def _threshold(result: Result, card: ModelCard) -> list[Sentence]:
     """What the model's threshold says about an answer to a familiar picture."""
     if card.threshold >= 1:
         return [say("This model never calls an answer sure.")]
-    threshold = _share(card.threshold)
     if result.sure:
-        return [say("This model calls an answer sure from %(threshold)s on.", threshold=threshold)]
+        return [_sure_from(card)]
     if result.confidence < card.threshold:
         return [
-            say("That is less than the %(threshold)s from which this model calls an answer sure.", threshold=threshold)
+            say(
+                "That is less than the %(threshold)s from which this model calls an answer sure.",
+                threshold=_share(card.threshold),
+            )
         ]
     if card.elsewhere is not None:
         return [say("That would be enough, but a part of the picture shows something else, so it is not sure.")]
@@ -263,7 +264,7 @@ def _threshold(result: Result, card: ModelCard) -> list[Sentence]:
 def _tested(result: Result, card: ModelCard) -> list[Sentence]:
     """How often answers like this one were right on test pictures."""
     if not card.metrics:
-        return [say("Nobody has measured on test pictures how often this model is right.")]
+        return [_unmeasured()]
     sentences, metrics = [], card.metrics
     bin, label = _bin(result.confidence, metrics.bins), _of_label(result.label, metrics.classes)
     if bin and bin.count >= ENOUGH and result.label in card.labels:
@@ -271,7 +272,6 @@ def _tested(result: Result, card: ModelCard) -> list[Sentence]:
             say_many(
                 "On the %(n)s test picture about which it was about as sure, it was right %(share)s of the time.",
                 "On the %(n)s test pictures about which it was about as sure, it was right %(share)s of the time.",
-                bin.count,
                 n=_count(bin.count),
                 share=_share(bin.accuracy),
             )
@@ -300,38 +300,42 @@ def _why(question: Question, computed: Computed) -> Answer:
     result, why = _result(question), computed.explanation
     if why is None:
         return Answer("why", (_cannot_compute(),), links=_model_link(question))
+    return Answer("why", (*what_decides(why), what_is_enough(why)), links=(Link("why", result.id),))
+
+
+def what_decides(why: Explanation) -> list[Sentence]:
+    """Where in a picture its answer comes from, and what hiding that costs."""
+    if not why.decides:
+        return [say("No single part decides: whichever is hidden, the answer hardly changes.")]
+    return [
+        PLACES[why.where],
+        say(
+            "With the most important part hidden, confidence in “%(label)s” drops from %(sure)s to %(less)s.",
+            label=Value(why.label, "label", "now"),
+            sure=_percent(why.confidence, "now"),
+            less=_percent(why.confidence - why.largest, "now"),
+        ),
+    ]
+
+
+def what_is_enough(why: Explanation) -> Sentence:
+    """How much of a picture is enough for its answer."""
     label = Value(why.label, "label", "now")
-    if why.decides:
-        sentences = [
-            PLACES[why.where],
-            say(
-                "With the most important part hidden, confidence in “%(label)s” drops from %(sure)s to %(less)s.",
-                label=label,
-                sure=_percent(why.confidence, "now"),
-                less=_percent(why.confidence - why.largest, "now"),
-            ),
-        ]
-    else:
-        sentences = [say("No single part decides: whichever is hidden, the answer hardly changes.")]
     if why.enough is None:
-        sentences.append(say("It takes the whole picture to say “%(label)s”.", label=label))
-    elif why.enough == 0:
-        sentences.append(say("Even with every part hidden, the answer is still “%(label)s”.", label=label))
-    else:
-        sentences.append(
-            say(
-                "The most important %(share)s of the picture alone still say “%(label)s”.",
-                share=_percent(why.enough, "now"),
-                label=label,
-            )
-        )
-    return Answer("why", tuple(sentences), links=(Link("why", result.id),))
+        return say("It takes the whole picture to say “%(label)s”.", label=label)
+    if why.enough == 0:
+        return say("Even with every part hidden, the answer is still “%(label)s”.", label=label)
+    return say(
+        "The most important %(share)s of the picture alone still say “%(label)s”.",
+        share=_percent(why.enough, "now"),
+        label=label,
+    )
 
 
-def _else(question: Question, _computed: Computed) -> Answer:
+def _else(question: Question, computed: Computed) -> Answer:
     result, card = _result(question), _card(question)
     if question.label == result.label:
-        return _sure(question, _computed)
+        return _sure(question, computed)
     others = result.predictions[1 : 1 + NEXT]
     sentences: list[Sentence] = []
     if result.familiar:
@@ -351,7 +355,6 @@ def _else(question: Question, _computed: Computed) -> Answer:
             say_many(
                 "It can only choose from the %(n)s label that it knows.",
                 "It can only choose from the %(n)s labels that it knows.",
-                len(card.labels),
                 n=_count(len(card.labels)),
             )
         )
@@ -368,7 +371,6 @@ def _not_that(result: Result, model: Model | None, other: str) -> list[Sentence]
             say_many(
                 "“%(other)s” is not among the %(n)s likeliest answer that was stored.",
                 "“%(other)s” is not among the %(n)s likeliest answers that were stored.",
-                count,
                 n=_count(count, "prediction"),
                 other=_label(other),
             )
@@ -392,7 +394,6 @@ def _not_that(result: Result, model: Model | None, other: str) -> list[Sentence]
                 say_many(
                     "But it can err: it took %(n)s of %(total)s test pictures of “%(other)s” for “%(label)s”.",
                     "But it can err: it took %(n)s of %(total)s test pictures of “%(other)s” for “%(label)s”.",
-                    count,
                     n=_count(count),
                     total=_count(total),
                     **known,
@@ -403,7 +404,6 @@ def _not_that(result: Result, model: Model | None, other: str) -> list[Sentence]
                 say_many(
                     "It took none of %(n)s test picture of “%(other)s” for “%(label)s”.",
                     "It took none of %(n)s test pictures of “%(other)s” for “%(label)s”.",
-                    total,
                     n=_count(total),
                     **known,
                 )
@@ -425,7 +425,6 @@ def _none(question: Question, _computed: Computed) -> Answer:
             say_many(
                 "Whatever it sees, it chooses from the %(n)s label that it knows.",
                 "Whatever it sees, it chooses from the %(n)s labels that it knows.",
-                len(card.labels),
                 n=_count(len(card.labels)),
             )
         )
@@ -454,7 +453,6 @@ def _change(question: Question, computed: Computed) -> Answer:
         say_many(
             "%(n)s of %(all)s changes left the answer “%(label)s” as it is.",
             "%(n)s of %(all)s changes left the answer “%(label)s” as it is.",
-            same,
             n=_count(same, "now"),
             all=_count(len(changes), "now"),
             label=_label(result.label),
@@ -501,14 +499,13 @@ def _good(question: Question, _computed: Computed) -> Answer:
     if question.model is None:
         return _without_model(question, "good", _measured(question.about.service))
     card = question.model.card
-    sentences: list[Sentence] = [say("The model “%(model)s”.", model=Value(card.title, "text", "card"))]
+    sentences: list[Sentence] = [_about(card)]
     metrics = card.metrics
     if metrics:
         sentences.append(
             say_many(
                 "It got %(share)s of %(n)s test picture right (%(split)s).",
                 "It got %(share)s of %(n)s test pictures right (%(split)s).",
-                metrics.test_size,
                 n=_count(metrics.test_size),
                 share=_share(metrics.accuracy),
                 split=Value(metrics.split, "text", "card"),
@@ -523,7 +520,7 @@ def _good(question: Question, _computed: Computed) -> Answer:
                 )
             )
     else:
-        sentences.append(say("Nobody has measured on test pictures how often this model is right."))
+        sentences.append(_unmeasured())
     return Answer("good", (*sentences, *_trained(card)), links=(Link("model", card.name),))
 
 
@@ -536,7 +533,6 @@ def _trained(card: ModelCard) -> list[Sentence]:
             say_many(
                 "They published that it gets %(share)s of %(n)s picture right (%(test)s).",
                 "They published that it gets %(share)s of %(n)s pictures right (%(test)s).",
-                others.test_size,
                 n=_count(others.test_size),
                 share=_share(others.accuracy),
                 test=Value(others.test, "text", "card"),
@@ -547,7 +543,6 @@ def _trained(card: ModelCard) -> list[Sentence]:
                 say_many(
                     "Its confidence was calibrated here on %(n)s picture.",
                     "Its confidence was calibrated here on %(n)s pictures.",
-                    card.calibration.size,
                     n=_count(card.calibration.size),
                 )
             )
@@ -558,7 +553,6 @@ def _trained(card: ModelCard) -> list[Sentence]:
             say_many(
                 "It was trained on %(n)s picture of the data set %(dataset)s.",
                 "It was trained on %(n)s pictures of the data set %(dataset)s.",
-                training.train_size,
                 n=_count(training.train_size),
                 dataset=Value(training.dataset, "text", "card"),
             )
@@ -568,7 +562,6 @@ def _trained(card: ModelCard) -> list[Sentence]:
                 say_many(
                     "In addition, it learned from %(n)s picture that visitors corrected.",
                     "In addition, it learned from %(n)s pictures that visitors corrected.",
-                    training.corrections,
                     n=_count(training.corrections),
                 )
             )
@@ -579,7 +572,6 @@ def _trained(card: ModelCard) -> list[Sentence]:
             say_many(
                 "Somebody taught it here with %(n)s example.",
                 "Somebody taught it here with %(n)s examples.",
-                count,
                 n=_count(count),
             )
         ]
@@ -593,7 +585,6 @@ def _measured(service: Service) -> list[Sentence]:
         say_many(
             "“%(model)s”: %(share)s of %(n)s test picture right.",
             "“%(model)s”: %(share)s of %(n)s test pictures right.",
-            card.metrics.test_size,
             model=Value(card.title, "text", "card"),
             share=_share(card.metrics.accuracy),
             n=_count(card.metrics.test_size),
@@ -611,13 +602,12 @@ def _errs(question: Question, _computed: Computed) -> Answer:
     label = question.label or (question.about.result.label if question.about.result else None)
     if label:  # the errors that concern this answer come first
         pairs.sort(key=lambda pair: label not in (pair.predicted, pair.true))
-    sentences = [say("The model “%(model)s”.", model=Value(card.title, "text", "card"))]
+    sentences = [_about(card)]
     for pair in pairs[:PAIRS]:
         sentences.append(
             say_many(
                 "It took %(n)s of %(total)s test pictures of “%(true)s” for “%(predicted)s”.",
                 "It took %(n)s of %(total)s test pictures of “%(true)s” for “%(predicted)s”.",
-                pair.count,
                 n=_count(pair.count),
                 total=_count(pair.total),
                 true=Value(pair.true, "label", "card"),
@@ -689,7 +679,6 @@ def _kept(question: Question, _computed: Computed) -> Answer:
             say_many(
                 "Inkling deletes a result after %(n)s day, unless somebody corrected it.",
                 "Inkling deletes a result after %(n)s days, unless somebody corrected it.",
-                days,
                 n=_count(days, "settings"),
             )
         )
@@ -709,7 +698,6 @@ def _can(question: Question, _computed: Computed) -> Answer:
                 say_many(
                     "“%(task)s”: it tells %(n)s thing apart.",
                     "“%(task)s”: it tells %(n)s things apart.",
-                    len(card.labels),
                     task=Value(title_of(card), "text", "card"),
                     n=_count(len(card.labels)),
                 )
@@ -736,9 +724,7 @@ def _calibration(question: Question, _computed: Computed) -> Answer:
             )
         )
     if card and card.threshold < 1:
-        sentences.append(
-            say("This model calls an answer sure from %(threshold)s on.", threshold=_share(card.threshold))
-        )
+        sentences.append(_sure_from(card))
     sentences.append(
         say("To a picture unlike those of its training a model is never sure, and Inkling shows no percentage.")
     )
@@ -750,14 +736,13 @@ def _files(question: Question, _computed: Computed) -> Answer:
     sentences = [
         say("Inkling reads these kinds of files: %(kinds)s.", kinds=Value(tuple(EXTENSIONS), "texts", "settings")),
         say(
-            "A file may have %(size)s MB and %(pixels)s megapixels.",
+            "A file may have up to %(size)s MB and %(pixels)s megapixels.",
             size=Value(settings.max_bytes, "megabytes", "settings"),
             pixels=Value(settings.max_pixels / 1e6, "count", "settings"),
         ),
         say_many(
             "You can send %(n)s picture at once.",
             "You can send up to %(n)s pictures at once.",
-            settings.max_batch,
             n=_count(settings.max_batch, "settings"),
         ),
     ]
@@ -831,6 +816,18 @@ def _model_link(question: Question) -> tuple[Link, ...]:
     return (Link("model", question.model.card.name),) if question.model else ()
 
 
+def _about(card: ModelCard) -> Sentence:
+    return say("The model “%(model)s”.", model=Value(card.title, "text", "card"))
+
+
+def _unmeasured() -> Sentence:
+    return say("Nobody has measured on test pictures how often this model is right.")
+
+
+def _sure_from(card: ModelCard) -> Sentence:
+    return say("This model calls an answer sure from %(threshold)s on.", threshold=_share(card.threshold))
+
+
 def _cannot_compute() -> Sentence:
     return say("The model that answered is not available now, so Inkling cannot find out.")
 
@@ -841,8 +838,8 @@ def _tells_unfamiliar(card: ModelCard) -> bool:
 
 def _bin(confidence: float, bins: Sequence[Bin]) -> Bin | None:
     """The bin of a card that a confidence belongs to."""
-    place = -(-confidence * len(bins) // 1) - 1
-    return bins[int(min(max(place, 0), len(bins) - 1))] if bins else None
+    place = math.ceil(confidence * len(bins)) - 1
+    return bins[min(max(place, 0), len(bins) - 1)] if bins else None
 
 
 def _of_label(label: str, classes: Sequence[ClassMetrics]) -> ClassMetrics | None:

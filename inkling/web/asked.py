@@ -89,7 +89,7 @@ def words(sentence: Sentence) -> str:
     values = {name: written(value) for name, value in sentence.values.items()}
     if sentence.plural is None:
         return gettext(sentence.text, **values) if values else gettext(sentence.text)
-    return ngettext(sentence.text, sentence.plural, sentence.count, **values)
+    return ngettext(sentence.text, sentence.plural, sentence.values["n"].value, **values)
 
 
 def written(value: Value) -> str:

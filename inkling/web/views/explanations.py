@@ -5,11 +5,13 @@ from typing import NoReturn
 from flask import Blueprint, Response, abort, render_template
 from flask_babel import gettext
 
+from inkling.ask import grounded
 from inkling.problems import REASONS, Problem
 from inkling.recognition import explain, inputs, stages
 from inkling.recognition.catalog import Model
 from inkling.storage import Result
-from inkling.web import explained, service, turns
+from inkling.web import asked, explained, service, turns
+from inkling.web.edge import errors
 from inkling.web.responses import file_or_404, original_or_404, result_or_404
 
 blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
@@ -19,8 +21,16 @@ blueprint = Blueprint("explanations", __name__, url_prefix="/results/<id>")
 def page(id: str) -> str:
     """Which parts of the picture the answer depends on, and which are enough: in words and as overlays."""
     result = result_or_404(id)
+    explanation = _explanation(result)
+    where, *cost = map(asked.words, grounded.what_decides(explanation))
     return render_template(
-        "explanation.html", result=result, explanation=_explanation(result), size=service().picture_size(result)
+        "explanation.html",
+        result=result,
+        explanation=explanation,
+        where=where,
+        cost=cost,
+        enough=asked.words(grounded.what_is_enough(explanation)),
+        size=service().picture_size(result),
     )
 
 
@@ -99,7 +109,7 @@ def _explanation(result: Result) -> explain.Explanation:
 
 def _abort(problem: Problem) -> NoReturn:
     """Answers with an error page: there is nothing that the visitor could correct and send again."""
-    if problem.reason == "busy":
+    if problem.reason in errors.TEMPORARY:
         raise problem
     reason = REASONS[problem.reason]
     abort(reason.status, gettext(reason.title))
