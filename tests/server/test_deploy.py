@@ -428,6 +428,7 @@ def test_nginx_limits_what_a_client_reads_and_groups_ipv6_by_network(ask):
     assert statuses_of_ipv4 == [200, 200, 200, 429, 200]
     assert statuses(*(f"2001:db8:a0a:a0a:{i}::{i}" for i in range(1, 5))) == [200, 200, 200, 429]
     assert statuses(*(f"2001:db8:a0a:{i}::1" for i in range(1, 5))) == [200] * 4
-    status, headers, _ = ask("GET", "/models", headers={"X-Client": "192.0.2.1"})
-    assert (status, headers["Retry-After"]) == (429, "10")
+    for path in ("/models", "/api/predict", "/api/explain"):
+        status, headers, _ = ask("GET", path, headers={"X-Client": "192.0.2.1"})
+        assert (status, headers["Retry-After"]) == (429, "10"), path
     assert headers["Strict-Transport-Security"]

@@ -88,6 +88,15 @@ def test_what_computes_counts_whatever_the_method(limited, result, ink_model):
     assert limited.get("/").status_code == 200
 
 
+def test_an_explanation_beyond_the_limit_says_when_to_come_back(limited, result, png, ink_model):
+    for _ in range(MOST):
+        api(limited, png, ink_model)
+    for path in ("why", "heatmap.png", "enough.png"):
+        answer = limited.get(f"{result}/{path}")
+        assert is_help(answer, 429, "Too many requests")
+        assert f'href="{result}/{path}">Try again' in answer.text
+
+
 def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, result, png, ink_model):
     """The link leads to the requested page or back to the form. The page says whether something was stored."""
     for _ in range(MOST):

@@ -44,7 +44,7 @@ def end(response: Response) -> Response:
     """Counts the request and logs it.
 
     The line has the route instead of the path, whose id opens a result. It has the client's address only where the
-    client posts too often.
+    client is over a rate limit.
     """
     response.headers["X-Request-ID"] = g.request_id
     seconds, route = time.perf_counter() - g.began, _route()
