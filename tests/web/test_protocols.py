@@ -79,6 +79,12 @@ def test_tritons_client_finds_server_and_models(triton, ink_model):
     assert {one["name"]: one["datatype"] for one in about["outputs"]}["probabilities"] == "FP32"
 
 
+def test_a_server_whose_models_are_all_off_is_not_ready(app_without_models):
+    client = app_without_models.test_client()
+    assert client.get("/readyz").status_code == 503
+    assert (client.get("/v2/health/ready").status_code, client.get("/v2/health/live").status_code) == (503, 200)
+
+
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
 def test_tritons_client_reads_pictures(triton, classifier, ink_model, png, paper, drawing, encode, binary):
     other = encode(drawing.rotate(180), "PNG")

@@ -31,7 +31,7 @@ def readyz() -> tuple[dict, int]:
     states = {name: "ready" for name in catalog.models} | {
         name: f"off: {reason}" for name, reason in catalog.broken.items()
     }
-    ready, saving = "ready" in states.values(), _saving()
+    ready, saving = any(catalog.serving.values()), _saving()
     if not _is_known():
         states = {name: state.partition(":")[0] for name, state in states.items()}
         saving = saving.partition(":")[0]

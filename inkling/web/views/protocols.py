@@ -130,7 +130,9 @@ def live() -> dict:
 @blueprint.get("/v2/health/ready")
 def ready() -> tuple[dict, int]:
     """Readiness: some model can answer; 503 otherwise."""
-    serves = bool(service().predictor.catalog.models)
+    predictor = service().predictor
+    predictor.warm()  # switches off what cannot be opened
+    serves = any(predictor.catalog.serving.values())
     return {"ready": serves}, 200 if serves else 503
 
 
