@@ -147,8 +147,8 @@ class _Sweep:
     def delete_over_quota(self) -> int:
         """Deletes some results at a time; the size is measured again after each portion."""
         quota, total = self._settings.quota_mb * 2**20, 0
-        if not quota:
-            return 0
+        if not quota or self._size() <= quota * self._settings.client_share // 100:
+            return 0  # no client can hold more than all together
         while deleted := self._delete(self._beyond_share(quota)):
             total += deleted
         if self._size() <= quota:
