@@ -74,7 +74,7 @@ def card(classifier: Classifier) -> Card:
         for example in teaching().examples(classifier.id, label.id, limit=each)
     ][:PEEKS]
     number = classifier.live or classifier.newest
-    known = figures(teaching().version(classifier.id, number)) if number else None
+    known = next((figures(one) for one in teaching().versions(classifier.id) if one.number == number), None)
     return Card(classifier, shown, pictures, known)
 
 
