@@ -1,4 +1,4 @@
-"""Keeps the messages of TensorFlow's and Keras' own from a command's user."""
+"""Keeps TensorFlow's and Keras' own messages from a command's user."""
 
 import os
 import sys

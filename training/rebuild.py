@@ -22,7 +22,7 @@ from training.saved import Saved, refusal, text
 
 CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}  # layers that run what a file says
 GONE = {"LocallyConnected1D", "LocallyConnected2D", "CuDNNGRU", "CuDNNLSTM", "DenseFeatures", "MaxoutDense", "Merge"}
-NETWORKS = {"Sequential": "Sequential", "Functional": "Functional", "Model": "Functional", "Network": "Functional"}
+NETWORKS = {"Sequential", "Functional", "Model", "Network"}
 OPERATIONS = {"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"}  # operations between layers, before Keras 3
 NAMES = {
     "BatchNormalizationV1": "BatchNormalization",
@@ -199,7 +199,7 @@ def modern(entry: dict) -> dict:
         elif isinstance(value, dict) and value.get("class_name"):
             value = modern(value)
         config[name] = value
-    if entry["class_name"] in ("AddLoss", "AddMetric", "RandomHeight", "RandomWidth"):
+    if NAMES.get(entry["class_name"]) == "Identity":
         config = {"name": config.get("name")}
     return {"module": "keras.layers", "class_name": kind.__name__, "config": config, "registered_name": None}
 
@@ -251,7 +251,7 @@ class Builder:
 
     def model(self, entry: dict) -> keras.Model:
         """A network, with the networks in it."""
-        if NETWORKS[entry["class_name"]] == "Sequential":
+        if entry["class_name"] == "Sequential":
             return self.sequential(entry)
         return self.functional(entry["config"])
 
@@ -287,9 +287,12 @@ class Builder:
 
     def functional(self, config: dict) -> keras.Model:
         """A network of layers that are called on each other's outputs."""
-        made, found, waiting = {}, {}, []
+        made, found, first, waiting = {}, {}, {}, []
         for entry in config["layers"]:
             name = entry.get("name") or entry["config"]["name"]
+            if name in found:
+                raise misfit(self.saved, name, entry["class_name"], "another layer has the same name")
+            first[name] = self.first_node(config, name, entry)
             if entry["class_name"] == "InputLayer":
                 shape = shape_of(entry)
                 found[name] = [[keras.Input(shape[1:], name=safe(entry["config"].get("name")))]]
@@ -297,7 +300,6 @@ class Builder:
             made[name] = entry, self.caller(entry)
             found[name] = []
             waiting += [(name, node) for node in entry["inbound_nodes"]]
-        first = {name: self.first_node(config, name) for name in found}
         graph = Graph(found, first)
         while waiting:
             left = []
@@ -321,9 +323,8 @@ class Builder:
         )
 
     @staticmethod
-    def first_node(config: dict, name: str) -> int:
+    def first_node(config: dict, name: str, entry: dict) -> int:
         """The number that a layer's first call has in the file: 1 for many nested networks, otherwise 0."""
-        (entry,) = (one for one in config["layers"] if (one.get("name") or one["config"]["name"]) == name)
         if entry["class_name"] not in NETWORKS:
             return 0
         used = [number for key, number, _ in references([config["layers"], config["output_layers"]]) if key == name]
