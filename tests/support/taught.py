@@ -5,10 +5,13 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from inkling.service import Decoded
+from inkling.service import Decoded, Service
 from inkling.storage import taught
 from inkling.storage.records import now
+from inkling.teach.teaching import Teaching
 from inkling.teach.training import run_due
+from inkling.web.app import create_app
+from tests.support.backbones import write_backbone
 
 RED, BLUE = (250, 20, 20), (20, 20, 250)
 
@@ -26,3 +29,17 @@ def train(teaching):
     with mock.patch.object(taught, "now", return_value=upcoming.due if upcoming else now()):
         while run_due(teaching):
             pass
+
+
+def app_with_colors(settings, models):
+    """Returns an app with a tiny backbone, and the published classifier "colors" of the owner at the machine itself."""
+    write_backbone(models, name="things")
+    settings = settings.replace(models=models)
+    service = Service.from_settings(settings)
+    teaching = Teaching(settings, service, wake=lambda: None)
+    made = teaching.create("Colors", "photo", "local")
+    teaching.add(made.id, colored(RED, "red", 12) + colored(BLUE, "blue", 12, 1))
+    train(teaching)
+    teaching.publish(made.id, 1)
+    service.predictor.reload()
+    return create_app(settings, service, teaching)

@@ -6,16 +6,12 @@ import re
 import pytest
 
 from inkling.ask import grounded, intents
-from inkling.service import Service
 from inkling.storage import StoreError
-from inkling.teach.teaching import Teaching
 from inkling.web import asked
-from inkling.web.app import create_app
 from inkling.web.edge.admission import EXPLANATIONS
 from inkling.web.schemas import Answered
 from tests.conftest import OwnersClient
-from tests.support.backbones import write_backbone
-from tests.support.taught import BLUE, RED, colored, train
+from tests.support.taught import RED, app_with_colors, colored
 
 RUSSIAN = {"Accept-Language": "ru"}
 
@@ -170,16 +166,7 @@ def test_whoever_has_the_link_may_ask_but_is_not_told_to_correct(app, ask, id):
 @pytest.fixture
 def taught(settings, tmp_path):
     """An app with the unlisted classifier "colors" of the owner at the machine itself."""
-    write_backbone(tmp_path / "models", name="things")
-    settings = settings.replace(models=tmp_path / "models")
-    service = Service.from_settings(settings)
-    teaching = Teaching(settings, service, wake=lambda: None)
-    made = teaching.create("Colors", "photo", "local")
-    teaching.add(made.id, colored(RED, "red", 12) + colored(BLUE, "blue", 12, 1))
-    train(teaching)
-    teaching.publish(made.id, 1)
-    service.predictor.reload()
-    return create_app(settings, service, teaching)
+    return app_with_colors(settings, tmp_path / "models")
 
 
 def test_a_classifier_taught_here_answers_its_owner_alone(taught, ask):

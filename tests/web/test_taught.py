@@ -5,27 +5,14 @@ import re
 
 import pytest
 
-from inkling.service import Service
 from inkling.storage.taught import NewExample, Quota
-from inkling.teach.teaching import Teaching
-from inkling.web.app import create_app
-from tests.support.backbones import write_backbone
-from tests.support.taught import BLUE, RED, colored, train
+from tests.support.taught import RED, app_with_colors, colored
 
 
 @pytest.fixture
 def app(settings, tmp_path):
     """The app with a tiny backbone, and the published classifier "colors" of the owner at the machine itself."""
-    write_backbone(tmp_path / "models", name="things")
-    settings = settings.replace(models=tmp_path / "models")
-    service = Service.from_settings(settings)
-    teaching = Teaching(settings, service, wake=lambda: None)
-    made = teaching.create("Colors", "photo", "local")
-    teaching.add(made.id, colored(RED, "red", 12) + colored(BLUE, "blue", 12, 1))
-    train(teaching)
-    teaching.publish(made.id, 1)
-    service.predictor.reload()
-    return create_app(settings, service, teaching)
+    return app_with_colors(settings, tmp_path / "models")
 
 
 @pytest.fixture
