@@ -78,11 +78,12 @@ class Crowd:
 def _is_closed(client: socket.socket) -> bool:
     """Whether the server has closed the connection, maybe after an answer."""
     try:
-        return bool(client.recv(2**16)) or True
+        client.recv(2**16)
     except BlockingIOError:
         return False
     except OSError:
-        return True
+        pass
+    return True
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -253,12 +253,14 @@ def open_regular(path: Path, most: int = FILE_BYTES) -> io.BufferedReader:
         raise OSError(None, "it is a symbolic link, which is never followed")
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
     found = os.fstat(file.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+    if not stat.S_ISREG(found.st_mode):
+        wrong = "it is not a regular file"
+    elif found.st_size > most:
+        wrong = f"it may have at most {most} bytes. Received: {found.st_size}"
+    else:
         return file
     file.close()
-    if stat.S_ISREG(found.st_mode):
-        raise OSError(None, f"it may have {most} bytes. Received: {found.st_size}")
-    raise OSError(None, "it is not a regular file")
+    raise OSError(None, wrong)
 
 
 def sha256(path: Path) -> str:

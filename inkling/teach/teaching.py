@@ -373,8 +373,10 @@ class Teaching:
             example, suggested = examples[i], own[j]
             given = labels.get(example.label) if example and example.label is not None else None
             if example and given and suggested and given != suggested:
-                errors.append(Doubt(example, given, suggested, suspicion))
-                doubtful += errors[-1:] if i not in alike else []
+                doubt = Doubt(example, given, suggested, suspicion)
+                errors.append(doubt)
+                if i not in alike:
+                    doubtful.append(doubt)
         uniform = {example.label for i in report.uniform if (example := examples[i])}
         groups = (tuple(one for i in group if (one := examples[i])) for group in report.duplicates)
         more, needed = review.advice(report)

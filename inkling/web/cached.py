@@ -9,7 +9,6 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, NamedTuple
 
@@ -30,15 +29,11 @@ class Page(NamedTuple):
     etag: str
 
 
-@dataclass(frozen=True)
-class Models:
+class Models(NamedTuple):
     """What the pages show of the models. A change of the models makes another catalog, and each is measured once."""
 
     catalog: object
     measured: int
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Models) and (self.catalog is other.catalog, self.measured) == (True, other.measured)
 
 
 class Pages:

@@ -79,7 +79,8 @@ def check(text: bytes) -> None:
     values = sum(map(text.count, b"[{,"))
     if len(text) > MOST_BYTES and values > MOST_VALUES:
         received = f"{len(text)} bytes"
-        raise Problem("too-large", f"Strokes may have at most {MOST_BYTES} bytes. Received: {received}.", received)
+        most = f"JSON with more than {MOST_VALUES} values, such as strokes, may have at most {MOST_BYTES} bytes"
+        raise Problem("too-large", f"{most}. Received: {received}.", received)
     # One character beyond Latin-1 makes Python store all others in four bytes each.
     if len(text) > LARGE and (not text.isascii() or WIDE_ESCAPE.search(text)):
         abort(400, "A picture in JSON is base64. Received: letters that base64 has not.")

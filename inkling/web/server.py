@@ -39,7 +39,7 @@ from inkling.web import counters, logs
 
 log = logging.getLogger("inkling.server")
 
-SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a folder in memory; None is the temporary folder
+SHARED_MEMORY = "/dev/shm"  # a folder in memory, on Linux
 # Loaded before the fork, like OpenVINO: workers share 35 MB and start sooner.
 PRELOADED = ("cv2", "flask", "flask_babel", "limits", "pydantic", "sqlalchemy.orm")
 READ_AHEAD = 2**16  # bytes of a body, as many as the app reads; gunicorn copies further bytes at every read

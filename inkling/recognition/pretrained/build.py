@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 CARD, FILE = "card.json", "model.onnx"
+PRIVATE = 0o600  # of copies in the data folder: nobody else may read them
 
 
 class BuildError(Exception):
@@ -105,18 +106,15 @@ def _build(model: Model, pretrained: Pretrained, folder: Path) -> Path:
     if actual != expected:
         raise BuildError(f"the network is not the one of the card. Received: SHA-256 {actual[:12]}…")
     try:
-        mode = 0o644 if folder == model.folder else 0o600  # in the data folder, nobody else may read
         for part in (folder.parent.parent, folder.parent, folder):  # `mode` is of the last one that `mkdir` makes
             part.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder != model.folder:
-            for name in model.card.files.keys() - {FILE}:
-                with open_regular(model.folder / name) as source:  # not what a link leads to
-                    _write(folder / name, source.read(), mode)
-        path = _write(folder / FILE, content, mode)
-        if folder != model.folder:
-            _write(
-                folder / CARD, (model.folder / CARD).read_bytes(), mode
-            )  # last, so that the copy is complete with it
+        if folder == model.folder:
+            return _write(folder / FILE, content, 0o644)
+        for name in model.card.files.keys() - {FILE}:
+            with open_regular(model.folder / name) as source:  # not what a link leads to
+                _write(folder / name, source.read(), PRIVATE)
+        path = _write(folder / FILE, content, PRIVATE)
+        _write(folder / CARD, (model.folder / CARD).read_bytes(), PRIVATE)  # last: with it the copy is complete
     except OSError as error:
         raise BuildError(f"{folder} cannot be written: {error.strerror}") from error
     return path
