@@ -192,7 +192,9 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         try:
             connection.execute(f"PRAGMA {pragma}")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:  # a read-only database can still be read
+            # a read-only database can still be read; and SQLite does not wait where another connection is just now
+            # switching to the write-ahead log: every connection follows it
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY):
                 raise
 
 

@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from inkling.storage import Entry, Storage, StoreError, migrations
+from inkling.storage import Entry, Storage, StoreError, database, migrations
 from inkling.storage.records import Base
 
 # The schema of version 0.1.0, as SQLAlchemy wrote it.
@@ -160,6 +160,22 @@ def test_workers_that_start_together_upgrade_once(settings, old):
         found = list(threads.map(lambda _: Storage(settings).batch(BATCH), range(4)))
     assert len(found[0].entries) == 4
     assert found == [found[0]] * 4
+
+
+def test_a_database_in_use_is_opened_before_it_has_a_write_ahead_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", 1)
+    path = tmp_path / "inkling.sqlite3"
+    opened = database.Database(f"sqlite:///{path}", tmp_path)
+    with opened.reading():
+        pass
+    opened.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=DELETE")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM alembic_version").fetchall()
+        with opened.reading() as session:
+            assert session.scalar(sa.text("PRAGMA journal_mode")) == "delete"
+    opened.close()
 
 
 def test_an_upgrade_that_fails_changes_nothing(settings, old, monkeypatch):
