@@ -20,6 +20,8 @@ PIP_INSTALL = pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make requirements"
 
+EXTRAS = --extra postgres --extra s3 --extra chat --extra mqtt
+
 .PHONY: run check test docs static lint format requirements wheel words screenshots notebooks fuzz \
   ink photos teach route explain ask folder decode bench load clean
 
@@ -74,12 +76,14 @@ fuzz: .venv/fuzz.done
 
 # Pin newer versions: make requirements UPGRADE=--upgrade, or UPGRADE="--upgrade-package flask".
 requirements: .venv/dev.done
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra train --group dev -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml $(EXTRAS) --extra train --group dev -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra train -c requirements-dev.txt -o requirements.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.txt -o requirements-serve.txt
 	$(COMPILE) $(UPGRADE) --group build -c requirements-dev.txt -o requirements-build.txt
 	$(COMPILE) $(UPGRADE) --group fuzz -c requirements-dev.txt -o requirements-fuzz.txt
 	$(COMPILE) $(UPGRADE) --group bench -o requirements-bench.txt
+	$(COMPILE) $(UPGRADE) --group swift -o requirements-swift.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra postgres --extra s3 --group ray -c requirements-dev.txt -o requirements-ray.txt
 
 .venv/bin/python:
 	@$(PYTHON) -m tools.supported
@@ -108,5 +112,17 @@ requirements: .venv/dev.done
 	.venv-bench/bin/$(PIP_INSTALL) --require-hashes -r requirements-bench.txt
 	@touch $@
 
+# Swift and Ray hold old versions of what we use, so they too have their own.
+.venv-swift/done: requirements-swift.txt
+	$(PYTHON) -m venv .venv-swift
+	.venv-swift/bin/$(PIP_INSTALL) --require-hashes -r requirements-swift.txt
+	@touch $@
+
+.venv-ray/done: requirements-ray.txt requirements-build.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/$(PIP_INSTALL) --require-hashes -r requirements-ray.txt -r requirements-build.txt
+	.venv-ray/bin/$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .mypy_cache .import_linter_cache dist docs/_build
+	rm -rf .venv .venv-bench .venv-ray .venv-swift .pytest_cache .ruff_cache .mypy_cache .import_linter_cache dist docs/_build
