@@ -10,12 +10,16 @@ PLACEHOLDERS = {".gitkeep", ".gitignore", "lost+found"}  # may be in a folder th
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder private, if it is new or empty. One that holds something may belong to other programs, too.
+    """Makes a folder private, if it is new or empty, and each new one above it.
+
+    One that holds something may belong to other programs, too.
 
     Raises:
         OSError: it cannot be made.
     """
-    folder.mkdir(mode=FOLDER, parents=True, exist_ok=True)
+    if not folder.parent.exists():  # `mkdir` would let others read it
+        make_folder(folder.parent)
+    folder.mkdir(mode=FOLDER, exist_ok=True)
     if folder.stat().st_mode & 0o077 and not any(entry.name not in PLACEHOLDERS for entry in os.scandir(folder)):
         with suppress(PermissionError):  # it is somebody else's
             folder.chmod(FOLDER)

@@ -103,6 +103,12 @@ def test_an_empty_folder_becomes_private_and_one_in_use_stays_as_it_is(tmp_path)
         assert stat.S_IMODE(folder.stat().st_mode) == (0o755 if name == "shared" else 0o700)
 
 
+def test_folders_above_a_new_one_are_private_too(tmp_path):
+    (tmp_path / "there").mkdir(mode=0o755)
+    private.make_folder(tmp_path / "there" / "new" / "newer")
+    assert modes(tmp_path / "there") == {".": 0o755, "new": 0o700, "new/newer": 0o700}
+
+
 def test_a_database_of_an_earlier_version_becomes_private(settings):
     settings.pictures.mkdir(mode=0o700)
     (settings.pictures / "inkling.sqlite3").touch(mode=0o644)
