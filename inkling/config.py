@@ -399,7 +399,7 @@ class Settings(BaseSettings):
     hosts: Hosts = Field(
         (),
         description="Names by which this server may be asked (`Host`); a request for any other gets 400, except "
-        "`/healthz` and `/readyz`. Empty means any name.",
+        "`/healthz`, `/readyz` and `/v2/health/…`. Empty means any name.",
     )
     contact: Contact = Field(
         "",

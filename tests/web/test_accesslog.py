@@ -15,6 +15,7 @@ from inkling.config import ROOT
 from inkling.problems import REASONS
 from inkling.web import logs
 from inkling.web.edge import metrics
+from inkling.web.edge.clients import FOR_OPERATORS
 
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -326,7 +327,7 @@ def test_a_client_address_is_logged_only_beyond_the_rate_limit(make_app, setting
 
 
 def test_health_checks_are_logged_only_when_they_fail(client, app_without_models, lines):
-    for path in ("/healthz", "/readyz", "/metrics", "/static/style.css"):
+    for path in (*FOR_OPERATORS, "/static/style.css"):
         assert client.get(path).status_code == 200
     assert lines() == []
     assert app_without_models.test_client().get("/readyz").status_code == 503

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from inkling.web.edge.clients import PROBES
+
 VISITOR = "203.0.113.7"
 HOME = "2001:db8:1:2::/64"
 # Client as an operator writes it -> the client that is blocked, addresses that are, and addresses that are not.
@@ -45,7 +47,7 @@ def test_it_is_told_so_on_pages_and_in_the_api(client, runner, kept):
 
 def test_load_balancers_and_the_error_pages_style_are_not_blocked(client, runner):
     runner.invoke(["results", "block", VISITOR])
-    for path in ("/healthz", "/readyz", "/static/style.css"):
+    for path in (*PROBES, "/static/style.css"):
         assert status(client, VISITOR, path) == 200
 
 

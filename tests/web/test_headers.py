@@ -7,6 +7,7 @@ import pytest
 from werkzeug.test import create_environ, run_wsgi_app
 
 from app import app as real_app
+from inkling.web.edge.clients import PROBES
 from inkling.web.edge.headers import HEADERS
 
 ROUTES = sorted({(rule.rule, method) for rule in real_app.url_map.iter_rules() for method in rule.methods or ()})
@@ -127,7 +128,7 @@ def test_any_other_host_gets_a_clear_problem(named, host):
 
 
 def test_load_balancers_may_ask_by_address(named):
-    for path in ("/healthz", "/readyz"):
+    for path in PROBES:
         assert named.get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
 
 

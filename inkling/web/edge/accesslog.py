@@ -9,14 +9,14 @@ from typing import Any
 from flask import Flask, Response, current_app, g, request
 
 from inkling.web import logs
-from inkling.web.edge import metrics
+from inkling.web.edge import clients, metrics
 
 log = logging.getLogger("inkling.requests")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")  # ids accepted from a trusted proxy
 METHODS = {"GET", "HEAD", "OPTIONS", "POST"}  # any other counts as "other": a client could invent more
 # Machines ask for these every few seconds, or with every page.
-QUIET = {"/healthz", "/readyz", "/metrics", "/static/<path:filename>"}
+QUIET = {*clients.FOR_OPERATORS, "/static/<path:filename>"}
 
 
 def init_app(app: Flask) -> None:

@@ -5,9 +5,7 @@ from typing import Any
 from flask import Flask, abort, current_app, request
 from flask_babel import gettext
 
-from inkling.web.edge import ratelimit
-
-OPEN = {"health.healthz", "health.readyz", "static"}  # endpoints: for load balancers, and for the error page's style
+from inkling.web.edge import clients, ratelimit
 
 
 def init_app(app: Flask) -> None:
@@ -16,7 +14,8 @@ def init_app(app: Flask) -> None:
 
 def refuse_blocked() -> None:
     """Refuses a request of a blocked client, before its body is read."""
-    if request.endpoint not in OPEN and ratelimit.client() in _blocks().all():
+    open_to_all = request.path in clients.PROBES or request.endpoint == "static"  # the error page needs its style
+    if not open_to_all and ratelimit.client() in _blocks().all():
         abort(403, gettext("The operator of this server has blocked your address."))
 
 

@@ -4,7 +4,8 @@ from urllib.parse import urlsplit
 
 from flask import current_app, request
 
-FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
+PROBES = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")  # load balancers ask them by address
+FOR_OPERATORS = (*PROBES, "/metrics")
 FOR_PROGRAMS = ("/api/", "/v2/", "/hf/")
 
 

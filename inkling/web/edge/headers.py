@@ -8,13 +8,13 @@ from flask_babel import gettext
 from werkzeug.http import parse_date
 
 from inkling.config import Settings
+from inkling.web.edge import clients
 
 DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 NEGOTIATION = ("HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_RANGE")
 LONGEST = 1000  # characters; browsers send far less, and Werkzeug takes a second to parse much longer ones
 # Endpoints that search engines may list. Every other page is for the visitor who has its address.
 INDEXED = {"recognize.index", "help.page", "about.privacy", "models.overview", "models.compare"}
-PROBES = {"health.healthz", "health.readyz"}  # endpoints that load balancers ask by address, whatever the host's name
 HEADERS = {
     # The preview of a chosen photo has a blob: address; everything else comes from this server.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -56,7 +56,7 @@ def check_request() -> Response | None:
 def check_host(hosts: frozenset[str]) -> None:
     """Refuses a Host that the settings do not name: such a request was made for another server."""
     name = urlsplit(request.host_url).hostname or ""
-    if name.removesuffix(".") not in hosts and request.endpoint not in PROBES:
+    if name.removesuffix(".") not in hosts and request.path not in clients.PROBES:
         abort(
             400,
             gettext(
