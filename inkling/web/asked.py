@@ -151,7 +151,7 @@ def _title(change: Change) -> str:
 def _new_answer(change: Change) -> str:
     if isinstance(change.answer, Problem):
         return gettext(REASONS[change.answer.reason].title)
-    values = {"label": language.label(change.answer.label), "share": percent(change.answer.confidence)}
+    values = {"label": language.label(change.answer.label), "share": language.percent(change.answer.confidence)}
     if not change.answer.familiar:
         return gettext("“%(label)s”, but it looks unfamiliar", label=values["label"])
     return (
@@ -161,13 +161,8 @@ def _new_answer(change: Change) -> str:
     )
 
 
-def percent(probability: float) -> str:
-    """A probability as people read it: never a round 0% or 100%, because the model is never that certain."""
-    return "<1%" if probability < 0.01 else ">99%" if probability > 0.99 else f"{probability:.0%}"
-
-
 def tenths(probability: float) -> str:
-    """The same with one decimal, to compare it with a threshold."""
+    """As `language.percent` with one decimal, to compare it with a threshold."""
     return "<0.1%" if probability < 0.001 else ">99.9%" if probability > 0.999 else f"{probability:.1%}"
 
 
@@ -176,7 +171,7 @@ def _many(values: Sequence[str]) -> str:
 
 
 _FORMS = {
-    "percent": percent,
+    "percent": language.percent,
     "tenths": lambda value: language.decimal(tenths(value)),
     "share": lambda value: language.decimal(f"{value:.1%}"),
     "count": format_decimal,

@@ -71,6 +71,9 @@ def file_or_404(file: bytes | None, mimetype: str) -> Response:
 
 
 def private(response: Response) -> Response:
-    """The response, cached by this browser alone, which asks before each use whether it is still valid."""
+    """The response, cached by this browser alone, which asks before each use whether it is still valid.
+
+    The edge says so of every response that search engines may not list and that says nothing else.
+    """
     response.headers["Cache-Control"] = "private, no-cache"
     return response

@@ -46,7 +46,7 @@ class CatalogBabel(Babel):
 
 def init_app(app: Flask) -> None:
     CatalogBabel(app, locale_selector=selected)
-    app.jinja_env.globals.update(languages=LANGUAGES, language=language)
+    app.jinja_env.globals.update(languages=LANGUAGES, language=language, percent=percent)
     app.jinja_env.filters.update(decimal=decimal, label=label, named=named, received=received, translated=translated)
     app.after_request(add_headers)
 
@@ -99,6 +99,11 @@ def received(value: str) -> str:
     if unit == "pixels" and int(number) >= 1e6:
         return gettext("%(n)s megapixels", n=decimal(f"{int(number) / 1e6:.1f}"))
     return f"{number} {translated(unit)}"
+
+
+def percent(probability: float) -> str:
+    """A probability as people read it: never a round 0% or 100%, because the model is never that certain."""
+    return "<1%" if probability < 0.01 else ">99%" if probability > 0.99 else f"{probability:.0%}"
 
 
 def decimal(text: str) -> str:

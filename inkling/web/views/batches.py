@@ -14,7 +14,6 @@ from inkling.web import render, service
 from inkling.web.edge import auditing, language
 from inkling.web.edge.access import open_to
 from inkling.web.ownership import may_delete, require
-from inkling.web.responses import private
 
 blueprint = Blueprint("batches", __name__)
 
@@ -54,7 +53,7 @@ def table(id: str) -> Response:
     # Spreadsheets need a byte order mark to recognize UTF-8.
     response = Response(file.getvalue().encode("utf-8-sig"), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="inkling.csv"'
-    return private(response)
+    return response
 
 
 @blueprint.post("/batches/<id>/delete")

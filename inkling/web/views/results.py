@@ -12,7 +12,7 @@ from inkling.web import answers, labels, render, service, teaching, turns
 from inkling.web.edge import session
 from inkling.web.edge.access import open_to
 from inkling.web.ownership import CORRECT, may_change, may_teach, own_result, require
-from inkling.web.responses import file_or_404, original_or_404, private, result_or_404
+from inkling.web.responses import file_or_404, original_or_404, result_or_404
 
 blueprint = Blueprint("results", __name__, url_prefix="/results")
 
@@ -46,7 +46,7 @@ def data(id: str) -> Response:
     """The answer as JSON, as the API gives it: with its five most likely labels, or `?top=` of them."""
     result = result_or_404(id)
     top = request.args.get("top", render.TOP, type=int)
-    response = private(jsonify(answers.as_json(result, result.milliseconds, result.format, max(1, top))))
+    response = jsonify(answers.as_json(result, result.milliseconds, result.format, max(1, top)))
     response.vary.add("Accept")
     return response
 
@@ -84,7 +84,7 @@ def card(id: str) -> Response:
 def thumbnail(id: str) -> ResponseReturnValue:
     """The picture at no more than 256 pixels a side, for lists."""
     result = result_or_404(id)
-    response = private(Response(mimetype=result.mimetype))
+    response = Response(mimetype=result.mimetype)
     response.set_etag(result.id)  # a result's picture never changes
     if not request.if_none_match.contains(result.id):
         response.data = service().thumbnail(result) or abort(404, "This picture is not here, or no longer.")
@@ -100,7 +100,7 @@ def seen(id: str) -> Response:
 @blueprint.get("/<id>/labels")
 def searched(id: str) -> Response:
     """The labels to search for the right one, as JSON: `[[name, other words to find it by], …]`."""
-    response = private(jsonify(labels.searched(result_or_404(id))))
+    response = jsonify(labels.searched(result_or_404(id)))
     response.vary.update(("Accept-Language", "Cookie"))
     return response
 
