@@ -77,3 +77,21 @@ def test_the_head_of_the_page_holds_all_links_on_a_narrow_screen(open_page, widt
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
         assert box["height"] >= 44
+
+
+def test_five_uploads_at_once_from_a_new_browser_are_all_its_own(open_page, cat):
+    page = open_page("/", viewport=DESKTOP)
+    page.evaluate(
+        """async (bytes) => {
+        const upload = async () => {
+            const form = new FormData();
+            form.append("image", new Blob([new Uint8Array(bytes)], { type: "image/jpeg" }), "cat.jpg");
+            const answer = await fetch("/predict", { method: "POST", body: form });
+            if (!new URL(answer.url).pathname.startsWith("/results/")) throw new Error(answer.url);
+        };
+        await Promise.all(Array.from({ length: 5 }, upload));
+    }""",
+        list(cat["buffer"]),
+    )
+    page.goto("/history")
+    assert page.locator(".history img").count() == 5

@@ -165,10 +165,28 @@ def test_another_sites_post_deletes_nothing(client, send, headers):
 # ---- The cookie ----
 
 
-@pytest.mark.parametrize("path", ["/", "/help", "/models", "/history", "/api/models", "/no-such-page"])
+@pytest.mark.parametrize("path", ["/help", "/models", "/history", "/api/models", "/no-such-page"])
 def test_no_cookie_is_set_before_there_is_something_to_remember(client, settings, path):
     assert cookies(client.get(path)) == []
     assert not settings.pictures.exists() or not (settings.pictures / SIGNING_KEY).exists()
+
+
+def test_uploads_at_once_from_a_new_browser_all_reach_its_history(app, client, send):
+    """The browser keeps the cookie of one of the responses, and all of them must name the same owner."""
+    page = client.get("/")
+    assert (len(cookies(page)), page.headers["Cache-Control"]) == (1, "private, no-cache")
+    first = client.get_cookie("inkling-history").value
+
+    def upload(_):
+        other = app.test_client()
+        other.set_cookie("inkling-history", first)
+        return send(other), other.get_cookie("inkling-history").value
+
+    with ThreadPoolExecutor(5) as pool:
+        sent, kept = zip(*pool.map(upload, range(5)), strict=True)
+    for cookie in kept:
+        client.set_cookie("inkling-history", cookie)
+        assert sorted(listed(client)) == sorted(sent)
 
 
 def test_it_is_set_once_and_not_with_every_page(client, send):

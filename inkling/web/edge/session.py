@@ -94,6 +94,15 @@ def owner() -> str:
     return session.get("owner") or secrets.token_urlsafe(KEY_BYTES)
 
 
+def begin() -> None:
+    """Gives a browser its key before it sends anything.
+
+    Otherwise each of several first uploads at once would bring a key of its own, and the browser would keep the last.
+    """
+    if "owner" not in session and request.method != "HEAD":
+        remember(owner())
+
+
 def remember(owner: str) -> None:
     """Makes this browser the owner of what was saved with the key."""
     session.permanent = True

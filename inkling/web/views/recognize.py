@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from inkling.recognition.strokes import Strokes
 from inkling.service import Canvas, Decoded, Source, Upload
 from inkling.web import outcomes, service, turns, uploads
-from inkling.web.edge import language
+from inkling.web.edge import language, session
 from inkling.web.edge.access import open_to
 from inkling.web.responses import private
 
@@ -26,12 +26,13 @@ REFUSED_BEFORE_SENDING = ("extension", "too-large", "too-many")  # reasons that 
 
 
 @blueprint.get("/")
-def index() -> str:
+def index() -> Response:
     """The stage: a photo, a drawing or the camera. The address may name the way and a model; else Auto answers."""
+    session.begin()
     catalog = service().predictor.catalog
     photo_groups, ink_groups = catalog.by_task(), catalog.by_task("ink")
     known, way = _labels(photo_groups), request.args.get("way")
-    return render_template(
+    page = render_template(
         "index.html",
         way=way if way in WAYS else WAYS[0],
         photo_groups=photo_groups,
@@ -43,13 +44,14 @@ def index() -> str:
         chosen_photo=_chosen(photo_groups),
         chosen_draw=_chosen(ink_groups),
     )
+    return private(make_response(page))
 
 
 @blueprint.get("/labels")
 def labels() -> Response:
     """The names of all labels in the visitor's language, as JSON: `{label: [name, name within a sentence], …}`."""
     known = _labels(service().predictor.catalog.by_task())
-    response = private(jsonify({label: (language.label(label), language.named(label)) for label in known}))
+    response = jsonify({label: (language.label(label), language.named(label)) for label in known})
     response.vary.update(("Accept-Language", "Cookie"))
     return response
 
