@@ -15,14 +15,15 @@ from typing import TextIO
 import click
 from tqdm import tqdm
 
-from inkling import access, audit
-from inkling.config import BadSetting, Settings
+from inkling import access, audit, remote
+from inkling.client import InklingError
+from inkling.config import TOKEN, BadSetting, Settings
 from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.recognition.pretrained.build import BuildError, build_missing
 from inkling.service import File, Outcome, Service
-from inkling.storage import Storage, StoreError, retention
+from inkling.storage import Result, Storage, StoreError, retention
 from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
 from inkling.teach import intake
@@ -42,6 +43,8 @@ class Commands(click.Group):
             raise click.ClickException(str(problem)) from problem
         except StoreError as error:
             raise click.ClickException(f"{error}.") from error
+        except InklingError as error:
+            raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=Commands)
@@ -112,18 +115,29 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a table to FILE and show the progress.",
 )
-def classify(paths: tuple[Path, ...], model: str | None, as_json: bool, table: Path | None) -> None:
+@click.option("--server", metavar="URL", help="Ask the Inkling at this address instead of loading models.")
+@click.option(
+    "--token",
+    envvar=TOKEN,
+    help=f"Token of that server. Better put it into the variable {TOKEN}: other users may see a command's options.",
+)
+def classify(
+    paths: tuple[Path, ...], model: str | None, as_json: bool, table: Path | None, server: str | None, token: str | None
+) -> None:
     """Say what is in each FILE, and in each file below each DIR.
 
     Nothing is saved. The exit status is 1 if a file could not be classified.
     """
     if as_json and table:
         raise click.UsageError("--json and --csv exclude each other.")
-    service = _service()
     files = [file for file in _files(paths) if not table or file.resolve() != table.resolve()]
     if not files:
         raise click.ClickException(f"there is no file in {', '.join(map(str, paths))}.")
-    outcomes = service.look_ahead(map(File, files), model)
+    outcomes: Iterable[Outcome | remote.Outcome]
+    if server:
+        outcomes = remote.look_ahead(server, token, files, model)
+    else:
+        outcomes = _service().look_ahead(map(File, files), model)
     failed = _write_table(outcomes, table, len(files)) if table else _print(outcomes, as_json)
     sys.exit(1 if failed else 0)
 
@@ -161,7 +175,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return [file for path in paths for file in (intake.files_below(path) if path.is_dir() else [path])]
 
 
-def _print(outcomes: Iterable[Outcome], as_json: bool) -> int:
+def _print(outcomes: Iterable[Outcome | remote.Outcome], as_json: bool) -> int:
     """Prints a line for each file; returns how many files have no answer."""
     failed = 0
     for outcome in outcomes:
@@ -174,7 +188,7 @@ def _print(outcomes: Iterable[Outcome], as_json: bool) -> int:
     return failed
 
 
-def _answer_line(outcome: Outcome, answer: Prediction, as_json: bool) -> str:
+def _answer_line(outcome: Outcome | remote.Outcome, answer: Prediction | Result, as_json: bool) -> str:
     if not as_json:
         certainty = f"{answer.wording}, {answer.confidence:.1%}" if answer.familiar else "unfamiliar"
         return f"{click.format_filename(outcome.name)}: {answer.label} ({certainty})"
@@ -201,7 +215,7 @@ def _problem_line(file: str, problem: Problem, as_json: bool) -> str:
     return json.dumps({"file": file, "error": {"reason": problem.reason, "detail": str(problem)}})
 
 
-def _write_table(outcomes: Iterable[Outcome], table: Path, total: int) -> int:
+def _write_table(outcomes: Iterable[Outcome | remote.Outcome], table: Path, total: int) -> int:
     """Writes a row for each file, with a progress bar on a terminal; returns how many files have no answer."""
     failed = 0
     try:

@@ -27,6 +27,7 @@ HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")  # a name or a
 HEADER = re.compile(r"[A-Za-z0-9-]+")
 MAIL = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
 CONTACT = re.compile(rf"https://[^\s<>\"]+|mailto:{MAIL.pattern}", re.ASCII)
+TOKEN = "INKLING_TOKEN"  # for commands that ask another Inkling; no setting, because a server does not need it
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -449,7 +450,7 @@ class Settings(BaseSettings):
         env = os.environ if env is None else env
         known = variables()
         for variable in env:
-            if variable.startswith("INKLING_") and variable not in known:
+            if variable.startswith("INKLING_") and variable not in known and variable != TOKEN:
                 raise BadSetting(f"{variable} is not a setting. Known are: {', '.join(sorted(known))}.")
         source = EnvSettingsSource(cls)
         # pydantic-settings looks variables up in lower case.
