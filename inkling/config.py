@@ -129,9 +129,15 @@ def _database_url(value: str) -> str:
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            make_url(value).get_dialect().import_dbapi()
+            url = make_url(value)
+            if url.drivername in ("postgres", "postgresql"):  # as other programs write it
+                url = url.set(drivername="postgresql+psycopg")
+            if url.drivername not in ("sqlite", "postgresql+psycopg"):
+                raise ValueError
+            url.get_dialect().import_dbapi()
         except (SQLAlchemyError, ImportError) as error:
             raise ValueError from error
+        return url.render_as_string(hide_password=False)
     return value
 
 
@@ -178,7 +184,10 @@ RedisURL = Annotated[
 DatabaseURL = Annotated[
     str,
     BeforeValidator(_database_url),
-    Accepts("empty or an SQLAlchemy URL whose driver is installed, such as sqlite:////var/lib/inkling.sqlite3"),
+    Accepts(
+        "empty, the URL of an SQLite file such as sqlite:////var/lib/inkling.sqlite3, or, with the extra "
+        "`inkling[postgres]`, that of a PostgreSQL server such as postgresql://user:password@host/name"
+    ),
 ]
 Port = Annotated[
     Annotated[int, Field(ge=1, le=65535)] | None,
@@ -233,7 +242,8 @@ class Settings(BaseSettings):
     database_url: DatabaseURL = Field(
         "",
         repr=False,  # it may contain a password
-        description="SQLAlchemy URL of the database. Empty means an SQLite file in the pictures folder.",
+        description="URL of the database: an SQLite file, or a PostgreSQL server that several machines share. "
+        "Empty means an SQLite file in the pictures folder.",
     )
     secret_key: Secret = Field(
         "",
@@ -483,6 +493,15 @@ class Settings(BaseSettings):
     def sqlalchemy_url(self) -> str:
         """URL of the database, with the default filled in."""
         return self.database_url or f"sqlite:///{self.pictures / 'inkling.sqlite3'}"
+
+    @property
+    def database_connections(self) -> int:
+        """The most connections that a process opens to a database server.
+
+        A request holds one for some milliseconds, so its turns decide, and not all the threads that wait for slow
+        clients. Beside them are the housekeeper, its lock, and pages.
+        """
+        return self.concurrent + 4
 
 
 # ---- Documentation ----

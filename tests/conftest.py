@@ -19,9 +19,11 @@ from inkling.recognition.local import LocalPredictor
 from inkling.recognition.pretrained.build import BuildError, build_missing
 from inkling.service import Service
 from inkling.storage import Storage
+from inkling.storage.database import Database
 from inkling.teach.teaching import Teaching
 from inkling.web.app import create_app
 from tests.support.command import Runner
+from tests.support.postgres import running
 from tests.support.routes import share_url_builders
 from tests.support.storage import stored
 from tests.support.templates import BytecodeCache
@@ -44,6 +46,8 @@ SHIPPED = read_catalog(Settings.from_env().models)
 
 ROOMS = Path(__file__).parent
 
+DATABASES = ("sqlite", "postgresql")
+
 # Seconds after which a test counts as hanging: its fixtures included, on a slow and busy machine. A test that may take
 # longer says so with a marker of its own.
 TIME_LIMITS = {"unit": 120, "web": 120, "hostile": 240, "browser": 240, "server": 600, "training": 600}
@@ -57,6 +61,9 @@ def pytest_configure(config):
     for room in TIME_LIMITS:
         config.addinivalue_line("markers", f"{room}: the tests in tests/{room}")
     config.addinivalue_line("markers", "training: also others that load TensorFlow or a large network")
+    config.addinivalue_line(
+        "markers", "databases(name...): on which of `DATABASES` a test runs; only on SQLite by default"
+    )
     config.addinivalue_line("filterwarnings", "error::PIL.Image.DecompressionBombWarning")
 
 
@@ -67,6 +74,13 @@ def pytest_collection_modifyitems(items):
         item.add_marker(room)
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TIME_LIMITS[room]))
+
+
+def pytest_generate_tests(metafunc):
+    """Runs a test on each database that its marker names, or that of its module."""
+    marker = metafunc.definition.get_closest_marker("databases")
+    if marker and "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", marker.args, indirect=True)
 
 
 def room_of(item):
@@ -125,11 +139,37 @@ def photo_model():
     return PHOTO_MODEL
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server, with a database `prepared` whose tables are there."""
+    with running() as server:
+        server.execute("CREATE DATABASE prepared")
+        prepared = Database(server.url("prepared"), Path("/"))
+        with prepared.reading():
+            pass
+        prepared.close()
+        yield server
+
+
 @pytest.fixture
-def settings(tmp_path, models_folder):
-    """Settings with small limits and a temporary picture folder."""
-    folders = {"INKLING_MODELS": str(models_folder), "INKLING_PICTURES": str(tmp_path / "pictures")}
-    return Settings.from_env(LIMITS | folders)
+def database(request):
+    """The URL of an empty database on the server that the test's marker names; empty for SQLite's default."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield ""
+        return
+    with request.getfixturevalue("postgres").database("prepared") as url:
+        yield url
+
+
+@pytest.fixture
+def settings(tmp_path, models_folder, database):
+    """Settings with small limits, a temporary picture folder and a database of their own."""
+    places = {
+        "INKLING_MODELS": str(models_folder),
+        "INKLING_PICTURES": str(tmp_path / "pictures"),
+        "INKLING_DATABASE_URL": database,
+    }
+    return Settings.from_env(LIMITS | places)
 
 
 @pytest.fixture(scope="session")

@@ -38,12 +38,13 @@ class Database:
     """Sessions on the database that a URL names.
 
     Args:
-        url: SQLAlchemy URL.
+        url: SQLAlchemy URL of an SQLite file or of a PostgreSQL server.
         folder: is created before the database is opened.
+        connections: the most that are open to a server at a time.
     """
 
-    def __init__(self, url: str, folder: Path):
-        self._url, self._folder = url, folder
+    def __init__(self, url: str, folder: Path, connections: int = 5):
+        self._url, self._folder, self._connections = url, folder, connections
         self._engine: sa.Engine | None = None
         self._lock = threading.Lock()
         self.checkpoint_due = False  # the write-ahead log still holds deleted rows
@@ -55,7 +56,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that only reads.
+        """A session that only reads, and sees the database as it was at its first query.
 
         Raises:
             StoreError: the database cannot be opened or read.
@@ -65,13 +66,32 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that takes SQLite's write lock at its start, so nothing that it reads changes until its end.
+        """A transaction that takes the one write lock at its start, so nothing that it reads changes until its end.
+
+        The lock is SQLite's own, or one that all machines share on a PostgreSQL server. Do nothing slow meanwhile.
 
         Raises:
             StoreError: the database cannot be opened, read or written.
         """
         with store_errors(), Session(self._opened().execution_options(write=True)) as session, session.begin():
             yield session
+
+    @contextmanager
+    def only_one(self, name: str) -> Iterator[bool]:
+        """Yields whether nobody else is inside for this name, of all machines that share a database server.
+
+        An SQLite file belongs to one machine, where `locks.only_one` says so: then it is always True.
+
+        Raises:
+            StoreError: the server cannot be asked, or was restarted meanwhile, which ends the lock.
+        """
+        if self.is_sqlite:
+            yield True
+            return
+        from inkling.storage import postgres
+
+        with store_errors(), postgres.only_one(self._opened(), name) as held:
+            yield held
 
     def close(self) -> None:
         """Closes all connections; the next session opens the database anew, even if the file is another one by then."""
@@ -161,11 +181,7 @@ class Database:
         with self._lock:
             if not self._engine:
                 private.make_folder(self._folder)
-                engine = sa.create_engine(self._url)
-                if engine.dialect.name == "sqlite":
-                    self._make_private(engine.url.database)
-                    sa.event.listen(engine, "connect", _set_pragmas)
-                    sa.event.listen(engine, "begin", _begin)
+                engine = self._create_engine()
                 try:
                     migrations.upgrade(engine)
                 except BaseException:
@@ -173,6 +189,17 @@ class Database:
                     raise
                 self._engine = engine
             return self._engine
+
+    def _create_engine(self) -> sa.Engine:
+        if not self.is_sqlite:
+            from inkling.storage import postgres  # which loads an optional package
+
+            return postgres.create_engine(sa.make_url(self._url), self._connections)
+        engine = sa.create_engine(self._url)
+        self._make_private(engine.url.database)
+        sa.event.listen(engine, "connect", _set_pragmas)
+        sa.event.listen(engine, "begin", _begin)
+        return engine
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:

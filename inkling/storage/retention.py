@@ -20,14 +20,15 @@ saw earlier:
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import sqlalchemy as sa
 
 from inkling.config import Settings
+from inkling.storage import private
 from inkling.storage.blobs import KEY, QUARANTINE, Blob
 from inkling.storage.database import AT_ONCE, portions
 from inkling.storage.errors import StoreError, store_errors
@@ -70,7 +71,7 @@ class Pruned:
 
 
 def prune(storage: Storage, settings: Settings, careful: bool = False) -> Pruned | None:
-    """Sweeps once; returns None if another process is sweeping.
+    """Sweeps once; returns None if another process is sweeping, on any machine that shares the database.
 
     Args:
         careful: for sweeps in the background. Does nothing if another worker swept a few minutes ago. Distrusts the
@@ -80,9 +81,8 @@ def prune(storage: Storage, settings: Settings, careful: bool = False) -> Pruned
     Raises:
         StoreError: the database or the folder cannot be used.
     """
-    storage.database.used_bytes()  # opens the database and creates the folder
-    with only_one(settings.pictures) as lock:
-        return _Sweep(storage, settings, careful).run() if lock is not None else None
+    with _alone(storage, settings) as alone:
+        return _Sweep(storage, settings, careful).run() if alone else None
 
 
 def enforce_quota(storage: Storage, settings: Settings) -> int:
@@ -91,8 +91,21 @@ def enforce_quota(storage: Storage, settings: Settings) -> int:
     Raises:
         StoreError: the database or the folder cannot be used.
     """
+    with _alone(storage, settings) as alone:
+        return _Sweep(storage, settings, careful=True).delete_over_quota() if alone else 0
+
+
+@contextmanager
+def _alone(storage: Storage, settings: Settings) -> Iterator[bool]:
+    """Yields whether no other process sweeps. The workers of a machine agree first, then the machines."""
+    with store_errors():
+        private.make_folder(settings.pictures)
     with only_one(settings.pictures) as lock:
-        return _Sweep(storage, settings, careful=True).delete_over_quota() if lock is not None else 0
+        if lock is None:
+            yield False
+            return
+        with storage.database.only_one("sweep") as alone:
+            yield alone
 
 
 @dataclass

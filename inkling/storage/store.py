@@ -158,7 +158,7 @@ class Storage:
 
     def __init__(self, settings: Settings, blobs: Blobs | None = None):
         self._settings = settings
-        self.database = Database(settings.sqlalchemy_url, settings.pictures)
+        self.database = Database(settings.sqlalchemy_url, settings.pictures, settings.database_connections)
         self.blobs: Blobs = blobs or FolderBlobs(settings.pictures)
         self.taught = Taught(self.database, FolderBlobs(settings.pictures / EXAMPLES))
         self.tokens = Tokens(self.database)
@@ -465,7 +465,8 @@ class Storage:
         Raises:
             StoreError: the database cannot be read.
         """
-        return max(0, self.database.used_bytes() - self.taught.database_bytes())
+        used = self.database.used_bytes()
+        return max(0, used - self.taught.database_bytes()) if used else 0
 
 
 def disk_space(size: int) -> int:

@@ -11,7 +11,7 @@ import secrets
 import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -687,6 +687,10 @@ class Taught:
         with self._database.writing() as session:
             row = _row(session, id)
             row.due, row.stage, row.share, row.attempts = None, None, 0.0, 0
+
+    def training_alone(self) -> AbstractContextManager[bool]:
+        """Yields whether no other machine trains. A machine's own processes agree by a lock of its folder."""
+        return self._database.only_one("training")
 
     def begin(self) -> Task | None:
         """Begins the training that is due first; None if none is.

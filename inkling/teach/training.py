@@ -195,13 +195,19 @@ class Training:
 
 
 def run_due(teaching: Teaching) -> bool:
-    """Runs the training that is due first, or prepares the next one; returns whether there was something to do."""
-    task = teaching.storage.begin()
-    if task:
-        Training(teaching, task).run()
-        return True
-    upcoming = teaching.storage.upcoming()
-    return upcoming is not None and Training(teaching, upcoming).prepare()
+    """Runs the training that is due first, or prepares the next one; returns whether there was something to do.
+
+    There is nothing to do while another machine trains.
+    """
+    with teaching.storage.training_alone() as alone:
+        if not alone:
+            return False
+        task = teaching.storage.begin()
+        if task:
+            Training(teaching, task).run()
+            return True
+        upcoming = teaching.storage.upcoming()
+        return upcoming is not None and Training(teaching, upcoming).prepare()
 
 
 def run_until_done(teaching: Teaching, id: str) -> Progress | None:

@@ -39,7 +39,12 @@ BAD = {
     "INKLING_TRUSTED_PROXIES": ["proxy", "127.0.0.1;10.0.0.1", "10.0.0.1/8"],
     "INKLING_USER_HEADER": ["Remote_User", "Remote User", "Remote-User:"],
     "INKLING_METRICS_FROM": ["*", "all"],
-    "INKLING_DATABASE_URL": ["not a URL", "postgre://localhost/inkling", "postgresql+nodriver://localhost/inkling"],
+    "INKLING_DATABASE_URL": [
+        "not a URL",
+        "postgre://localhost/inkling",
+        "postgresql+nodriver://localhost/inkling",
+        "mysql://localhost/inkling",
+    ],
     "INKLING_SECRET_KEY": ["too short"],
     "INKLING_MODELS": ["~no-such-user/models", ""],
     "INKLING_PICTURES": ["~no-such-user/pictures", ""],
@@ -127,6 +132,14 @@ def test_secrets_are_not_in_the_repr():
         "INKLING_RATE_STORAGE": "redis://:password@localhost/0",
     }
     assert not re.search("password|0123456789abcdef", repr(Settings.from_env(env)))
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_database_server_is_named_as_other_programs_name_it(scheme):
+    url = Settings.from_env(
+        {"INKLING_DATABASE_URL": f"{scheme}://user:p%40ss@host:5433/name?sslmode=require"}
+    ).sqlalchemy_url
+    assert url == "postgresql+psycopg://user:p%40ss@host:5433/name?sslmode=require"
 
 
 def test_settings_cannot_be_changed():

@@ -30,6 +30,8 @@ PREDICTION = Prediction(
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))  # 180 kB as a PNG
 NONE = Pruned(0, 0, 0, 0, 0, 0, 0, 0)
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def store(settings):
@@ -143,6 +145,7 @@ def test_results_of_unknown_clients_have_no_share(store, settings, keep):
     assert removed(prune(store, settings.replace(quota_mb=2))) == NONE
 
 
+@pytest.mark.databases("sqlite")  # the quota counts no database server
 def test_the_heaviest_lose_most_and_light_clients_their_oldest(store, settings, keep):
     heavy = [keep(day, NOISE, client="heavy") for day in range(3)]
     middle = [keep(day + 0.5, NOISE, client="middle") for day in range(2)]
@@ -156,6 +159,7 @@ def test_no_quota_is_no_limit(store, settings, keep):
     assert removed(prune(store, settings.replace(quota_mb=0))) == NONE
 
 
+@pytest.mark.databases("sqlite")  # the quota counts no database server
 def test_the_database_counts_and_gives_back_what_it_no_longer_needs(store, settings, keep):
     keep(40)
     with store.database.writing() as session:
@@ -170,6 +174,7 @@ def test_the_database_counts_and_gives_back_what_it_no_longer_needs(store, setti
     assert sum(path.stat().st_size for path in settings.pictures.glob("inkling.sqlite3*")) < before / 10
 
 
+@pytest.mark.databases("sqlite")  # the quota counts no database server
 def test_pages_go_with_the_oldest_results(store, settings, keep):
     """Otherwise batches would keep the quota exceeded until every result was deleted."""
     old, young = keep(2, NOISE), keep(1, NOISE)
@@ -359,10 +364,10 @@ class Stopping(FolderBlobs):
         yield from super().iterate()
         os.kill(os.getpid(), signal.SIGSTOP)
 
-settings = Settings.from_env({"INKLING_PICTURES": sys.argv[1]})
+settings = Settings.from_env({"INKLING_PICTURES": sys.argv[1], "INKLING_DATABASE_URL": sys.argv[2]})
 print(prune(Storage(settings, Stopping(settings.pictures)), settings))
 """
-    command = [sys.executable, "-c", script, str(settings.pictures)]
+    command = [sys.executable, "-c", script, str(settings.pictures), settings.database_url]
     sweep = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert os.WIFSTOPPED(os.waitpid(sweep.pid, os.WUNTRACED)[1])
@@ -533,6 +538,7 @@ def test_only_one_prunes_at_a_time(runner, store, settings, keep):
     assert removed(prune(store, settings)) == replace(NONE, expired=1)
 
 
+@pytest.mark.databases("sqlite")
 def test_an_invalid_database_is_reported_and_nothing_is_removed(runner, settings):
     settings.pictures.mkdir()
     (settings.pictures / "inkling.sqlite3").write_bytes(b"this is no database" * 99)

@@ -19,6 +19,7 @@ from inkling.recognition.predictor import Prediction
 from inkling.storage import NONE_OF_THESE, Entry, Housekeeper, Storage, StoreError
 from tests.support.storage import add, new
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
 TIMES = {"decode": 1.0, "prepare": 2.0, "infer": 3.0}
 PREDICTION = Prediction(
     "m", "digits", ("a", "b"), np.array([0.25, 0.75], np.float32), 0.9, np.zeros((28, 28, 1), np.uint8), {}
@@ -160,7 +161,7 @@ def test_ids_cannot_be_guessed(store, paper):
 
 def drop_the_table(store, monkeypatch):
     with store.database.writing() as session:
-        session.execute(sa.text("DROP TABLE predictions"))
+        session.execute(sa.text("ALTER TABLE predictions RENAME TO others"))
     return PREDICTION
 
 
@@ -256,6 +257,7 @@ def found(settings, text):
     return [path.name for path in settings.pictures.glob("inkling.sqlite3*") if text.encode() in path.read_bytes()]
 
 
+@pytest.mark.databases("sqlite")
 def test_a_deleted_result_leaves_no_bytes_in_the_database(store, settings, paper):
     """A deleted result leaves no bytes in the database or its write-ahead log."""
     batch = batch_of(store, paper, "private-name.png", "other-name.png", *["more.png"] * 20)
@@ -269,6 +271,7 @@ def test_a_deleted_result_leaves_no_bytes_in_the_database(store, settings, paper
     assert found(settings, "other-name")
 
 
+@pytest.mark.databases("sqlite")
 def test_the_housekeeper_clears_bytes_that_a_reader_held_back(store, settings, paper):
     batch = batch_of(store, paper, "private-name.png", "other-name.png")
     with Storage(settings).database.reading() as session:
@@ -366,6 +369,7 @@ def test_the_folder_is_created_at_the_first_use(settings, photo):
     assert store.get(add(store, photo, PREDICTION, "photo", TIMES))
 
 
+@pytest.mark.databases("sqlite")
 def test_the_database_url_names_the_database(settings, tmp_path, photo):
     url = f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"
     elsewhere = Storage(settings.replace(database_url=url))
@@ -376,6 +380,7 @@ def test_the_database_url_names_the_database(settings, tmp_path, photo):
     assert Storage(settings).get(id) is None
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", ["my pictures", "100% mine #1", "bilder-ä"])
 def test_the_folder_may_have_any_name(settings, tmp_path, photo, name):
     store = Storage(settings.replace(pictures=tmp_path / name))
@@ -383,6 +388,7 @@ def test_the_folder_may_have_any_name(settings, tmp_path, photo, name):
     assert (tmp_path / name / "inkling.sqlite3").exists()
 
 
+@pytest.mark.databases("sqlite")
 def test_readers_and_a_writer_do_not_wait_for_each_other(store):
     with store.database.reading() as session:
         assert session.scalar(sa.text("PRAGMA journal_mode")) == "wal"

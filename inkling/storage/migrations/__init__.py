@@ -15,7 +15,6 @@ from inkling.storage.records import Base, UsageRow
 log = logging.getLogger("inkling.migrations")
 
 HEAD = "0009"
-ADVISORY_LOCK = 1_768_845_419  # any number: the name of a lock on a PostgreSQL server
 
 _alembic = threading.Lock()  # Alembic keeps its state in global variables
 
@@ -23,8 +22,8 @@ _alembic = threading.Lock()  # Alembic keeps its state in global variables
 def upgrade(engine: sa.Engine) -> None:
     """Brings a database to revision `HEAD`; a database from before Alembic is recognized, an empty one is filled.
 
-    Several workers may call it together: one upgrades in a single transaction, under SQLite's write lock or an advisory
-    lock of PostgreSQL; the others wait. A database that is up to date is only read.
+    Several workers of several machines may call it together: one upgrades in a single transaction, which has the write
+    lock (`Database.writing`); the others wait. A database that is up to date is only read.
 
     Raises:
         StoreError: the database was upgraded by a newer version of Inkling.
@@ -34,8 +33,6 @@ def upgrade(engine: sa.Engine) -> None:
         if _revision(connection) == HEAD:
             return
     with _alembic, engine.execution_options(write=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         before = _revision(connection)
         if before == HEAD:  # another worker was faster
             return
