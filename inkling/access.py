@@ -5,17 +5,20 @@ once, and the database keeps its SHA-256 hash. Nobody can try all values of 256 
 """
 
 import hashlib
+import logging
 import os
 import secrets
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from inkling.config import Settings
-from inkling.storage import Credential, Tokens, private
+from inkling.storage import Credential, Quota, StoreError, Tokens, private
 from inkling.storage.blobs import SIGNING_KEY
+
+log = logging.getLogger("inkling.access")
 
 KEY_BYTES = 32
 SECRET_BYTES = 32
@@ -30,6 +33,7 @@ SCOPES = {  # what each allows; each includes those before it
 LINK_PERIOD = timedelta(minutes=10)
 SESSION_PERIOD = timedelta(days=30)
 LONGEST_OWNER = 64  # characters
+DAY = 24 * 60 * 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,12 @@ class Principal:
     Attributes:
         owner: whose classifiers are theirs; empty for a visitor who is not signed in.
         scopes: what they may do, as keys of `SCOPES`.
+        credential: the token or session that says so; None without one.
     """
 
     owner: str
     scopes: frozenset[str]
+    credential: Credential | None = field(default=None, compare=False)
 
     def manages(self, owner: str) -> bool:
         """Whether the classifiers of an owner are theirs to manage: their own are, and with `admin` all are."""
@@ -75,13 +81,13 @@ def user(name: str) -> Principal:
 # ---- Credentials ----
 
 
-def new_token(tokens: Tokens, scope: str, owner: str, period: timedelta) -> str:
+def new_token(tokens: Tokens, scope: str, owner: str, period: timedelta, quota: Quota | None = None) -> str:
     """Makes a token and returns its secret.
 
     Raises:
         StoreError: it cannot be stored.
     """
-    return _new(tokens, "token", scope, owner, period)[0]
+    return _new(tokens, "token", scope, owner, period, quota=quota)[0]
 
 
 def new_link(tokens: Tokens) -> str:
@@ -134,16 +140,41 @@ def sign_out(tokens: Tokens, secret: str) -> None:
     tokens.take(_hashed(secret), "session")
 
 
+def use_today(tokens: Tokens, token: int, points: int) -> tuple[int, int]:
+    """Charges points to a token's day, which ends at midnight UTC.
+
+    Where the database cannot be written, they are not counted: the service goes on.
+
+    Args:
+        token: its id, as `Credential.payer`.
+
+    Returns:
+        the points that it had used today before, and the seconds until tomorrow.
+    """
+    left = DAY - int(datetime.now(UTC).timestamp()) % DAY
+    try:
+        return tokens.use(token, points), left
+    except StoreError as error:
+        log.warning("the points of token %d are not counted: %s", token, error)
+        return 0, left
+
+
 def _new(
-    tokens: Tokens, kind: str, scope: str, owner: str, period: timedelta, parent: Credential | None = None
+    tokens: Tokens,
+    kind: str,
+    scope: str,
+    owner: str,
+    period: timedelta,
+    parent: Credential | None = None,
+    quota: Quota | None = None,
 ) -> tuple[str, Credential]:
     secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    return secret, tokens.add(_hashed(secret), kind, scope, owner, period, parent)
+    return secret, tokens.add(_hashed(secret), kind, scope, owner, period, parent, quota)
 
 
 def _principal(tokens: Tokens, secret: str, kind: str) -> Principal | None:
     found = tokens.find(_hashed(secret), kind)
-    return Principal(found.owner, up_to(found.scope)) if found else None
+    return Principal(found.owner, up_to(found.scope), found) if found else None
 
 
 def _hashed(secret: str) -> str:

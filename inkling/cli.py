@@ -5,6 +5,7 @@ Every command but `serve` works on the settings, models and storage directly, wi
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.recognition.pretrained.build import BuildError, build_missing
 from inkling.service import File, Outcome, Service
-from inkling.storage import Result, Storage, StoreError, retention
+from inkling.storage import Quota, Result, Storage, StoreError, retention
 from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
 from inkling.teach import intake
@@ -403,19 +404,39 @@ def tokens() -> None:
     help="Whose token it is. Tokens of one name own the same classifiers; `local` is the owner at this machine.",
 )
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How long it is valid.")
-def add(scope: str, owner: str, days: int) -> None:
+@click.option(
+    "--limit",
+    "limits",
+    metavar="POINTS/SPAN",
+    multiple=True,
+    help="Points that it may use, such as 600/minute, in place of its client's, or 20000/day. Both may be given.",
+)
+def add(scope: str, owner: str, days: int, limits: tuple[str, ...]) -> None:
     """Print a new token once: to send as `Authorization: Bearer TOKEN`, or to sign in with at /sign-in."""
     if not access.can_own(owner):
         raise click.UsageError(f"--name takes 1 to {access.LONGEST_OWNER} printable characters.")
-    click.echo(access.new_token(_storage().tokens, scope, owner, timedelta(days=days)))
+    click.echo(access.new_token(_storage().tokens, scope, owner, timedelta(days=days), _quota(limits)))
     _note("tokens add", scope=scope, owner=owner)
+
+
+def _quota(limits: tuple[str, ...]) -> Quota:
+    spans: dict[str, int] = {}
+    for limit in limits:
+        points, _, span = limit.partition("/")
+        if span not in ("minute", "day") or span in spans or not re.fullmatch("[1-9][0-9]{0,8}", points):
+            raise click.UsageError(f"--limit takes points for a minute or a day, such as 600/minute. Received: {limit}")
+        spans[span] = int(points)
+    return Quota(spans.get("minute"), spans.get("day"))
 
 
 @tokens.command("list")
 def list_tokens() -> None:
-    """List tokens, signed-in browsers and unused sign-in links: number, kind, scope, owner and last day (UTC)."""
+    """List tokens, signed-in browsers and unused sign-in links: number, kind, scope, owner, last day (UTC), limits."""
     for one in _storage().tokens.all():
-        click.echo(f"{one.id:>5}  {one.kind:<8} {one.scope:<8} {one.owner:<20} {one.expires:%Y-%m-%d}")
+        spans = {"minute": one.quota.minute, "day": one.quota.day}
+        limits = "  ".join(f"{points}/{span}" for span, points in spans.items() if points)
+        line = f"{one.id:>5}  {one.kind:<8} {one.scope:<8} {one.owner:<20} {one.expires:%Y-%m-%d}  {limits}"
+        click.echo(line.rstrip())
 
 
 @tokens.command("delete")

@@ -16,7 +16,7 @@ from inkling.storage.store import (
     Storage,
     unsaved_result,
 )
-from inkling.storage.tokens import Credential, Tokens
+from inkling.storage.tokens import Credential, Quota, Tokens
 
 __all__ = [
     "NONE_OF_THESE",
@@ -28,6 +28,7 @@ __all__ = [
     "Housekeeper",
     "NewResult",
     "Pruned",
+    "Quota",
     "Result",
     "Storage",
     "StoreError",

@@ -223,3 +223,9 @@ class TokenRow(Base):
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     expires: Mapped[datetime] = mapped_column(UtcDateTime)
     parent: Mapped[int | None] = mapped_column(sa.ForeignKey("tokens.id", ondelete="CASCADE"), index=True)
+    minute_limit: Mapped[
+        int | None
+    ]  # points that it may use in a minute, in place of its client's; None: as its client
+    day_limit: Mapped[int | None]  # points that it may use in a day, UTC; None means no limit
+    day: Mapped[str | None] = mapped_column(sa.String(10))  # for which `used` counts, such as "2026-07-14"
+    used: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")  # points, if there is a `day_limit`

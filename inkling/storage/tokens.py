@@ -11,6 +11,14 @@ from inkling.storage.records import TokenRow, now
 
 
 @dataclass(frozen=True)
+class Quota:
+    """How many points a token may use; None means that it has no limit of its own."""
+
+    minute: int | None = None
+    day: int | None = None  # in UTC
+
+
+@dataclass(frozen=True)
 class Credential:
     """What is stored of a credential besides its hash."""
 
@@ -20,6 +28,8 @@ class Credential:
     owner: str
     created: datetime  # UTC
     expires: datetime  # UTC
+    quota: Quota = Quota()
+    payer: int = 0  # id of the token whose quota it uses: its own, or that of the token that a session was made from
 
 
 class Tokens:
@@ -29,19 +39,28 @@ class Tokens:
         self._database = database
 
     def add(
-        self, hash: str, kind: str, scope: str, owner: str, period: timedelta, parent: Credential | None = None
+        self,
+        hash: str,
+        kind: str,
+        scope: str,
+        owner: str,
+        period: timedelta,
+        parent: Credential | None = None,
+        quota: Quota | None = None,
     ) -> Credential:
         """Stores the hash of a new credential.
 
         Args:
             period: how long it is valid.
-            parent: the token that a session was made from. The session ends with it.
+            parent: the token that a session was made from. The session ends with it, and uses its quota.
+            quota: how much it may use; by default without a limit of its own.
 
         Raises:
             StoreError: the database cannot be written.
         """
         created = now()
         expires = min(created + period, parent.expires) if parent else created + period
+        quota = parent.quota if parent else quota or Quota()
         with self._database.writing() as session:
             session.execute(sa.delete(TokenRow).where(TokenRow.expires <= created))
             row = TokenRow(
@@ -52,6 +71,8 @@ class Tokens:
                 created=created,
                 expires=expires,
                 parent=parent and parent.id,
+                minute_limit=quota.minute,
+                day_limit=quota.day,
             )
             session.add(row)
             session.flush()
@@ -76,6 +97,19 @@ class Tokens:
             found = _find(session, hash, kind)
             deleted = found and count_changed(session, sa.delete(TokenRow).where(TokenRow.id == found.id))
             return found if deleted else None
+
+    def use(self, id: int, points: int) -> int:
+        """Adds points to what a token has used today; returns what it had used before.
+
+        Raises:
+            StoreError: the database cannot be written.
+        """
+        today = now().date().isoformat()
+        used = sa.case((TokenRow.day == today, TokenRow.used), else_=0) + points
+        with self._database.writing() as session:
+            session.execute(sa.update(TokenRow).where(TokenRow.id == id).values(used=used, day=today))
+            after = session.scalar(sa.select(TokenRow.used).where(TokenRow.id == id))
+            return 0 if after is None else after - points
 
     def all(self) -> list[Credential]:
         """All credentials that have not expired, oldest first.
@@ -104,4 +138,5 @@ def _find(session: Session, hash: str, kind: str) -> Credential | None:
 
 
 def _credential(row: TokenRow) -> Credential:
-    return Credential(row.id, row.kind, row.scope, row.owner, row.created, row.expires)
+    quota = Quota(row.minute_limit, row.day_limit)
+    return Credential(row.id, row.kind, row.scope, row.owner, row.created, row.expires, quota, row.parent or row.id)

@@ -139,6 +139,13 @@ def test_the_command_says_why_a_server_refuses(url, files):
     assert len(told.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("how", [["--token", "inkling_wrong"], {"INKLING_TOKEN": "inkling_wrong"}])
+def test_the_token_is_an_option_or_a_variable(url, files, how):
+    options, variables = (how, {}) if isinstance(how, list) else ([], how)
+    told = inkling("classify", *files, "--server", url, *options, **variables)
+    assert (told.returncode, told.stderr) == (1, "Error: This token is not valid, or no longer.\n")
+
+
 def test_the_command_says_that_a_server_is_away(files, url):
     told = inkling("classify", files[0], "--server", "http://127.0.0.1:9")
     assert told.returncode == 1

@@ -16,7 +16,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.wrappers import Response
 
 from inkling import access
-from inkling.access import OWNER, VISITOR, Principal
+from inkling.access import OWNER, VISITOR, Credential, Principal
 from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.web.edge import auditing, crosssite, proxies, ratelimit
@@ -31,6 +31,7 @@ GUESSES = 10  # wrong tokens that one client may send in a minute
 
 def init_app(app: Flask, settings: Settings) -> None:
     app.extensions["guesses"] = ratelimit.Limiter(settings, GUESSES, "guesses")
+    app.extensions["credential"] = credential
     app.before_request(refuse_unknown_proxy)
     app.jinja_env.globals["signed_in"] = lambda: COOKIE in request.cookies
 
@@ -50,6 +51,15 @@ def principal() -> Principal:
         g.principal = VISITOR  # for the page that tells of an error
         g.principal = _by_token() or _by_cookie() or _by_proxy() or (OWNER if _is_local() else VISITOR)
     return g.principal
+
+
+def credential() -> Credential | None:
+    """The token or the session that this request comes with; None without one.
+
+    Raises:
+        Unauthorized, Problem, StoreError: as `principal`.
+    """
+    return principal().credential if "Authorization" in request.headers or COOKIE in request.cookies else None
 
 
 def needs(scope: str) -> Callable[[Callable], Callable]:

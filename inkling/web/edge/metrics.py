@@ -16,6 +16,7 @@ from inkling.web import counters
 log = logging.getLogger("inkling.metrics")
 
 REGISTRY = CollectorRegistry()
+TOKENS = 100  # tokens that a worker counts apart; the points of further ones count as "other"
 STAGES = ("decode", "prepare", "infer")
 
 REQUESTS = Counter("inkling_requests", "Requests answered", ["method", "route", "status"], registry=REGISTRY)
@@ -35,6 +36,12 @@ STAGE = Histogram(
 )
 ANSWERS = Counter("inkling_answers", "Pictures answered", ["model", "label"], registry=REGISTRY)
 REJECTIONS = Counter("inkling_rejections", "Pictures and requests refused", ["reason"], registry=REGISTRY)
+TOKEN_POINTS = Counter(
+    "inkling_token_points",
+    "Points that tokens, and browsers signed in with them, have used: by the token's number and owner",
+    ["token", "owner"],
+    registry=REGISTRY,
+)
 WAITING = Gauge(
     "inkling_waiting_requests",
     "Requests that wait in admission control",
@@ -74,6 +81,18 @@ Metric = TypeVar("Metric", bound=MetricWrapperBase)
 def labeled(metric: Metric, *labels: str) -> Metric:
     """`metric.labels(*labels)`, cached: looking the labels up takes longer than counting."""
     return metric.labels(*labels)
+
+
+_tokens: set[tuple[str, str]] = set()
+
+
+def token(number: int, owner: str) -> tuple[str, str]:
+    """The labels of a token: its number and its owner, or "other" once there are `TOKENS` others."""
+    labels = str(number), owner
+    if labels not in _tokens and len(_tokens) >= TOKENS:
+        return "other", "other"
+    _tokens.add(labels)
+    return labels
 
 
 for stage in STAGES:

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,9 +19,11 @@ from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import Storage, storage_from_string
 
+from inkling import access
+from inkling.access import Credential
 from inkling.config import Settings
 from inkling.problems import Problem
-from inkling.web.edge import proxies
+from inkling.web.edge import metrics, proxies
 from inkling.web.edge.crosssite import SAFE_METHODS
 
 log = logging.getLogger("inkling.rate")
@@ -87,10 +90,14 @@ class Limiter:
             self._redis = cast(Storage, redis)  # not its asynchronous twin
         self._retry_at = 0.0  # by time.monotonic
 
-    def exceeded(self, client: str, points: int = 0) -> Used | None:
-        """Charges points; returns what the client had used before if that is all it may use, else None."""
+    def exceeded(self, client: str, points: int = 0, most: int | None = None) -> Used | None:
+        """Charges points; returns what the client had used before if that is all it may use, else None.
+
+        Args:
+            most: what it may use, if that is not `self.most`.
+        """
         used = self.charge(client, points)
-        return used if used.points >= self.most else None
+        return used if used.points >= (most or self.most) else None
 
     def charge(self, client: str, points: int) -> Used:
         """Charges points, however many the client has left; returns what it had used before."""
@@ -109,6 +116,7 @@ class Limiter:
 
 def init_app(app: Flask, settings: Settings) -> None:
     app.extensions["points"] = Limiter(settings, settings.rate_limit) if settings.rate_limit else None
+    app.extensions["token points"] = Limiter(settings, 1, "tokens")
     app.before_request(admit_change)
     app.teardown_request(settle)
 
@@ -119,23 +127,68 @@ def admit_change() -> None:
         admit()
 
 
+@dataclass(frozen=True)
+class Payer:
+    """What the points of a request count for: its client, or a limit of its token, and the token's day.
+
+    Attributes:
+        limiter: of the minute; None without a limit.
+        most: points of the minute.
+        credential: the token or session of the request; None without one.
+    """
+
+    limiter: Limiter | None
+    name: str
+    most: int
+    credential: Credential | None
+
+    def pay(self, points: int) -> None:
+        """Charges points.
+
+        Raises:
+            Problem: "rate-limited", when there was none left. They are charged all the same.
+        """
+        token = self.credential
+        if token:
+            metrics.labeled(metrics.TOKEN_POINTS, *metrics.token(token.payer, token.owner)).inc(points)
+        if token and token.quota.day:
+            used, seconds = access.use_today(_tokens(), token.payer, points)
+            if used >= token.quota.day:
+                raise _refusal("This token may use", token.quota.day, "a day", Used(used, seconds))
+        if self.limiter and (now := self.limiter.exceeded(self.name, points, self.most)):
+            raise _refusal(
+                f"{'This token' if self.name != client() else 'One client'} may use", self.most, "a minute", now
+            )
+
+
 def admit() -> None:
     """Charges the request its first point, unless it was charged before.
 
+    A token with a limit of its own pays by that; other requests by their client's.
+
     Raises:
-        Problem: "rate-limited", when its client has no point left.
+        Problem: "rate-limited", when its client or its token has no point left.
+        Unauthorized, StoreError: it has a token that is not valid, or that cannot be read.
     """
-    limiter: Limiter | None = current_app.extensions["points"]
-    if limiter is None or "points" in g:
+    if "points" in g:
         return
-    if used := limiter.exceeded(client(), 1):
-        raise Problem(
-            "rate-limited",
-            f"One client may use {limiter.most} points a minute. Used: {used.points}. "
-            f"Try again in {used.seconds} seconds.",
-            retry_after=used.seconds,
-        )
+    credential: Credential | None = current_app.extensions["credential"]()
+    if credential and credential.quota.minute:
+        limiter = current_app.extensions["token points"]
+        g.payer = Payer(limiter, f"token {credential.payer}", credential.quota.minute, credential)
+    else:
+        limiter = current_app.extensions["points"]
+        g.payer = Payer(limiter, client(), limiter.most if limiter else 0, credential)
+    g.payer.pay(1)
     g.points = 0.0
+
+
+def _refusal(who: str, most: int, span: str, used: Used) -> Problem:
+    return Problem(
+        "rate-limited",
+        f"{who} {most} points {span}. Used: {used.points}. Try again in {used.seconds} seconds.",
+        retry_after=used.seconds,
+    )
 
 
 def charge(points: float) -> None:
@@ -156,7 +209,13 @@ def settle(_error: BaseException | None) -> None:
         return
     size = request.content_length or request.environ.get(RECEIVED, 0)
     if (points := g.pop("points") + size / MIB) >= 1:
-        current_app.extensions["points"].charge(client(), int(points))
+        with suppress(Problem):  # it was admitted; the next one is refused
+            g.payer.pay(int(points))
+
+
+def _tokens() -> Any:
+    """The storage's tokens; the edge does not import storage."""
+    return current_app.extensions["inkling"].storage.tokens
 
 
 def client() -> str:
