@@ -32,7 +32,7 @@ run: .venv/serve.done
 check: static
 	$(TEST) -m "not training" tests/unit tests/web
 
-test: .venv/dev.done
+test: .venv/dev.done .venv-swift/done
 	$(TEST) --durations=30
 
 # A process more than there are cores, as tests often wait for a browser or a server, each with one thread of linear

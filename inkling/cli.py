@@ -473,7 +473,7 @@ def restore(file: Path) -> None:
     settings = _settings()
     with _reporting(f"{file} cannot be restored to {settings.pictures}"):
         count = archives.restore(file, settings)
-        Shelf(settings, Storage(settings).taught).publish_all()
+        Shelf(Storage(settings).taught).publish_all()
     _note("restore", results=count)
     click.echo(f"{settings.pictures}: {count} results")
 

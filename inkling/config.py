@@ -4,6 +4,7 @@
 documentation's table, which `tools.reference` writes.
 """
 
+import importlib.util
 import ipaddress
 import math
 import os
@@ -26,6 +27,7 @@ ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")  # as b
 HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")  # a name or an address, without a port
 HEADER = re.compile(r"[A-Za-z0-9-]+")
 MAIL = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*/?", re.ASCII)
 CONTACT = re.compile(rf"https://[^\s<>\"]+|mailto:{MAIL.pattern}", re.ASCII)
 TOKEN = "INKLING_TOKEN"  # for commands that ask another Inkling; no setting, because a server does not need it
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -141,6 +143,12 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _blobs_url(value: str) -> str:
+    if value and not (BUCKET.fullmatch(value) and importlib.util.find_spec("boto3")):
+        raise ValueError
+    return value
+
+
 def _empty_is_none(value: str | None) -> str | None:
     return value or None
 
@@ -188,6 +196,11 @@ DatabaseURL = Annotated[
         "empty, the URL of an SQLite file such as sqlite:////var/lib/inkling.sqlite3, or, with the extra "
         "`inkling[postgres]`, that of a PostgreSQL server such as postgresql://user:password@host/name"
     ),
+]
+BlobsURL = Annotated[
+    str,
+    BeforeValidator(_blobs_url),
+    Accepts("empty or the address of a bucket, such as s3://bucket/prefix, with the extra [s3] installed"),
 ]
 Port = Annotated[
     Annotated[int, Field(ge=1, le=65535)] | None,
@@ -244,6 +257,12 @@ class Settings(BaseSettings):
         repr=False,  # it may contain a password
         description="URL of the database: an SQLite file, or a PostgreSQL server that several machines share. "
         "Empty means an SQLite file in the pictures folder.",
+    )
+    blobs: BlobsURL = Field(
+        "",
+        description="Bucket of an S3 object store that keeps pictures, examples and published models. Endpoint, region "
+        "and keys come from `AWS_ENDPOINT_URL`, `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. "
+        "Empty means the pictures folder.",
     )
     secret_key: Secret = Field(
         "",

@@ -4,6 +4,7 @@ import base64
 import copy
 import io
 import os
+import secrets
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from inkling.storage import Storage
 from inkling.storage.database import Database
 from inkling.teach.teaching import Teaching
 from inkling.web.app import create_app
+from tests.support import s3
 from tests.support.command import Runner
 from tests.support.postgres import running
 from tests.support.routes import share_url_builders
@@ -64,6 +66,7 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "databases(name...): on which of `DATABASES` a test runs; only on SQLite by default"
     )
+    config.addinivalue_line("markers", "stores(name...): where a test's pictures lie, `folder` (the default) or `s3`")
     config.addinivalue_line("filterwarnings", "error::PIL.Image.DecompressionBombWarning")
 
 
@@ -77,10 +80,18 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_generate_tests(metafunc):
-    """Runs a test on each database that its marker names, or that of its module."""
-    marker = metafunc.definition.get_closest_marker("databases")
-    if marker and "database" in metafunc.fixturenames:
-        metafunc.parametrize("database", marker.args, indirect=True)
+    """Runs a test on each database and each store that its markers name, or those of its module.
+
+    Both are changed one at a time: databases do not depend on stores.
+    """
+    markers = [metafunc.definition.get_closest_marker(name) for name in ("databases", "stores")]
+    if any(markers) and "settings" in metafunc.fixturenames:
+        (database, *databases), (store, *stores) = (
+            marker.args if marker else (default,) for marker, default in zip(markers, ("sqlite", "folder"), strict=True)
+        )
+        pairs = [(database, store), *((other, store) for other in databases), *((database, other) for other in stores)]
+        ids = ["-".join(pair).removesuffix("-folder").removeprefix("sqlite-") for pair in pairs]
+        metafunc.parametrize(("database", "blobs"), pairs, ids=ids, indirect=True)
 
 
 def room_of(item):
@@ -161,13 +172,31 @@ def database(request):
         yield url
 
 
+@pytest.fixture(scope="session")
+def object_store():
+    """A real object store with an empty bucket."""
+    with s3.running() as store:
+        yield store
+
+
 @pytest.fixture
-def settings(tmp_path, models_folder, database):
-    """Settings with small limits, a temporary picture folder and a database of their own."""
+def blobs(request, monkeypatch):
+    """Returns INKLING_BLOBS: empty, or a part of a bucket for this test alone if its marker asks for one."""
+    if getattr(request, "param", "folder") == "folder":
+        return ""
+    for name, value in request.getfixturevalue("object_store").environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3.BUCKET}/{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def settings(tmp_path, models_folder, database, blobs):
+    """Settings with small limits, a temporary place for pictures and a database of their own."""
     places = {
         "INKLING_MODELS": str(models_folder),
         "INKLING_PICTURES": str(tmp_path / "pictures"),
         "INKLING_DATABASE_URL": database,
+        "INKLING_BLOBS": blobs,
     }
     return Settings.from_env(LIMITS | places)
 

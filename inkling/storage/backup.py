@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from inkling.config import Settings
 from inkling.storage import private
-from inkling.storage.blobs import BLOCKED, EXAMPLES, KEY, SIGNING_KEY, FolderBlobs
+from inkling.storage.blobs import BLOCKED, EXAMPLES, KEY, SIGNING_KEY
 from inkling.storage.errors import store_errors
 from inkling.storage.records import ResultRow
 from inkling.storage.store import Storage, file_keys
@@ -49,7 +49,7 @@ def backup(settings: Settings, file: Path) -> int:
         tarfile.open(draft, "w") as archive,
     ):
         storage.database.copy_to(Path(folder, DATABASE))
-        copy = Storage(settings.replace(pictures=Path(folder), database_url=""))
+        copy = Storage(settings.replace(pictures=Path(folder), database_url="", blobs=""))
         with copy.database.reading() as session:
             ids = list(session.scalars(sa.select(ResultRow.id).order_by(ResultRow.created)))
         missing = [id for id in ids if not _add_files(archive, storage, id)]
@@ -70,10 +70,14 @@ def restore(file: Path, settings: Settings) -> int:
     Everything is extracted and checked in a temporary folder first, then moved into place, the database last.
 
     Raises:
-        ValueError: the data folder is not empty, or the file is not a complete backup.
+        ValueError: the data folder is not empty, the file is not a complete backup, or pictures go to an object store.
         StoreError: the backup was made by a newer version of Inkling.
         OSError: the file cannot be read, or the data folder cannot be written. Nothing is left of the attempt.
     """
+    if settings.blobs:
+        raise ValueError(
+            "INKLING_BLOBS is set; restore without it, then move the folder with `inkling migrate --blobs`"
+        )
     folder, database = settings.pictures, _database_file(settings)
     if database.exists() or (folder.exists() and {path.name for path in folder.iterdir()} - private.PLACEHOLDERS):
         raise ValueError(f"{folder} holds something already; restore into an empty folder")
@@ -82,7 +86,7 @@ def restore(file: Path, settings: Settings) -> int:
     moved: list[Path] = []
     try:
         _extract(file, draft)
-        count = _count_results(settings.replace(pictures=draft, database_url=""))
+        count = _count_results(settings.replace(pictures=draft, database_url="", blobs=""))
         for path in sorted(draft.iterdir(), key=lambda path: path.name == DATABASE):
             target = database if path.name == DATABASE else folder / path.name
             moved.append(target)
@@ -162,7 +166,7 @@ def _extract(file: Path, folder: Path) -> None:
 
 def _count_results(settings: Settings) -> int:
     """Opens a restored database, which upgrades it, and closes it; returns its number of results."""
-    database = Storage(settings, FolderBlobs(settings.pictures)).database
+    database = Storage(settings).database
     with database.reading() as session:
         count = session.scalars(sa.select(sa.func.count(ResultRow.id))).one()
     database.checkpoint()

@@ -4,11 +4,11 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from inkling.storage import private
 from inkling.storage.errors import StoreError
@@ -37,6 +37,14 @@ class Blob(NamedTuple):
     modified: datetime  # UTC
 
 
+class Opened(NamedTuple):
+    """A blob to read from."""
+
+    file: BinaryIO  # can seek; whoever opened it closes it
+    size: int  # bytes
+    tag: str  # is another one once the blob was replaced
+
+
 class Blobs(Protocol):
     """Whole files of bytes by key. All methods may raise OSError or StoreError."""
 
@@ -46,11 +54,20 @@ class Blobs(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Writes a blob; readers see all of it or nothing."""
 
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Writes blobs by key. After an error, some of them may be there."""
+
     def get(self, key: str) -> bytes | None:
         """A blob's bytes; None if it is missing or empty."""
 
+    def open(self, key: str) -> Opened | None:
+        """A blob to read from; None if it is missing or empty."""
+
     def size(self, key: str) -> int | None:
         """A blob's size in bytes; None if it is missing."""
+
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        """The sizes in bytes of those of the blobs that are there."""
 
     def move(self, key: str, to: str) -> None:
         """Renames a blob and sets its modification date to now; does nothing if it is missing."""
@@ -104,6 +121,11 @@ class FolderBlobs:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Writes blobs one after the other."""
+        for key, data in files.items():
+            self.put(key, data)
+
     def get(self, key: str) -> bytes | None:
         """A blob's bytes; None if it is missing or empty."""
         try:
@@ -111,12 +133,28 @@ class FolderBlobs:
         except FileNotFoundError:
             return None
 
+    def open(self, key: str) -> Opened | None:
+        """A blob to read from; None if it is missing or empty."""
+        try:
+            file = self._path(key).open("rb")
+        except FileNotFoundError:
+            return None
+        stat = os.fstat(file.fileno())
+        if stat.st_size:
+            return Opened(file, stat.st_size, f"{stat.st_mtime_ns:x}-{stat.st_size:x}")
+        file.close()
+        return None
+
     def size(self, key: str) -> int | None:
         """A blob's size in bytes; None if it is missing."""
         try:
             return self._path(key).stat().st_size
         except FileNotFoundError:
             return None
+
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        """The sizes in bytes of those of the blobs that are there."""
+        return {key: size for key in keys if (size := self.size(key)) is not None}
 
     def move(self, key: str, to: str) -> None:
         """Renames a blob and sets its modification date to now; does nothing if it is missing."""

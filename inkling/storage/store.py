@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from inkling.config import Settings
-from inkling.storage.blobs import EXAMPLES, PNG, SUFFIXES, Blobs, FolderBlobs
+from inkling.storage.blobs import PNG, SUFFIXES, Blobs, Opened
 from inkling.storage.blocks import Blocks
 from inkling.storage.breaker import CircuitBreaker
 from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
+from inkling.storage.places import places
 from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow, now
 from inkling.storage.taught import Taught
 from inkling.storage.tokens import Tokens
@@ -152,15 +153,15 @@ class Storage:
     """Saves results and batches, and hands them out; `taught` does so with taught classifiers.
 
     Args:
-        settings: names the data folder and the database.
-        blobs: where the pictures go; the data folder by default.
+        settings: name the data folder, the database and the object store.
     """
 
-    def __init__(self, settings: Settings, blobs: Blobs | None = None):
+    def __init__(self, settings: Settings):
         self._settings = settings
+        place = places(settings)
         self.database = Database(settings.sqlalchemy_url, settings.pictures, settings.database_connections)
-        self.blobs: Blobs = blobs or FolderBlobs(settings.pictures)
-        self.taught = Taught(self.database, FolderBlobs(settings.pictures / EXAMPLES))
+        self.blobs: Blobs = place.results
+        self.taught = Taught(self.database, place.examples, place.versions, place.copies)
         self.tokens = Tokens(self.database)
         self.blocks = Blocks(settings.pictures)
         self._breaker = CircuitBreaker("saving", StoreError)
@@ -252,7 +253,7 @@ class Storage:
         """
         ids = [secrets.token_urlsafe(ID_BYTES) for _ in new]
         try:
-            rows = [self._put(id, one) for id, one in zip(ids, new, strict=True)]
+            rows = self._put(dict(zip(ids, new, strict=True)))
             for row in rows:
                 row.owner, row.client = owner and _hashed(owner), client
             with self.database.writing() as session:
@@ -266,22 +267,21 @@ class Storage:
                     session.add(_batch_row(batch))
                 _add_usage(session, sum(row.bytes or 0 for row in rows))
         except BaseException:
-            with suppress(OSError):  # the next sweep removes remaining files
+            with suppress(OSError, StoreError):  # the next sweep removes remaining files
                 self.blobs.delete(key for id in ids for key in file_keys(id))
             raise
         return ids
 
-    def _put(self, id: str, new: NewResult) -> ResultRow:
-        """Writes the files of a result; returns its row."""
-        files = {
-            picture_key(id, new.suffix): new.picture,
-            f"{id}.seen.png": new.seen,
-        }
-        for key, data in files.items():
-            self.blobs.put(key, data)
-        size = sum(disk_space(len(data)) for data in files.values())
-        self.written_bytes += size
-        return _row(id, new.answer, new.kind, new.milliseconds, size, new.format, new.suffix)
+    def _put(self, new: Mapping[str, NewResult]) -> list[ResultRow]:
+        """Writes the files of results by id; returns their rows."""
+        files = {id: {picture_key(id, one.suffix): one.picture, f"{id}.seen.png": one.seen} for id, one in new.items()}
+        self.blobs.put_all({key: data for own in files.values() for key, data in own.items()})
+        sizes = {id: sum(disk_space(len(data)) for data in own.values()) for id, own in files.items()}
+        self.written_bytes += sum(sizes.values())
+        return [
+            _row(id, one.answer, one.kind, one.milliseconds, sizes[id], one.format, one.suffix)
+            for id, one in new.items()
+        ]
 
     def save_heatmap(self, id: str, png: bytes) -> bool:
         """Saves a result's heat map; returns False if the result was deleted meanwhile, and the map with it.
@@ -347,7 +347,8 @@ class Storage:
             query = sa.select(ResultRow).where(ResultRow.id.in_(ids), condition).options(joinedload(ResultRow.entry))
             found = {row.id: _result(row) for row in session.scalars(query)}
         with store_errors():
-            return [found[id] for id in ids if id in found and self.blobs.size(picture_key(id, found[id].suffix))]
+            sizes = self.blobs.sizes(picture_key(id, result.suffix) for id, result in found.items())
+        return [found[id] for id in ids if id in found and sizes.get(picture_key(id, found[id].suffix))]
 
     def corrected(self) -> list[Result]:
         """All results that have a correction and are not hidden, oldest first."""
@@ -382,6 +383,18 @@ class Storage:
     def heatmap(self, id: str) -> bytes | None:
         """A result's heat map as a PNG file; None if it was not made yet or is gone."""
         return self._get(f"{id}.heat.png")
+
+    def open_picture(self, result: Result) -> Opened | None:
+        """A result's picture, as `picture`, to read from."""
+        return self._open(picture_key(result.id, result.suffix))
+
+    def open_seen(self, id: str) -> Opened | None:
+        """A result's model input, as `seen`, to read from."""
+        return self._open(f"{id}.seen.png")
+
+    def _open(self, key: str) -> Opened | None:
+        with store_errors():
+            return self.blobs.open(key)
 
     def _get(self, key: str) -> bytes | None:
         with store_errors():

@@ -24,6 +24,7 @@ from inkling.problems import Problem
 from inkling.storage.blobs import Blobs
 from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
+from inkling.storage.published import Copies, Versions
 from inkling.storage.records import (
     ChangeRow,
     ClassifierRow,
@@ -212,11 +213,14 @@ class Taught:
 
     Args:
         database: shared with the results.
-        blobs: where the pictures of examples go: a folder of their own, which no retention visits.
+        blobs: where the pictures of examples go: a place of their own, which no retention visits.
+        folders: the model folders of versions.
+        copies: where other machines find these.
     """
 
-    def __init__(self, database: Database, blobs: Blobs):
+    def __init__(self, database: Database, blobs: Blobs, folders: Versions, copies: Copies):
         self._database, self._blobs = database, blobs
+        self.folders, self.copies = folders, copies
 
     # ---- Classifiers ----
 
@@ -404,23 +408,27 @@ class Taught:
             Problem: "unknown-classifier".
             StoreError: they cannot be saved.
         """
+        files = {secrets.token_urlsafe(ID_BYTES): one for one in new}
+        unused = {example_key(example, one.kind): one.picture for example, one in files.items()}
         with store_errors():
             self._blobs.check()
-        written: list[str] = []
         try:
+            with store_errors():  # before the transaction, in which no other can write: a bucket may take seconds
+                self._blobs.put_all(unused)
             with self._database.writing() as session:
                 owner = _row(session, id).owner
                 room = _Room.of(session, id, owner, quota)
-                results = [self._add(session, id, one, room, written) for one in new]
-                if written:
+                results = [self._add(session, id, example, one, room) for example, one in files.items()]
+                added = {one.id for one in results if isinstance(one, Example)}
+                if added:
                     _touch(session, id)
+            unused = {key: data for key, data in unused.items() if key.partition(".")[0] not in added}
             return results
-        except BaseException:
-            with suppress(OSError):
-                self._blobs.delete(written)
-            raise
+        finally:
+            with suppress(OSError, StoreError):
+                self._blobs.delete(unused)
 
-    def _add(self, session: Session, id: str, new: NewExample, room: "_Room", written: list[str]) -> Example | Problem:
+    def _add(self, session: Session, id: str, example: str, new: NewExample, room: "_Room") -> Example | Problem:
         digest = hashlib.sha256(new.picture).hexdigest()
         same = (ExampleRow.classifier_id == id, ExampleRow.digest == digest, ExampleRow.removed.is_(None))
         before = session.scalar(sa.select(ExampleRow).where(*same).limit(1))
@@ -433,7 +441,7 @@ class Taught:
         except Problem as problem:
             return problem
         row = ExampleRow(
-            id=secrets.token_urlsafe(ID_BYTES),
+            id=example,
             classifier_id=id,
             label_id=label,
             kind=new.kind,
@@ -443,9 +451,6 @@ class Taught:
             digest=digest,
             bytes=len(new.picture),
         )
-        key = example_key(row.id, new.kind)
-        written.append(key)
-        self._blobs.put(key, new.picture)
         session.add(row)
         session.flush()
         return _example(row)

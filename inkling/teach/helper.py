@@ -80,6 +80,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "INKLING_MODELS": str(settings.models),
         "INKLING_PICTURES": str(settings.pictures),
         "INKLING_DATABASE_URL": settings.database_url,
+        "INKLING_BLOBS": settings.blobs,
         "INKLING_PRECISION": settings.precision,
         "INKLING_THREADS": str(settings.threads),
         "INKLING_RUNTIME": "openvino",  # TensorFlow takes seconds to start

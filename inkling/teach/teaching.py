@@ -19,7 +19,7 @@ from inkling.recognition.catalog import Catalog, Model, check_file
 from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, Upload, file_of, map_ahead
-from inkling.storage import Result
+from inkling.storage import Result, StoreError
 from inkling.storage.blobs import PNG
 from inkling.storage.database import portions
 from inkling.storage.records import now
@@ -69,7 +69,7 @@ class Teaching:
         self._settings, self.service = settings, service
         self.storage = service.storage.taught
         self._wake = wake or Helper(settings).wake
-        self._shelf = Shelf(settings, self.storage)
+        self._shelf = Shelf(self.storage)
         self._newest: dict[str, tuple[int, Model]] = {}  # by the classifier's id: the version and its model
         self._tended: Catalog | None = None
 
@@ -301,9 +301,12 @@ class Teaching:
     def tend(self) -> None:
         """Does what no change of examples begins; the housekeeper calls it every few seconds.
 
-        Classifiers whose backbone was replaced are trained again, published versions whose folder is missing are
-        written, and a training that is due begins even if the process that should do it was killed.
+        What other machines published is taken over, classifiers whose backbone was replaced are trained again,
+        published versions whose folder is missing are written, and a training that is due begins even if the process
+        that should do it was killed.
         """
+        with suppress(StoreError):  # what is published here goes on answering
+            self._shelf.synchronize()
         catalog = self.service.predictor.catalog
         if catalog is not self._tended:
             self._tended = catalog

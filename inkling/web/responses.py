@@ -1,14 +1,18 @@
 """What several views respond with: saved results, classifiers and their files, or 404."""
 
 import hashlib
+from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, cast
 
-from flask import Response, abort, send_file
+from flask import Response, abort, request, send_file
 from flask_babel import gettext
+from werkzeug.wsgi import FileWrapper
 
 from inkling.problems import Problem
 from inkling.storage import Result
+from inkling.storage.blobs import Opened
 from inkling.teach.types import Classifier
 from inkling.web import service, teaching
 from inkling.web.edge.access import principal
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from inkling.recognition.inputs import Picture
+
+
+PART_BYTES = 2**16  # that are read from a file at once
 
 
 def result_or_404(id: str) -> Result:
@@ -68,6 +75,28 @@ def file_or_404(file: bytes | None, mimetype: str) -> Response:
         abort(404, gettext("This picture is not here, or no longer."))
     etag = hashlib.sha256(file).hexdigest()[:32]
     return private(send_file(BytesIO(file), mimetype, max_age=0, etag=etag))
+
+
+def stored_or_404(opened: Opened | None, mimetype: str) -> Response:
+    """A stored file, or the range of it that the request asks for, in parts as the client takes them.
+
+    Raises:
+        NotFound: it was deleted in the meantime.
+        StoreError: its first part cannot be read.
+    """
+    if opened is None:
+        abort(404, gettext("This picture is not here, or no longer."))
+    response = Response(FileWrapper(opened.file, PART_BYTES), mimetype=mimetype, direct_passthrough=True)
+    response.content_length = opened.size
+    response.set_etag(opened.tag)
+    response.make_conditional(request, accept_ranges=True, complete_length=opened.size)
+    if request.method == "GET" and response.status_code != 304:  # an error can only be told before the first part
+        parts = iter(cast(Iterable[bytes], response.response))
+        response.response = chain([next(parts, b"")], parts)
+        response.call_on_close(opened.file.close)
+    else:
+        opened.file.close()
+    return private(response)
 
 
 def private(response: Response) -> Response:

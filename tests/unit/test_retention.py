@@ -365,7 +365,9 @@ class Stopping(FolderBlobs):
         os.kill(os.getpid(), signal.SIGSTOP)
 
 settings = Settings.from_env({"INKLING_PICTURES": sys.argv[1], "INKLING_DATABASE_URL": sys.argv[2]})
-print(prune(Storage(settings, Stopping(settings.pictures)), settings))
+storage = Storage(settings)
+storage.blobs = Stopping(settings.pictures)
+print(prune(storage, settings))
 """
     command = [sys.executable, "-c", script, str(settings.pictures), settings.database_url]
     sweep = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)

@@ -32,8 +32,8 @@ def store(settings):
 
 
 def files(settings):
-    """Returns the names in the picture folder, except the database's."""
-    return sorted(path.name for path in settings.pictures.iterdir() if "sqlite3" not in path.name)
+    """Returns the keys of all files of results, temporary ones included."""
+    return sorted(blob.key for blob in Storage(settings).blobs.iterate())
 
 
 def image_of(data):
@@ -48,6 +48,7 @@ def rows(store):
 # ---- Saving ----
 
 
+@pytest.mark.stores("folder", "s3")
 def test_a_result_survives_a_restart(store, settings, photo):
     id = add(store, photo, PREDICTION, "photo", TIMES)
     before = store.get(id)
@@ -63,6 +64,7 @@ def test_an_unknown_id_is_none(store):
     assert store.get("no-such-id") is None
 
 
+@pytest.mark.stores("folder", "s3")
 @pytest.mark.parametrize("kind, format", [("photo", "JPEG"), ("drawing", "PNG")])
 def test_photos_are_jpeg_and_drawings_png(store, settings, photo, kind, format):
     id = add(store, photo, PREDICTION, kind, TIMES)
@@ -165,14 +167,6 @@ def drop_the_table(store, monkeypatch):
     return PREDICTION
 
 
-def fill_the_disk(store, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    return PREDICTION
-
-
 def break_the_second_picture(store, monkeypatch):
     put = store.blobs.put
 
@@ -185,7 +179,8 @@ def break_the_second_picture(store, monkeypatch):
     return PREDICTION
 
 
-@pytest.mark.parametrize("fail", [drop_the_table, fill_the_disk, break_the_second_picture])
+@pytest.mark.stores("folder", "s3")
+@pytest.mark.parametrize("fail", [drop_the_table, break_the_second_picture])
 def test_when_one_write_fails_nothing_is_saved(store, settings, photo, monkeypatch, fail):
     unwritable = fail(store, monkeypatch)
     with pytest.raises(StoreError):
@@ -195,9 +190,20 @@ def test_when_one_write_fails_nothing_is_saved(store, settings, photo, monkeypat
         assert rows(store) == 0
 
 
+def test_when_the_disk_is_full_nothing_is_saved(store, settings, photo, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StoreError):
+        add(store, photo, PREDICTION, "photo", TIMES)
+    assert (files(settings), rows(store)) == ([], 0)
+
+
+@pytest.mark.stores("folder", "s3")
 def test_delete_removes_row_and_files(store, settings, photo):
     gone, stays = (add(store, photo, PREDICTION, "photo", TIMES) for _ in range(2))
-    (settings.pictures / f"{gone}.heat.png").write_bytes(b"made later")
+    store.save_heatmap(gone, b"made later")
     assert store.delete(gone) == 1
     assert store.get(gone) is None
     assert files(settings) == [f"{stays}.jpg", f"{stays}.seen.png"]
@@ -205,6 +211,7 @@ def test_delete_removes_row_and_files(store, settings, photo):
     assert store.delete(gone) == 0
 
 
+@pytest.mark.stores("folder", "s3")
 def test_several_are_deleted_at_once(store, settings, photo):
     first, second, stays = (add(store, photo, PREDICTION, "photo", TIMES) for _ in range(3))
     assert store.delete(first, second, "none") == 2
@@ -212,10 +219,10 @@ def test_several_are_deleted_at_once(store, settings, photo):
     assert store.delete() == 0
 
 
+@pytest.mark.stores("folder", "s3")
 def test_delete_ignores_missing_files(store, settings, photo):
     id = add(store, photo, PREDICTION, "photo", TIMES)
-    for name in files(settings):
-        (settings.pictures / name).unlink()
+    store.blobs.delete(files(settings))
     assert store.delete(id) == 1
     assert store.get(id) is None
 
@@ -225,6 +232,7 @@ def batch_of(store, image, *names):
     return store.add_batch("m", [(Entry(name), new(image, PREDICTION, "photo", TIMES)) for name in names])
 
 
+@pytest.mark.stores("folder", "s3")
 def test_a_deleted_results_name_is_gone_from_its_batch_and_the_batch_with_its_last_result(store, paper):
     batch = batch_of(store, paper, "first.png", "second.png")
     first, second = batch.results
@@ -235,6 +243,7 @@ def test_a_deleted_results_name_is_gone_from_its_batch_and_the_batch_with_its_la
     assert store.batch(batch.id) is None
 
 
+@pytest.mark.stores("folder", "s3")
 def test_a_batch_is_saved_whole_or_not_at_all(store, settings, paper, monkeypatch):
     put, turns = store.blobs.put, iter(range(9))
 
@@ -291,6 +300,7 @@ def test_only_their_owner_can_read_the_files(store, settings, paper):
         assert (settings.pictures / name).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.stores("folder", "s3")
 @pytest.mark.parametrize("key", ["../a.jpg", "inkling.sqlite3", ".secret-key", "a/b.jpg", "film.mp4", ""])
 def test_only_names_of_results_are_keys(store, key):
     for call in (
@@ -306,6 +316,7 @@ def test_only_names_of_results_are_keys(store, key):
 # ---- Several results, and thumbnails ----
 
 
+@pytest.mark.stores("folder", "s3")
 def test_several_results_come_in_the_given_order_without_deleted_ones(store, paper):
     ids = [add(store, paper, PREDICTION, "drawing", TIMES) for _ in range(3)]
     store.delete(ids[1])
@@ -329,6 +340,7 @@ def test_a_thumbnail_is_a_small_copy_of_the_picture(store, settings, kind, size,
     assert files(settings) == before
 
 
+@pytest.mark.stores("folder", "s3")
 def test_the_files_of_a_deleted_result_are_none(store, photo):
     result = store.get(add(store, photo, PREDICTION, "photo", TIMES))
     store.delete(result.id)

@@ -12,7 +12,7 @@ from inkling.web import answers, labels, render, service, teaching, turns
 from inkling.web.edge import session
 from inkling.web.edge.access import open_to
 from inkling.web.ownership import CORRECT, may_change, may_teach, own_result, require
-from inkling.web.responses import file_or_404, original_or_404, result_or_404
+from inkling.web.responses import file_or_404, original_or_404, result_or_404, stored_or_404
 
 blueprint = Blueprint("results", __name__, url_prefix="/results")
 
@@ -67,7 +67,7 @@ def others(id: str) -> str:
 def picture(id: str) -> Response:
     """The picture as it was saved."""
     result = result_or_404(id)
-    return file_or_404(service().storage.picture(result), result.mimetype)
+    return stored_or_404(service().storage.open_picture(result), result.mimetype)
 
 
 @blueprint.get("/<id>/card.png")
@@ -94,7 +94,7 @@ def thumbnail(id: str) -> ResponseReturnValue:
 @blueprint.get("/<id>/seen.png")
 def seen(id: str) -> Response:
     """The model's input."""
-    return file_or_404(service().storage.seen(result_or_404(id).id), "image/png")
+    return stored_or_404(service().storage.open_seen(result_or_404(id).id), "image/png")
 
 
 @blueprint.get("/<id>/labels")
