@@ -1,6 +1,7 @@
 # make run          serve on http://127.0.0.1:5000
 # make check        format, lint, types, unit and web tests: before each commit
 # make test         all tests
+# make test-fleet   tests on a Ray cluster, in an environment of its own
 # make docs         build the documentation in docs/_build/html, warnings are errors
 #
 # make lint         style, types, imports between rooms, known vulnerabilities
@@ -22,7 +23,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 EXTRAS = --extra postgres --extra s3 --extra chat --extra mqtt
 
-.PHONY: run check test docs static lint format requirements wheel words screenshots notebooks fuzz \
+.PHONY: run check test test-fleet docs static lint format requirements wheel words screenshots notebooks fuzz \
   ink photos teach route explain ask folder decode bench load clean
 
 run: .venv/serve.done
@@ -34,6 +35,10 @@ check: static
 
 test: .venv/dev.done .venv-swift/done
 	$(TEST) --durations=30
+
+# `tests/conftest.py` needs packages that are not there.
+test-fleet: .venv-ray/done .venv/dev.done
+	OPENBLAS_NUM_THREADS=1 .venv-ray/bin/python -m pytest --confcutdir=tests/fleet --durations=10 tests/fleet
 
 # A process more than there are cores, as tests often wait for a browser or a server, each with one thread of linear
 # algebra.
@@ -83,7 +88,7 @@ requirements: .venv/dev.done
 	$(COMPILE) $(UPGRADE) --group fuzz -c requirements-dev.txt -o requirements-fuzz.txt
 	$(COMPILE) $(UPGRADE) --group bench -o requirements-bench.txt
 	$(COMPILE) $(UPGRADE) --group swift -o requirements-swift.txt
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra postgres --extra s3 --group ray -c requirements-dev.txt -o requirements-ray.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra postgres --extra s3 --extra ray --group fleet -c requirements-dev.txt -o requirements-ray.txt
 
 .venv/bin/python:
 	@$(PYTHON) -m tools.supported

@@ -119,6 +119,13 @@ def _contact(value: str) -> str:
     raise ValueError
 
 
+def _ray_address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if value and not (HOST.fullmatch(host) and port.isdecimal()):
+        raise ValueError
+    return value
+
+
 def _redis_url(value: str) -> str:
     if value and not value.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError
@@ -183,6 +190,11 @@ Contact = Annotated[
     str,
     BeforeValidator(_contact),
     Accepts("empty, a mail address or an address that begins with https://"),
+]
+RayAddress = Annotated[
+    str,
+    BeforeValidator(_ray_address),
+    Accepts("empty or a host and a port, such as 10.0.0.5:6379"),
 ]
 RedisURL = Annotated[
     str,
@@ -308,6 +320,21 @@ class Settings(BaseSettings):
     )
 
     # How to compute
+    engine: Literal["local", "ray"] = Field(
+        "local",
+        description="Where networks are computed: in each worker, or by the replicas of a Ray cluster "
+        "(docs/operate/ray.md). Without the cluster, workers compute by themselves.",
+    )
+    ray_address: RayAddress = Field(
+        "",
+        description="Address of the Ray cluster's head. Empty means the cluster that this machine belongs to.",
+    )
+    ray_seconds: int = Field(
+        10,
+        ge=1,
+        le=600,
+        description="Time for a replica to answer, in seconds. After it, the worker computes the answer itself.",
+    )
     runtime: Literal["openvino", "keras"] = Field(
         "openvino",
         description="Engine that runs the models. `keras` serves the .keras files with TensorFlow.",

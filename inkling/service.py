@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import IO, Protocol, Self, TypeVar
@@ -18,7 +19,7 @@ from typing import IO, Protocol, Self, TypeVar
 from PIL import Image
 
 from inkling import config
-from inkling.config import Settings
+from inkling.config import BadSetting, Settings
 from inkling.pictures import reading, sharing
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import AT_LEAST, LARGEST, at_most, data_url, decode, encode, format_of, size_of, thumbnail
@@ -29,6 +30,7 @@ from inkling.recognition.explain import Explainer, Explanation
 from inkling.recognition.inputs import Picture, as_image
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prediction, Predictor, SeenBy
+from inkling.recognition.ray import RayPredictor
 from inkling.recognition.router import Router
 from inkling.recognition.subject import Subject
 from inkling.storage import Entry, NewResult, Result, Storage, StoreError, unsaved_result
@@ -252,9 +254,7 @@ class Service:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The service on the settings' models and storage, which are opened when they are first used."""
-        folders = catalog.roots(settings)
-        predictor = LocalPredictor(catalog.read_catalog(*folders), settings, folders)
-        return cls(settings, predictor, Storage(settings))
+        return cls(settings, open_predictor(settings), Storage(settings))
 
     def seen_by(self, owner: str) -> Self:
         """This service as somebody sees it: without the models that are other owners' only.
@@ -485,6 +485,21 @@ class Service:
             _outcome(picture, next(answers) if isinstance(picture.subject, Subject) else picture.subject)
             for picture in pictures
         ]
+
+
+def open_predictor(settings: Settings) -> Predictor:
+    """The predictor of the engine that the settings name. It connects and opens models when it is first used.
+
+    Raises:
+        BadSetting: the engine's package is not installed.
+    """
+    folders = catalog.roots(settings)
+    engine = LocalPredictor
+    if settings.engine == "ray":
+        if not find_spec("ray"):
+            raise BadSetting("INKLING_ENGINE=ray needs the extra of that name: pip install 'inkling[ray]'.")
+        engine = RayPredictor
+    return engine(catalog.read_catalog(*folders), settings, folders)
 
 
 def picture_of(file: bytes) -> Picture:

@@ -45,7 +45,7 @@ for _, built in build_missing(Settings.from_env()):
         raise built
 SHIPPED = read_catalog(Settings.from_env().models)
 
-
+collect_ignore = ["fleet"]  # Ray needs an environment of its own: `make test-fleet`
 ROOMS = Path(__file__).parent
 
 DATABASES = ("sqlite", "postgresql")

@@ -150,7 +150,7 @@ class LocalPredictor:
             if isinstance(runtime, HeadRuntime) and runtime is self._runtimes.get(model):
                 # The backbone is asked as a model, so that the pictures keep its answers for others.
                 return runtime.continued(self._ask(pictures, self._backbones[model], runtime.backbone))
-            return runtime.answer_all(_batches(pictures, model.card.input))
+            return runtime.answer_all(self._batches(pictures, model.card.input))
         except (RuntimeError, ValueError) as error:
             raise self._switch_off(model, _first_line(error)) from error
 
@@ -196,6 +196,12 @@ class LocalPredictor:
             self._catalog = catalog
         self._open_all(model for name, model in catalog.models.items() if model is not before.models.get(name))
 
+    def _batches(self, pictures: Sequence[Prepared], spec: InputSpec) -> Iterator[np.ndarray]:
+        """Pictures as a runtime takes them, a batch at a time: float32 [n, height, width, channels]."""
+        for start in range(0, len(pictures), BATCH[spec.kind]):
+            seen = np.stack([picture.seen for picture in pictures[start : start + BATCH[spec.kind]]])
+            yield inputs.scale(seen, spec.scaling)
+
     # ---- Watching the folders ----
 
     def _watch(self) -> None:
@@ -240,6 +246,9 @@ class LocalPredictor:
     def _new_runtime(self, model: Model) -> Runtime:
         if model.card.backbone:
             return self._new_head(model, model.card.backbone)
+        return self._new_network(model)
+
+    def _new_network(self, model: Model) -> Runtime:
         if self._settings.runtime == "keras":
             return keras.open_model(model)
         precision = self._settings.precision
@@ -282,7 +291,8 @@ class LocalPredictor:
             return
         spec, runtime = model.card.input, self._runtimes[model]
         seconds: list[float] = []
-        picture = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
+        black = Prepared(np.zeros((spec.height, spec.width, spec.channels), np.uint8))
+        (picture,) = self._batches([black], spec)
         while len(seconds) < RUNS and sum(seconds) < RUN_SECONDS:
             start = time.perf_counter()
             runtime.answer(picture)
@@ -318,13 +328,6 @@ def _end(stop: threading.Event, thread: threading.Thread) -> None:
     stop.set()
     if thread is not threading.current_thread():
         thread.join(10)
-
-
-def _batches(pictures: Sequence[Prepared], spec: InputSpec) -> Iterator[np.ndarray]:
-    """Pictures as a network takes them, a batch at a time: float32 [n, height, width, channels]."""
-    for start in range(0, len(pictures), BATCH[spec.kind]):
-        seen = np.stack([picture.seen for picture in pictures[start : start + BATCH[spec.kind]]])
-        yield inputs.scale(seen, spec.scaling)
 
 
 def _elsewhere(answer: Answer) -> list[float | None]:

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
+from inkling.breaker import CircuitBreaker
 from inkling.storage.blobs import KEY, QUARANTINE, Blob, Opened
-from inkling.storage.breaker import CircuitBreaker
 from inkling.storage.database import portions
 from inkling.storage.errors import StoreError
 

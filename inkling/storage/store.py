@@ -11,10 +11,10 @@ from typing import Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
+from inkling.breaker import CircuitBreaker
 from inkling.config import Settings
 from inkling.storage.blobs import PNG, SUFFIXES, Blobs, Opened
 from inkling.storage.blocks import Blocks
-from inkling.storage.breaker import CircuitBreaker
 from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.places import places

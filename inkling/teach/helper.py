@@ -83,6 +83,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "INKLING_BLOBS": settings.blobs,
         "INKLING_PRECISION": settings.precision,
         "INKLING_THREADS": str(settings.threads),
+        "INKLING_ENGINE": "local",  # a training's pictures would hold up the cluster's answers
         "INKLING_RUNTIME": "openvino",  # TensorFlow takes seconds to start
         "OPENBLAS_NUM_THREADS": "1",  # threads of low priority wait for each other: 60 s instead of 2 on a busy machine
         "WEB_CONCURRENCY": "1",  # it takes all cores that the workers leave it

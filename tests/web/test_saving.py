@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
+from inkling.breaker import CircuitBreaker
 from inkling.storage import Storage, StoreError, blobs, database
-from inkling.storage.breaker import CircuitBreaker
 from inkling.web.edge import bodies
 
 NOT_KEPT = "Inkling cannot save pictures right now"
@@ -118,7 +118,7 @@ def fault(request, settings, tmp_path, monkeypatch):
 @pytest.fixture
 def at_once(monkeypatch):
     """The circuit breaker lets the next call probe at once."""
-    monkeypatch.setattr("inkling.storage.breaker.FIRST_DELAY", 0)
+    monkeypatch.setattr("inkling.breaker.FIRST_DELAY", 0)
 
 
 def send(client, model, *pictures):
