@@ -1,6 +1,7 @@
 """Generated pictures and the multipart forms in which the benchmarks send them."""
 
 import io
+import json
 from functools import cache
 
 import numpy as np
@@ -27,6 +28,14 @@ def photo(width: int = 4000, height: int = 3000) -> bytes:
 def webp(width: int = 4000, height: int = 3000) -> bytes:
     """The same photo as WebP, which a decoder process decodes."""
     return encoded(scene(width, height), "WEBP", quality=80, method=0)
+
+
+@cache
+def strokes() -> tuple[bytes, str]:
+    """(body, content type) of the same 3 as the page sends it: strokes as JSON, in tenths of a pixel."""
+    page = {"side": 2800, "paper": "#ffffff", "pens": [{"width": 160, "ink": "#000000"}]}
+    axes = [[10 * point[axis] for point in THREE] for axis in (0, 1)]
+    return json.dumps({"strokes": [axes], "page": page}).encode(), "application/json"
 
 
 def three() -> Image.Image:

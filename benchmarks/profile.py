@@ -1,6 +1,8 @@
-"""Measures the processor time of each stage of `POST /api/predict` for a 280 x 280 drawing.
+"""Measures the processor time of each stage of `POST /api/predict` for a drawing or a photo of 640 x 480.
 
-    python -m benchmarks.profile [--requests 1000] [--model digits-cnn]
+    python -m benchmarks.profile [--requests 1000] [--model digits-cnn] [--sent png|strokes|photo]
+
+A drawing is the same 3 as a PNG of 280 x 280 or as strokes. Without a model, Auto answers.
 
 The benchmark calls the app in this process as gunicorn does. Each stage counts the processor time of its thread, less
 the time of the stages inside it. A figure is the tenth percentile of all requests, because other work on the machine
@@ -22,18 +24,24 @@ from flask.json.provider import DefaultJSONProvider
 from tqdm import tqdm
 from werkzeug.formparser import FormDataParser
 
-from benchmarks.pictures import digit, form
+from benchmarks import pictures
 from inkling.config import Settings
 from inkling.pictures import reading
-from inkling.recognition import inputs
+from inkling.recognition import inputs, router, strokes
 from inkling.recognition.runtimes import base
+from inkling.web import jsonbodies
 from inkling.web.app import create_app
 
 WARM_UP = 50  # requests that are not counted
 PERCENTILE = 10
 STAGES = {  # stage -> (module or class, name) of its functions
     "read the form": [(FormDataParser, "parse")],
+    "read the JSON": [(jsonbodies, "read")],
     "decode the picture": [(reading, "read_stream")],
+    "strokes: check": [(strokes.Strokes, "from_body")],
+    "strokes: draw": [(strokes.Strokes, "seen")],
+    "photo or drawing": [(router, "is_ink")],
+    "photo: resize": [(inputs, "photo")],
     "ink: find it": [(inputs, "find_ink")],
     "ink: measure the line": [(inputs, "line_width")],
     "ink: remove specks": [(inputs, "without_specks")],
@@ -115,15 +123,22 @@ def environ(body: bytes, kind: str, query: str) -> dict:
     }
 
 
-def ask(app: Callable, model: str) -> None:
+SENT: dict[str, Callable[[], tuple[bytes, str]]] = {  # -> body and content type
+    "png": lambda: pictures.form(pictures.digit()),
+    "strokes": pictures.strokes,
+    "photo": lambda: pictures.form(pictures.photo(640, 480), "photo.jpg"),
+}
+
+
+def ask(app: Callable, model: str | None, body: bytes, kind: str) -> None:
     """Sends one request.
 
     Raises:
         RuntimeError: its status was not 200.
     """
-    body, kind = form(digit())
     statuses = []
-    answer = app(environ(body, kind, f"model={model}"), lambda status, headers, error=None: statuses.append(status))
+    query = f"model={model}" if model else ""
+    answer = app(environ(body, kind, query), lambda status, headers, error=None: statuses.append(status))
     text = b"".join(answer)
     if statuses != ["200 OK"]:
         raise RuntimeError(f"the answer must be 200 OK. Received: {statuses}, {text.decode()}")
@@ -142,7 +157,8 @@ def report(stopwatch: Stopwatch) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000, help="requests that are measured (default 1000)")
-    parser.add_argument("--model", default="digits-cnn", help="an ink model (default digits-cnn)")
+    parser.add_argument("--model", help="a model (default Auto)")
+    parser.add_argument("--sent", choices=SENT, default="png", help="what is sent (default png)")
     arguments = parser.parse_args()
     os.environ.setdefault("WEB_CONCURRENCY", str(os.cpu_count()))  # as many threads as a worker has
     with tempfile.TemporaryDirectory() as scratch:
@@ -151,12 +167,13 @@ def main() -> None:
         )
         stopwatch = Stopwatch()
         instrumented = instrument(app, stopwatch)
+        sent = SENT[arguments.sent]()
         for _ in range(WARM_UP):
-            ask(instrumented, arguments.model)
+            ask(instrumented, arguments.model, *sent)
             stopwatch.lap()
         stopwatch.stages.clear()
         for _ in tqdm(range(arguments.requests), leave=False):
-            ask(instrumented, arguments.model)
+            ask(instrumented, arguments.model, *sent)
             stopwatch.lap()
     report(stopwatch)
 
