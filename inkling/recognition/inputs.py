@@ -34,6 +34,7 @@ MNIST_MIDDLE = 14.5 * FINE - 0.5  # center of mass of MNIST's digits: pixel (14,
 
 FAINTEST = 16  # of 255: a smaller difference from the paper is not ink
 PLAIN = 48  # of 255: on even paper, a larger difference is ink, whatever the colors of the other strokes
+RIM = 3  # pixels of a picture's rim that tell the color of the paper
 EVEN = 12  # of 255: paper is even if its rim differs from one color by no more
 WIDEST = 8  # in a snapshot, lines are narrower than the long side divided by this
 AROUND = 2.5  # in a snapshot, no part of a drawing is thicker than this many line widths
@@ -250,8 +251,7 @@ def ink_steps(image: Picture, layout: str) -> InkSteps:
     """
     if not isinstance(image, Image.Image):
         return image.steps(layout)
-    mask = find_ink(image)
-    pen = line_width(mask)
+    mask, pen = find_ink(image)
     found = without_specks(mask, pen)
     if layout == "quickdraw":
         placed, pen, move = place(found, pen, QUICKDRAW_EXTENT, QUICKDRAW_PEN)
@@ -296,8 +296,8 @@ def _field(move: np.ndarray, shape: tuple[int, int]) -> Field:
     return float(left / width), float(top / height), float(right / width), float(bottom / height)
 
 
-def find_ink(image: Image.Image) -> np.ndarray:
-    """The ink of a picture at the working size: uint8 [h, w], 1 on 0.
+def find_ink(image: Image.Image) -> tuple[np.ndarray, float]:
+    """The ink of a picture at the working size, uint8 [h, w], 1 on 0, and the width of its lines in pixels.
 
     Ink is whatever differs from the paper, in any color. Even paper (a canvas, a scan) has the color of the picture's
     rim; uneven paper (a snapshot) is estimated from the surroundings of each pixel.
@@ -306,32 +306,63 @@ def find_ink(image: Image.Image) -> np.ndarray:
         BlankDrawing: nothing differs from the paper.
     """
     pixels = working_size(image)
-    paper = even_paper(pixels)
-    if paper is None:
-        return ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
-    difference = _difference(pixels, paper)
-    # A fixed threshold finds yellow next to black on white. In an enlarged picture it would find soft edges, too.
-    mask = marks(difference, PLAIN if max(image.size) > SMALL and is_sharp(difference) else 255)
-    return without_fills(mask, pixels, paper)
+    paper, difference = even_paper(pixels)
+    if difference is None:
+        mask = ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
+        return mask, line_width(mask)
+    mask = marks(difference, may_be_plain=max(image.size) > SMALL)  # an enlarged picture has soft edges
+    lines = Lines(mask)
+    outline = without_fills(lines, pixels, paper)
+    return outline, lines.width() if outline is mask else line_width(outline)
 
 
-def without_fills(mask: np.ndarray, pixels: np.ndarray, paper: tuple[int, int, int]) -> np.ndarray:
+class Lines:
+    """The lines of a mask, measured once.
+
+    Args:
+        mask: uint8 [h, w], 1 on 0.
+
+    Attributes:
+        part: the bounding box of the ink.
+        ink: the mask within it.
+        distance: the distance of each of its pixels from the paper, float32 [h, w].
+    """
+
+    def __init__(self, mask: np.ndarray):
+        self.mask = mask
+        self.part = box(mask)
+        self.ink = mask[self.part]
+        self.distance = distance_inside(self.ink)
+        self._ridge = np.sort(self.distance[ridge(self.distance)])
+
+    def width(self, share: float = 0.5) -> float:
+        """The width in pixels that this share of the lines' ridges does not exceed; the median by default."""
+        place = share * (len(self._ridge) - 1)
+        low, high = self._ridge[math.floor(place)], self._ridge[math.ceil(place)]
+        return max(1.0, 2 * float(low + (high - low) * (place % 1)) - 1)
+
+    @property
+    def thin(self) -> float:
+        """The width of the thinner lines: the lower quartile."""
+        return self.width(0.25)
+
+
+def without_fills(drawn: Lines, pixels: np.ndarray, paper: Sequence[int]) -> np.ndarray:
     """The ink without areas that were colored in, whose outlines stay: uint8 [h, w], 1 on 0.
 
     An area of one color was colored in if it is much wider than the lines, or if another ink surrounds it. Where such
     an area borders on the paper, a line along its border stays in its place.
 
     Args:
-        mask: all ink, uint8 [h, w], 1 on 0.
+        drawn: all ink; its mask itself is returned if nothing was colored in.
         pixels: the picture, uint8 [h, w, 3].
         paper: the paper's color.
     """
-    part = box(mask)
-    ink, colors = mask[part], pixels[part]
-    distance = distance_inside(ink)
+    ink, colors = drawn.ink, pixels[drawn.part]
     widest = max(ink.shape) / THINNEST  # a wider line would be wide for a drawing of this size
-    if distance.max() <= max(FILLED / 2 * min(thin(distance), widest), BROAD) and not has_inks(distance, colors):
-        return mask
+    is_narrow = drawn.distance.max() <= max(FILLED / 2 * min(drawn.thin, widest), BROAD)
+    if is_narrow and not has_inks(drawn.distance, colors):
+        return drawn.mask
     lines, border = ink, np.zeros_like(ink)
     even = (cv2.morphologyEx(colors, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2) <= ALIKE).astype(
         np.uint8
@@ -343,7 +374,7 @@ def without_fills(mask: np.ndarray, pixels: np.ndarray, paper: tuple[int, int, i
         same, other = by_ink(lines, colors, colors[np.unravel_index(distance.argmax(), distance.shape)], paper)
         reach = distance_inside(same)
         surrounded = other.any() and is_surrounded(same, other)
-        pen = min(line_width(other) if other.any() else thin(reach), widest)
+        pen = min(line_width(other) if other.any() else Lines(same).thin, widest)
         if reach.max() <= (pen / 2 + 1 if surrounded else max(FILLED / 2 * pen, BROAD)):
             break
         if surrounded:
@@ -355,13 +386,13 @@ def without_fills(mask: np.ndarray, pixels: np.ndarray, paper: tuple[int, int, i
         framed = cv2.copyMakeBorder(1 - ink, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
         border |= cv2.dilate(framed, disc(2 * pen))[1:-1, 1:-1] & fill
     if lines is ink:
-        return mask
-    outline = np.zeros_like(mask)
-    outline[part] = lines | border
+        return drawn.mask
+    outline = np.zeros_like(drawn.mask)
+    outline[drawn.part] = lines | border
     return outline
 
 
-def by_ink(lines: np.ndarray, colors: np.ndarray, color: np.ndarray, paper: tuple[int, int, int]) -> list[np.ndarray]:
+def by_ink(lines: np.ndarray, colors: np.ndarray, color: np.ndarray, paper: Sequence[int]) -> list[np.ndarray]:
     """The part of a drawing, uint8 [h, w], in an ink of this color, and the part in other inks.
 
     Soft edges of this ink, whose colors lie between its own and the paper's, are in neither part.
@@ -381,11 +412,6 @@ def is_surrounded(same: np.ndarray, other: np.ndarray) -> bool:
     return bool((rim & cv2.dilate(other, near)).sum() > SURROUNDED * rim.sum())
 
 
-def thin(distance: np.ndarray) -> float:
-    """The width of the thinner lines in a distance transform: the lower quartile over its ridge."""
-    return max(1.0, 2 * float(np.percentile(distance[ridge(distance)], 25)) - 1)
-
-
 def has_inks(distance: np.ndarray, colors: np.ndarray) -> bool:
     """Whether the insides of the lines differ in color."""
     inside = colors[::3, ::3][distance[::3, ::3] > 2]
@@ -398,17 +424,24 @@ def disc(width: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
-def even_paper(pixels: np.ndarray) -> tuple[int, int, int] | None:
-    """The color of the rim of a picture uint8 [h, w, 3], if the rim is even."""
-    sides, corner = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]), tuple(pixels[0, 0].tolist())
-    if not any(_difference(side, corner).any() for side in sides):  # a shortcut for most canvases
-        return corner
+def even_paper(pixels: np.ndarray) -> tuple[Sequence[int], np.ndarray | None]:
+    """The color of the rim of a picture uint8 [h, w, 3], and each pixel's difference from it: uint8 [h, w, 3].
+
+    The difference is None if the rim is not even.
+    """
+    corner = pixels[0, 0].tolist()
+    difference = _difference(pixels, corner)
+    rows, columns = box(difference)
+    if rows.start >= RIM <= columns.start and rows.stop <= len(pixels) - RIM and columns.stop <= pixels.shape[1] - RIM:
+        return corner, difference  # a shortcut for most canvases
+    sides = (pixels[:RIM], pixels[-RIM:], pixels[:, :RIM], pixels[:, -RIM:])
     rim = np.concatenate([side.reshape(-1, 3) for side in sides])
     paper = np.median(rim, axis=0)
     off = np.abs(rim - paper).max(axis=1)
     # A canvas has paper of exactly one color: anything else at its rim is ink. In a snapshot it may be a shadow.
     even = np.mean(off <= EVEN) > (0.6 if np.median(off) == 0 else 0.95)
-    return tuple(paper.astype(np.uint8).tolist()) if even else None
+    paper = paper.astype(np.uint8).tolist()
+    return paper, _difference(pixels, paper) if even else None
 
 
 def _difference(pixels: np.ndarray, color: Sequence[float]) -> np.ndarray:
@@ -417,9 +450,9 @@ def _difference(pixels: np.ndarray, color: Sequence[float]) -> np.ndarray:
 
 
 def is_sharp(difference: np.ndarray) -> bool:
-    """Whether differences uint8 [h, w, 3] have an edge that rises by half of the largest one within a pixel."""
-    edges = difference[box(difference, 1)]
-    return cv2.morphologyEx(edges, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max() > edges.max() / 2
+    """Whether differences uint8 [h, w] have an edge that rises by half of the largest one within a pixel."""
+    edges = cv2.morphologyEx(difference, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return edges.max() > difference.max() / 2
 
 
 def box(array: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
@@ -454,22 +487,26 @@ def ink_on_uneven(pixels: np.ndarray) -> np.ndarray:
     return without_rim(lines(disc) if disc < widest else mask)
 
 
-def marks(difference: np.ndarray, plain: int = 255) -> np.ndarray:
-    """The pixels that differ from the paper, uint8 [h, w], by Otsu's threshold (1979) or by `plain` if that is less.
+def marks(difference: np.ndarray, may_be_plain: bool = False) -> np.ndarray:
+    """The pixels that differ from the paper, uint8 [h, w], by Otsu's threshold (1979).
 
     Args:
         difference: the difference of each pixel from the paper, uint8 [h, w, 3].
+        may_be_plain: whether any pixel that differs by `PLAIN` is ink, if the edges are sharp. Such a threshold finds
+            yellow next to black on white; it would find soft edges, too.
 
     Raises:
         BlankDrawing: no pixel differs.
     """
-    if difference.max() < FAINTEST:
+    largest, part = np.zeros(difference.shape[:2], np.uint8), box(difference, 1)
+    red, green, blue = cv2.split(np.ascontiguousarray(difference[part]))  # it takes eight times as long on a slice
+    inked = largest[part] = cv2.max(cv2.max(red, green), blue)
+    if inked.max() < FAINTEST:
         raise BlankDrawing("nothing differs from the paper")
-    largest, part = np.zeros(difference.shape[:2], np.uint8), box(difference)
-    red, green, blue = np.moveaxis(difference[part], 2, 0)  # cv2.split takes eight times as long on a slice
-    largest[part] = np.maximum(np.maximum(red, green), blue)
     threshold, _ = cv2.threshold(largest, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    return (largest > max(min(threshold, plain), FAINTEST / 2)).astype(np.uint8)
+    if may_be_plain and threshold > PLAIN and is_sharp(inked):
+        threshold = PLAIN
+    return cv2.threshold(largest, max(threshold, FAINTEST / 2), 1, cv2.THRESH_BINARY)[1]
 
 
 def without_rim(mask: np.ndarray) -> np.ndarray:
@@ -496,8 +533,7 @@ def working_size(image: Image.Image) -> np.ndarray:
 
 def line_width(mask: np.ndarray) -> float:
     """The width of a mask's lines in pixels: the median over the ridge of its distance transform."""
-    distance = distance_inside(mask[box(mask)])
-    return max(1.0, 2 * float(np.median(distance[ridge(distance)])) - 1)
+    return Lines(mask).width()
 
 
 def distance_inside(mask: np.ndarray) -> np.ndarray:
@@ -551,8 +587,16 @@ def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[n
     x, y = left + (width - 1) / 2, top + (height - 1) / 2
     middle = (SIDE - 1) / 2
     move = np.array([[zoom, 0, middle - zoom * x], [0, zoom, middle - zoom * y]])
-    placed = cv2.warpAffine(mask * 255, move, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
-    return (placed > 127).astype(np.uint8), pen * zoom, move
+    # Only the box of the ink is moved, to its box on the grid.
+    across, down = (min(SIDE, 2 * math.ceil(zoom * side / 2) + 2) for side in (width, height))
+    at = np.array([(SIDE - across) // 2, (SIDE - down) // 2])
+    within = move.copy()
+    within[:, 2] += zoom * np.array([left, top]) - at
+    ink = mask[top : top + height, left : left + width] * 255
+    moved = cv2.warpAffine(ink, within, (across, down), flags=cv2.INTER_LINEAR)
+    placed = np.zeros((SIDE, SIDE), np.uint8)
+    placed[at[1] : at[1] + down, at[0] : at[0] + across] = cv2.threshold(moved, 127, 1, cv2.THRESH_BINARY)[1]
+    return placed, pen * zoom, move
 
 
 def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
@@ -568,8 +612,9 @@ def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
     else:
         inside = distance_inside(ink)
         cover = inside - (1 - ink) + grow  # a pixel outside is at least 1 away, and the line grows by less
-        if pen > target:
-            from_middle = cv2.distanceTransform(1 - ridge(inside).astype(np.uint8), cv2.DIST_L2, 5)
+        # Where a line is at least as wide as the pen, more is left of it than `target`.
+        if pen > target and (thin := ridge(inside) & (inside < pen / 2)).any():
+            from_middle = cv2.distanceTransform(1 - thin.astype(np.uint8), cv2.DIST_L2, 5)
             cover = np.maximum(cover, target / 2 - from_middle)
     drawn = np.zeros(mask.shape, np.float32)
     drawn[part] = np.clip(cover + 0.5, 0, 1, dtype=np.float32)

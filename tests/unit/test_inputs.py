@@ -193,7 +193,7 @@ def test_lines_are_no_areas(shape, pen, size):
     image = draw(shape, pen=pen, size=size)
     pixels = np.asarray(image)
     mask = inputs.marks(255 - pixels)
-    assert inputs.without_fills(mask, pixels, WHITE) is mask
+    assert inputs.without_fills(inputs.Lines(mask), pixels, WHITE) is mask
 
 
 @every_layout
@@ -418,7 +418,7 @@ def test_snapshot_of_a_phone():
 def test_ink_at_the_rim_of_a_snapshot_is_ink(light):
     """Marks that touch the rim, such as shadows and ruled lines, are dropped only if there is ink elsewhere."""
     share = cover("seven", pen=30, size=0.8, at=(0.5, 0.3), canvas=(600, 600))
-    mask = inputs.find_ink(snapshot(share, light, *MATERIALS["biro"]))
+    mask, _ = inputs.find_ink(snapshot(share, light, *MATERIALS["biro"]))
     assert mask.shape == (400, 400)
     truth = cv2.resize(share, (400, 400), interpolation=cv2.INTER_AREA) > 0.5
     assert np.mean(mask[truth]) > 0.95
