@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +95,12 @@ class Catalog:
 
     def best(self, task: str) -> ModelCard | None:
         """The most accurate model of a task among those that are switched on; None if there is none."""
-        return max((card for card in self if card.task == task), key=accuracy, default=None)
+        return self._best.get(task)
+
+    @cached_property
+    def _best(self) -> dict[str, ModelCard]:
+        """The most accurate model of each task."""
+        return {card.task: card for card in sorted(reversed([*self]), key=accuracy)}
 
     def judge(self, card: ModelCard) -> ModelCard | None:
         """The model that tells whether a picture is familiar to another one (`card.familiar_by`), if it is switched on.
@@ -155,7 +160,7 @@ class Catalog:
             if card.task == task and card.name != name and not labels.isdisjoint(card.labels)
         ]
 
-    @property
+    @cached_property
     def has_unlisted(self) -> bool:
         """Whether some models are their owners' only."""
         return any(_is_unlisted(model.card) for model in self.models.values())

@@ -1,5 +1,6 @@
 """The application factory."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -39,6 +40,13 @@ VIEWS = (
 )
 
 
+class App(Flask):
+    """Flask without coroutines: no function of ours is one, and Flask would look at fifteen for each request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 class StrictJSON(DefaultJSONProvider):
     """JSON with keys in their order. NaN and infinity are a ValueError: they would make it invalid."""
 
@@ -62,7 +70,7 @@ def create_app(
         BadSetting: an INKLING_ variable has a value that cannot be used.
     """
     settings = settings or Settings.from_env()
-    app = Flask("inkling", root_path=str(resources()))
+    app = App("inkling", root_path=str(resources()))
     app.json = StrictJSON(app)
     service = service or Service.from_settings(settings)
     app.extensions["inkling"] = service

@@ -20,9 +20,9 @@ def refuse_cross_site() -> None:
     Browsers say where a request comes from in Sec-Fetch-Site, older ones in Origin. Programs send neither and may post.
     `cors` names the exceptions.
     """
-    if request.method in SAFE_METHODS or cors.allowed():
+    site, origin = request.environ.get("HTTP_SEC_FETCH_SITE"), request.environ.get("HTTP_ORIGIN")
+    if (not site and origin is None) or request.method in SAFE_METHODS or cors.allowed():
         return
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     allowed = site in ("same-origin", "none") if site else origin is None or host(origin) == request.host
     if not allowed:
         abort(

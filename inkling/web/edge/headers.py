@@ -1,11 +1,12 @@
 """Security headers of every response, and checks of request headers."""
 
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 from flask_babel import gettext
 from werkzeug.http import parse_date
+from werkzeug.sansio.utils import get_current_url
 
 from inkling.config import Settings
 from inkling.web.edge import clients
@@ -38,19 +39,28 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def check_request() -> Response | None:
     """Rejects an invalid Host with 400; drops over-long negotiation headers and invalid dates."""
+    environ = request.environ
     for name in NEGOTIATION:
-        if len(request.environ.get(name, "")) > LONGEST:
-            del request.environ[name]
+        if len(environ.get(name, "")) > LONGEST:
+            del environ[name]
     for name in DATES:
         try:
-            parse_date(request.environ.get(name))
+            parse_date(environ.get(name))
         except (ValueError, OverflowError):
-            del request.environ[name]
-    try:
-        urlsplit(request.host_url)
-    except ValueError:
+            del environ[name]
+    if not is_host(request.host):
         return Response("Host must be the name of a host.\n", 400, mimetype="text/plain")
     return None
+
+
+@lru_cache(256)
+def is_host(name: str) -> bool:
+    """Whether a URL may have this host and port."""
+    try:
+        urlsplit(get_current_url("http", name))
+    except ValueError:
+        return False
+    return True
 
 
 def check_host(hosts: frozenset[str]) -> None:

@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from flask import Flask
 
@@ -51,6 +52,7 @@ def _forwarding_header(environ: Mapping) -> str | None:
 HOME_NETWORK = 64  # bits of an IPv6 address that a provider assigns; the client chooses the rest
 
 
+@lru_cache(4096)
 def client(address: str | None) -> str:
     """The client that an address counts as: an IPv4 address itself, or the network of an IPv6 address; "" for none."""
     parsed = parse((address or "").partition("%")[0])

@@ -55,8 +55,10 @@ class SignedCookie(SecureCookieSessionInterface):
         return super().get_signing_serializer(app) if self.key(app) else None
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
         # Werkzeug takes a second to parse thousands of blanks in a row, and much memory for thousands of names.
-        cookies = BLANKS.sub(" ", request.environ.get("HTTP_COOKIE", ""))
+        cookies = BLANKS.sub(" ", request.environ["HTTP_COOKIE"])
         request.environ["HTTP_COOKIE"] = cookies if len(cookies) <= LONGEST else ""
         cookie = request.cookies.get(self.get_cookie_name(app))
         serializer = self.get_signing_serializer(app) if cookie else None
