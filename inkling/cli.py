@@ -18,15 +18,16 @@ from tqdm import tqdm
 
 from inkling import access, audit, remote
 from inkling.client import InklingError
-from inkling.config import TOKEN, BadSetting, Settings
+from inkling.config import TOKEN, BadSetting, Settings, accepts, database_url
 from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
 from inkling.recognition.pretrained.build import BuildError, build_missing
 from inkling.service import File, Outcome, Service
-from inkling.storage import Quota, Result, Storage, StoreError, retention
+from inkling.storage import Quota, Result, Storage, StoreError, retention, transfer
 from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
+from inkling.storage.database import Database
 from inkling.teach import intake
 from inkling.teach.publish import Shelf
 from inkling.teach.types import Kind
@@ -476,6 +477,36 @@ def restore(file: Path) -> None:
         Shelf(Storage(settings).taught).publish_all()
     _note("restore", results=count)
     click.echo(f"{settings.pictures}: {count} results")
+
+
+@main.command()
+@click.option("--to", "database", metavar="URL", help="Database to move to, such as postgresql://user@host/name.")
+def migrate(database: str | None) -> None:
+    """Copy what is saved to where several machines can share it. The server must not run.
+
+    It may be interrupted, and goes on when it is run again. What is there afterwards is compared with what was copied.
+    The settings stay as they are: change them, and start the server.
+    """
+    if not database:
+        raise click.UsageError("Say what to move: --to.")
+    settings = _settings()
+    if database:
+        _move_database(settings, database)
+    _note("migrate")
+
+
+def _move_database(settings: Settings, url: str) -> None:
+    try:
+        target = Database(database_url(url), settings.pictures)
+    except ValueError as error:
+        accepted = accepts(Settings.model_fields["database_url"])
+        raise click.BadParameter(f"it must be {accepted}.", param_hint="--to") from error
+    try:
+        with _reporting("the database cannot be moved"):
+            for moved in transfer.move(Storage(settings).database, target):
+                click.echo(f"{moved.table}: {moved.rows} rows, checksum {moved.checksum[:16]}")
+    finally:
+        target.close()
 
 
 @contextmanager

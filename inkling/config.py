@@ -132,7 +132,12 @@ def _redis_url(value: str) -> str:
     return value
 
 
-def _database_url(value: str) -> str:
+def database_url(value: str) -> str:
+    """The URL of a database as SQLAlchemy takes it.
+
+    Raises:
+        ValueError: it names neither an SQLite file nor a PostgreSQL server, or the latter's driver is not installed.
+    """
     if value:
         from sqlalchemy.engine import make_url
         from sqlalchemy.exc import SQLAlchemyError
@@ -203,7 +208,7 @@ RedisURL = Annotated[
 ]
 DatabaseURL = Annotated[
     str,
-    BeforeValidator(_database_url),
+    BeforeValidator(database_url),
     Accepts(
         "empty, the URL of an SQLite file such as sqlite:////var/lib/inkling.sqlite3, or, with the extra "
         "`inkling[postgres]`, that of a PostgreSQL server such as postgresql://user:password@host/name"
