@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, ValidationError
@@ -26,6 +27,9 @@ PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this si
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")  # as browsers write it
 HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")  # a name or an address, without a port
 HEADER = re.compile(r"[A-Za-z0-9-]+")
+# The address of a server, without a password and a query.
+SERVER = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\w.~%/-]*)?", re.ASCII)
+COMPLETIONS = "/chat/completions"  # what clients of OpenAI's protocol add to a server's address
 MAIL = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*/?", re.ASCII)
 CONTACT = re.compile(rf"https://[^\s<>\"]+|mailto:{MAIL.pattern}", re.ASCII)
@@ -161,6 +165,12 @@ def _blobs_url(value: str) -> str:
     return value
 
 
+def _chat_url(value: str) -> str:
+    if value and not SERVER.fullmatch(value):
+        raise ValueError
+    return value.rstrip("/").removesuffix(COMPLETIONS)
+
+
 def _empty_is_none(value: str | None) -> str | None:
     return value or None
 
@@ -219,6 +229,12 @@ BlobsURL = Annotated[
     BeforeValidator(_blobs_url),
     Accepts("empty or the address of a bucket, such as s3://bucket/prefix, with the extra [s3] installed"),
 ]
+ChatURL = Annotated[
+    str,
+    BeforeValidator(_chat_url),
+    Accepts("empty or the address of a server, such as http://127.0.0.1:11434/v1"),
+]
+Stripped = Annotated[str, BeforeValidator(str.strip), Accepts("any text")]
 Port = Annotated[
     Annotated[int, Field(ge=1, le=65535)] | None,
     BeforeValidator(_empty_is_none),
@@ -457,6 +473,42 @@ class Settings(BaseSettings):
         "Empty means that each worker counts its own.",
     )
 
+    # A language model beside the measured answers
+    chat_url: ChatURL = Field(
+        "",
+        description="Address of a server that speaks OpenAI's protocol, up to `/v1`. Its language model answers beside "
+        "the measured answers, and gets the question and the picture. Empty means none.",
+    )
+    chat_model: Stripped = Field(
+        "",
+        description="Name of the model, as that server calls it. Empty leaves the choice to the server.",
+    )
+    chat_key: Stripped = Field(
+        "",
+        repr=False,
+        description="Key for that server. It is sent to no browser and never logged. Empty means none.",
+    )
+    chat_streams: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="Number of answers of the language model that a worker passes on at once. The next question is "
+        "refused as `busy`.",
+    )
+    chat_client_day: int = Field(
+        200,
+        ge=0,
+        le=10**6,
+        description="Questions that one client may ask the language model in a day. 0 means no limit.",
+    )
+    chat_day: int = Field(
+        2000,
+        ge=0,
+        le=10**9,
+        description="Questions that all clients together may ask it in a day. 0 means no limit. Without "
+        "`INKLING_RATE_STORAGE` each worker has its share of both numbers, and counts from its start.",
+    )
+
     # Whom to answer: hosts' names, other sites' pages, trusted proxies and scrapers
     hosts: Hosts = Field(
         (),
@@ -539,6 +591,20 @@ class Settings(BaseSettings):
     def workers(self) -> int:
         """Number of gunicorn workers, with the default filled in."""
         return self.web_concurrency or cores()
+
+    @property
+    def chat_host(self) -> str:
+        """Host and port of the language model's server; empty without one."""
+        return urlsplit(self.chat_url).netloc
+
+    @property
+    def chat_is_here(self) -> bool:
+        """Whether that server runs on this machine, so that what it is told does not leave it."""
+        host = urlsplit(self.chat_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
 
     @property
     def sqlalchemy_url(self) -> str:

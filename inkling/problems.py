@@ -158,6 +158,53 @@ REASONS = {
         "Send this picture again on its own in a few seconds.",
     ),
     "rate-limited": Reason(429, "Too many requests", "Wait a minute and try again."),
+    "chat-quota": Reason(
+        429,
+        "The language model has answered enough questions today",
+        "Ask it again tomorrow. The measured answers need no language model.",
+    ),
+    "chat-away": Reason(
+        502,
+        "The language model can't be reached",
+        "Its server does not answer, or broke off. Ask again later. The measured answers do not need it.",
+    ),
+    "chat-late": Reason(
+        504,
+        "The language model took too long",
+        "It may still be loading. Ask again in a few minutes. The measured answers do not need it.",
+    ),
+    "chat-limited": Reason(
+        502,
+        "The language model's server has had enough questions",
+        "It limits how much this Inkling may ask. Ask again later. The measured answers do not need it.",
+    ),
+    "chat-blind": Reason(
+        502,
+        "The language model can't look at this picture",
+        "Its server refused the picture. The measured answers do not need it.",
+    ),
+    "chat-refused": Reason(
+        502,
+        "The language model's server refused the question",
+        "The operator of this Inkling may have to correct the address, the key or the name of the model. The measured "
+        "answers do not need it.",
+    ),
+    "chat-failed": Reason(
+        502,
+        "The language model's server failed",
+        "Ask again later, or tell the operator of this Inkling. The measured answers do not need it.",
+    ),
+    "chat-garbled": Reason(
+        502,
+        "The language model's answer can't be read",
+        "Its server does not send what Inkling expects: the operator should check the address. The measured answers do "
+        "not need it.",
+    ),
+    "chat-empty": Reason(
+        502,
+        "The language model said nothing",
+        "Ask again, or in other words. The measured answers do not need it.",
+    ),
 }
 
 

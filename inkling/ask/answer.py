@@ -19,7 +19,7 @@ Source = Literal["prediction", "card", "now", "settings"]
 # How a value is written. "percent" and "tenths" are probabilities, in whole percent or with a decimal, and never a
 # round 0% or 100%; a "share" of test pictures may be one.
 Number = Literal["percent", "tenths", "share", "count", "milliseconds", "megabytes", "date"]
-Name = Literal["label", "labels", "named", "text", "texts"]
+Name = Literal["label", "labels", "named", "text", "texts", "host"]
 Form = Number | Name
 
 

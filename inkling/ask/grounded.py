@@ -50,6 +50,8 @@ IN_GENERAL: Mapping[str, Sentence] = {
     "self": say("Are you a language model?"),
 }
 
+COMPUTED = frozenset({"why", "change"})  # answers that take a computation
+
 # Where the hottest part of a picture is, as `Explanation.where` names it.
 PLACES: Mapping[str, Sentence] = {
     "upper-left": say("It looked mostly at the upper left."),
@@ -123,7 +125,7 @@ class Question:
     @property
     def needs_explanation(self) -> bool:
         """Whether its answer takes an explanation of the result."""
-        return self._computes("why", "change")
+        return self._computes(*COMPUTED)
 
     @property
     def needs_picture(self) -> bool:
@@ -682,6 +684,7 @@ def _kept(question: Question, _computed: Computed) -> Answer:
                 n=_count(days, "settings"),
             )
         )
+    sentences += _leaves(question)
     if result and (expires := service.storage.expires(result)):
         sentences.append(say("This one is deleted on %(day)s at the latest.", day=Value(expires, "date", "prediction")))
     return Answer("kept", tuple(sentences), links=(Link("history"),))
@@ -749,14 +752,31 @@ def _files(question: Question, _computed: Computed) -> Answer:
     return Answer("files", tuple(sentences), links=(Link("help"),))
 
 
-def _self(_question: Question, _computed: Computed) -> Answer:
+def _self(question: Question, _computed: Computed) -> Answer:
+    has_chat = question.about.service.settings.chat_url
+    beside = [say("A language model can answer beside them. What it says is not measured.")] if has_chat else []
     sentences = (
         say("Inkling recognizes what is in a picture. It runs on this server."),
         say(
             "These answers come from no language model: they say what Inkling measured, and where each number is from."
         ),
+        *beside,
+        *_leaves(question),
     )
     return Answer("self", sentences, links=(Link("models"), Link("help")))
+
+
+def _leaves(question: Question) -> list[Sentence]:
+    """What a language model on another server gets."""
+    settings = question.about.service.settings
+    if not settings.chat_url or settings.chat_is_here:
+        return []
+    return [
+        say(
+            "If you agree, the language model at %(host)s gets your questions and the picture that they are about.",
+            host=Value(settings.chat_host, "host", "settings"),
+        )
+    ]
 
 
 _ANSWERS: Mapping[str, Callable[[Question, Computed], Answer]] = {

@@ -10,7 +10,7 @@ from inkling.config import Settings, resources
 from inkling.service import Service
 from inkling.storage import Housekeeper, StoreError
 from inkling.teach.teaching import Teaching
-from inkling.web import cached, edge
+from inkling.web import cached, chats, edge
 from inkling.web.edge import errors
 from inkling.web.views import (
     about,
@@ -78,6 +78,7 @@ def create_app(
     app.extensions["housekeeper"] = Housekeeper(service.storage, settings)
     edge.install(app, settings)
     cached.init_app(app)
+    chats.init_app(app, settings)
     app.register_error_handler(StoreError, errors.unavailable)
     for view in VIEWS:
         app.register_blueprint(view.blueprint)

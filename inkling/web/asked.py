@@ -183,6 +183,7 @@ _FORMS = {
     "named": language.named,
     "text": language.translated,
     "texts": lambda values: _many([language.translated(one) for one in values]),
+    "host": str,
 }
 
 

@@ -64,6 +64,23 @@ const { text, detail } = await answer.json();
 console.log(answer.ok ? text : detail);""",
 }
 
+CHAT_SAMPLES = {
+    "curl": """curl -N -H 'Content-Type: application/json' -d '{"question": "What can you do?"}' \\
+  '{url}'""",
+    "Python": """import requests
+
+answer = requests.post("{url}", json={"question": "What can you do?"}, stream=True)
+answer.raise_for_status()
+for line in answer.iter_lines(decode_unicode=True):
+    print(line)""",
+    "JavaScript": """const answer = await fetch("{url}", {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify({ question: "What can you do?" }),
+});
+console.log(await answer.text());""",
+}
+
 # Reasons that are not in `problems.REASONS`: names of HTTP statuses.
 HTTP_REASONS = {
     400: "bad-request",
@@ -92,7 +109,7 @@ def document(settings: Settings, base_url: str) -> dict:
     """
     shapes: list[type[BaseModel]] = [
         *(schemas.Result, schemas.Results, schemas.Explanation, schemas.Problem, schemas.Models),
-        *(schemas.PictureBody, StrokesBody, schemas.AskBody, schemas.Answered),
+        *(schemas.PictureBody, StrokesBody, schemas.AskBody, schemas.Answered, schemas.ChatBody),
         *classifier_paths.models(),
     ]
     _, definitions = models_json_schema([(shape, "serialization") for shape in shapes], ref_template=REF)
@@ -112,6 +129,7 @@ def document(settings: Settings, base_url: str) -> dict:
             "/api/predict": {"post": _predict(settings) | _samples(POST_SAMPLES, f"{base_url}/api/predict")},
             "/api/explain": {"post": _explain(settings) | _samples(EXPLAIN_SAMPLES, f"{base_url}/api/explain")},
             "/api/ask": {"post": _ask() | _samples(ASK_SAMPLES, f"{base_url}/api/ask")},
+            "/api/chat": {"post": _chat() | _samples(CHAT_SAMPLES, f"{base_url}/api/chat")},
             **classifier_paths.paths(settings, base_url, _picture(settings), _problems()),
         },
         "components": {
@@ -190,6 +208,28 @@ def _ask() -> dict:
             "content": {"application/json": {"schema": {"$ref": REF.format(model="AskBody")}}},
         },
         "responses": {"200": _answer("The answer.", "Answered"), **_problems()},
+    }
+
+
+def _chat() -> dict:
+    return {
+        "operationId": "chat",
+        "summary": "Asks a language model about a saved result, or about this Inkling.",
+        "description": "Only where the operator has set one up (`INKLING_CHAT_URL`); elsewhere 404. The answer is a "
+        "stream of events: `begin` with `sees` (whether the model got the picture), `message` with `text`, and at last "
+        "`end` with `cut` (whether the answer has the greatest length) or `problem` with `reason`, `title` and "
+        "`detail`. Nothing of it is measured. Closing the connection stops the model.",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": REF.format(model="ChatBody")}}},
+        },
+        "responses": {
+            "200": {
+                "description": "The answer as it comes.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            **_problems(),
+        },
     }
 
 

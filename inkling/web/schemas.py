@@ -217,3 +217,21 @@ class Answered(Shape):
     ]
     links: list[AnsweredLink]
     questions: Annotated[list[str], Field(description="other questions to ask")]
+
+
+class ChatTurn(Shape):
+    question: Annotated[str, Field(min_length=1, max_length=500)]
+    answer: Annotated[str, Field(max_length=10_000)]
+
+
+class ChatBody(Shape):
+    """A question to the language model."""
+
+    question: Annotated[str, Field(min_length=1, max_length=500)]
+    result: Annotated[
+        str | None, Field(max_length=64, description="the id of a saved result; without it, about this Inkling")
+    ] = None
+    history: Annotated[
+        list[ChatTurn],
+        Field(max_length=10, description="questions and answers before, oldest first: the server keeps none"),
+    ] = []

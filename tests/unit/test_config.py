@@ -36,6 +36,17 @@ BAD = {
     "INKLING_RATE_LIMIT": ["-1", "10/s", ""],
     "INKLING_CLIENT_SHARE": ["0", "101", "50%", ""],
     "INKLING_RATE_STORAGE": ["localhost:6379", "memory://"],
+    "INKLING_CHAT_URL": [
+        "localhost:11434",
+        "ftp://a/v1",
+        "http://",
+        "http://u:p@a/v1",
+        "http://a/v1?key=x",
+        "http://a b",
+    ],
+    "INKLING_CHAT_STREAMS": ["0", "257", ""],
+    "INKLING_CHAT_CLIENT_DAY": ["-1", "many", ""],
+    "INKLING_CHAT_DAY": ["-1", "many", ""],
     "INKLING_HOSTS": ["*", "example.org:80", "https://example.org", "example.org.", ".example.org", "a b", "::1"],
     "INKLING_CONTACT": ["ann", "ann@", "http://example.org", "javascript:alert(1)", "a@b.c\nContact: x", "https://a b"],
     "INKLING_CORS": ["*", "null", "example.org", "https://example.org/", "https://*.example.org", "ftp://example.org"],
@@ -62,7 +73,8 @@ BAD = {
     "INKLING_AUDIT_LOG": ["~no-such-user/audit.log", "."],
     "INKLING_DATA": ["~no-such-user/data", ""],
 }
-ANY_TEXT = {"INKLING_HOST"}  # gunicorn reports an invalid address itself
+# gunicorn reports an invalid address itself, and the language model's server the other two.
+ANY_TEXT = {"INKLING_HOST", "INKLING_CHAT_MODEL", "INKLING_CHAT_KEY"}
 
 
 # ---- Values ----
@@ -141,6 +153,7 @@ def test_secrets_are_not_in_the_repr():
         "INKLING_SECRET_KEY": "0123456789abcdef",
         "INKLING_DATABASE_URL": "sqlite:///password",
         "INKLING_RATE_STORAGE": "redis://:password@localhost/0",
+        "INKLING_CHAT_KEY": "sk-password",
     }
     assert not re.search("password|0123456789abcdef", repr(Settings.from_env(env)))
 
@@ -166,3 +179,21 @@ def test_every_setting_has_a_help_text():
 
 def test_the_database_lies_with_the_pictures_by_default():
     assert Settings.from_env({"INKLING_PICTURES": "/srv"}).sqlalchemy_url == "sqlite:////srv/inkling.sqlite3"
+
+
+@pytest.mark.parametrize(
+    "url, host, is_here",
+    [
+        ("", "", False),
+        ("http://127.0.0.1:11434/v1", "127.0.0.1:11434", True),
+        ("http://localhost:1234/v1/", "localhost:1234", True),
+        ("http://[::1]:8080/v1/chat/completions", "[::1]:8080", True),
+        ("http://127.0.0.1.example.org/v1", "127.0.0.1.example.org", False),
+        ("http://192.168.0.7:11434/v1", "192.168.0.7:11434", False),
+        ("https://api.example.com/v1", "api.example.com", False),
+    ],
+)
+def test_what_a_language_model_gets_leaves_the_machine_or_not(url, host, is_here):
+    settings = Settings.from_env({"INKLING_CHAT_URL": url, "INKLING_CHAT_KEY": " key\n"})
+    assert (settings.chat_host, settings.chat_is_here, settings.chat_key) == (host, is_here, "key")
+    assert not settings.chat_url.endswith(("/", "completions"))

@@ -16,7 +16,7 @@ from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import classify_one
 from inkling.web.edge.headers import HEADERS
-from inkling.web.views.help import TEACHING
+from inkling.web.views.help import CHAT, TEACHING
 from tests.support.storage import add
 
 PAGES = (
@@ -87,6 +87,7 @@ FILE_REASONS = (
     "blank",
 )
 NOT_THE_PICTURES_FAULT = {"missing", "too-many", "unknown-model", "model-unavailable", "busy", "late", "rate-limited"}
+IN_TEST_CHAT = set(CHAT)
 IN_TEST_STROKES = {"strokes"}
 POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
 
@@ -434,7 +435,8 @@ def test_without_its_picture_a_result_is_gone(client, result, settings):
 
 
 def test_every_reason_is_tried():
-    assert set(FILE_REASONS) | NOT_THE_PICTURES_FAULT | IN_TEST_STROKES | set(TEACHING) == REASONS.keys()
+    elsewhere = NOT_THE_PICTURES_FAULT | IN_TEST_STROKES | IN_TEST_CHAT
+    assert set(FILE_REASONS) | elsewhere | set(TEACHING) == REASONS.keys()
 
 
 @pytest.mark.parametrize("reason", FILE_REASONS)

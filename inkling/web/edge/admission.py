@@ -17,6 +17,7 @@ ANSWERS = "answers"  # whatever decodes a picture or asks a model
 EXPLANATIONS = "explanations"
 EXAMPLES = "examples"  # pictures to teach from, up to thousands in one request, and exports
 LARGE_BODIES = "large bodies"  # text that a worker holds in memory as a whole
+CHATS = "chats"  # answers of a language model that are passed on: they wait for its server and compute nothing here
 BODIES = "bodies"  # all other bodies but small ones: a worker holds up to 11 MB of each, and the rest on disk
 
 
@@ -38,6 +39,7 @@ def shares(settings: Settings) -> dict[str, Share]:
         EXAMPLES: Share(1, min(3, settings.queue)),
         # No request waits here: its client may still take a minute to send the body.
         LARGE_BODIES: Share(settings.concurrent, 0),
+        CHATS: Share(settings.chat_streams, 0),
         BODIES: Share(64, 0),
     }
 
@@ -144,7 +146,7 @@ def turn(seconds: float, work: str = ANSWERS) -> Iterator[None]:
         try:
             yield
         finally:
-            if work not in (LARGE_BODIES, BODIES):  # their time is the network's
+            if work not in (LARGE_BODIES, BODIES, CHATS):  # their time is the network's
                 ratelimit.charge((time.monotonic() - began) * ratelimit.SECOND)
 
 

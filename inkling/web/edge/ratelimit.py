@@ -30,7 +30,7 @@ log = logging.getLogger("inkling.rate")
 
 REDIS_TIMEOUT = 1  # seconds
 REDIS_RETRY = 30  # seconds until a Redis that did not answer is asked again
-MINUTE = 60  # seconds
+MINUTE, DAY = 60, 24 * 60 * 60  # seconds
 MIB = 2**20  # bytes that cost a point
 SECOND = 10.0  # points that a second of a turn costs
 RECEIVED = "inkling.received"  # in the environment: bytes received of a body of unknown length
@@ -38,11 +38,11 @@ RECEIVED = "inkling.received"  # in the environment: bytes received of a body of
 
 @dataclass(frozen=True)
 class Used:
-    """What a client has used in the current minute.
+    """What a client has used in the current period, such as a minute.
 
     Attributes:
         points: before the charge that this is the answer to.
-        seconds: until the next minute begins.
+        seconds: until the next period begins.
     """
 
     points: int
@@ -50,12 +50,13 @@ class Used:
 
 
 class Memory:
-    """Counts points by client in this process, in minutes that begin for all clients at once.
+    """Counts points by client in this process, in periods that begin for all clients at once.
 
     `limits` has storage in memory too, but starts a thread a hundred times a second to expire clients one by one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, period: int) -> None:
+        self._period = period
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._end = 0.0
@@ -65,7 +66,7 @@ class Memory:
         now = time.monotonic()
         with self._lock:
             if now >= self._end:
-                self._counts, self._end = Counter(), now + MINUTE
+                self._counts, self._end = Counter(), now + self._period
             before = self._counts[client]
             self._counts[client] += points
             return Used(before, int(self._end - now) + 1)
@@ -75,14 +76,16 @@ class Limiter:
     """Counts points by client: in Redis where one is set and answers, else in this worker's memory.
 
     Args:
-        most: points that a client may use in a minute.
+        most: points that a client may use in a period.
         name: keeps counts apart in Redis.
+        period: seconds, whole minutes.
     """
 
-    def __init__(self, settings: Settings, most: int, name: str = "LIMITER"):
+    def __init__(self, settings: Settings, most: int, name: str = "LIMITER", period: int = MINUTE):
         self.most = most
-        self._item = RateLimitItemPerMinute(most, namespace=name)
-        self._memory = Memory()
+        self._period = period
+        self._item = RateLimitItemPerMinute(most, period // MINUTE, namespace=name)
+        self._memory = Memory(period)
         self._redis: Storage | None = None
         if settings.rate_storage:
             timeouts: dict[str, Any] = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), REDIS_TIMEOUT)
@@ -105,7 +108,7 @@ class Limiter:
             try:
                 # Not a strategy's `hit`, which says whether a cost is within the limit, but not how much was used.
                 key = self._item.key_for(client)
-                before = self._redis.incr(key, MINUTE, points) - points
+                before = self._redis.incr(key, self._period, points) - points
                 seconds = self._redis.get_expiry(key) - time.time() if before >= self.most else 0
                 return Used(before, max(1, int(seconds) + 1))
             except StorageError as error:  # without Redis the service goes on

@@ -1,15 +1,15 @@
 """Questions about a picture or about this Inkling, and their answers."""
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from inkling.ask.intents import LONGEST
 from inkling.storage import Result
-from inkling.web import asked, jsonbodies
+from inkling.web import asked, chats, jsonbodies
 from inkling.web.edge.access import open_to
 from inkling.web.responses import result_or_404
-from inkling.web.schemas import AskBody
+from inkling.web.schemas import AskBody, ChatBody
 
 blueprint = Blueprint("ask", __name__)
 
@@ -48,6 +48,15 @@ def ask() -> dict:
     result = result_or_404(body.result) if body.result is not None else None
     with asked.language_of(body.question):
         return asked.as_json(asked.answer(body.question, result), result)
+
+
+@blueprint.post("/api/chat")
+@open_to("anyone; nothing is saved")
+def chat() -> Response:
+    """What a language model says about a result, or about this Inkling, as server-sent events; 404 if there is none."""
+    chats.model_or_404()
+    body = jsonbodies.as_shape(ChatBody)
+    return chats.respond(body, result_or_404(body.result) if body.result is not None else None)
 
 
 def _answered(result: Result | None) -> str:

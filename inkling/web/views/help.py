@@ -25,6 +25,10 @@ TEACHING = (
     "too-many-classifiers", "teaching-full", "unknown-classifier", "unknown-label", "unknown-example",
     "unknown-version", "unknown-change",
 )  # fmt: skip
+CHAT = (
+    "chat-quota", "chat-away", "chat-late", "chat-limited", "chat-blind", "chat-refused", "chat-failed", "chat-garbled",
+    "chat-empty",
+)  # fmt: skip
 NOTHING_SAVED = ("recognize.predict", "lab.change", "help.page")  # requests whose refused picture is not saved
 REPEATABLE = re.compile(r"[\w .,/×%-]{1,40}")  # text from the address that the page repeats
 
@@ -56,6 +60,7 @@ def page(reason: str | None = None, back: str | None = None) -> str:
             (gettext("Your drawing gets no answer"), [reasons[code] for code in DRAWING]),
             (gettext("Inkling does not answer"), [reasons[code] for code in SERVER]),
             (gettext("A problem while teaching"), [reasons[code] for code in TEACHING]),
+            (gettext("The language model does not answer"), [reasons[code] for code in CHAT]),
         ],
         limits=uploads.limits(),
         back_url=back,
