@@ -534,6 +534,11 @@ class Settings(BaseSettings):
         description="Header in which a trusted proxy names the user that it signed in, such as `Remote-User`. "
         "The proxy must remove the header from what clients send. The user may teach. Empty means none.",
     )
+    webhook_networks: Networks = Field(
+        (),
+        description="Networks that webhooks may lead to, beside public addresses, such as `192.168.1.0/24`. "
+        "Empty means public addresses only.",
+    )
     metrics_from: Networks = Field(
         "127.0.0.1,::1",  # type: ignore[arg-type]  # validated like the variable, and so documented
         description="Clients that may read `/metrics`.",

@@ -150,6 +150,14 @@ REASONS = {
     "teaching-full": Reason(
         409, "Your examples take as much space as allowed", "Delete examples or classifiers that you no longer need."
     ),
+    "webhook-address": Reason(
+        422,
+        "Webhooks can't be sent to this address",
+        "Use an http or https address that leads to a public server, or ask the operator of this Inkling to allow it.",
+    ),
+    "too-many-sources": Reason(
+        409, "There are as many sources as allowed", "Use the name of a source that is known, or delete one first."
+    ),
     "busy": Reason(503, "Inkling is busy right now", "Wait a few seconds, then try again."),
     "late": Reason(
         503,

@@ -7,6 +7,7 @@ Each schema becomes a TypedDict with the fields of the document, and each operat
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import textwrap
@@ -108,7 +109,7 @@ def operations(document: dict) -> str:
         _class("AsyncOperations", "`Operations` for asyncio.", "async ", (_method(document, *one) for one in found)),
     ]
     body = "\n\n".join(classes)
-    names = [name for name in document["components"]["schemas"] if f"{name}:" in body or f"{name} |" in body]
+    names = [name for name in document["components"]["schemas"] if re.search(rf"(: |-> |\[){name}\b", body)]
     imports = (
         "from __future__ import annotations\n\nimport os\nfrom collections.abc import Sequence\n"
         f"from typing import Any, Literal\n\nfrom .shapes import {', '.join(names)}\n"

@@ -10,17 +10,21 @@ from .shapes import (
     Added,
     Answered,
     Change,
+    ChatTurn,
     Classifier,
     Classifiers,
     Examples,
     Explanation,
     Label,
     Models,
+    NewWebhook,
     Progress,
     Result,
     Review,
+    Sources,
     Version,
     Versions,
+    Webhook,
 )
 from .transport import Call, Picture, given
 
@@ -35,12 +39,20 @@ class Operations:
         """Lists the models that can be asked."""
         return self._send(Call("GET", "/api/models", changes=False))
 
-    def predict(self, picture: Picture, *, model: str | None = None, top: int | None = None) -> Result:
+    def predict(
+        self, picture: Picture, *, model: str | None = None, top: int | None = None, source: str | None = None
+    ) -> Result:
         """Says what is in a picture or a drawing. The picture is the path of a file, the bytes of one, or a
         drawing.
         """
         return self._send(
-            Call("POST", "/api/predict", changes=False, pictures=[picture], query={"model": model, "top": top})
+            Call(
+                "POST",
+                "/api/predict",
+                changes=False,
+                pictures=[picture],
+                query={"model": model, "top": top, "source": source},
+            )
         )
 
     def explain(
@@ -57,6 +69,18 @@ class Operations:
         """Answers a question about a saved result, or about this Inkling."""
         return self._send(
             Call("POST", "/api/ask", changes=False, json={"question": question} | given({"result": result}))
+        )
+
+    def chat(self, *, question: str, result: str | None = None, history: list[ChatTurn] | None = None) -> bytes:
+        """Asks a language model about a saved result, or about this Inkling."""
+        return self._send(
+            Call(
+                "POST",
+                "/api/chat",
+                changes=True,
+                json={"question": question} | given({"result": result, "history": history}),
+                answer="file",
+            )
         )
 
     def classifiers(self) -> Classifiers:
@@ -287,6 +311,26 @@ class Operations:
             )
         )
 
+    def webhook(self, id: str) -> Webhook | None:
+        """Says where answers are sent; null if nowhere."""
+        return self._send(Call("GET", "/api/classifiers/{id}/webhook", changes=False, parts={"id": id}))
+
+    def set_webhook(self, id: str, *, url: str, events: Literal["all", "sure", "changed"] | None = None) -> NewWebhook:
+        """Sends answers to an address from now on. Answers a new secret, which is told once."""
+        return self._send(
+            Call(
+                "PUT",
+                "/api/classifiers/{id}/webhook",
+                changes=True,
+                parts={"id": id},
+                json={"url": url} | given({"events": events}),
+            )
+        )
+
+    def delete_webhook(self, id: str) -> None:
+        """Sends answers nowhere."""
+        self._send(Call("DELETE", "/api/classifiers/{id}/webhook", changes=True, parts={"id": id}, answer="nothing"))
+
     def export(self, id: str, *, version: int | None = None, examples: Literal[0, 1] | None = None) -> bytes:
         """Answers a version as a zip: `model.onnx`, labels, card, figures, and a README with a program that
         uses it.
@@ -302,6 +346,22 @@ class Operations:
             )
         )
 
+    def sources(self) -> Sources:
+        """Lists the sources and their states."""
+        return self._send(Call("GET", "/api/sources", changes=False))
+
+    def delete_source(self, model: str, source: str) -> None:
+        """Deletes a source."""
+        self._send(
+            Call(
+                "DELETE",
+                "/api/sources/{model}/{source}",
+                changes=True,
+                parts={"model": model, "source": source},
+                answer="nothing",
+            )
+        )
+
 
 class AsyncOperations:
     """`Operations` for asyncio."""
@@ -313,12 +373,20 @@ class AsyncOperations:
         """Lists the models that can be asked."""
         return await self._send(Call("GET", "/api/models", changes=False))
 
-    async def predict(self, picture: Picture, *, model: str | None = None, top: int | None = None) -> Result:
+    async def predict(
+        self, picture: Picture, *, model: str | None = None, top: int | None = None, source: str | None = None
+    ) -> Result:
         """Says what is in a picture or a drawing. The picture is the path of a file, the bytes of one, or a
         drawing.
         """
         return await self._send(
-            Call("POST", "/api/predict", changes=False, pictures=[picture], query={"model": model, "top": top})
+            Call(
+                "POST",
+                "/api/predict",
+                changes=False,
+                pictures=[picture],
+                query={"model": model, "top": top, "source": source},
+            )
         )
 
     async def explain(
@@ -335,6 +403,18 @@ class AsyncOperations:
         """Answers a question about a saved result, or about this Inkling."""
         return await self._send(
             Call("POST", "/api/ask", changes=False, json={"question": question} | given({"result": result}))
+        )
+
+    async def chat(self, *, question: str, result: str | None = None, history: list[ChatTurn] | None = None) -> bytes:
+        """Asks a language model about a saved result, or about this Inkling."""
+        return await self._send(
+            Call(
+                "POST",
+                "/api/chat",
+                changes=True,
+                json={"question": question} | given({"result": result, "history": history}),
+                answer="file",
+            )
         )
 
     async def classifiers(self) -> Classifiers:
@@ -573,6 +653,30 @@ class AsyncOperations:
             )
         )
 
+    async def webhook(self, id: str) -> Webhook | None:
+        """Says where answers are sent; null if nowhere."""
+        return await self._send(Call("GET", "/api/classifiers/{id}/webhook", changes=False, parts={"id": id}))
+
+    async def set_webhook(
+        self, id: str, *, url: str, events: Literal["all", "sure", "changed"] | None = None
+    ) -> NewWebhook:
+        """Sends answers to an address from now on. Answers a new secret, which is told once."""
+        return await self._send(
+            Call(
+                "PUT",
+                "/api/classifiers/{id}/webhook",
+                changes=True,
+                parts={"id": id},
+                json={"url": url} | given({"events": events}),
+            )
+        )
+
+    async def delete_webhook(self, id: str) -> None:
+        """Sends answers nowhere."""
+        await self._send(
+            Call("DELETE", "/api/classifiers/{id}/webhook", changes=True, parts={"id": id}, answer="nothing")
+        )
+
     async def export(self, id: str, *, version: int | None = None, examples: Literal[0, 1] | None = None) -> bytes:
         """Answers a version as a zip: `model.onnx`, labels, card, figures, and a README with a program that
         uses it.
@@ -585,5 +689,21 @@ class AsyncOperations:
                 parts={"id": id},
                 query={"version": version, "examples": examples},
                 answer="file",
+            )
+        )
+
+    async def sources(self) -> Sources:
+        """Lists the sources and their states."""
+        return await self._send(Call("GET", "/api/sources", changes=False))
+
+    async def delete_source(self, model: str, source: str) -> None:
+        """Deletes a source."""
+        await self._send(
+            Call(
+                "DELETE",
+                "/api/sources/{model}/{source}",
+                changes=True,
+                parts={"model": model, "source": source},
+                answer="nothing",
             )
         )

@@ -92,6 +92,21 @@ class Change(TypedDict):
     count: int
 
 
+class ChatBody(TypedDict):
+    """A question to the language model."""
+
+    question: str
+    # the id of a saved result; without it, about this Inkling
+    result: NotRequired[str | None]
+    # questions and answers before, oldest first: the server keeps none
+    history: NotRequired[list[ChatTurn]]
+
+
+class ChatTurn(TypedDict):
+    question: str
+    answer: str
+
+
 class Chosen(TypedDict):
     """Some examples."""
 
@@ -305,6 +320,20 @@ class NewPicture(TypedDict):
     origin: NotRequired[Literal["file", "camera", "canvas"] | None]
 
 
+class NewWebhook(TypedDict):
+    """A webhook that was just set, with its secret, which is told once."""
+
+    url: str
+    # all answers, those that are sure, or those that change the state of a source
+    events: Literal["all", "sure", "changed"]
+    # why the last attempt failed; empty if it did not
+    failure: str
+    # number of messages that are still to be delivered
+    waiting: int
+    # signs the messages, as Standard Webhooks says
+    secret: str
+
+
 class Page(TypedDict):
     """What was drawn on: a square with its upper left corner at (0, 0). It decides only how the kept
     picture looks.
@@ -444,6 +473,20 @@ class Review(TypedDict):
     most_needed: Label | None
 
 
+class Source(TypedDict):
+    """What a model says about a source, such as a camera."""
+
+    model: str
+    name: str
+    # a label, or `unknown`: three readings in a row change it
+    state: str
+    changed: str
+
+
+class Sources(TypedDict):
+    sources: list[Source]
+
+
 class StrokesBody(TypedDict):
     """A drawing as JSON, at most 64 KB."""
 
@@ -495,3 +538,24 @@ class VersionShort(TypedDict):
 class Versions(TypedDict):
     # newest first
     versions: list[VersionShort]
+
+
+class Webhook(TypedDict):
+    """Where the answers of a classifier are sent."""
+
+    url: str
+    # all answers, those that are sure, or those that change the state of a source
+    events: Literal["all", "sure", "changed"]
+    # why the last attempt failed; empty if it did not
+    failure: str
+    # number of messages that are still to be delivered
+    waiting: int
+
+
+class WebhookBody(TypedDict):
+    """Where to send answers, and which."""
+
+    # of http or https
+    url: str
+    # all answers, those that are sure, or those that change the state of a source
+    events: NotRequired[Literal["all", "sure", "changed"]]

@@ -229,3 +229,46 @@ class TokenRow(Base):
     day_limit: Mapped[int | None]  # points that it may use in a day, UTC; None means no limit
     day: Mapped[str | None] = mapped_column(sa.String(10))  # for which `used` counts, such as "2026-07-14"
     used: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")  # points, if there is a `day_limit`
+
+
+# ---- What others are told ----
+
+
+class WebhookRow(Base):
+    """Where a classifier's answers are sent."""
+
+    __tablename__ = "webhooks"
+
+    classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), primary_key=True)
+    url: Mapped[str] = mapped_column(sa.Text)
+    secret: Mapped[str] = mapped_column(sa.String(64))  # as it is: it signs, so a hash would not do
+    events: Mapped[str] = mapped_column(sa.String(8))  # as `notices.Events`
+    failure: Mapped[str] = mapped_column(sa.Text)  # of the last attempt
+
+
+class MessageRow(Base):
+    """A message that waits for a webhook."""
+
+    __tablename__ = "webhook_messages"
+
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("webhooks.classifier_id", ondelete="CASCADE"), index=True)
+    body: Mapped[str] = mapped_column(sa.Text)
+    attempts: Mapped[int]  # that failed
+    due: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class SourceRow(Base):
+    """What a model says about a source, such as a camera."""
+
+    __tablename__ = "sources"
+
+    model: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(sa.Text)  # a label, or "unknown"
+    candidate: Mapped[str] = mapped_column(sa.Text)  # the last reading
+    run: Mapped[int]  # how many readings in a row were the same
+    about: Mapped[dict] = mapped_column(sa.JSON)  # the answer that changed the state
+    picture: Mapped[bytes | None] = mapped_column(sa.LargeBinary)  # its JPEG, until it is published
+    changed: Mapped[datetime] = mapped_column(UtcDateTime)
+    published: Mapped[bool]

@@ -17,6 +17,7 @@ from inkling.storage.blobs import PNG, SUFFIXES, Blobs, Opened
 from inkling.storage.blocks import Blocks
 from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
+from inkling.storage.notices import Notices
 from inkling.storage.places import places
 from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow, now
 from inkling.storage.taught import Taught
@@ -163,6 +164,7 @@ class Storage:
         self.blobs: Blobs = place.results
         self.taught = Taught(self.database, place.examples, place.versions, place.copies)
         self.tokens = Tokens(self.database)
+        self.notices = Notices(self.database)
         self.blocks = Blocks(settings.pictures)
         self._breaker = CircuitBreaker("saving", StoreError)
         self.written_bytes = 0  # of files, by this process

@@ -11,6 +11,8 @@ from inkling.service import Outcome
 from inkling.storage import Result
 from inkling.web.edge import errors
 
+TOP = 5  # labels of an answer that asks for no other number
+
 
 def as_json(answer: Prediction | Result, milliseconds: Mapping[str, float], format: str | None, top: int) -> dict:
     """The answer, with its `top` most likely labels, to a picture that came in this format."""
@@ -31,6 +33,11 @@ def as_json(answer: Prediction | Result, milliseconds: Mapping[str, float], form
     }
 
 
+def told(outcome: Outcome, answer: Prediction) -> dict:
+    """An answer as webhooks and MQTT tell it."""
+    return as_json(answer, outcome.milliseconds, outcome.format, TOP)
+
+
 def of_outcomes(outcomes: Sequence[Outcome], top: int) -> dict:
     """The answer to one picture, or `{"results": [...]}` for several, with a problem in the place of a refused one.
 
@@ -49,7 +56,7 @@ def top() -> int:
     Raises:
         BadRequest: it is no number.
     """
-    text = request.args.get("top", "5")
+    text = request.args.get("top", str(TOP))
     if not re.fullmatch("[1-9][0-9]{0,5}", text):
         abort(400, f"`top` must be a whole number from 1. Received: {text[:40]!r}.")
     return int(text)

@@ -7,6 +7,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 from inkling.config import Settings, resources
+from inkling.notify.notifier import Notifier
 from inkling.service import Service
 from inkling.storage import Housekeeper, StoreError
 from inkling.teach.teaching import Teaching
@@ -31,12 +32,13 @@ from inkling.web.views import (
     recognize,
     results,
     sign_in,
+    sources,
     teach,
 )
 
 VIEWS = (
     *(recognize, results, help, explanations, teach, play, batches, history, models, lab, ask),
-    *(api, protocols, classifiers, health, preferences, sign_in, offline, about),
+    *(api, protocols, classifiers, sources, health, preferences, sign_in, offline, about),
 )
 
 
@@ -75,6 +77,7 @@ def create_app(
     service = service or Service.from_settings(settings)
     app.extensions["inkling"] = service
     app.extensions["teaching"] = teaching or Teaching(settings, service)
+    app.extensions["notifier"] = Notifier(settings, service)
     app.extensions["housekeeper"] = Housekeeper(service.storage, settings)
     edge.install(app, settings)
     cached.init_app(app)

@@ -11,6 +11,7 @@ from inkling.web.schemas import Explanation, Result, Results
 REF = "#/components/schemas/{model}"
 JSON, FORM, ZIP = "application/json", "multipart/form-data", "application/zip"
 ROOT = "/api/classifiers"
+SOURCES = "/api/sources"
 ONE = f"{ROOT}/{{id}}"
 PICTURES = ("image/jpeg", "image/png")
 TEXT, NUMBER = {"type": "string"}, {"type": "integer", "minimum": 0, "maximum": schemas.LARGEST}
@@ -236,6 +237,24 @@ OPERATIONS = (
     ),
     Operation(
         "get",
+        f"{ONE}/webhook",
+        "webhook",
+        "Says where answers are sent; null if nowhere.",
+        answer=(schemas.Webhook,),
+        optional=True,
+    ),
+    Operation(
+        "put",
+        f"{ONE}/webhook",
+        "set_webhook",
+        "Sends answers to an address from now on. Answers a new secret, which is told once.",
+        answer=(schemas.NewWebhook,),
+        body=(schemas.WebhookBody,),
+        sample="""-d '{"url": "https://example.org/inkling", "events": "sure"}'""",
+    ),
+    Operation("delete", f"{ONE}/webhook", "delete_webhook", "Sends answers nowhere.", 204),
+    Operation(
+        "get",
         f"{ONE}/export.zip",
         "export",
         "Answers a version as a zip: `model.onnx`, labels, card, figures, and a README with a program that uses it.",
@@ -250,6 +269,8 @@ OPERATIONS = (
         ),
         sample="-O -J",
     ),
+    Operation("get", SOURCES, "sources", "Lists the sources and their states.", answer=(schemas.Sources,)),
+    Operation("delete", f"{SOURCES}/{{model}}/{{source}}", "delete_source", "Deletes a source.", 204),
 )
 
 WHAT: dict[str, tuple[dict, str]] = {  # parameter in the path -> schema and description
@@ -257,6 +278,8 @@ WHAT: dict[str, tuple[dict, str]] = {  # parameter in the path -> schema and des
     "label": (NUMBER, "id of a label"),
     "example": (TEXT, "id of an example"),
     "number": (NUMBER, "number of a version"),
+    "model": (TEXT, "name of a model"),
+    "source": (TEXT, "name of a source"),
 }
 
 

@@ -14,6 +14,10 @@ MOST_LISTED = 1000  # examples in one answer
 
 LARGEST = 2**31 - 1  # number of a label or a version
 Number = Annotated[int, Field(ge=0, le=LARGEST)]
+Events = Annotated[
+    Literal["all", "sure", "changed"],
+    Field(description="all answers, those that are sure, or those that change the state of a source"),
+]
 Id = Annotated[str, Field(max_length=64)]
 
 
@@ -168,7 +172,42 @@ class Review(Told):
     most_needed: Annotated[Label | None, Field(description="of this label most; null before the first version")]
 
 
+class Webhook(Told):
+    """Where the answers of a classifier are sent."""
+
+    url: str
+    events: Events
+    failure: Annotated[str, Field(description="why the last attempt failed; empty if it did not")]
+    waiting: Annotated[int, Field(description="number of messages that are still to be delivered")]
+
+
+class NewWebhook(Webhook):
+    """A webhook that was just set, with its secret, which is told once."""
+
+    secret: Annotated[str, Field(description="signs the messages, as Standard Webhooks says")]
+
+
+class Source(Told):
+    """What a model says about a source, such as a camera."""
+
+    model: str
+    name: str
+    state: Annotated[str, Field(description="a label, or `unknown`: three readings in a row change it")]
+    changed: datetime
+
+
+class Sources(Told):
+    sources: list[Source]
+
+
 # ---- Bodies ----
+
+
+class WebhookBody(Shape):
+    """Where to send answers, and which."""
+
+    url: Annotated[str, Field(max_length=2000, description="of http or https")]
+    events: Events = "all"
 
 
 class NewClassifier(Shape):

@@ -162,6 +162,14 @@ def _predict(settings: Settings) -> dict:
         "schema": {"type": "integer", "minimum": 1, "default": 5},
         "description": "how many labels to answer, most likely first",
     }
+    source = {
+        "name": "source",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"},
+        "description": "the name of what the pictures come from, such as a camera: webhooks and MQTT tell its state. "
+        "It takes `model` and a token of scope `read`",
+    }
     return {
         "operationId": "predict",
         "summary": "Says what is in a picture or a drawing.",
@@ -169,7 +177,7 @@ def _predict(settings: Settings) -> dict:
         "- **Without `model`**, Inkling chooses the models itself and says which it asked.\n"
         '- **Several `image` fields** get `{"results": [...]}` in the same order. A picture that cannot be read has an '
         "`error` in its place.",
-        "parameters": [MODEL, top],
+        "parameters": [MODEL, top, source],
         "requestBody": _body(pictures),
         "responses": {
             "200": {

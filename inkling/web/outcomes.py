@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from flask import redirect, url_for
+from flask import current_app, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from inkling.problems import Problem
 from inkling.service import Outcome
-from inkling.web import render, service
+from inkling.web import answers, render, service
 from inkling.web.edge import auditing, metrics, ratelimit, session
 
 
@@ -19,6 +19,18 @@ def count(outcomes: Sequence[Outcome]) -> None:
             metrics.labeled(metrics.REJECTIONS, outcome.answer.reason).inc()
         else:
             metrics.answered(outcome.answer.model, outcome.answer.label, outcome.milliseconds)
+
+
+def tell(outcomes: Sequence[Outcome], source: str | None = None) -> None:
+    """Notes answers for webhooks and MQTT.
+
+    Args:
+        source: the name of what the pictures come from, such as a camera.
+
+    Raises:
+        Problem: "too-many-sources".
+    """
+    current_app.extensions["notifier"].tell(outcomes, answers.told, source)
 
 
 def respond(outcomes: Sequence[Outcome], model: str | None) -> ResponseReturnValue:
@@ -36,6 +48,7 @@ def respond(outcomes: Sequence[Outcome], model: str | None) -> ResponseReturnVal
     owner = session.owner()
     saved = service().keep(outcomes, model, owner, session.client())
     metrics.saving(service().storage.problem is None)
+    tell(outcomes)
     if saved is None:
         return render.unsaved_page(outcomes, model)
     session.remember(owner)

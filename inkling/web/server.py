@@ -303,7 +303,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Opens the models before the first request, and starts the housekeeper."""
+    """Opens the models before the first request, and starts the housekeeper and the notifier."""
     from inkling.web.edge import metrics
 
     app = worker.app.wsgi()
@@ -318,6 +318,7 @@ def post_worker_init(worker: Any) -> None:
         app.extensions["teaching"].tend()
 
     app.extensions["housekeeper"].start(after=record)
+    app.extensions["notifier"].start()
 
 
 def pre_request(seconds: int, _worker: Any, request: Any) -> None:

@@ -505,6 +505,8 @@ def test_reasons_have_the_promised_codes():
         "too-many-classifiers": 409,
         "too-many-examples": 409,
         "teaching-full": 409,
+        "too-many-sources": 409,
+        "webhook-address": 422,
         "busy": 503,
         "late": 503,
         "rate-limited": 429,

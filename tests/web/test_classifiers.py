@@ -250,7 +250,11 @@ def test_what_cannot_be_done_is_refused_with_a_reason(client, one, title):
 def addresses(id):
     """The address of each operation, with this classifier and otherwise made-up ids."""
     for one in OPERATIONS:
-        path = one.path.format(id=id, label=1, example=UNKNOWN, number=1) if "{" in one.path else one.path
+        path = (
+            one.path.format(id=id, label=1, example=UNKNOWN, number=1, model="m", source="s")
+            if "{" in one.path
+            else one.path
+        )
         yield pytest.param(one.method.upper(), path, id=one.id)
 
 

@@ -74,7 +74,7 @@ OTHERS = (
 )
 REDIRECTS = {"/docs": "/api/docs"}
 WITH_CONTACT = {"/.well-known/security.txt"}  # test_about.py
-FOR_TEACHERS = ("/teach/<id>", "/api/classifiers")  # test_teach_page.py and test_classifiers.py look at these
+FOR_TEACHERS = ("/teach/<id>", "/api/classifiers", "/api/sources")  # test_teach_page.py and test_classifiers.py do
 FILE_REASONS = (
     "empty",
     "extension",

@@ -1,13 +1,14 @@
 """The JSON API. It saves nothing."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, abort, render_template, request
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from inkling.notify.notifier import NAME
 from inkling.recognition.card import ModelCard
 from inkling.web import answers, explained, jsonbodies, openapi, outcomes, service, turns, uploads
 from inkling.web.cached import cached
-from inkling.web.edge.access import open_to
+from inkling.web.edge.access import open_to, require
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False})
 blueprint = Blueprint("api", __name__, url_prefix="/api")
@@ -28,12 +29,13 @@ def predict() -> dict:
         uploads.allow_batch()
     model = request.args.get("model")
     service().chosen(model)  # an unknown model is refused before any picture is read
-    top = answers.top()
+    top, source = answers.top(), _source(model)
     sources = jsonbodies.sources()
     with turns.turn() as budget:
         found = service().look(sources, model, budget)
     answer = answers.of_outcomes(found, top)
     outcomes.count(found)
+    outcomes.tell(found, source)
     return answer
 
 
@@ -62,6 +64,19 @@ def docs() -> str:
 def markdown(text: str, inline: bool = False) -> Markup:
     """Markdown of a description as HTML; HTML in the text itself is escaped."""
     return Markup(MARKDOWN.renderInline(text) if inline else MARKDOWN.render(text))
+
+
+def _source(model: str | None) -> str | None:
+    """The name of what the pictures come from, which takes a token: others follow its state."""
+    name = request.args.get("source")
+    if name is None:
+        return None
+    require("read")
+    if not NAME.fullmatch(name):
+        abort(400, "`source` must be up to 32 lower-case letters, digits, hyphens and underscores.")
+    if model is None:
+        abort(400, "Name the `model` too: a source has a state for each model.")
+    return name
 
 
 def _short(card: ModelCard) -> dict:

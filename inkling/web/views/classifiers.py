@@ -8,6 +8,7 @@ from flask import Blueprint, Response, abort, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
+from inkling.notify import webhooks
 from inkling.problems import Problem
 from inkling.service import Source
 from inkling.storage.blobs import PNG
@@ -185,11 +186,7 @@ def progress(id: str) -> ResponseReturnValue:
     """How far the training is; null while there is nothing to do."""
     own_classifier(id)
     found = teaching().progress(id)
-    return (
-        Response("null", mimetype="application/json")
-        if found is None
-        else _told(schemas.Progress.model_validate(found))
-    )
+    return _told(schemas.Progress.model_validate(found)) if found else _null()
 
 
 @blueprint.post("/<id>/train")
@@ -294,7 +291,44 @@ def export(id: str) -> Response:
     return responses.private(response)
 
 
+# ---- Webhook ----
+
+
+@blueprint.get("/<id>/webhook")
+@needs("teach")
+def webhook(id: str) -> ResponseReturnValue:
+    """Where a classifier's answers are sent; null if nowhere."""
+    own_classifier(id)
+    found = service().storage.notices.webhook(id)
+    return _told(schemas.Webhook.model_validate(found)) if found else _null()
+
+
+@blueprint.put("/<id>/webhook")
+@needs("teach")
+def set_webhook(id: str) -> ResponseReturnValue:
+    """Sends a classifier's answers to an address, signed with a new secret."""
+    own_classifier(id)
+    body = jsonbodies.as_shape(schemas.WebhookBody)
+    webhooks.check(body.url, service().settings.webhook_networks)
+    secret = webhooks.new_secret()
+    service().storage.notices.set_webhook(id, body.url, secret, body.events)
+    return _told(schemas.NewWebhook(url=body.url, events=body.events, failure="", waiting=0, secret=secret))
+
+
+@blueprint.delete("/<id>/webhook")
+@needs("teach")
+def delete_webhook(id: str) -> ResponseReturnValue:
+    """Sends a classifier's answers nowhere."""
+    own_classifier(id)
+    service().storage.notices.delete_webhook(id)
+    return "", 204
+
+
 # ---- Parsing and telling ----
+
+
+def _null() -> Response:
+    return Response("null", mimetype="application/json")
 
 
 def _pictures(classifier: Classifier) -> tuple[list[intake.Pair], Origin]:

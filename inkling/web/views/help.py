@@ -23,7 +23,7 @@ SERVER = ("busy", "rate-limited", "late", "model-unavailable", "unknown-model")
 TEACHING = (
     "bad-name", "label-taken", "duplicate", "not-trained", "zip", "zip-too-large", "path", "too-many-examples",
     "too-many-classifiers", "teaching-full", "unknown-classifier", "unknown-label", "unknown-example",
-    "unknown-version", "unknown-change",
+    "unknown-version", "unknown-change", "webhook-address", "too-many-sources",
 )  # fmt: skip
 CHAT = (
     "chat-quota", "chat-away", "chat-late", "chat-limited", "chat-blind", "chat-refused", "chat-failed", "chat-garbled",

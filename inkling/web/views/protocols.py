@@ -279,4 +279,5 @@ def _answers(sources: list[Source], name: str) -> list[Prediction]:
             raise Problem(error.reason, f"Picture {number} of {len(found)}: {error}", error.received)
     answers = [outcome.prediction for outcome in found]
     outcomes.count(found)
+    outcomes.tell(found)
     return answers

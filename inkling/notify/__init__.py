@@ -1,0 +1,1 @@
+"""Tells others what Inkling sees: webhooks and MQTT."""

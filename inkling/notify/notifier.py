@@ -1,0 +1,108 @@
+"""Notes what others are to be told, and tells them: every worker notes, and one process of all machines tells."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from inkling.config import Settings
+from inkling.notify import webhooks
+from inkling.pictures.encode import at_most, encode
+from inkling.problems import Problem
+from inkling.recognition.inputs import as_image
+from inkling.recognition.predictor import Prediction
+from inkling.service import Outcome, Service
+from inkling.storage import StoreError, private
+from inkling.storage.locks import only_one
+from inkling.storage.notices import MOST_SOURCES, UNKNOWN
+
+log = logging.getLogger("inkling.notify")
+
+NAME = re.compile("[a-z0-9][a-z0-9_-]{0,31}")  # of a source: part of an MQTT topic
+FOLDER = "notify"  # whoever locks it tells
+POLL_SECONDS = 0.5
+TERM_SECONDS = 600.0  # after which the process that tells takes the lock again: a restarted database has lost it
+SIDE = 640  # pixels of a published picture's longer side
+
+
+class Notifier:
+    """Notes answers of models, and runs the thread that tells others of them."""
+
+    def __init__(self, settings: Settings, service: Service):
+        self._settings, self._service = settings, service
+        self._notices = service.storage.notices
+
+    # ---- What every worker notes ----
+
+    def tell(
+        self,
+        outcomes: Sequence[Outcome],
+        as_json: Callable[[Outcome, Prediction], Mapping[str, object]],
+        source: str | None = None,
+    ) -> None:
+        """Notes answers for whoever wants to know of them. A failure of storage is logged: the answers stand.
+
+        Args:
+            as_json: an answer as the API gives it.
+            source: the name of what the pictures come from.
+
+        Raises:
+            Problem: "too-many-sources".
+        """
+        catalog = self._service.predictor.catalog
+        for outcome in outcomes:
+            answer = outcome.answer
+            if isinstance(answer, Problem):
+                continue
+            model = catalog.find(answer.model)
+            taught = model.card.taught if model else None
+            if not taught and not source:
+                continue
+            try:
+                data = {"source": source, **as_json(outcome, answer)}
+                kinds = {"all"} | ({"sure"} if answer.sure else set())
+                if source and self._changes(outcome, answer, source, data):
+                    kinds.add("changed")
+                if taught:
+                    self._notices.tell(taught.classifier, kinds, {"classifier": taught.classifier, **data})
+            except StoreError as error:
+                log.warning("nobody is told of an answer: %s", error)
+
+    def _changes(self, outcome: Outcome, answer: Prediction, source: str, data: Mapping[str, object]) -> bool:
+        picture = None
+        if outcome.picture is not None:
+            picture = encode(at_most(as_image(outcome.picture), SIDE), "JPEG")
+        reading = answer.label if answer.sure else UNKNOWN
+        changes = self._notices.read(answer.model, source, reading, data, picture)
+        if changes is None:
+            raise Problem("too-many-sources", f"There are {MOST_SOURCES} sources already. Delete one first.", source)
+        return changes
+
+    # ---- What one process tells ----
+
+    def start(self) -> None:
+        """Starts the thread that tells, as soon as no other process does."""
+        threading.Thread(target=self._run, name="notifier", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                folder = self._settings.pictures / FOLDER
+                private.make_folder(folder)
+                with only_one(folder) as held:
+                    if held is not None:
+                        with self._service.storage.database.only_one(FOLDER) as alone:
+                            if alone:
+                                self._tell_others()
+            except StoreError as error:
+                log.warning("nobody is told of answers: %s", error)
+            except Exception:  # nobody would start the thread again
+                log.exception("telling others failed")
+            time.sleep(2)
+
+    def _tell_others(self) -> None:
+        end = time.monotonic() + TERM_SECONDS
+        while time.monotonic() < end:
+            if not webhooks.deliver(self._notices, self._settings.webhook_networks):
+                time.sleep(POLL_SECONDS)
