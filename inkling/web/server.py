@@ -49,6 +49,7 @@ LARGE_BLOCK = 8 * 2**20  # bytes
 # Threads of a worker beside those of the admission control. A client that sends nothing, or sends slowly, holds one.
 SPARE_THREADS = 600
 KEPT_ALIVE = 400  # connections of a worker that hold no thread, because their client may ask again
+HEADERS = 64  # of a request, of up to 8 kB each; a browser behind two proxies sends about 40
 HEAD_SECONDS = 10  # for the request line and the headers of a request to arrive
 OPEN = (
     "Inkling listens on %s, port %s, and INKLING_TRUSTED_PROXIES names no proxy. Whoever reaches this port speaks to "
@@ -171,6 +172,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "worker_class": Worker,
         "threads": threads,
         "worker_connections": threads + KEPT_ALIVE,
+        "limit_request_fields": HEADERS,
         "preload_app": False,  # each worker opens the models itself: their threads would not survive the fork
         "timeout": 30,
         # After SIGTERM, an upload in progress may still arrive and be answered.

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from benchmarks.crowd import Crowd
 from benchmarks.pictures import EDGE, digit, form, photo
 from inkling.config import Settings
+from inkling.web.server import HEADERS
 from tests.hostile.files import FILES, good
 from tests.support.server import running
 from tests.support.storage import stored
@@ -120,6 +121,13 @@ def test_a_body_that_lies_about_itself(server, left, title):
 def test_a_body_may_come_in_pieces(server):
     """Without this, the refusals above would prove nothing."""
     assert exchange(server, head(PHOTO, FORM, CHUNKED) + chunked(HALF, BODY[len(HALF) :], b"")) == 200
+
+
+def test_a_head_has_few_headers(server):
+    """Each may have 8 kB, and the worker holds them all until the head is complete."""
+    for count, status in ((HEADERS, 200), (HEADERS + 1, 431)):
+        lines = [f"X-{i}: {i}" for i in range(count - 1)]  # Host is one of them
+        assert exchange(server, head("/healthz", *lines, method="GET"), end=False) == status
 
 
 def drip(server):
