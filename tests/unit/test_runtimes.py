@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper, save
 
 from inkling import config
 from inkling.recognition import inputs
@@ -220,6 +221,30 @@ def test_a_file_that_is_no_network_is_a_value_error(digits, tmp_path):
     card = digits.card.model_copy(update={"files": {"model.onnx": sha256(tmp_path / "model.onnx")}})
     with pytest.raises(ValueError, match="."):
         openvino.open_model(replace(digits, card=card, folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "node, weights",
+    [
+        ("Tile", np.int64([1, 100_000, 100_000, 1])),
+        ("Resize", np.float32([1, 30_000, 30_000, 1])),
+        ("Pad", np.int64([0, 0, 0, 0, 0, 200_000, 200_000, 0])),
+    ],
+    ids=["Tile", "Resize", "Pad"],
+)
+def test_a_small_file_that_asks_for_much_memory_is_refused(tmp_path, node, weights):
+    path, given = tmp_path / "model.onnx", ["x", "", "w"] if node == "Resize" else ["x", "w"]
+    graph = helper.make_graph(
+        [helper.make_node(node, given, ["t"]), helper.make_node("ReduceMean", ["t"], ["y"], axes=[1, 2], keepdims=0)],
+        "large",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8, 8, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    assert path.stat().st_size < 500
+    with pytest.raises(ValueError, match="has a tensor of [0-9]+ values"):
+        openvino.compile_onnx(path, 1)
 
 
 @pytest.mark.parametrize("outputs, familiarity", [(([[0.2, 0.8]],), None), (([[0.2, 0.8]], [[1.5]]), [1.5])])

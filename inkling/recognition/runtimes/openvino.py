@@ -1,6 +1,7 @@
 """Serves ONNX files with OpenVINO."""
 
 import importlib
+import math
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from inkling.recognition.runtimes.small import SmallGraph
 
 FILE, HEAD_FILE = "model.onnx", "head.onnx"
 HINT = "LATENCY"  # what OpenVINO optimizes its threads for; `python -m benchmarks.workers` compares
+LARGEST = 2**27  # values of one tensor for one picture, 512 MB; the shipped networks have at most 2**22
 LEAST_MAPS, LEAST_SIDE = 16, 14  # feature maps of a layer worth showing, and pixels a side of its maps
 
 
@@ -117,7 +119,7 @@ def compile_onnx(path: Path, threads: int = 0, precision: str = "f32") -> Compil
     """An ONNX file as a function of float32 [n, h, w, c].
 
     Raises:
-        ValueError: the file keeps weights in other files.
+        ValueError: the file keeps weights in other files, or asks for too much memory.
         RuntimeError: OpenVINO cannot compile it.
     """
     model = _read(path)
@@ -167,12 +169,28 @@ def has_bfloat16() -> bool:
 
 
 def _read(path: Path) -> Any:
-    """The file as an `openvino.Model`."""
+    """The file as an `openvino.Model`.
+
+    Raises:
+        ValueError: the file keeps weights in other files, or a few bytes of it ask for more memory than there may be.
+        RuntimeError: OpenVINO cannot read it.
+    """
     with open_regular(path) as file:
         data = file.read()
     if has_external_data(data):
         raise ValueError(f"{path.name} keeps weights in other files, which are never read")
-    return library().Core().read_model(data)
+    model = library().Core().read_model(data)  # which computes shapes, and no values
+    computed = (node for node in model.get_ops() if node.get_type_name() != "Constant")  # the file holds those
+    largest = max(_size(output.partial_shape) for node in computed for output in node.outputs())
+    if largest > LARGEST:
+        raise ValueError(f"{path.name} has a tensor of {largest} values, more than {LARGEST}")
+    return model
+
+
+def _size(shape: Any) -> int:
+    """The number of values of a tensor for one picture. Sides that depend on the values in the picture count as 1."""
+    sides = shape if shape.rank.is_static else ()
+    return math.prod(side.get_length() for side in sides if side.is_static)
 
 
 def _cannot_compile(error: RuntimeError) -> ValueError:
