@@ -86,13 +86,14 @@ def label_next(probabilities: np.ndarray) -> list[int]:
     return np.argsort(top[:, -1] - top[:, -2], kind="stable").tolist()
 
 
-def advice(report: "Report") -> tuple[bool, int]:
+def advice(report: "Report") -> tuple[bool, int | None]:
     """Whether more examples would help, and of which label (its index) most.
 
     They would if the last step of the curve still raised the accuracy. They are of most use to the label with the
-    fewest right answers.
+    smallest share of right answers, or of these to the one with the fewest examples; None where all are alike.
     """
     rows = report.confusion
-    recall = [row[i] / max(1, sum(row)) for i, row in enumerate(rows)]
+    needs = [(row[i] / max(1, sum(row)), count) for i, (row, count) in enumerate(zip(rows, report.counts, strict=True))]
+    needed = needs.index(min(needs)) if len(set(needs)) > 1 else None
     rising = len(report.curve) > 1 and report.curve[-1][1] > report.curve[-2][1] + GAIN
-    return rising or min(report.counts) < calibration.FEWEST, int(np.argmin(recall))
+    return rising or min(report.counts) < calibration.FEWEST, needed

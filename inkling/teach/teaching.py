@@ -390,7 +390,7 @@ class Teaching:
             tuple(label for label in classifier.labels if label.id in uniform),
             self._suggestions(id, version, own, present),
             more,
-            own[needed],
+            None if needed is None else own[needed],
         )
 
     def _suggestions(

@@ -106,7 +106,7 @@ class Review:
         uniform: labels of which nearly all examples look alike, so that it cannot be known how well they are told.
         next: examples to label next, the most uncertain first.
         more: whether more examples would help.
-        most_needed: the label that needs them most; None before the first version.
+        most_needed: the label that needs them most; None before the first version, and where all are alike.
     """
 
     errors: tuple[Doubt, ...] = ()

@@ -169,7 +169,9 @@ class Review(Told):
     uniform: Annotated[list[Label], Field(description="nearly all examples of these labels look alike")]
     next: Annotated[list[Suggestion], Field(description="to label next, the most uncertain first")]
     more: Annotated[bool, Field(description="more examples would help")]
-    most_needed: Annotated[Label | None, Field(description="of this label most; null before the first version")]
+    most_needed: Annotated[
+        Label | None, Field(description="of this label most; null before the first version, and where all are alike")
+    ]
 
 
 class Webhook(Told):

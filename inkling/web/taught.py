@@ -16,6 +16,7 @@ PEEKS = 4  # pictures on the card of a classifier
 NAMED = 6  # labels on the card of a classifier
 MATRIX = 20  # labels of the largest table of errors
 DOUBTS = 30  # suspicious labels, groups of duplicates and pictures to label that a page lists
+POOR = 0.8  # accuracy below which labels are looked at first
 CELL = 60  # pictures of one kind of error that a page shows
 
 
@@ -108,6 +109,8 @@ def advice(classifier: Classifier, version: Version, review: Review) -> list[str
     """Sentences that say whether more examples would help, and of which class."""
     few = [label for label in classifier.labels if label.count < calibration.FEWEST]
     sentences = []
+    if version.report.accuracy < POOR and review.doubtful:
+        sentences.append(gettext("Look through the labels below first: some may be wrong."))
     if few and version.report.sure_share:
         sentences.append(
             gettext(

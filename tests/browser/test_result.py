@@ -119,6 +119,8 @@ def test_what_decides_is_shown_on_the_large_picture_on_demand(open_result, width
             continue
         expect(over).to_have_count(1)
         assert over.bounding_box() == pytest.approx(page.locator(".shown .picture").bounding_box(), abs=1)
+        choice.scroll_into_view_if_needed()
+        expect(over).to_be_in_viewport(ratio=0.99)
     assert is_accessible(page)
 
 

@@ -175,10 +175,12 @@ def test_a_photo_the_browser_cannot_show_is_named(page):
     ],
 )
 def test_a_hopeless_file_is_refused_before_it_is_sent(page, cat, name, padding, said):
+    page.set_viewport_size({"width": 360, "height": 640})
     page.route("**/predict", lambda route: None)
     by_drop(page, {**cat, "name": name}, padding)
     for part in said:
         expect(page.get_by_role("alert")).to_contain_text(part)
+    expect(page.get_by_role("alert")).to_be_in_viewport(ratio=0.9)
     assert page.evaluate("document.querySelector('#image').files.length") == 0
     by_drop(page, cat)
     expect(page.get_by_role("alert")).to_be_hidden()

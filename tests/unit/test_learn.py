@@ -163,6 +163,16 @@ def test_the_least_certain_picture_is_to_be_labeled_next():
     assert review.label_next(np.array([[0.9, 0.1], [0.55, 0.45], [0.3, 0.7]])) == [1, 2, 0]
 
 
+@pytest.mark.parametrize(
+    "confusion, needed",
+    {((8, 0), (0, 8)): None, ((6, 2), (0, 8)): 0, ((8, 0), (0, 5)): 1, ((8, 0), (2, 6)): 1}.items(),
+)
+def test_more_pictures_are_asked_of_the_label_that_needs_them_if_there_is_one(learned, confusion, needed):
+    counts = tuple(map(sum, confusion))
+    report = learned.report.model_copy(update={"confusion": confusion, "counts": counts})
+    assert review.advice(report) == (True, needed)
+
+
 def test_a_head_file_answers_as_the_head(learned, tmp_path):
     head.write(learned, tmp_path / "head.onnx")
     compiled = openvino.Core().compile_model(
