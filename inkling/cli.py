@@ -77,7 +77,7 @@ def _note(action: str, **what: object) -> None:
     audit.note(_settings(), action, audit.COMMAND_LINE, **what)
 
 
-# ---- inkling serve ----
+# ---- inkling serve, inkling chat ----
 
 
 @main.command()
@@ -89,9 +89,39 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 
     Anything else of gunicorn can be changed with GUNICORN_CMD_ARGS.
     """
-    from inkling.web import server  # loads libraries that no other command needs
+    _serve(_settings(), host, port, workers)
+
+
+@main.command()
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--projector",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="GGUF file with which the language model sees pictures (mmproj).",
+)
+@click.option("--host", help="Address to listen on. Default: INKLING_HOST.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: PORT, or 5000.")
+@click.option("--workers", type=click.IntRange(1), help="Number of worker processes. Default: WEB_CONCURRENCY.")
+def chat(file: Path, projector: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve as `inkling serve` does, with the language model in FILE (GGUF) beside the measured answers.
+
+    It needs the extra [chat].
+    """
+    from inkling.ask import local
 
     settings = _settings()
+    try:
+        with local.serving(file, projector) as found:
+            beside = settings.replace(chat_url=found.url, chat_key=found.key, chat_model=file.stem)
+            _serve(beside, host, port, workers)
+    except local.CannotServe as error:
+        raise click.ClickException(f"{error}.") from error
+
+
+def _serve(settings: Settings, host: str | None, port: int | None, workers: int | None) -> None:
+    from inkling.web import server  # loads libraries that no other command needs
+
     if port:  # a hosting platform sets PORT to have all addresses served; a person who names a port does not mean that
         host = host or settings.bind.rpartition(":")[0]
     server.run(
