@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+import sqlalchemy as sa
 from PIL import Image
 
 from inkling.recognition.predictor import Prediction
@@ -50,3 +51,25 @@ def stored(pictures: Path) -> list[str]:
         return sorted(files) + [row[0] for row in rows]
     finally:
         connection.close()
+
+
+# What takes a revision of the schema back, oldest first.
+BACK = {
+    "0007": ["ALTER TABLE classifier_versions DROP COLUMN figures"],
+    "0008": ["DROP INDEX ix_predictions_owner", "ALTER TABLE predictions DROP COLUMN client"],
+    "0009": [f"ALTER TABLE predictions DROP COLUMN {name}" for name in ("format", "suffix")],
+    "0010": [f"ALTER TABLE tokens DROP COLUMN {name}" for name in ("minute_limit", "day_limit", "day", "used")],
+}
+
+
+def go_back(storage: Storage, revision: str) -> None:
+    """Gives the database the schema that it had before a revision, and closes it."""
+    later = [one for one in BACK if one >= revision]
+    with storage.database.writing() as session:
+        for one in reversed(later):
+            for statement in BACK[one]:
+                session.execute(sa.text(statement))
+        session.execute(
+            sa.text("UPDATE alembic_version SET version_num = :before"), {"before": f"{int(revision) - 1:04}"}
+        )
+    storage.database.close()

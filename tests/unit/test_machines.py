@@ -23,7 +23,7 @@ from inkling.storage import postgres as postgres_database
 from inkling.storage.database import Database
 from inkling.storage.retention import enforce_quota
 from inkling.storage.taught import NewExample, Quota
-from tests.support.storage import add, new
+from tests.support.storage import add, go_back, new
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -267,20 +267,11 @@ def test_ten_machines_may_start_at_once_on_an_empty_database(postgres, tmp_path)
 
 def test_ten_machines_may_start_at_once_after_an_upgrade(settings, store, tmp_path):
     id = add(store, PICTURE, PREDICTION, "drawing", {})
-    with store.database.writing() as session:
-        for statement in BACK_TO_0007:
-            session.execute(sa.text(statement))
-    store.database.close()
+    go_back(store, "0008")
     assert start_together(settings.database_url, tmp_path) == (0, "")
     result = Storage(settings).get(id)
     assert (result.label, result.suffix) == ("b", "png")
 
-
-BACK_TO_0007 = (
-    "DROP INDEX ix_predictions_owner",
-    "ALTER TABLE predictions DROP COLUMN client, DROP COLUMN format, DROP COLUMN suffix",
-    "UPDATE alembic_version SET version_num = '0007'",
-)
 
 HOLD = """
 import sys

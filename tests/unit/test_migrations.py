@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 
 from inkling.storage import Entry, Storage, StoreError, database, migrations
 from inkling.storage.records import Base
+from tests.support.storage import BACK, go_back
 
 # The schema of version 0.1.0, as SQLAlchemy wrote it.
 BEFORE_ALEMBIC = """
@@ -90,11 +91,20 @@ def test_the_head_is_the_last_revision():
     assert ScriptDirectory.from_config(config).get_heads() == [migrations.HEAD]
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_a_new_database_has_the_declared_schema_and_the_last_revision(settings):
     storage = Storage(settings)
     assert differences(storage) == []
     with storage.database.reading() as session:
         assert session.scalar(sa.text("SELECT version_num FROM alembic_version")) == migrations.HEAD
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize("revision", BACK)
+def test_each_revision_leads_to_the_declared_schema(settings, revision):
+    assert migrations.HEAD in BACK
+    go_back(Storage(settings), revision)
+    assert differences(Storage(settings)) == []
 
 
 def test_results_and_batches_of_before_are_there(settings, old):
@@ -197,3 +207,28 @@ def test_a_database_of_a_newer_version_is_left_alone(settings):
         connection.commit()
     with pytest.raises(StoreError, match="newer version"):
         Storage(settings).check()
+
+
+@pytest.mark.databases("postgresql")
+def test_on_a_database_server_all_revisions_lead_to_the_declared_schema(postgres, settings):
+    with postgres.database() as url:
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            for statement in BEFORE_ALEMBIC.replace("DATETIME", "TIMESTAMP").split(";")[:-1]:
+                connection.execute(sa.text(statement))
+            values = {"id": FIRST, "created": datetime(2026, 3, 29, 1, 30), "predictions": json.dumps(PREDICTIONS)}
+            connection.execute(
+                sa.text(
+                    "INSERT INTO predictions VALUES (:id, :created, 'drawing', 'm', 'digits', false, NULL, NULL, "
+                    ":predictions, '{}', NULL)"
+                ),
+                values,
+            )
+        engine.dispose()
+        (settings.pictures).mkdir()
+        (settings.pictures / f"{FIRST}.png").write_bytes(b"picture")
+        storage = Storage(settings.replace(database_url=url))
+        assert differences(storage) == []
+        first = storage.get(FIRST)
+        assert (first.created, first.wording) == (datetime(2026, 3, 29, 1, 30, tzinfo=UTC), "probably")
+        storage.database.close()

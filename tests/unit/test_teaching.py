@@ -4,7 +4,6 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
-import sqlalchemy as sa
 from PIL import Image
 
 from inkling.pictures.budget import Budget
@@ -19,6 +18,7 @@ from inkling.teach.learn import learn
 from inkling.teach.teaching import Teaching, slug
 from inkling.teach.types import Progress
 from tests.support.backbones import COLORS, SOFTMAX, network, write_backbone, write_card
+from tests.support.storage import go_back
 from tests.support.taught import BLUE, RED, colored, train
 
 OWNER = "local"
@@ -394,12 +394,7 @@ def test_a_backup_takes_classifiers_along(teaching, colors, settings, tmp_path):
 
 def test_an_upgrade_reads_the_figures_of_versions_from_their_reports(teaching, colors, settings):
     before = teaching.versions(colors.id)
-    with teaching.service.storage.database.writing() as session:
-        session.execute(sa.text("ALTER TABLE classifier_versions DROP COLUMN figures"))
-        session.execute(sa.text("DROP INDEX ix_predictions_owner"))
-        for later in ("client", "format", "suffix"):
-            session.execute(sa.text(f"ALTER TABLE predictions DROP COLUMN {later}"))
-        session.execute(sa.text("UPDATE alembic_version SET version_num = '0006'"))
+    go_back(teaching.service.storage, "0007")
     assert Teaching(settings, Service.from_settings(settings), wake=lambda: None).versions(colors.id) == before
 
 
