@@ -3,9 +3,11 @@
 # The image holds only what serves: no TensorFlow, no compiler, no pip. deploy/compose.yaml runs it with few privileges.
 FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1 AS build
 WORKDIR /build
-COPY requirements-serve.txt requirements-build.txt ./
+# requirements-fleet.txt has the packages for PostgreSQL, S3 and Ray too: deploy/compose.fleet.yaml
+ARG REQUIREMENTS=requirements-serve.txt
+COPY requirements-serve.txt requirements-fleet.txt requirements-build.txt ./
 RUN python -m venv /opt/venv \
- && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-serve.txt \
+ && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r $REQUIREMENTS \
  && python -m venv /build/venv \
  && /build/venv/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./

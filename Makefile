@@ -89,6 +89,7 @@ requirements: .venv/dev.done
 	$(COMPILE) $(UPGRADE) --group bench -o requirements-bench.txt
 	$(COMPILE) $(UPGRADE) --group swift -o requirements-swift.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra postgres --extra s3 --extra ray --group fleet -c requirements-dev.txt -o requirements-ray.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra postgres --extra s3 --extra ray -c requirements-ray.txt -o requirements-fleet.txt
 
 .venv/bin/python:
 	@$(PYTHON) -m tools.supported

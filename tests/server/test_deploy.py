@@ -11,7 +11,10 @@ import subprocess
 import threading
 import tomllib
 from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
 
+import kubernetes_validate
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -27,6 +30,7 @@ from tests.support.waiting import wait_until
 
 DEPLOY = ROOT / "deploy"
 KNOWN = variables().keys()
+OTHERS = re.compile("AWS_|RAY_|HOME$|PYTHONPATH$")
 PYTHONS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH"}
 DEFAULTS = Settings.from_env({})
 
@@ -68,7 +72,9 @@ def test_nothing_is_fetched_but_the_pinned_packages():
         assert not re.search(r"\b(curl|wget|git|apt|apt-get|sudo|npm)\b", run)
         for install in re.findall(r"pip (?:install|wheel) ([^&]*)", run):
             assert "--no-cache-dir" in install
-            assert "--no-index" in install or re.search(r"--require-hashes -r requirements-\w+\.txt\s*$", install)
+            assert "--no-index" in install or re.search(
+                r"--require-hashes -r (requirements-\w+\.txt|\$REQUIREMENTS)\s*$", install
+            )
 
 
 def test_every_install_enforces_the_hashes():
@@ -82,7 +88,7 @@ def test_every_install_enforces_the_hashes():
         assert own or install.startswith("--require-hashes -r requirements-"), install
     gate = (ROOT / ".ci" / "run").read_text()
     assert not re.search(r"\b(pip|uv|npm|curl|wget)\b", gate)
-    for file in (ROOT / "Procfile", *DEPLOY.iterdir()):
+    for file in (ROOT / "Procfile", *filter(Path.is_file, DEPLOY.rglob("*"))):
         assert not re.search(r"\bpip install\b", file.read_text()), file
 
 
@@ -180,9 +186,22 @@ def test_all_that_is_copied_exists_and_is_sent_to_the_build():
 # ---- compose ----
 
 
-@pytest.fixture(scope="module")
-def service():
-    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["inkling"]
+SECRETS = {"INKLING_SECRET_KEY": "k" * 32, "POSTGRES_PASSWORD": "p" * 32, "S3_SECRET": "s" * 32}
+
+
+def composed(file):
+    """The services of a compose file, with secrets as `.env` would give them."""
+    text = re.sub(r"\$\{(\w+):\?\}", lambda match: SECRETS[match[1]], (DEPLOY / file).read_text())
+    return yaml.safe_load(text)["services"]
+
+
+FLEET = composed("compose.fleet.yaml")
+
+
+@pytest.fixture(scope="module", params=["compose.yaml", "compose.fleet.yaml"])
+def service(request):
+    """Inkling's own service."""
+    return composed(request.param)["inkling"]
 
 
 def test_the_container_can_do_no_more_than_it_needs(service):
@@ -192,18 +211,19 @@ def test_the_container_can_do_no_more_than_it_needs(service):
     assert "privileged" not in service
     assert service["tmpfs"][0].startswith("/tmp:size=")
     assert {"mem_limit", "pids_limit", "restart"} <= service.keys()
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 
-def test_the_container_keeps_the_pictures_and_only_reads_the_models(service, environment):
+def test_the_container_keeps_the_pictures_and_only_reads_the_models(environment):
+    service = composed("compose.yaml")["inkling"]
     places = dict(volume.split(":", 1) for volume in service["volumes"])
     assert places == {"pictures": environment["INKLING_PICTURES"], "../models": f"{environment['INKLING_MODELS']}:ro"}
 
 
 def test_the_containers_settings_are_settings(service, environment):
-    assert service["environment"].keys() <= KNOWN
+    assert {name for name in service["environment"] if not OTHERS.match(name)} <= KNOWN
     Settings.from_env(environment | service["environment"])
-    assert service["ports"] == [f"127.0.0.1:8000:{environment['PORT']}"]
+    assert service.get("ports", [f"127.0.0.1:8000:{environment['PORT']}"]) == [f"127.0.0.1:8000:{environment['PORT']}"]
 
 
 def test_gunicorn_has_time_to_stop(service):
@@ -222,6 +242,131 @@ def test_all_threads_fit(service):
     assert int(re.search(r"^TasksMax=(\d+)", unit, re.MULTILINE)[1]) >= 2 * 32 * threads
     connections = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["worker_connections"]
     assert int(re.search(r"^LimitNOFILE=(\d+)", unit, re.MULTILINE)[1]) >= 3 * connections  # two files for each wait
+
+
+# ---- compose: a fleet ----
+
+
+def test_in_a_fleet_every_part_can_do_no_more_than_it_needs():
+    for name, one in FLEET.items():
+        if name != "bucket":  # which ends
+            assert (one["cap_drop"], one["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
+        assert "privileged" not in one
+        assert "ports" not in one or name == "nginx", "only nginx is reached from outside"
+
+
+def test_in_a_fleet_the_parts_are_where_inkling_looks_for_them(environment):
+    settings = Settings.from_env(environment | FLEET["inkling"]["environment"])
+    assert urlsplit(settings.sqlalchemy_url).hostname in FLEET
+    assert urlsplit(settings.rate_storage).hostname in FLEET
+    assert urlsplit(FLEET["inkling"]["environment"]["AWS_ENDPOINT_URL"]).hostname in FLEET
+    database, store = FLEET["postgres"]["environment"], FLEET["s3"]["environment"]
+    user = urlsplit(settings.sqlalchemy_url)
+    assert (user.username, user.password) == (database["POSTGRES_USER"], database["POSTGRES_PASSWORD"])
+    assert user.path == f"/{database['POSTGRES_DB']}"
+    for name in ("inkling", "bucket"):
+        keys = FLEET[name]["environment"]
+        assert keys["AWS_ACCESS_KEY_ID"] == store["ROOT_ACCESS_KEY"]
+        assert keys["AWS_SECRET_ACCESS_KEY"] == store["ROOT_SECRET_KEY"]
+    assert settings.blobs in "".join(f"s3://{word}" for word in re.findall(r'Bucket="(\w+)"', str(FLEET["bucket"])))
+    for name, one in FLEET.items():
+        assert set(one.get("depends_on", ())) <= FLEET.keys(), name
+        for volume in one.get("volumes", ()):
+            if volume.startswith("./"):
+                assert (DEPLOY / volume.split(":")[0]).exists(), volume
+
+
+def test_in_a_fleet_the_database_has_connections_for_all():
+    """Twice the workers: a reload starts new ones before the old ones end. Each may have a process that trains."""
+    settings = Settings.from_env(FLEET["inkling"]["environment"])
+    processes = FLEET["inkling"]["deploy"]["replicas"] * (2 * settings.workers + 1)
+    allowed = int(FLEET["postgres"]["command"][-1].partition("max_connections=")[2])
+    assert processes * settings.database_connections < allowed
+
+
+def test_in_a_fleet_nginx_passes_requests_on_to_all():
+    (shell,) = FLEET["nginx"]["command"][2:]
+    script = shell.partition(" /site.conf")[0]
+    assert script.startswith("sed '")
+    site = subprocess.run(shlex.split(script), input=SITE, capture_output=True, text=True, check=True).stdout
+    assert "server inkling:8000;" in site
+    assert "server 127.0.0.1:8000" not in site
+
+
+def test_the_image_of_a_fleet_has_the_packages_of_its_extras():
+    names = {canonicalize_name(pin.name) for pin, _ in pins("requirements-fleet.txt")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = [*project["dependencies"], *(line for extra in ("postgres", "s3", "ray") for line in extras(project, extra))]
+    assert {canonicalize_name(Requirement(line).name) for line in own} <= names
+    assert not {"pytest", "tensorflow"} & names
+    assert FLEET["inkling"]["build"]["args"]["REQUIREMENTS"] == "requirements-fleet.txt"
+
+
+def extras(project, extra):
+    return project["optional-dependencies"][extra]
+
+
+# ---- Kubernetes ----
+
+MANIFESTS = [
+    pytest.param(manifest, id=f"{manifest['kind']}-{manifest['metadata']['name']}")
+    for file in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    for manifest in yaml.safe_load_all(file.read_text())
+]
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
+@pytest.mark.parametrize("version", ["1.30", "1.34"])
+def test_kubernetes_accepts_the_manifest(manifest, version):
+    kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def manifest(kind, name="inkling"):
+    return next(one.values[0] for one in MANIFESTS if one.id == f"{kind}-{name}")
+
+
+@pytest.mark.parametrize("name", ["inkling", "inkling-redis"])
+def test_a_pod_can_do_no_more_than_it_needs(name):
+    pod = manifest("Deployment", name)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["limits"]["memory"]
+    assert {"livenessProbe", "readinessProbe"} <= container.keys()
+
+
+def test_the_pod_of_the_app_agrees_with_the_image(environment):
+    pod = manifest("Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert str(container["ports"][0]["containerPort"]) == environment["PORT"]
+    assert f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}" == arguments("USER")[-1]
+    assert environment["INKLING_PICTURES"] in [mount["mountPath"] for mount in container["volumeMounts"]]
+    paths = {container[f"{probe}Probe"]["httpGet"]["path"] for probe in ("liveness", "readiness", "startup")}
+    assert paths == {"/healthz", "/readyz"}
+    assert paths <= {rule.rule for rule in real_app.url_map.iter_rules()}
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz", "a restart does not bring the database back"
+    graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
+    wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] >= graceful + wait
+
+
+def test_the_pods_settings_are_settings():
+    given = manifest("ConfigMap")["data"]
+    assert given.keys() <= KNOWN
+    settings = Settings.from_env(given)
+    assert urlsplit(settings.rate_storage).hostname == manifest("Service", "inkling-redis")["metadata"]["name"]
+
+
+def test_services_find_their_pods():
+    for name in ("inkling", "inkling-redis"):
+        labels = manifest("Deployment", name)["spec"]["template"]["metadata"]["labels"]
+        assert manifest("Service", name)["spec"]["selector"].items() <= labels.items()
+        assert manifest("Deployment", name)["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
 # ---- systemd ----
