@@ -360,10 +360,11 @@ class Settings(BaseSettings):
         "openvino",
         description="Engine that runs the models. `keras` serves the .keras files with TensorFlow.",
     )
-    precision: Literal["f32", "bf16"] = Field(
-        "f32",
+    precision: Literal["auto", "f32", "bf16"] = Field(
+        "auto",
         description="OpenVINO's arithmetic. `bf16` is two to seven times as fast on processors that support it, "
-        "and changes answers slightly. Models with `exact` in their card always use `f32`.",
+        "and changes answers slightly. `auto` uses it for drawings, and `f32` for photos. Models with `exact` in their "
+        "card always use `f32`.",
     )
     threads: int = Field(
         0,

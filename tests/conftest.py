@@ -204,7 +204,8 @@ def settings(tmp_path, models_folder, database, blobs):
 @pytest.fixture(scope="session")
 def classifier(models_folder):
     """A predictor with the shipped models, shared by all tests. A test that breaks a model needs its own."""
-    return LocalPredictor(SHIPPED, Settings.from_env({"INKLING_MODELS": str(models_folder)}))
+    settings = Settings.from_env({"INKLING_MODELS": str(models_folder), "INKLING_PRECISION": "f32"})
+    return LocalPredictor(SHIPPED, settings)  # its answers are compared with those of other libraries
 
 
 @pytest.fixture

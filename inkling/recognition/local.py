@@ -251,10 +251,14 @@ class LocalPredictor:
     def _new_network(self, model: Model) -> Runtime:
         if self._settings.runtime == "keras":
             return keras.open_model(model)
-        precision = self._settings.precision
-        if precision == "bf16" and (model.card.exact or not openvino.has_bfloat16()):
-            precision = "f32"
-        return openvino.open_model(model, self._threads, precision)
+        return openvino.open_model(model, self._threads, self._precision(model))
+
+    def _precision(self, model: Model) -> str:
+        """What a model is served in: "f32" or "bf16"."""
+        wanted = self._settings.precision
+        if wanted == "auto":
+            wanted = "bf16" if model.card.input.kind == "ink" else "f32"
+        return "bf16" if wanted == "bf16" and not model.card.exact and openvino.has_bfloat16() else "f32"
 
     def _new_head(self, model: Model, backbone: Backbone) -> Runtime:
         found = self._catalog.models.get(backbone.model)
@@ -275,7 +279,7 @@ class LocalPredictor:
 
     def _is_faster_in_bfloat16(self, model: Model) -> bool:
         """Whether bfloat16 is faster than the precision that the model is served in."""
-        in_float32 = self._settings.runtime == "openvino" and self._settings.precision == "f32"
+        in_float32 = self._settings.runtime == "openvino" and self._precision(model) == "f32"
         return in_float32 and not model.card.exact and openvino.has_bfloat16()
 
     def _measure(self, model: Model) -> None:

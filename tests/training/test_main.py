@@ -99,14 +99,14 @@ def test_train_makes_a_model_that_evaluate_confirms(run, models):
 @pytest.mark.parametrize("processor", [True, False])
 def test_evaluate_measures_bfloat16_if_the_processor_has_it(run, models, monkeypatch, processor):
     """Any model can be measured in bfloat16, even if it is never served in it."""
-    asked, right = [], openvino.compile_onnx
+    asked, right = [], openvino.PictureNetwork
     run("train", "toy", "--epochs", "1", "--seed", "3")
 
-    def note(path, threads, precision):
+    def note(model, shape, threads, precision):
         asked.append(precision)
-        return right(path, threads)
+        return right(model, shape, threads)
 
-    monkeypatch.setattr(openvino, "compile_onnx", note)
+    monkeypatch.setattr(openvino, "PictureNetwork", note)
     monkeypatch.setattr(openvino, "has_bfloat16", lambda: processor)
     status, text = run("evaluate", "toy", "--precision", "bf16")
     assert (status, asked) == ((0, ["bf16"]) if processor else (1, []))

@@ -29,7 +29,7 @@ def models(models_folder, tmp_path):
 @pytest.fixture
 def copied(models):
     """A predictor of that copy. It has opened no model yet."""
-    return LocalPredictor(read_catalog(models), Settings.from_env({"INKLING_THREADS": "1"}))
+    return LocalPredictor(read_catalog(models), Settings.from_env({"INKLING_THREADS": "1", "INKLING_PRECISION": "f32"}))
 
 
 def toy(tmp_path, network):
@@ -301,9 +301,10 @@ def test_a_model_is_opened_once_a_process(copied, drawing, ink_model, monkeypatc
 @pytest.mark.parametrize(
     "settings, exact, processor, faster",
     [
-        ({}, False, True, True),
-        ({}, False, False, False),
-        ({}, True, True, False),
+        ({"INKLING_PRECISION": "f32"}, False, True, True),
+        ({"INKLING_PRECISION": "f32"}, False, False, False),
+        ({"INKLING_PRECISION": "f32"}, True, True, False),
+        ({"INKLING_PRECISION": "auto"}, False, True, False),
         ({"INKLING_PRECISION": "bf16"}, False, True, False),
         ({"INKLING_RUNTIME": "keras"}, False, True, False),
     ],
@@ -330,10 +331,19 @@ def test_a_fast_answer_is_approximate_where_bfloat16_is_faster(
 
 
 @pytest.mark.parametrize(
-    "exact, processor, precision", [(False, True, "bf16"), (True, True, "f32"), (False, False, "f32")]
+    "wanted, kind, exact, processor, precision",
+    [
+        ("bf16", "ink", False, True, "bf16"),
+        ("bf16", "ink", True, True, "f32"),
+        ("bf16", "ink", False, False, "f32"),
+        ("auto", "ink", False, True, "bf16"),
+        ("auto", "ink", True, True, "f32"),
+        ("auto", "photo", False, True, "f32"),
+        ("f32", "ink", False, True, "f32"),
+    ],
 )
-def test_bfloat16_needs_a_processor_and_a_model_that_support_it(
-    copied, ink_model, monkeypatch, exact, processor, precision
+def test_bfloat16_needs_a_setting_a_processor_and_a_model_that_support_it(
+    copied, ink_model, monkeypatch, wanted, kind, exact, processor, precision
 ):
     asked = []
 
@@ -344,20 +354,21 @@ def test_bfloat16_needs_a_processor_and_a_model_that_support_it(
     monkeypatch.setattr(openvino, "has_bfloat16", lambda: processor)
     monkeypatch.setattr(openvino, "open_model", note)
     model = copied.catalog.models[ink_model]
-    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact}))}
-    LocalPredictor(Catalog(models), Settings.from_env({"INKLING_PRECISION": "bf16"})).warm()
+    seen = model.card.input.model_copy(update={"kind": kind})
+    models = {ink_model: replace(model, card=model.card.model_copy(update={"exact": exact, "input": seen}))}
+    LocalPredictor(Catalog(models), Settings.from_env({"INKLING_PRECISION": wanted})).warm()
     assert asked == [precision]
 
 
 def test_a_fast_answer_is_of_a_second_network_that_is_compiled_once(copied, ink_model, drawing, monkeypatch):
-    asked, right = [], openvino.Compiled.in_precision
+    asked, right = [], openvino.PictureNetwork.in_precision
 
     def count(compiled, precision):
         asked.append(precision)
         return right(compiled, precision)
 
     has_bfloat16 = openvino.has_bfloat16()
-    monkeypatch.setattr(openvino.Compiled, "in_precision", count)
+    monkeypatch.setattr(openvino.PictureNetwork, "in_precision", count)
     monkeypatch.setattr(openvino, "has_bfloat16", lambda: True)
     model = copied.catalog.model(ink_model)
     prepared = prepare(drawing, model.card)
@@ -399,7 +410,7 @@ def test_the_cores_are_shared_among_workers(copied, ink_model, drawing, monkeypa
 
     monkeypatch.setattr(openvino, "open_model", note)
     monkeypatch.setattr(config, "cores", lambda: cores)
-    settings = Settings.from_env({"INKLING_THREADS": threads, "WEB_CONCURRENCY": workers})
+    settings = Settings.from_env({"INKLING_THREADS": threads, "WEB_CONCURRENCY": workers, "INKLING_PRECISION": "f32"})
     classifier = LocalPredictor(copied.catalog, settings)
     with pytest.raises(Problem):
         classify(classifier, [drawing], classifier.catalog.model(ink_model))

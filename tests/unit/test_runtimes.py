@@ -85,7 +85,7 @@ def test_a_model_without_reduced_precision_stays_as_it_is(digits_network, monkey
     def refuse(compiled, precision):
         raise error("not that one")
 
-    monkeypatch.setattr(openvino.Compiled, "in_precision", refuse)
+    monkeypatch.setattr(openvino.PictureNetwork, "in_precision", refuse)
     assert digits_network.reduced_precision() is digits_network
 
 
