@@ -26,6 +26,9 @@ ROOT = PACKAGE.parent  # of a checkout
 PILLOW_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")  # as browsers write it
 HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")  # a name or an address, without a port
+BROKER = re.compile(
+    r"mqtts?://([^\s/@]+@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?/?"
+)
 HEADER = re.compile(r"[A-Za-z0-9-]+")
 # The address of a server, without a password and a query.
 SERVER = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\w.~%/-]*)?", re.ASCII)
@@ -130,6 +133,12 @@ def _ray_address(value: str) -> str:
     return value
 
 
+def _mqtt_url(value: str) -> str:
+    if value and not (BROKER.fullmatch(value) and importlib.util.find_spec("paho")):
+        raise ValueError
+    return value
+
+
 def _redis_url(value: str) -> str:
     if value and not value.startswith(("redis://", "rediss://", "redis+unix://")):
         raise ValueError
@@ -210,6 +219,11 @@ RayAddress = Annotated[
     str,
     BeforeValidator(_ray_address),
     Accepts("empty or a host and a port, such as 10.0.0.5:6379"),
+]
+MqttURL = Annotated[
+    str,
+    BeforeValidator(_mqtt_url),
+    Accepts("empty or the URL of a broker, such as mqtt://name:password@host:1883, with the extra [mqtt] installed"),
 ]
 RedisURL = Annotated[
     str,
@@ -534,6 +548,16 @@ class Settings(BaseSettings):
         "",
         description="Header in which a trusted proxy names the user that it signed in, such as `Remote-User`. "
         "The proxy must remove the header from what clients send. The user may teach. Empty means none.",
+    )
+    mqtt_url: MqttURL = Field(
+        "",
+        repr=False,  # it may contain a password
+        description="MQTT broker that is told the states of sources, for Home Assistant and others. A path is the "
+        "prefix of the topics; it is `inkling` by default. Empty means none.",
+    )
+    mqtt_pictures: Literal["no", "yes"] = Field(
+        "no",
+        description="Whether the broker also gets the picture that changed a state. It keeps the last one.",
     )
     webhook_networks: Networks = Field(
         (),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from inkling.config import Settings
-from inkling.notify import webhooks
+from inkling.notify import mqtt, webhooks
 from inkling.pictures.encode import at_most, encode
 from inkling.problems import Problem
 from inkling.recognition.inputs import as_image
@@ -32,6 +32,7 @@ class Notifier:
     def __init__(self, settings: Settings, service: Service):
         self._settings, self._service = settings, service
         self._notices = service.storage.notices
+        self._broker: mqtt.Broker | None = None  # in the process that tells
 
     # ---- What every worker notes ----
 
@@ -87,6 +88,7 @@ class Notifier:
 
     def _run(self) -> None:
         while True:
+            told = False
             try:
                 folder = self._settings.pictures / FOLDER
                 private.make_folder(folder)
@@ -95,14 +97,45 @@ class Notifier:
                         with self._service.storage.database.only_one(FOLDER) as alone:
                             if alone:
                                 self._tell_others()
+                                told = True
             except StoreError as error:
                 log.warning("nobody is told of answers: %s", error)
             except Exception:  # nobody would start the thread again
                 log.exception("telling others failed")
-            time.sleep(2)
+            if not told:
+                self._close()
+                time.sleep(2)
 
     def _tell_others(self) -> None:
         end = time.monotonic() + TERM_SECONDS
         while time.monotonic() < end:
+            self._publish()
             if not webhooks.deliver(self._notices, self._settings.webhook_networks):
                 time.sleep(POLL_SECONDS)
+
+    def _publish(self) -> None:
+        """Publishes states that changed; all of them over a new connection. Without a broker, nobody waits for them."""
+        if self._settings.mqtt_url and self._broker is None:
+            self._broker = mqtt.Broker(self._settings.mqtt_url, self._settings.mqtt_pictures == "yes")
+        broker = self._broker
+        if broker and not broker.connected:
+            return
+        fresh = bool(broker and broker.fresh)
+        if broker and fresh:
+            broker.fresh = False
+            broker.fresh = not broker.announce()
+        changed = self._notices.sources(unpublished=True)
+        known = {(source.model, source.name) for source in changed}
+        all_of_them = [one for one in self._notices.sources() if (one.model, one.name) not in known] if fresh else []
+        for source in changed + all_of_them:
+            model = self._service.predictor.catalog.find(source.model)
+            if broker and not broker.publish(source, model.card if model else None):
+                broker.fresh = True  # all of them again
+                return
+            if source in changed:
+                self._notices.published(source)
+
+    def _close(self) -> None:
+        if self._broker:
+            self._broker.close()
+            self._broker = None

@@ -53,6 +53,8 @@ BAD = {
     "INKLING_TRUSTED_PROXIES": ["proxy", "127.0.0.1;10.0.0.1", "10.0.0.1/8"],
     "INKLING_USER_HEADER": ["Remote_User", "Remote User", "Remote-User:"],
     "INKLING_METRICS_FROM": ["*", "all"],
+    "INKLING_MQTT_URL": ["broker", "http://broker", "mqtt://", "mqtt://broker/#", "mqtt://broker:port"],
+    "INKLING_MQTT_PICTURES": ["true", "on"],
     "INKLING_WEBHOOK_NETWORKS": ["private", "10.0.0.0/33"],
     "INKLING_DATABASE_URL": [
         "not a URL",

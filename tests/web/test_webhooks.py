@@ -96,10 +96,9 @@ def test_answers_through_the_api_the_protocols_and_the_pages_are_told(owner, tol
 
 def test_a_changed_state_is_told_once(owner, told):
     told = told("changed")
-    sure = ask(owner).json["sure"]
     for _ in range(5):
         assert ask(owner, "&source=door").status_code == 200
-    assert [data["source"] for data in told()] == (["door"] if sure else [])
+    assert [data["source"] for data in told()] == ["door"]
 
 
 def test_a_request_does_not_wait_for_the_receiver(owner, storage, path):

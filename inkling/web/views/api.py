@@ -31,8 +31,9 @@ def predict() -> dict:
     service().chosen(model)  # an unknown model is refused before any picture is read
     top, source = answers.top(), _source(model)
     sources = jsonbodies.sources()
+    with_picture = bool(source) and service().settings.mqtt_pictures == "yes"
     with turns.turn() as budget:
-        found = service().look(sources, model, budget)
+        found = service().look(sources, model, budget, for_saving=with_picture)
     answer = answers.of_outcomes(found, top)
     outcomes.count(found)
     outcomes.tell(found, source)
