@@ -37,7 +37,7 @@ test: .venv/dev.done .venv-swift/done
 	$(TEST) --durations=30
 
 # `tests/conftest.py` needs packages that are not there.
-test-fleet: .venv-ray/done .venv/dev.done
+test-fleet: .venv-ray/done .venv-swift/done .venv/dev.done
 	OPENBLAS_NUM_THREADS=1 .venv-ray/bin/python -m pytest --confcutdir=tests/fleet --durations=10 tests/fleet
 
 # A process more than there are cores, as tests often wait for a browser or a server, each with one thread of linear

@@ -16,7 +16,7 @@ from typing import TextIO
 import click
 from tqdm import tqdm
 
-from inkling import access, audit, remote
+from inkling import access, audit, bulk, remote
 from inkling.client import InklingError
 from inkling.config import TOKEN, BadSetting, Settings, accepts, database_url
 from inkling.csvreport import Report
@@ -137,7 +137,7 @@ def _serve(settings: Settings, host: str | None, port: int | None, workers: int 
 
 
 @main.command()
-@click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True)
 @click.option("--model", help="Name of the model (see `inkling models`). Default: Inkling chooses.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
@@ -153,8 +153,24 @@ def _serve(settings: Settings, host: str | None, port: int | None, workers: int 
     envvar=TOKEN,
     help=f"Token of that server. Better put it into the variable {TOKEN}: other users may see a command's options.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="`ray` divides the work among the machines of a Ray cluster. FILE and DIR may then be URLs, such as "
+    "s3://bucket/prefix, and Parquet files with pictures in a column.",
+)
+@click.option("--out", metavar="DIR", help="Where `--engine ray` writes the answers, as Parquet files; also a URL.")
 def classify(
-    paths: tuple[Path, ...], model: str | None, as_json: bool, table: Path | None, server: str | None, token: str | None
+    paths: tuple[str, ...],
+    model: str | None,
+    as_json: bool,
+    table: Path | None,
+    server: str | None,
+    token: str | None,
+    engine: str,
+    out: str | None,
 ) -> None:
     """Say what is in each FILE, and in each file below each DIR.
 
@@ -162,7 +178,11 @@ def classify(
     """
     if as_json and table:
         raise click.UsageError("--json and --csv exclude each other.")
-    files = [file for file in _files(paths) if not table or file.resolve() != table.resolve()]
+    if (engine == "ray") != bool(out) or (out and (as_json or table or server)):
+        raise click.UsageError("--engine ray and --out belong together, and exclude --json, --csv and --server.")
+    if out:
+        sys.exit(_classify_in_bulk(paths, model, out))
+    files = [file for file in _files(map(Path, paths)) if not table or file.resolve() != table.resolve()]
     if not files:
         raise click.ClickException(f"there is no file in {', '.join(map(str, paths))}.")
     outcomes: Iterable[Outcome | remote.Outcome]
@@ -172,6 +192,18 @@ def classify(
         outcomes = _service().look_ahead(map(File, files), model)
     failed = _write_table(outcomes, table, len(files)) if table else _print(outcomes, as_json)
     sys.exit(1 if failed else 0)
+
+
+def _classify_in_bulk(paths: tuple[str, ...], model: str | None, out: str) -> int:
+    """Classifies on a Ray cluster; returns the exit status."""
+    try:
+        done = bulk.classify(paths, model, out, _settings())
+    except bulk.Unreadable as error:
+        raise click.ClickException(f"{error}.") from error
+    pictures, failed = done.counts
+    click.echo(f"{out}: {pictures} pictures, {failed} of them without an answer", err=True)
+    click.echo(f"{done.parts} parts, {done.before} of them written before", err=True)
+    return 1 if failed else 0
 
 
 @main.group(invoke_without_command=True)

@@ -15,6 +15,7 @@ from benchmarks.servers import free_port
 from inkling.config import Settings
 from inkling.recognition import ray
 from inkling.service import open_predictor
+from tests.support import s3
 
 SECONDS = 300  # after which a test counts as hanging, on a slow and busy machine
 REPLICAS = 2
@@ -66,7 +67,15 @@ class Fleet:
 
 
 @pytest.fixture(scope="session")
-def fleet():
+def store():
+    """An S3 store, which the nodes know by the usual variables."""
+    with s3.running() as store:
+        os.environ.update(store.environment)
+        yield store
+
+
+@pytest.fixture(scope="session")
+def fleet(store):
     fleet = Fleet()
     fleet.start()
     yield fleet

@@ -270,6 +270,24 @@ def test_the_progress_shows_on_a_terminal(files, tmp_path, models_folder, ink_mo
     assert "2/2" in shown
 
 
+@pytest.mark.parametrize(
+    "options",
+    [["--engine", "ray"], ["--out", "out"], ["--engine", "ray", "--out", "out", "--json"]],
+    ids=" ".join,
+)
+def test_an_engine_that_writes_needs_a_place_and_no_other_output(runner, options):
+    done = runner.invoke(args=["classify", "a.png", *options])
+    assert done.exit_code == 2
+    assert "--engine ray and --out belong together" in done.stderr
+
+
+def test_the_missing_package_of_an_engine_is_named(runner, monkeypatch, tmp_path):
+    monkeypatch.setattr("inkling.bulk.find_spec", lambda name: None)
+    done = runner.invoke(args=["classify", str(tmp_path), "--engine", "ray", "--out", "out"])
+    assert done.exit_code == 1
+    assert done.stderr == "Error: --engine ray needs the extra of that name: pip install 'inkling[ray]'.\n"
+
+
 # ---- Results and archives ----
 
 
