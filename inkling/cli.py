@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from inkling import access, audit, bulk, remote
 from inkling.client import InklingError
-from inkling.config import TOKEN, BadSetting, Settings, accepts, database_url
+from inkling.config import TOKEN, BadSetting, Settings, accepts, blobs_url, database_url
 from inkling.csvreport import Report
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
@@ -28,6 +28,7 @@ from inkling.storage import Quota, Result, Storage, StoreError, retention, trans
 from inkling.storage import backup as archives
 from inkling.storage import corrections as exports
 from inkling.storage.database import Database
+from inkling.storage.places import places
 from inkling.teach import intake
 from inkling.teach.publish import Shelf
 from inkling.teach.types import Kind
@@ -543,17 +544,20 @@ def restore(file: Path) -> None:
 
 @main.command()
 @click.option("--to", "database", metavar="URL", help="Database to move to, such as postgresql://user@host/name.")
-def migrate(database: str | None) -> None:
+@click.option("--blobs", metavar="URL", help="Bucket to move pictures, examples and models to: s3://bucket/prefix.")
+def migrate(database: str | None, blobs: str | None) -> None:
     """Copy what is saved to where several machines can share it. The server must not run.
 
     It may be interrupted, and goes on when it is run again. What is there afterwards is compared with what was copied.
     The settings stay as they are: change them, and start the server.
     """
-    if not database:
-        raise click.UsageError("Say what to move: --to.")
+    if not database and not blobs:
+        raise click.UsageError("Say what to move: --to, --blobs, or both.")
     settings = _settings()
     if database:
         _move_database(settings, database)
+    if blobs:
+        _move_blobs(settings, blobs)
     _note("migrate")
 
 
@@ -569,6 +573,24 @@ def _move_database(settings: Settings, url: str) -> None:
                 click.echo(f"{moved.table}: {moved.rows} rows, checksum {moved.checksum[:16]}")
     finally:
         target.close()
+
+
+def _move_blobs(settings: Settings, url: str) -> None:
+    try:
+        moved = settings.replace(blobs=blobs_url(url))
+    except ValueError as error:
+        accepted = accepts(Settings.model_fields["blobs"])
+        raise click.BadParameter(f"it must be {accepted}.", param_hint="--blobs") from error
+    here, there = places(settings), places(moved)
+    with _reporting("the pictures cannot be moved"):
+        for name, source, target in (
+            ("results", here.results, there.results),
+            ("examples", here.examples, there.examples),
+        ):
+            done = transfer.move_blobs(source, target)
+            click.echo(f"{name}: {done.files} files, {done.bytes} bytes, checksum {done.checksum[:16]}")
+    count = Shelf(Storage(moved).taught).copy_all()
+    click.echo(f"models: {count}")
 
 
 @contextmanager

@@ -168,7 +168,12 @@ def database_url(value: str) -> str:
     return value
 
 
-def _blobs_url(value: str) -> str:
+def blobs_url(value: str) -> str:
+    """The address of a bucket, as it is.
+
+    Raises:
+        ValueError: it is none, or boto3 is not installed.
+    """
     if value and not (BUCKET.fullmatch(value) and importlib.util.find_spec("boto3")):
         raise ValueError
     return value
@@ -240,7 +245,7 @@ DatabaseURL = Annotated[
 ]
 BlobsURL = Annotated[
     str,
-    BeforeValidator(_blobs_url),
+    BeforeValidator(blobs_url),
     Accepts("empty or the address of a bucket, such as s3://bucket/prefix, with the extra [s3] installed"),
 ]
 ChatURL = Annotated[

@@ -21,7 +21,7 @@ from inkling.storage.errors import StoreError
 CONNECT_SECONDS, READ_SECONDS = 2.0, 4.0  # of silence, after which a call has failed
 ATTEMPTS = 2  # of each call, if the first one was not answered, or answered 5xx
 PARALLEL = 8  # calls of one process that are made at once for many keys
-DELETED_AT_ONCE = 1000  # keys, as many as S3 takes
+AT_ONCE = 1000  # keys of one listing or deletion, as many as S3 takes
 CHECK_SECONDS = 2.0  # for which a bucket that could be read counts as there
 MISSING = {"NoSuchKey", "NotFound", "404"}  # codes; HEAD has no body, and so no other code than the status
 EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}  # likewise
@@ -120,7 +120,7 @@ class Bucket:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; ignores missing ones."""
-        for some in portions(keys, DELETED_AT_ONCE):
+        for some in portions(keys, AT_ONCE):
             objects = [{"Key": self._prefix + key} for key in some]
             answer = self._call("delete_objects", Delete={"Objects": objects, "Quiet": True})
             refused = [error for error in answer.get("Errors", ()) if error.get("Code") not in MISSING]
@@ -136,7 +136,8 @@ class Bucket:
         """
         after: dict[str, str] = {}
         while True:
-            page = self._call("list_objects_v2", Prefix=self._prefix + prefix, Delimiter=delimiter, **after)
+            place = {"Prefix": self._prefix + prefix, "Delimiter": delimiter} | after
+            page = self._call("list_objects_v2", MaxKeys=AT_ONCE, **place)
             for found in page.get("Contents", ()):
                 key = found["Key"].removeprefix(self._prefix)
                 yield Blob(key, found["Size"], found["LastModified"]), found["ETag"].strip('"')
@@ -245,7 +246,7 @@ def _sentence(error: Exception) -> str:
         return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"
     if isinstance(error, exceptions.ConnectTimeoutError | exceptions.ReadTimeoutError):
         return "it did not answer in time"
-    if isinstance(error, exceptions.HTTPClientError):
+    if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
         return "it cannot be reached"
     return type(error).__name__
 

@@ -1,22 +1,27 @@
-"""Moves a database to another one: `inkling migrate`.
+"""Moves a database to another one, and pictures to another place: `inkling migrate`.
 
 Rows are copied in portions, parents first. Those that are there already are left out, so a move that was interrupted
-goes on where it was. At the end both databases are read again and compared.
+goes on where it was. At the end both databases are read again and compared. Files are copied likewise, some at once,
+and each is read again where it was written.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from inkling.storage.blobs import KEY, QUARANTINE, Blobs
 from inkling.storage.database import Database, portions
+from inkling.storage.errors import store_errors
 from inkling.storage.records import Base, UsageRow
 
 AT_ONCE = 100  # rows: those of versions have a megabyte
+THREADS = 8  # that copy files
 
 Key = tuple[Any, ...]
 
@@ -56,6 +61,48 @@ def move(source: Database, target: Database) -> Iterator[Moved]:
                     f"the table {table.name} was not moved as it is: {before.rows} rows became {after.rows}"
                 )
             yield after
+
+
+class MovedFiles(NamedTuple):
+    """Files that were moved."""
+
+    files: int
+    bytes: int
+    checksum: str  # of all keys and files, in any order
+
+
+def move_blobs(source: Blobs, target: Blobs) -> MovedFiles:
+    """Copies all files that the target has not got already, and compares each with what the target then has.
+
+    No server may use either place meanwhile.
+
+    Raises:
+        ValueError: the target has a file that the source has not, or one that was copied is not the same there.
+        StoreError: a place cannot be used. What was copied stays.
+    """
+    with store_errors(), ThreadPoolExecutor(THREADS) as pool:
+        for blobs in portions(target.iterate(), AT_ONCE):
+            keys = {blob.key for blob in blobs}
+            if source.sizes(keys).keys() != keys:
+                raise ValueError("the target holds other pictures; move to an empty bucket or prefix")
+        count = size = total = 0
+        keys_of_files = (blob.key for blob in source.iterate() if KEY.fullmatch(blob.key.removeprefix(QUARANTINE)))
+        for some in portions(keys_of_files, AT_ONCE):
+            for key, data in zip(some, pool.map(lambda key: _copy(source, target, key), some), strict=True):
+                if data:
+                    count, size = count + 1, size + len(data)
+                    total += int.from_bytes(hashlib.sha256(key.encode() + b"\0" + data).digest())
+    return MovedFiles(count, size, f"{total % 2**256:064x}")
+
+
+def _copy(source: Blobs, target: Blobs, key: str) -> bytes | None:
+    """Copies a file and returns it as the target has it; None if it is empty, which counts as missing."""
+    data = source.get(key)
+    if data and target.get(key) != data:
+        target.put(key, data)
+        if target.get(key) != data:
+            raise ValueError(f"the file {key} was not moved as it is")
+    return data
 
 
 def _require_own(session: Session, target: Database, table: sa.Table) -> None:

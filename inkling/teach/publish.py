@@ -57,17 +57,25 @@ class Shelf:
                     self._copies.unpublish(name)
                     self._versions.unlink(name)
 
-    def publish(self, classifier: Classifier, number: int, again: bool = False) -> None:
+    def copy_all(self) -> int:
+        """Copies every version that is live to where other machines find it; returns how many there are."""
+        live = [(classifier, classifier.live) for classifier in self._storage.all() if classifier.live is not None]
+        for classifier, number in live:
+            self._publish(classifier, number, again=True)
+        return len(live)
+
+    def publish(self, classifier: Classifier, number: int) -> None:
         """Makes a version the one that answers by the classifier's name, in every worker within a second.
 
         On other machines, it does so within five seconds.
 
-        Args:
-            again: whether to copy it for other machines even if it is published on this one.
-
         Raises:
             Problem: "unknown-version".
         """
+        self._publish(classifier, number)
+
+    def _publish(self, classifier: Classifier, number: int, again: bool = False) -> None:
+        """Publishes a version; one that is published on this machine only if it shall be copied again."""
         card = card_of(classifier, self._storage.version(classifier.id, number))
         name = _name(classifier.id, card)
         with store_errors():

@@ -1,5 +1,6 @@
 """`inkling migrate` moves everything, can be interrupted, and never mixes two installations."""
 
+import secrets
 from datetime import timedelta
 from unittest import mock
 
@@ -11,8 +12,11 @@ from PIL import Image
 from inkling.recognition.predictor import Prediction
 from inkling.storage import Entry, Storage, transfer
 from inkling.storage.database import Database
+from inkling.storage.places import places
 from inkling.storage.records import Base, VersionRow, now
+from inkling.storage.s3 import S3Blobs
 from inkling.storage.taught import NewExample, Quota
+from tests.support import s3
 from tests.support.storage import add, new
 
 PREDICTION = Prediction(
@@ -138,7 +142,7 @@ def test_it_moves_back_too(app, store, settings, move, target, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((), "Say what to move: --to."),
+        ((), "Say what to move: --to, --blobs, or both."),
         (("--to", "mysql://host/name"), "Invalid value for --to: it must be empty, the URL of an SQLite file"),
     ],
 )
@@ -146,3 +150,86 @@ def test_a_target_that_cannot_be_is_refused(runner, arguments, message):
     done = runner.invoke(args=["migrate", *arguments])
     assert done.exit_code == 2
     assert message in " ".join(done.stderr.split())
+
+
+# ---- Pictures ----
+
+
+@pytest.fixture
+def bucket(object_store, monkeypatch):
+    """The address of an empty part of a bucket."""
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3.BUCKET}/{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def pictures(settings):
+    """A storage with a result in quarantine, a heat map and examples."""
+    storage = Storage(settings)
+    ids = [add(storage, PICTURE, PREDICTION, "photo", {}) for _ in range(4)]
+    storage.save_heatmap(ids[0], b"a heat map")
+    storage.blobs.move(f"{ids[1]}.seen.png", f"quarantine/{ids[1]}.seen.png")
+    birds = storage.taught.create("birds", "Birds", "photo", "local", (), NO_LIMIT)
+    examples = [NewExample(b"%d" % i, "photo", f"{i}.jpg", "robin", "file") for i in range(3)]
+    storage.taught._blobs.check()
+    storage.taught.add(birds.id, examples, NO_LIMIT)
+    return storage
+
+
+def files(settings):
+    """All files, by their places and keys."""
+    place = places(settings)
+    stores = {"results": place.results, "examples": place.examples}
+    return {(name, blob.key): store.get(blob.key) for name, store in stores.items() for blob in store.iterate()}
+
+
+def test_all_pictures_are_in_the_bucket_afterwards(runner, pictures, settings, bucket):
+    moved = settings.replace(blobs=bucket)
+    done = runner.invoke(args=["migrate", "--blobs", bucket])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "results: 9 files, " in done.stdout
+    assert "examples: 3 files, 3 bytes, checksum " in done.stdout
+    assert files(moved) == files(settings)
+    again = runner.invoke(args=["migrate", "--blobs", bucket])
+    assert (again.exit_code, again.stdout) == (0, done.stdout)
+
+
+def test_a_move_of_pictures_that_is_interrupted_goes_on(runner, pictures, settings, bucket, monkeypatch):
+    moved, put, turns = settings.replace(blobs=bucket), S3Blobs.put, iter(range(99))
+
+    def fail(*args):
+        if next(turns) == 5:
+            raise KeyboardInterrupt
+        put(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Blobs, "put", fail)
+        assert runner.invoke(args=["migrate", "--blobs", bucket]).exit_code == 1
+    assert 0 < len(files(moved)) < 12
+    assert runner.invoke(args=["migrate", "--blobs", bucket]).exit_code == 0
+    assert files(moved) == files(settings)
+
+
+def test_a_bucket_that_holds_other_pictures_is_left_alone(runner, pictures, settings, bucket):
+    moved = settings.replace(blobs=bucket)
+    places(moved).results.put(f"{'a' * 21}A.jpg", b"of another installation")
+    before = files(moved)
+    done = runner.invoke(args=["migrate", "--blobs", bucket])
+    message = "Error: the target holds other pictures; move to an empty bucket or prefix.\n"
+    assert (done.exit_code, done.stderr) == (1, message)
+    assert files(moved) == before
+
+
+def test_a_picture_that_arrives_changed_is_noticed(runner, pictures, bucket, monkeypatch):
+    put = S3Blobs.put
+    monkeypatch.setattr(S3Blobs, "put", lambda self, key, data: put(self, key, data[:-1]))
+    done = runner.invoke(args=["migrate", "--blobs", bucket])
+    assert done.exit_code == 1
+    assert "was not moved as it is" in done.stderr
+
+
+def test_pictures_are_only_moved_to_a_bucket(runner):
+    done = runner.invoke(args=["migrate", "--blobs", "https://s3.example.org/bucket"])
+    assert done.exit_code == 2
+    assert "it must be empty or the address of a bucket" in done.stderr

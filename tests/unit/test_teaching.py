@@ -10,7 +10,7 @@ from inkling.pictures.budget import Budget
 from inkling.problems import Problem
 from inkling.recognition import strokes
 from inkling.service import Decoded, File, Service
-from inkling.storage import Storage, prune, taught
+from inkling.storage import Storage, StoreError, prune, taught
 from inkling.storage.backup import backup, restore
 from inkling.storage.records import now
 from inkling.teach import training
@@ -47,6 +47,11 @@ def photo(shade, label="robin", name=""):
     return Decoded(Image.new("RGB", (8, 8), (shade * 40, 100, 100)), name=name), label
 
 
+def pictures(settings):
+    """Returns the keys of the pictures of all examples."""
+    return [blob.key for blob in Storage(settings).taught._blobs.iterate()]
+
+
 def names(teaching, id):
     return {label.name: label.count for label in teaching.get(id).labels}
 
@@ -77,6 +82,7 @@ def test_names_of_models_are_unique(teaching):
     assert [teaching.create("Things", "photo", OWNER).name for _ in range(3)] == ["things-2", "things-3", "things-4"]
 
 
+@pytest.mark.stores("folder", "s3")
 def test_examples_arrive_with_their_labels(teaching, birds):
     added = teaching.add(birds.id, [photo(1, name="a/b.jpg"), photo(2, "wren"), photo(3, None)], "camera")
     assert names(teaching, birds.id) == {"robin": 1, "wren": 1}
@@ -88,6 +94,7 @@ def test_examples_arrive_with_their_labels(teaching, birds):
     assert teaching.thumbnail(birds.id, added[0].id).startswith(b"\x89PNG")
 
 
+@pytest.mark.stores("folder", "s3")
 def test_a_bad_picture_costs_itself_alone(teaching, birds, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff")
     results = teaching.add(birds.id, [photo(1), (File(tmp_path / "bad.jpg"), "robin"), photo(2), photo(2)])
@@ -143,6 +150,7 @@ def test_a_change_can_be_undone_once_and_for_a_day(teaching, birds, change):
         teaching.undo(birds.id, second.id)
 
 
+@pytest.mark.stores("folder", "s3")
 def test_what_was_deleted_a_day_ago_is_purged(teaching, birds, settings):
     kept, gone = (example.id for example in teaching.add(birds.id, [photo(1), photo(2)]))
     teaching.remove(birds.id, [gone])
@@ -150,7 +158,7 @@ def test_what_was_deleted_a_day_ago_is_purged(teaching, birds, settings):
     assert storage.purge() == 0
     with a_day_later():
         assert storage.purge() == 1
-    assert [path.name for path in (settings.pictures / "examples").iterdir()] == [f"{kept}.png"]
+    assert pictures(settings) == [f"{kept}.png"]
 
 
 def test_deleting_a_classifier_leaves_nothing(teaching, birds, settings):
@@ -160,7 +168,7 @@ def test_deleting_a_classifier_leaves_nothing(teaching, birds, settings):
     teaching.delete(birds.id)
     with refused("unknown-classifier"):
         teaching.get(birds.id)
-    assert [path.stem for path in (settings.pictures / "examples").iterdir()] == [left.id]
+    assert pictures(settings) == [f"{left.id}.png"]
     assert teaching.all() == [teaching.get(other.id)]
 
 
@@ -240,6 +248,7 @@ def test_a_change_trains_a_version_that_nobody_is_served_before_it_is_published(
         answers(teaching.service, "colors", RED)
 
 
+@pytest.mark.stores("folder", "s3")
 def test_a_published_version_answers_at_once(teaching, colors):
     teaching.publish(colors.id, 1)
     teaching.service.predictor.reload()
@@ -253,6 +262,7 @@ def test_a_published_version_answers_at_once(teaching, colors):
         answers(teaching.service, "colors", RED)
 
 
+@pytest.mark.stores("folder", "s3")
 def test_going_back_is_bit_identical(teaching, colors, settings):
     def published(number):
         teaching.publish(colors.id, number)
@@ -281,8 +291,7 @@ def test_a_newer_version_goes_live_by_itself_unless_it_is_worse(teaching, colors
 
 
 def test_pixels_are_read_once(teaching, colors, settings):
-    for picture in (settings.pictures / "examples").iterdir():
-        picture.unlink()
+    Storage(settings).taught._blobs.delete(pictures(settings))
     teaching.train(colors.id)
     train(teaching)
     assert teaching.get(colors.id).newest == 2
@@ -398,6 +407,7 @@ def test_an_upgrade_reads_the_figures_of_versions_from_their_reports(teaching, c
     assert Teaching(settings, Service.from_settings(settings), wake=lambda: None).versions(colors.id) == before
 
 
+@pytest.mark.stores("folder", "s3")
 def test_folders_follow_the_database(teaching, colors, settings):
     teaching.publish(colors.id, 1)
     link = settings.pictures / "taught" / "colors"
@@ -407,6 +417,83 @@ def test_folders_follow_the_database(teaching, colors, settings):
     teaching.tend()
     assert link.readlink() == target
     assert sorted(path.name for path in (settings.pictures / "taught").iterdir()) == [".versions", "colors"]
+
+
+@pytest.fixture
+def elsewhere(teaching, settings, tmp_path):
+    """Teaching on another machine, which shares the database and the bucket."""
+    own = settings.replace(pictures=tmp_path / "elsewhere", database_url=settings.sqlalchemy_url)
+    return Teaching(own, Service.from_settings(own), wake=lambda: None)
+
+
+def looked(elsewhere):
+    """Does what the housekeeper and the watcher of the models' folders do every two seconds and every second."""
+    elsewhere.tend()
+    elsewhere.service.predictor.reload()
+    return elsewhere.service
+
+
+@pytest.mark.stores("s3")
+def test_another_machine_follows_what_is_published(teaching, colors, elsewhere):
+    def answer():
+        (answer,) = answers(looked(elsewhere), "colors", RED)
+        return answer.probabilities.tobytes()
+
+    def own():
+        teaching.service.predictor.reload()
+        (answer,) = answers(teaching.service, "colors", RED)
+        return answer.probabilities.tobytes()
+
+    with refused("unknown-model"):
+        answer()
+    teaching.publish(colors.id, 1)
+    first = answer()
+    assert first == own()
+    teaching.add(colors.id, colored((20, 250, 20), "green", 3, 5))
+    train(teaching)
+    teaching.publish(colors.id, 2)
+    assert answer() == own() != first
+    teaching.publish(colors.id, 1)
+    assert answer() == first
+    elsewhere.unpublish(colors.id)
+    looked(teaching)
+    for machine in (teaching, elsewhere):
+        with refused("unknown-model"):
+            answers(looked(machine), "colors", RED)
+    teaching.publish(colors.id, 1)
+    assert answer() == first
+    teaching.delete(colors.id)
+    with refused("unknown-model"):
+        answer()
+    assert [*elsewhere.storage.copies._bucket.iterate(delimiter="")] == []
+
+
+@pytest.mark.stores("s3")
+def test_a_damaged_copy_is_never_served(teaching, colors, elsewhere, settings, caplog):
+    teaching.publish(colors.id, 1)
+    bucket = elsewhere.storage.copies._bucket
+    (key,) = [blob.key for blob, _ in bucket.iterate(delimiter="") if blob.key.endswith("head.onnx")]
+    whole = bucket.get(key)
+    bucket.put(key, whole[:-1])
+    elsewhere.storage.copies.synchronize()
+    assert "the head.onnx of model colors is missing in the object store or damaged" in caplog.text
+    assert elsewhere.storage.folders.names() == []
+    bucket.put(key, whole)
+    elsewhere.storage.copies.synchronize()
+    assert elsewhere.storage.folders.names() == ["colors"]
+
+
+@pytest.mark.stores("s3")
+def test_what_was_published_answers_while_the_store_is_away(teaching, colors, elsewhere, monkeypatch):
+    teaching.publish(colors.id, 1)
+    assert answers(looked(elsewhere), "colors", RED)
+    for machine in (teaching, elsewhere):
+        monkeypatch.setattr(machine.storage.copies._bucket, "_name", "no-such-bucket")
+    assert answers(looked(elsewhere), "colors", RED)
+    with pytest.raises(StoreError, match="there is no such bucket"):
+        teaching.unpublish(colors.id)
+    assert teaching.get(colors.id).live == 1
+    assert answers(looked(teaching), "colors", RED)
 
 
 def test_retention_and_quota_of_results_leave_examples(teaching, colors, settings):
