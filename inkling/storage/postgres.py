@@ -16,7 +16,7 @@ SESSION = {
     "default_transaction_read_only": "on",
     "lock_timeout": f"{SECONDS}s",
     # A machine that disappears, or that is suspended between two statements, gives its locks back.
-    "idle_in_transaction_session_timeout": "30s",
+    "idle_in_transaction_session_timeout": "10s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "4",

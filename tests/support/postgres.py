@@ -54,6 +54,9 @@ class Server:
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
         self._run("initdb", "--username", USER, "--auth", "trust", "--no-sync", "--locale", "C.UTF-8")
+        if address:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {address}/24 trust\n")
         self.start()
 
     def start(self) -> None:
@@ -66,7 +69,7 @@ class Server:
 
     def url(self, name: str) -> str:
         """The address of a database, as INKLING_DATABASE_URL takes it."""
-        return f"postgresql+psycopg://{USER}@/{name}?host={self._folder}"
+        return f"postgresql+psycopg://{USER}@/{name}?host={self._address or self._folder}"
 
     def execute(self, statement: str, name: str = "postgres") -> list[tuple]:
         """Executes a statement outside of a transaction; returns its rows."""

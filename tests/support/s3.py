@@ -39,17 +39,18 @@ class Store(NamedTuple):
 
 
 @contextmanager
-def running() -> Iterator[Store]:
-    """Starts an object store with an empty bucket, and ends it."""
+def running(address: str = "127.0.0.1") -> Iterator[Store]:
+    """Starts an object store with an empty bucket at an address of this machine, and ends it."""
     if not PYTHON.exists():
         missing = "Swift is not installed: run `make .venv-swift/done`"
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
     with tempfile.TemporaryDirectory(prefix="inkling-swift-") as folder:
-        command = [str(PYTHON), "-W", "ignore", str(Path(__file__).with_name("swift_server.py")), folder, USER, SECRET]
+        script = str(Path(__file__).with_name("swift_server.py"))
+        command = [str(PYTHON), "-W", "ignore", script, folder, USER, SECRET, "0", address]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout
-                store = Store(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+                store = Store(f"http://{address}:{int(process.stdout.readline())}", process)
                 client(store).create_bucket(Bucket=BUCKET)
                 yield store
             finally:

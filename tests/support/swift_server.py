@@ -2,7 +2,7 @@
 
 It runs in an environment of its own (`make .venv-swift/done`), and so imports nothing of Inkling's.
 
-    .venv-swift/bin/python tests/support/swift_server.py FOLDER ACCOUNT:USER SECRET [PORT]
+    .venv-swift/bin/python tests/support/swift_server.py FOLDER ACCOUNT:USER SECRET [PORT [ADDRESS]]
 
 FOLDER is for everything it keeps; the filesystem needs extended attributes. It prints its port once it answers.
 """
@@ -76,7 +76,8 @@ def main() -> None:
         serve(listener, conf)
     conf = folder / "proxy-server.conf"
     conf.write_text((COMMON + PROXY).format(folder=folder, account=account, user=user, secret=secret))
-    front = eventlet.listen(("127.0.0.1", int(sys.argv[4]) if sys.argv[4:] else 0))
+    port, address = (*sys.argv[4:], *("0", "127.0.0.1")[len(sys.argv[4:]) :])
+    front = eventlet.listen((address, int(port)))
     server = serve(front, conf)
     print(front.getsockname()[1], flush=True)
     server.wait()
