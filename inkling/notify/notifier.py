@@ -14,6 +14,7 @@ from inkling.recognition.inputs import as_image
 from inkling.recognition.predictor import Prediction
 from inkling.service import Outcome, Service
 from inkling.storage import StoreError, private
+from inkling.storage.errors import store_errors
 from inkling.storage.locks import only_one
 from inkling.storage.notices import MOST_SOURCES, UNKNOWN
 
@@ -87,19 +88,24 @@ class Notifier:
         threading.Thread(target=self._run, name="notifier", daemon=True).start()
 
     def _run(self) -> None:
+        failure = ""
         while True:
             told = False
             try:
                 folder = self._settings.pictures / FOLDER
-                private.make_folder(folder)
+                with store_errors():
+                    private.make_folder(folder)
                 with only_one(folder) as held:
                     if held is not None:
                         with self._service.storage.database.only_one(FOLDER) as alone:
                             if alone:
+                                failure = ""
                                 self._tell_others()
                                 told = True
             except StoreError as error:
-                log.warning("nobody is told of answers: %s", error)
+                if str(error) != failure:  # not every two seconds
+                    failure = str(error)
+                    log.warning("nobody is told of answers: %s", failure)
             except Exception:  # nobody would start the thread again
                 log.exception("telling others failed")
             if not told:

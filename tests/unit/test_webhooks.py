@@ -6,13 +6,15 @@ import json
 import socket
 import ssl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from inkling.notify import addresses, webhooks
 from inkling.problems import Problem
-from inkling.storage import Storage, notices, records
+from inkling.storage import Quota as TokenQuota
+from inkling.storage import Storage, notices, records, tokens
 from inkling.storage.taught import Quota
 from tests.support.receiver import receiving
 
@@ -341,6 +343,20 @@ def test_a_message_that_somebody_sends_is_not_sent_by_others_until_they_must_hav
     assert storage.notices.take(9) == []
     later(notices.LEASE)
     assert [message.id for message in storage.notices.take(9)] == [first.id]
+
+
+# ---- Quotas of tokens ----
+
+
+def test_the_points_of_a_day_are_counted_by_all_at_once(storage, monkeypatch):
+    token = storage.tokens.add("hash", "token", "read", "ann", timedelta(days=9), quota=TokenQuota(None, 50))
+    with ThreadPoolExecutor(8) as threads:
+        before = list(threads.map(lambda _: storage.tokens.use(token.payer, 1), range(40)))
+    assert sorted(before) == list(range(40))
+    real = records.now
+    monkeypatch.setattr(tokens, "now", lambda: real() + timedelta(days=1))
+    assert [storage.tokens.use(token.payer, 5) for _ in range(2)] == [0, 5]
+    assert storage.tokens.use(12345, 1) == 0  # it was deleted meanwhile
 
 
 # ---- Sources ----

@@ -45,6 +45,15 @@ def test_it_says_how_long_a_result_stays(says, days, english, russian):
     assert ("deletes a result after" in says(retention_days=days)) == bool(days)
 
 
+def test_it_says_what_others_are_told(says):
+    broker = {"mqtt_url": "mqtt://broker"}
+    assert "a program of theirs told" in says()
+    assert "home automation" not in says()
+    assert "but not the pictures" in says(**broker)
+    assert "about them, and the pictures" in says(**broker, mqtt_pictures="yes")
+    assert "но не сами снимки" in says(RUSSIAN, **broker)
+
+
 def test_it_says_when_results_go_earlier(says):
     assert "exceed 2048 MB" in says(quota_mb=2048)
     assert "exceed" not in says(quota_mb=0)

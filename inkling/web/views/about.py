@@ -47,6 +47,8 @@ def privacy() -> str:
             (access.COOKIE, gettext("keeps you signed in, if you sign in"), SESSION_PERIOD.days),
         ],
         audit_log=settings.audit_log,
+        mqtt=bool(settings.mqtt_url),
+        mqtt_pictures=settings.mqtt_pictures == "yes",
         contact=settings.contact,
     )
 
