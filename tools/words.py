@@ -40,7 +40,7 @@ KEYWORDS = DEFAULT_KEYWORDS | {
     "say": None,  # sentences of `inkling.ask`
     "say_many": (1, 2),
 }
-SHOWN = (400, 401, 403, 404, 405, 408, 413, 414, 415, 429, 500, 503)  # statuses that a visitor may see
+SHOWN = (400, 401, 403, 404, 405, 413, 414, 415, 429, 500, 503)  # statuses that a visitor may see
 WIDTH = 120
 
 

@@ -20,7 +20,7 @@ DROP = """([name, data, count]) => {
 }"""
 
 
-TOO_SLOW = '<main><p class="status">408</p><h1>Request Timeout</h1><p>It took too long.</p></main>'
+TOO_SLOW = '<main><p class="status">408</p><h1>The connection is too slow</h1><p>Send a smaller one.</p></main>'
 TOO_MANY = '<main><div class="problem"><h1>Too many requests</h1><p>Wait a minute and try again.</p></div></main>'
 
 
@@ -239,7 +239,7 @@ def test_the_bar_says_how_far_they_are(first_page, cat, count):
         (lambda route: route.abort(), "The server cannot be reached"),
         (lambda route: route.fulfill(status=500, body="oh"), "Something went wrong on the server"),
         (lambda route: route.fulfill(status=429, content_type="text/html", body=TOO_MANY), "Wait a minute"),
-        (lambda route: route.fulfill(status=408, content_type="text/html", body=TOO_SLOW), "It took too long."),
+        (lambda route: route.fulfill(status=408, content_type="text/html", body=TOO_SLOW), "Send a smaller one."),
     ],
 )
 def test_what_fails_on_the_way_is_told_and_nothing_is_lost(first_page, cat, fail, says):

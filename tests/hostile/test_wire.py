@@ -163,6 +163,14 @@ def test_nobody_waits_for_ever_for_a_body(narrow):
     assert narrow.request("GET", "/healthz")[0] == 200
 
 
+def test_a_visitor_with_a_slow_connection_is_told_so(narrow):
+    with socket.create_connection(("127.0.0.1", narrow.port), timeout=20) as connection:
+        connection.sendall(head("/predict", FORM, length(len(BODY)), "Connection: close") + HALF)
+        answer = connection.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert "<h1>The connection is too slow</h1>" in answer
+
+
 def test_a_large_body_on_a_slow_line_has_more_time(narrow):
     """It arrives in twice the time that a body has, but at more than the slowest rate, and so is read."""
     start, end = BODY.split(PNG, 1)

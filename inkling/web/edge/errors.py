@@ -7,7 +7,7 @@ from functools import partial
 from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from inkling.config import Settings
 from inkling.problems import REASONS, Problem
@@ -87,9 +87,13 @@ def failed(error: HTTPException) -> ResponseReturnValue:
         return error
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}  # such as Allow
     if not clients.is_program():
-        page = render_template(
-            "error.html", status=error.code, title=gettext(error.name), detail=gettext(error.description)
-        )
+        title, detail = gettext(error.name), gettext(error.description)
+        if isinstance(error, RequestTimeout):  # whose own words are for programmers
+            title = gettext("The connection is too slow")
+            detail = gettext(
+                "Your picture did not arrive in time. Try again on a faster connection, or send a smaller one."
+            )
+        page = render_template("error.html", status=error.code, title=title, detail=detail)
         return page, error.code, headers | ({"Retry-After": str(RETRY_AFTER)} if error.code in WITH_RETRY_AFTER else {})
     reason = re.sub(r"[^a-z]+", "-", error.name.lower())
     response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))
