@@ -116,7 +116,8 @@ def _png_profile(chunks: Mapping[bytes, bytes]) -> tuple[bytes | None, bool]:
         unpack = zlib.decompressobj()
         profile = unpack.decompress(packed, PNG_PROFILE_BYTES)
         if unpack.eof and profiles.is_profile(profile):
-            return (None, True) if profiles.is_srgb(profile) else (profile, False)
+            known = profiles.known(profile)
+            return (profiles.of_codes(known, 13), True) if known else (profile, False)
     with suppress(KeyError, ValueError, struct.error, ZeroDivisionError):
         if b"sRGB" not in chunks:
             (gamma,) = struct.unpack(">I", chunks[b"gAMA"])
@@ -147,10 +148,12 @@ def _jpeg(data: bytes) -> Still:
             else:
                 needed.append(data[at:start].partition(SOI)[0])  # another JPEG may follow at once
             profile = b"".join(part[18:] for part in sorted(parts))
-            if profiles.is_srgb(profile) or not profiles.is_profile(profile):
-                parts = []
+            known = profiles.known(profile)
+            if known or not profiles.is_profile(profile):
+                made = profiles.of_codes(known, 13) if known else None
+                parts = [_icc_segment(made)] if made else []
             file = b"".join([needed[0], *parts, *needed[1:]])
-            plain = plain and table_bytes <= JPEG_TABLE_BYTES and code == EOI and not parts
+            plain = plain and table_bytes <= JPEG_TABLE_BYTES and code == EOI and (known is not None or not parts)
             return Still(file, 1, plain, ended=code == EOI)
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
         in_head = not scans
@@ -180,6 +183,12 @@ def _jpeg(data: bytes) -> Still:
         if scans > JPEG_SCANS:
             break
     raise ValueError("the segments do not reach the end of the JPEG, or are too many")
+
+
+def _icc_segment(profile: bytes) -> bytes:
+    """A JPEG's segment with a profile that is short enough for one."""
+    content = b"ICC_PROFILE\0\x01\x01" + profile
+    return struct.pack(">BBH", 0xFF, APP2, 2 + len(content)) + content
 
 
 PARSERS: dict[str, Callable[[bytes], Still]] = {"PNG": _png, "JPEG": _jpeg}

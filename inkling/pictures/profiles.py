@@ -24,7 +24,10 @@ VIDEO_CURVE = (2.4,)  # BT.1886, by which screens show BT.709, BT.601 and BT.202
 CURVES: dict[int, Sequence[float]] = {4: (2.2,), 5: (2.8,), 8: (1.0,), 13: SRGB_CURVE}
 CURVES |= dict.fromkeys((1, 6, 14, 15), VIDEO_CURVE)
 D50 = (0.9642, 1.0, 0.8249)  # the white of profiles, as XYZ
-SRGB_COLUMNS = ((0.436, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))  # red, green, blue as XYZ
+KNOWN = {  # red, green, blue as XYZ
+    1: ((0.436, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)),
+    12: ((0.5151, 0.2412, -0.0011), (0.292, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)),
+}
 TO_CONES = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))  # by Bradford
 NCLX = re.compile(rb"colrnclx(....)", re.DOTALL)  # the box of HEIC and AVIF files with two of these numbers
 TOLERANCE = 0.002  # of linear light and of XYZ
@@ -83,18 +86,27 @@ def is_profile(data: bytes) -> bool:
 
 def is_srgb(profile: bytes) -> bool:
     """Whether a profile says the same as none at all. Most do, and need no conversion."""
+    return known(profile) == 1
+
+
+def known(profile: bytes) -> int | None:
+    """The number of the primaries, where a profile means sRGB (1) or Display P3 (12) in other words; None otherwise.
+
+    `of_codes(known, 13)` is a profile that says the same, and that no stranger wrote.
+    """
     try:
         count = min(int.from_bytes(profile[128:132], "big"), 100)
         entries = [struct.unpack_from(">4sII", profile, 132 + 12 * at) for at in range(count)]
         tags = {name: profile[start : start + size] for name, start, size in entries}
         if profile[16:24] != b"RGB XYZ " or b"A2B0" in tags:
-            return False
+            return None
         columns = [struct.unpack_from(">3i", tags[name], 8) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
-        return all(map(_are_close, columns, SRGB_COLUMNS)) and all(
-            _is_srgb_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")
-        )
+        matching = (code for code, right in KNOWN.items() if all(map(_are_close, columns, right)))
+        primaries = next(matching, None)
+        alike = primaries and all(_is_srgb_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
+        return primaries if alike else None
     except (KeyError, struct.error):
-        return False
+        return None
 
 
 def _is_srgb_curve(tag: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Every format and quirk of the documentation's table is read, or refused, as the table says."""
 
+import io
 import struct
 import zlib
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inkling.config import Settings
-from inkling.pictures import reading
+from inkling.pictures import profiles, reading
 from inkling.pictures.budget import Budget
 from inkling.pictures.containers import strip
 from inkling.problems import Problem
@@ -92,7 +93,15 @@ def test_a_jpeg_with_a_profile_of_srgb_is_plain(make):
     assert b"ICC_PROFILE" not in still.data
 
 
-@pytest.mark.parametrize("make", [lambda: profile(P3), lambda: profile(SRGB, [2.2]), gray_profile, ink_profile])
+def test_a_file_with_a_profile_of_display_p3_is_plain_and_holds_ours():
+    theirs = profile(P3) + b"what a stranger wrote"
+    still = strip("JPEG", file("JPEG", icc_profile=theirs))
+    assert still.plain
+    assert Image.open(io.BytesIO(still.data)).info["icc_profile"] == profiles.of_codes(12, 13)
+    assert strip("PNG", png(RGB, 8, embedded(theirs))).plain
+
+
+@pytest.mark.parametrize("make", [lambda: profile(P3, [1.8]), lambda: profile(SRGB, [2.2]), gray_profile, ink_profile])
 def test_a_file_with_another_profile_is_for_a_decoder_process(make):
     assert not strip("JPEG", file("JPEG", icc_profile=make())).plain
     assert not strip("PNG", png(RGB, 8, embedded(make()))).plain
