@@ -45,5 +45,8 @@ CONFIG = {  # for logging.config.dictConfig
     "filters": {"anonymous": {"()": Anonymous}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["anonymous"]}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
-    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "httpx": {"level": "WARNING"},  # it would log each address that is asked, and some hold a secret
+    },
 }

@@ -260,6 +260,7 @@ def test_what_was_asked_is_not_logged(beside, fake):
     ask(f"http://127.0.0.1:{beside.port}", "private words")
     wait_until(lambda: "status 500" in beside.log)
     assert "private" not in beside.log
+    assert fake.url not in beside.log
 
 
 def test_a_model_that_cannot_see_says_what_we_expect(file, png):
