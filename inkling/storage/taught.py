@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from inkling.problems import Problem
-from inkling.storage.blobs import Blobs
+from inkling.storage.blobs import Blobs, Opened
 from inkling.storage.database import AT_ONCE, Database, count_changed, portions
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.published import Copies, Versions
@@ -518,6 +518,20 @@ class Taught:
         if data is None:
             raise _unknown_example(example)
         return data
+
+    def open_picture(self, id: str, example: str) -> tuple[Opened, str]:
+        """The file of an example's picture, to read from, and its kind: "photo" or "drawing".
+
+        Raises:
+            Problem: "unknown-example".
+            StoreError: it cannot be read.
+        """
+        _, kind = self.example(id, example)
+        with store_errors():
+            opened = self._blobs.open(example_key(example, kind))
+        if opened is None:
+            raise _unknown_example(example)
+        return opened, kind
 
     def move(self, id: str, examples: Sequence[str], label: int | None, change: str | None = None) -> Change:
         """Gives examples another label, or none.

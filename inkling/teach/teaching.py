@@ -20,7 +20,7 @@ from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, Upload, file_of, map_ahead
 from inkling.storage import Result, StoreError
-from inkling.storage.blobs import PNG
+from inkling.storage.blobs import PNG, Opened
 from inkling.storage.database import portions
 from inkling.storage.records import now
 from inkling.storage.taught import NewExample, Quota, StoredVersion
@@ -245,8 +245,17 @@ class Teaching:
         """
         return self.storage.picture(id, example)
 
+    def open_picture(self, id: str, example: str) -> tuple[Opened, str]:
+        """The same file, to read from, and its media type.
+
+        Raises:
+            Problem: "unknown-example".
+        """
+        opened, kind = self.storage.open_picture(id, example)
+        return opened, "image/jpeg" if kind == "photo" else "image/png"
+
     def thumbnail(self, id: str, example: str) -> bytes:
-        """The same at no more than 256 pixels a side.
+        """The picture at no more than 256 pixels a side.
 
         Raises:
             Problem: "unknown-example".

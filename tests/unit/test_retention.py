@@ -22,6 +22,7 @@ from inkling.recognition.predictor import Prediction
 from inkling.storage import Housekeeper, Pruned, Storage, prune
 from inkling.storage.blobs import FolderBlobs
 from inkling.storage.records import BatchRow, EntryRow, ResultRow, UsageRow
+from inkling.storage.s3 import S3Blobs
 from tests.support.storage import add
 
 PREDICTION = Prediction(
@@ -69,16 +70,33 @@ def remaining(store):
 
 
 def files(settings):
-    return sorted(path.name for path in settings.pictures.iterdir() if "sqlite3" not in path.name)
+    return sorted(blob.key for blob in Storage(settings).blobs.iterate())
 
 
 def aged(path, seconds):
     os.utime(path, (time.time() - seconds,) * 2)
 
 
+@pytest.fixture
+def age(settings, monkeypatch):
+    """Returns a function that sets the date of a file back.
+
+    No object store lets anybody do so: its listing is changed. Swift's dates are rounded up to a second.
+    """
+    ages, iterate = {}, S3Blobs.iterate
+
+    def changed(self):
+        for blob in iterate(self):
+            yield blob._replace(modified=blob.modified - timedelta(seconds=1 + ages.get(blob.key, 0)))
+
+    monkeypatch.setattr(S3Blobs, "iterate", changed)
+    return ages.__setitem__ if settings.blobs else lambda key, seconds: aged(settings.pictures / key, seconds)
+
+
 # ---- Age ----
 
 
+@pytest.mark.stores("folder", "s3")
 def test_results_older_than_the_retention_go_with_their_files(store, settings, keep):
     old, young = keep(30.01), keep(29.99)
     done = prune(store, settings)
@@ -108,6 +126,7 @@ def test_no_retention_is_for_ever(store, settings, keep, days, stays):
 # ---- Quota ----
 
 
+@pytest.mark.stores("folder", "s3")
 def test_beyond_the_quota_the_oldest_go_until_there_is_some_room(store, settings, keep):
     ids = [keep(days, NOISE, said="b" if days == 9 else None) for days in (9, 8, 7, 6, 5, 4, 3, 2, 1)]
     assert removed(prune(store, settings.replace(quota_mb=2))) == NONE
@@ -115,7 +134,7 @@ def test_beyond_the_quota_the_oldest_go_until_there_is_some_room(store, settings
     assert remaining(store) == ids[done.over_quota :]
     assert done.results == len(ids) - done.over_quota
     assert 0.5 * 2**20 < done.bytes <= 0.9 * 2**20
-    assert sum(path.stat().st_size for path in settings.pictures.glob("*.png")) < done.bytes
+    assert 0 < sum(blob.size for blob in store.blobs.iterate()) < done.bytes
     assert removed(prune(store, settings.replace(quota_mb=1))) == NONE
 
 
@@ -206,16 +225,13 @@ STRAYS = [
     f"{ID}.png",
     f"{ID}.seen.png",
     f"{ID}.heat.png",
-    f".{ID}.jpg.0123abcd.part",
-    ".secret-key.0123456789abcdef",
-    ".blocked.0123456789abcdef",
 ]
+TEMPORARY = [f".{ID}.jpg.0123abcd.part", ".secret-key.0123456789abcdef", ".blocked.0123456789abcdef"]
 
 
-@pytest.mark.parametrize("name", STRAYS)
-@pytest.mark.parametrize("seconds, stays", [(1, True), (3000, True), (3600, False), (-3600, True)])
-def test_a_file_without_a_row_goes_to_quarantine_unless_it_may_be_new(store, settings, keep, name, seconds, stays):
-    """A file dated in the future may be new: the clock may have been set back after it was written."""
+@pytest.mark.parametrize("name", TEMPORARY)
+@pytest.mark.parametrize("seconds, stays", [(1, True), (3600, False)])
+def test_a_temporary_file_goes_to_quarantine_unless_it_may_be_new(store, settings, keep, name, seconds, stays):
     keep()
     (settings.pictures / name).write_bytes(b"half")
     aged(settings.pictures / name, seconds)
@@ -224,10 +240,28 @@ def test_a_file_without_a_row_goes_to_quarantine_unless_it_may_be_new(store, set
     assert (settings.pictures / "quarantine" / name).exists() != stays
 
 
-@pytest.mark.parametrize("damage", [os.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "emptied"])
+@pytest.mark.stores("folder", "s3")
+@pytest.mark.parametrize("name", STRAYS)
+@pytest.mark.parametrize("seconds, stays", [(1, True), (3000, True), (3600, False), (-3600, True)])
+def test_a_file_without_a_row_goes_to_quarantine_unless_it_may_be_new(store, settings, keep, age, name, seconds, stays):
+    """A file dated in the future may be new: the clock may have been set back after it was written."""
+    keep()
+    store.blobs.put(name, b"half")
+    age(name, seconds)
+    assert removed(prune(store, settings)) == replace(NONE, quarantined=0 if stays else 1)
+    assert (store.blobs.get(name) == b"half") == stays
+    assert (store.blobs.get(f"quarantine/{name}") == b"half") != stays
+
+
+@pytest.mark.stores("folder", "s3")
+@pytest.mark.parametrize(
+    "damage",
+    [lambda blobs, key: blobs.delete([key]), lambda blobs, key: blobs.put(key, b"")],
+    ids=["gone", "emptied"],
+)
 def test_a_row_without_its_picture_is_deleted(store, settings, keep, damage):
     lost, whole = keep(2), keep(1)
-    damage(settings.pictures / f"{lost}.png")
+    damage(store.blobs, f"{lost}.png")
     assert store.get(lost) is None  # no page is broken
     assert store.get_all([lost, whole]) == [store.get(whole)]
     assert removed(prune(store, settings)) == replace(NONE, without_picture=1)
@@ -421,33 +455,33 @@ def test_uploads_during_continuous_sweeps_are_all_there(settings, keep, monkeypa
 
 
 @pytest.fixture
-def quarantined(store, settings, keep):
-    """Returns the path of a file in the quarantine."""
+def quarantined(store, settings, keep, age):
+    """Returns the key of a file in the quarantine."""
     keep()
-    name = STRAYS[0]
-    (settings.pictures / name).write_bytes(b"stray")
-    aged(settings.pictures / name, 3600)
+    store.blobs.put(STRAYS[0], b"stray")
+    age(STRAYS[0], 3600)
     prune(store, settings)
-    return settings.pictures / "quarantine" / name
+    return f"quarantine/{STRAYS[0]}"
 
 
-def test_a_file_stays_in_quarantine_for_a_day(store, settings, quarantined):
+@pytest.mark.stores("folder", "s3")
+def test_a_file_stays_in_quarantine_for_a_day(store, settings, quarantined, age):
     assert removed(prune(store, settings)) == NONE
-    assert quarantined.read_bytes() == b"stray"
-    aged(quarantined, 23 * 3600)
+    assert store.blobs.get(quarantined[len("quarantine/") :]) is None
+    age(quarantined, 23 * 3600)
     prune(store, settings)
-    assert quarantined.exists()
-    aged(quarantined, 25 * 3600)
+    assert quarantined in files(settings)
+    age(quarantined, 25 * 3600)
     prune(store, settings)
-    assert not quarantined.exists()
+    assert quarantined not in files(settings)
 
 
-def test_a_file_whose_row_appears_is_moved_back(store, settings, keep):
+@pytest.mark.stores("folder", "s3")
+def test_a_file_whose_row_appears_is_moved_back(store, settings, keep, age):
     id = keep(2)
-    (settings.pictures / "quarantine").mkdir()
     for name in (f"{id}.png", f"{id}.seen.png"):
-        os.rename(settings.pictures / name, settings.pictures / "quarantine" / name)
-        aged(settings.pictures / "quarantine" / name, 10**6)
+        store.blobs.move(name, f"quarantine/{name}")
+        age(f"quarantine/{name}", 10**6)
     assert store.get(id) is None
     assert removed(prune(store, settings)) == NONE
     assert store.get(id)

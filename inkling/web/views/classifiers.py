@@ -166,7 +166,7 @@ def undo(id: str) -> ResponseReturnValue:
 def picture(id: str, example: str) -> Response:
     """The picture of an example, JPEG or PNG."""
     own_classifier(id)
-    return _picture(teaching().picture(id, example))
+    return responses.stored_or_404(*teaching().open_picture(id, example))
 
 
 @blueprint.get("/<id>/examples/<example>/thumbnail")
@@ -174,7 +174,8 @@ def picture(id: str, example: str) -> Response:
 def thumbnail(id: str, example: str) -> Response:
     """The picture of an example, at most 256 pixels a side."""
     own_classifier(id)
-    return _picture(teaching().thumbnail(id, example))
+    file = teaching().thumbnail(id, example)
+    return responses.file_or_404(file, "image/png" if file.startswith(PNG) else "image/jpeg")
 
 
 # ---- Training ----
@@ -393,7 +394,3 @@ def _changed(change: Change) -> Response:
 
 def _told(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(answer.model_dump_json(), status, headers, mimetype="application/json")
-
-
-def _picture(file: bytes) -> Response:
-    return responses.file_or_404(file, "image/png" if file.startswith(PNG) else "image/jpeg")
