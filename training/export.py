@@ -232,7 +232,7 @@ def describe(
         mirror_below=recipe.mirror_below,
         exact=recipe.exact,
         files={path.name: sha256(path) for path in sorted(folder.iterdir())},
-        attribution=dataset.source,
+        attribution=f"{dataset.source} {recipe.credit}".strip(),
     )
 
 

@@ -56,6 +56,7 @@ class Recipe:
     initialise: Callable[[object, np.ndarray], None] | None = None  # initializes a network from scaled pictures
     load_backbone: Callable[[object, str], None] | None = None  # copies pretrained weights into a network
     weights: str | None = None  # file in the data folder; "imagenet" if it does not exist
+    credit: str = ""  # whose pretrained weights these are, under which license, for the card
     fit: Callable[..., object] | None = None  # (recipe, data set, run) -> fit.Fitted; None uses training.fit
     mirror: bool = False  # serve the mean over the picture and its mirror image
     mirror_below: float | None = None  # instead of `mirror`: only where the answer has a lower probability

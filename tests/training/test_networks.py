@@ -66,55 +66,67 @@ def test_the_folded_mobilenet_is_mobilenet(tmp_path):
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
-    """VGG16's convolutions with random weights, and the file that holds them."""
-    keras.utils.set_random_seed(0)
-    whole = keras.applications.VGG16(include_top=False, weights=None)
-    path = tmp_path_factory.mktemp("weights") / "vgg16.weights.h5"
-    whole.save_weights(path)
+    """VGG16 with random convolutions at an eighth of its width, and the weights that `load_pretrained` is given."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vgg16, "BLOCKS", [(channels // 8, count) for channels, count in vgg16.BLOCKS])
+        keras.utils.set_random_seed(0)
+        whole = vgg16.network(2)
+    path = tmp_path_factory.mktemp("weights") / "vgg16.npz"
+    parts = [layer for layer in whole.layers if isinstance(layer, keras.layers.Conv2D)]
+    np.savez(path, **{f"{one.name}/{part.name}": part.numpy() for one in parts for part in one.weights})
     return whole, path
 
 
-def test_vgg16_sees_a_picture_as_its_pretrained_weights_expect(backbone):
-    whole, path = backbone
+@pytest.mark.parametrize("named", ["npz", "h5"])
+def test_vgg16_sees_a_picture_as_its_pretrained_weights_expect(named, tmp_path):
+    keras.utils.set_random_seed(0)
+    whole = keras.applications.VGG16(include_top=False, weights=None)
+    path = tmp_path / "vgg16.weights.h5"
+    if named == "h5":
+        whole.save_weights(path)
+    else:
+        path = tmp_path / "vgg16.npz"
+        parts = [layer for layer in whole.layers if layer.weights]
+        np.savez(
+            path, **{f"{one.name}/{part.name}": part.numpy().astype("float16") for one in parts for part in one.weights}
+        )
     model = vgg16.network(2)
-    vgg16.load_imagenet(model, path)
+    vgg16.load_pretrained(model, str(path))
     picture = np.random.default_rng(1).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
     as_imagenet = keras.applications.vgg16.preprocess_input(picture.astype(np.float32))
     layer = "block1_conv1"
     wanted = keras.Model(whole.input, whole.get_layer(layer).output)(as_imagenet).numpy()
     got = keras.Model(model.input, model.get_layer(f"{layer}_relu").output)(inputs.scale(picture, "signed")).numpy()
     inside = np.s_[:, 1:-1, 1:-1]  # at the rim, the padding has another gray level
-    assert got[inside] == pytest.approx(wanted[inside], abs=1e-2)
-
-
-def test_transfer_keeps_the_first_blocks_and_tunes_the_last(backbone, dataset):
-    whole, path = backbone
-    given = {layer.name: layer.get_weights() for layer in whole.layers}
-    fitted = vgg16.train(TRANSFER, dataset, Run(epochs=2, weights=str(path)))
-    assert fitted.epochs == 4  # two for the head, two for the last blocks
-    assert {key: len(values) for key, values in fitted.history.items()} == dict.fromkeys(fitted.history, 4)
-    kernel = {layer.name: layer.get_weights()[0] for layer in fitted.model.layers if layer.weights}
-    assert np.array_equal(kernel["block3_conv3"], given["block3_conv3"][0])
-    assert not np.array_equal(kernel["block5_conv3"], given["block5_conv3"][0])
-
-
-def test_widening_changes_the_width_and_hardly_the_answers():
-    keras.utils.set_random_seed(0)
-    narrow = vgg16.network(2, vgg16.NARROW)
-    wide = vgg16.widened(narrow, 2)
-    x = np.random.default_rng(0).uniform(-1, 1, (4, SIDE, SIDE, 3)).astype(np.float32)
-    assert wide.get_layer("block5_conv3").output.shape[-1] == 512
-    assert wide(x).numpy() == pytest.approx(narrow(x).numpy(), abs=0.05)
-    kernel = wide.get_layer("block3_conv2").get_weights()[0]
-    assert not np.array_equal(kernel[..., 0], kernel[..., 1])  # equal kernels could never become different
+    assert got[inside] == pytest.approx(wanted[inside], abs=0.05 if named == "npz" else 1e-2)
 
 
 @pytest.mark.usefixtures("thin_vgg16")
-def test_without_weights_vgg16_is_grown_from_a_narrow_one(dataset, monkeypatch):
-    monkeypatch.setattr(vgg16, "LAST", 4)
-    fitted = vgg16.train(TRANSFER, dataset, Run(epochs=1))
-    assert fitted.epochs == 2
-    assert fitted.model.count_params() == vgg16.network(2).count_params()
+def test_transfer_keeps_the_first_blocks_and_tunes_the_last(backbone, dataset, tmp_path, monkeypatch):
+    whole, path = backbone
+    monkeypatch.setenv("INKLING_DATA", str(tmp_path))
+    given = {layer.name: layer.get_weights() for layer in whole.layers}
+    fitted = vgg16.train(TRANSFER, dataset, Run(epochs=2, weights=str(path)))
+    assert fitted.epochs == 4  # two for the head, two for the last block as well
+    assert {key: len(values) for key, values in fitted.history.items()} == dict.fromkeys(fitted.history, 4)
+    kernel = {layer.name: layer.get_weights()[0] for layer in fitted.model.layers if layer.weights}
+    assert np.array_equal(kernel["block4_conv3"], given["block4_conv3"][0])
+    assert not np.array_equal(kernel["block5_conv3"], given["block5_conv3"][0])
+
+
+def test_what_the_frozen_blocks_see_is_computed_once(dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("INKLING_DATA", str(tmp_path))
+    frozen = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3)])
+
+    def responses(pictures):
+        return vgg16.responses(frozen, pictures, vgg16.enlarged, SIDE, "signed")
+
+    first = responses(dataset.train.x)
+    assert first == pytest.approx(frozen.predict(inputs.scale(dataset.train.x, "signed"), verbose=0), abs=0.05)
+    monkeypatch.setattr(vgg16, "compute", None)
+    assert np.array_equal(responses(dataset.train.x), first)
+    with pytest.raises(TypeError):
+        responses(dataset.held_out.x)
 
 
 # ---- Objects ----
