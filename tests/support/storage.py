@@ -59,6 +59,7 @@ BACK = {
     "0008": ["DROP INDEX ix_predictions_owner", "ALTER TABLE predictions DROP COLUMN client"],
     "0009": [f"ALTER TABLE predictions DROP COLUMN {name}" for name in ("format", "suffix")],
     "0010": [f"ALTER TABLE tokens DROP COLUMN {name}" for name in ("minute_limit", "day_limit", "day", "used")],
+    "0011": [f"DROP TABLE {name}" for name in ("sources", "webhook_messages", "webhooks")],
 }
 
 

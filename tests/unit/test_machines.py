@@ -18,7 +18,7 @@ from PIL import Image
 from inkling.config import ROOT
 from inkling.problems import Problem
 from inkling.recognition.predictor import Prediction
-from inkling.storage import Entry, Storage, StoreError, prune
+from inkling.storage import Entry, Storage, StoreError, database, prune
 from inkling.storage import postgres as postgres_database
 from inkling.storage.database import Database
 from inkling.storage.retention import enforce_quota
@@ -55,8 +55,16 @@ def together(count, call):
 # ---- Writers ----
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """On a slow machine, the last one of many writers waits for longer than three seconds."""
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", 100_000)
+    monkeypatch.setitem(postgres_database.SESSION, "lock_timeout", "100s")
+    monkeypatch.setattr(postgres_database, "SECONDS", 100)
+
+
 @pytest.mark.databases("sqlite", "postgresql")
-def test_writers_that_read_before_they_write_do_not_miss_each_other(settings):
+def test_writers_that_read_before_they_write_do_not_miss_each_other(settings, patient):
     """Each reads a number and writes it back, one higher. Without isolation, some of them write the same one."""
     stores = [Storage(settings) for _ in range(4)]
     stores[0].check()
@@ -73,7 +81,7 @@ def test_writers_that_read_before_they_write_do_not_miss_each_other(settings):
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_the_size_is_exact_after_many_saved_and_deleted_together(settings):
+def test_the_size_is_exact_after_many_saved_and_deleted_together(settings, patient):
     stores = [Storage(settings) for _ in range(4)]
     batch = stores[0].add_batch("m", [(Entry("a.png"), new(PICTURE, PREDICTION, "photo", {})) for _ in range(WRITERS)])
 
@@ -90,7 +98,7 @@ def test_the_size_is_exact_after_many_saved_and_deleted_together(settings):
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_quotas_and_unique_names_hold_for_those_who_come_together(settings):
+def test_quotas_and_unique_names_hold_for_those_who_come_together(settings, patient):
     stores = [Storage(settings).taught for _ in range(4)]
     quota = Quota(classifiers=WRITERS // 2, examples=WRITERS // 2, bytes=0)
 
@@ -118,7 +126,7 @@ def test_quotas_and_unique_names_hold_for_those_who_come_together(settings):
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_sign_in_link_lets_one_in(settings):
+def test_a_sign_in_link_lets_one_in(settings, patient):
     stores = [Storage(settings).tokens for _ in range(4)]
     stores[0].add("hash", "link", "teach", "local", timedelta(days=1))
     taken = together(WRITERS, lambda i: stores[i % 4].take("hash", "link"))
@@ -148,7 +156,7 @@ def test_a_writer_waits_for_another_one_for_a_while(store, settings, monkeypatch
 # ---- Connections ----
 
 
-def test_a_process_opens_so_many_connections_and_no_more(settings, postgres):
+def test_a_process_opens_so_many_connections_and_no_more(settings, patient):
     store = Storage(settings)
     name = sa.make_url(settings.database_url).database
     most = []
@@ -276,7 +284,6 @@ def test_ten_machines_may_start_at_once_after_an_upgrade(settings, store, tmp_pa
 HOLD = """
 import sys
 from pathlib import Path
-from inkling.storage import postgres as postgres_database
 from inkling.storage.database import Database
 
 with Database(sys.argv[1], Path(sys.argv[2])).only_one("sweep") as alone:

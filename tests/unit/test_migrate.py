@@ -13,7 +13,7 @@ from inkling.recognition.predictor import Prediction
 from inkling.storage import Entry, Storage, transfer
 from inkling.storage.database import Database
 from inkling.storage.places import places
-from inkling.storage.records import Base, VersionRow, now
+from inkling.storage.records import Base, MessageRow, SourceRow, VersionRow, WebhookRow, now
 from inkling.storage.s3 import S3Blobs
 from inkling.storage.taught import NewExample, Quota
 from tests.support import s3
@@ -44,6 +44,11 @@ def store(settings):
         version = {"classifier_id": birds.id, "number": 1, "created": now(), "revision": 1, "backbone": "f" * 64}
         lists = {"labels": [[1, "robin"]], "examples": [first.id], "figures": {"low": 0.1 + 0.2}, "card": {"é": None}}
         session.add(VersionRow(**version, **lists, report=b"\0\1", head=b"\2\0"))
+        session.add(WebhookRow(classifier_id=birds.id, url="https://a.example", secret="s", events="all", failure=""))
+        session.flush()
+        session.add(MessageRow(id="m", classifier_id=birds.id, body="{}", attempts=0, due=now()))
+        source = {"model": "birds", "name": "door", "state": "robin", "candidate": "robin", "run": 1, "about": {}}
+        session.add(SourceRow(**source, changed=now(), published=True))
     token = store.tokens.add("hash", "token", "teach", "local", timedelta(days=9))
     store.tokens.add("other", "session", "teach", "local", timedelta(days=9), token)
     return store
