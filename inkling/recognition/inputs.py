@@ -150,8 +150,9 @@ def photo(image: Image.Image, width: int, height: int) -> np.ndarray:
     box = content(image)
     left, top, right, bottom = margins((box[2] - box[0], box[3] - box[1]), width, height)
     size = (width - left - right, height - top - bottom)
-    # Cropped first, because `resize` with a box mixes in pixels from beyond it.
-    resized = np.asarray(image.crop(box).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    if box != (0, 0, *image.size):
+        image = image.crop(box)  # because `resize` with a box mixes in pixels from beyond it
+    resized = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
     return cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REFLECT)
 
 

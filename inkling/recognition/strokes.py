@@ -184,7 +184,8 @@ class Strokes:
         pens = self._page.pens
         self._outline = _outline(self._drawn, pens)
         lines = [self._drawn[i] for i in self._outline]
-        self._center, self._unit = _box(lines)
+        if len(lines) < len(self._drawn):
+            self._center, self._unit = _box(lines)
         # Rounded, so that a drawing is exactly the same when it is moved or enlarged.
         self._lines = [np.round((line - self._center) / self._unit, 6) for line in lines]
 
@@ -318,9 +319,11 @@ def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
         pens: one for each line, with its width in the units of the lines.
     """
     everything = list(range(len(lines)))
+    if len(lines) == 1:
+        return everything
     center, extent = _box(lines)
     thinnest = min(pen.width for pen in pens)
-    if len(lines) == 1 or thinnest > extent / 8:  # such a thick pen leaves no room between lines
+    if thinnest > extent / 8:  # such a thick pen leaves no room between lines
         return everything
     zoom = AREA_GRID / extent
     at = [(line - center) * zoom + AREA_GRID for line in lines]  # in the middle of a grid with room for wide pens

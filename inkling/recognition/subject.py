@@ -65,8 +65,12 @@ class Subject:
         return self._prepared[card.input]
 
     def reduce(self, side: int) -> None:
-        """Replaces the picture by a smaller one, with at most `side` pixels on its longer side."""
-        self._image = at_most(as_image(self.image), side)
+        """Replaces a picture that is more than twice as long as `side` by one that is `side` pixels long.
+
+        A smaller saving is not worth the time, and a JPEG was decoded at less than twice what is needed.
+        """
+        image = as_image(self.image)
+        self._image = at_most(image, side) if max(image.size) > 2 * side else image
 
     def release(self) -> None:
         """Drops the picture. What was prepared from it stays."""

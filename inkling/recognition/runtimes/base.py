@@ -200,6 +200,8 @@ class HeadRuntime(Runtime):
 
 def joined(answers: Sequence[Answer]) -> Answer:
     """One answer to the pictures of several; an output that one of them lacks is left out."""
+    if len(answers) == 1:
+        return answers[0]
     probabilities, *others = zip(*answers, strict=True)
     return Answer(
         np.concatenate(probabilities),

@@ -1,6 +1,8 @@
 """Security headers of every response, and checks of request headers."""
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
@@ -34,7 +36,17 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.hosts:
         app.before_request(partial(check_host, frozenset(settings.hosts)))
     app.after_request(add_headers)
+    app.wsgi_app = partial(with_security, app.wsgi_app)  # type: ignore[method-assign]
     app.jinja_env.globals["indexed"] = indexed
+
+
+def with_security(app: Callable, environ: dict, start_response: Callable) -> Iterable[bytes]:
+    """WSGI middleware that adds the security headers, which no view sets itself. Werkzeug would check each of them."""
+
+    def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        return start_response(status, headers + [*HEADERS.items()], *error)
+
+    return app(environ, start)
 
 
 def check_request() -> Response | None:
@@ -83,8 +95,7 @@ def indexed(status: int = 200) -> bool:
 
 
 def add_headers(response: Response) -> Response:
-    """Adds the security headers, which no view sets itself, and keeps private pages from caches and search engines."""
-    response.headers.extend(HEADERS)
+    """Keeps private pages from caches and search engines."""
     if not indexed(response.status_code):
         response.headers.add("X-Robots-Tag", "noindex")
         response.headers.setdefault("Cache-Control", "private, no-cache")
