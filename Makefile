@@ -73,6 +73,7 @@ ink photos teach route explain ask folder decode load: .venv/dev.done
 
 bench: .venv/dev.done .venv-bench/done
 	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m benchmarks.grow --plot docs/images/speed.svg
 
 fuzz: .venv/fuzz.done
 	$(BIN)/python -m tools.fuzz --seconds $(or $(FUZZ_SECONDS),300)

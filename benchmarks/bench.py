@@ -1,13 +1,16 @@
-"""Compares the speed of `POST /api/predict` with other ways to serve the same model, in turns within one run.
+"""Compares the speed of `POST /api/predict` with other ways to serve the same network, in turns within one run.
 
-    python -m benchmarks.bench [--rounds 5] [--seconds 10] [--connections 8] [--beside litserve,keras]
+    python -m benchmarks.bench [--rounds 5] [--seconds 2] [--connections 8] [--drawings 500] [--beside litserve,keras]
 
-All servers answer the same 280 x 280 drawing of a 3, a PNG, with the same network, digits-cnn. The floor is a Flask
-route that reads the upload and does nothing else. The floor and Flask with Keras run under Inkling's gunicorn settings,
-and LitServe with as many workers. All servers stay up during the run, and one client process (benchmarks/client.py)
-loads one of them at a time. Requests per second are medians of the rounds, with the slowest and fastest round in
-brackets. The share of the floor is the median of the shares of the rounds. benchmarks/peers holds the other servers;
-Gradio and LitServe have an environment of their own, `.venv-bench`, which `make bench` creates.
+All servers answer the same drawing of a test set, 400 x 400, as a PNG or as strokes, with digits-cnn and then with
+doodles-cnn; two more answer a photo of 640 x 480 with things. The floor is a Flask route that reads the upload and does
+nothing else. The floor and Flask with Keras run under Inkling's gunicorn settings, LitServe with as many workers.
+All servers of a part stay up, and one client process (benchmarks/client.py) loads one of them at a time. Requests per
+second are medians of the rounds, with the slowest and the fastest in brackets. A ratio is the median of the ratios of
+the rounds, with the quartiles in brackets. The processor time is that of all processes of a server for each answer,
+which depends less on other work on the machine. The accuracy is that of the server's own answers to 500 test drawings
+on a canvas, one by one. benchmarks/peers holds the other servers; Gradio and LitServe have an environment of their own,
+`.venv-bench`, which `make bench` creates.
 """
 
 import argparse
@@ -21,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -36,38 +40,104 @@ from inkling.recognition.runtimes import openvino
 
 PEERS = [sys.executable, "-m", "gunicorn", "-c", "benchmarks/peers/gunicorn.conf.py"]
 OTHERS = [str(ROOT / ".venv-bench" / "bin" / "python"), "-m"]
-FORM = pictures.form(pictures.digit())
-DRAWING = servers.post("/api/predict?model=digits-cnn", *FORM)
-UPLOAD = servers.post("/predict", *FORM)
-GRADIO = servers.post(
-    "/gradio_api/run/predict",
-    json.dumps({"data": [{"url": "data:image/png;base64," + base64.b64encode(pictures.digit()).decode()}]}).encode(),
-    "application/json",
-)
+LITSERVE = [*OTHERS, "benchmarks.peers.litserve_app"]
+SIZE = "640 x 480"
 PHOTO_MODEL = "cats-dogs-mobilenet"
 NOT_LOADED = "cats-dogs-vgg16"  # left out when the memory of a worker is measured
 EACH = 60  # drawings and as many photos that a worker answers before its memory is measured
 TIMED = 15  # phone photos that are timed, in turns with decoding and network alone
-STARTS = 5  # starts of a worker that are timed
+STARTS = 3  # starts of a worker that are timed
+WARM_UP = 2  # seconds
+DATASETS = {"digits-cnn": "mnist", "doodles-cnn": "doodles"}
+
+
+# ---- What is sent ----
+
+
+class Sent(NamedTuple):
+    """A picture in the forms in which it may be sent."""
+
+    png: bytes
+    strokes: bytes = b""
+    name: str = "drawing.png"
+
+
+def api(sent: Sent, model: str) -> bytes:
+    return servers.post(f"/api/predict?model={model}" if model else "/api/predict", *pictures.form(sent.png, sent.name))
+
+
+def strokes(sent: Sent, model: str) -> bytes:
+    return servers.post(f"/api/predict?model={model}", sent.strokes, "application/json")
+
+
+def form(sent: Sent, _model: str) -> bytes:
+    return servers.post("/predict", *pictures.form(sent.png, sent.name))
+
+
+def body(sent: Sent, _model: str) -> bytes:
+    return servers.post("/body", sent.strokes, "application/json")
+
+
+def gradio(sent: Sent, _model: str) -> bytes:
+    url = "data:image/png;base64," + base64.b64encode(sent.png).decode()
+    return servers.post("/gradio_api/run/predict", json.dumps({"data": [{"url": url}]}).encode(), "application/json")
 
 
 class Contender(NamedTuple):
-    """A server and the request that it answers."""
+    """A server and the request that it answers.
+
+    Attributes:
+        server: contenders with the same one ask the same server.
+        request: (picture, model) -> the request.
+        answers: whether it answers with a label.
+        settings: its environment.
+    """
 
     title: str
+    server: str
     command: list[str]
-    request: bytes
+    request: Callable[[Sent, str], bytes]
+    answers: bool = True
+    settings: Mapping[str, str] = {}
 
 
-CONTENDERS = {
-    "floor": Contender("empty Flask route", [*PEERS, "benchmarks.peers.floor:app"], UPLOAD),
-    "inkling": Contender("Inkling", servers.INKLING, DRAWING),
-    "litserve": Contender("LitServe, ONNX Runtime", [*OTHERS, "benchmarks.peers.litserve_app"], UPLOAD),
-    "gradio": Contender("Gradio, ONNX Runtime", [*OTHERS, "benchmarks.peers.gradio_app"], GRADIO),
-    "keras": Contender("Flask, `model.predict`", [*PEERS, "benchmarks.peers.keras_loaded:app"], UPLOAD),
-    "keras-each": Contender("the same, loaded by each request", [*PEERS, "benchmarks.peers.keras_each:app"], UPLOAD),
+DRAWN = {
+    "floor": Contender("empty Flask route, PNG", "floor", [*PEERS, "benchmarks.peers.floor:app"], form, False),
+    "floor-strokes": Contender(
+        "empty Flask route, strokes", "floor", [*PEERS, "benchmarks.peers.floor:app"], body, False
+    ),
+    "strokes": Contender("Inkling, strokes", "inkling", servers.INKLING, strokes),
+    "png": Contender("Inkling, PNG", "inkling", servers.INKLING, api),
+    "litserve": Contender("LitServe, squeezing", "litserve", LITSERVE, form),
+    "litserve-ink": Contender(
+        "LitServe, our old pipeline", "litserve-ink", LITSERVE, form, settings={"PEER_PIPELINE": "ink"}
+    ),
+    "gradio": Contender("Gradio, squeezing", "gradio", [*OTHERS, "benchmarks.peers.gradio_app"], gradio),
+    "keras": Contender("Flask, `model.predict`", "keras", [*PEERS, "benchmarks.peers.keras_loaded:app"], form),
+    "keras-each": Contender(
+        "the same, loaded by each request", "keras-each", [*PEERS, "benchmarks.peers.keras_each:app"], form, False
+    ),
 }
-AIMS = {"floor": 0.45, "keras": 30, "litserve": 2}  # requests per second, as a multiple of the contender's
+PHOTOGRAPHED = {
+    "things": Contender(f"Inkling, `things`, {SIZE}", "inkling", servers.INKLING, api, False),
+    "auto": Contender(f"Inkling, Auto, {SIZE}", "inkling", servers.INKLING, lambda sent, _: api(sent, ""), False),
+    "litserve-photo": Contender(
+        f"LitServe, the same network, {SIZE}", "litserve", LITSERVE, form, False, {"PEER_PIPELINE": "photo"}
+    ),
+}
+CONTENDERS = DRAWN | PHOTOGRAPHED
+NEEDED = ("floor", "floor-strokes", "strokes", "png")  # of the drawings' contenders
+AIMS = (  # contender, beside which other one, at least this many times its requests per second
+    ("strokes", "litserve", 2.0),
+    ("png", "litserve-ink", 1.5),
+    ("png", "litserve", 1.1),
+    ("png", "keras", 20.0),
+    ("strokes", "floor-strokes", 0.4),
+    ("things", "litserve-photo", 1.2),
+)
+
+
+# ---- Requests per second ----
 
 
 class Round(NamedTuple):
@@ -77,6 +147,10 @@ class Round(NamedTuple):
     median: float  # milliseconds
     slow: float  # milliseconds, the 99th percentile
     client: float  # share of a core that the client used
+    cost: float = 0.0  # milliseconds of processor time of the server for each answer
+
+
+Rounds = dict[str, list[Round]]
 
 
 def drive(port: int, request: bytes, connections: int, seconds: float) -> Round:
@@ -98,60 +172,114 @@ def drive(port: int, request: bytes, connections: int, seconds: float) -> Round:
     )
 
 
-def side_by_side(names: list[str], rounds: int, connections: int, seconds: float) -> dict[str, list[Round]]:
-    """The rounds of each contender; the contenders take turns."""
-    found = {name: [] for name in names}
+def side_by_side(
+    names: Sequence[str], model: str, sent: Sent, arguments: argparse.Namespace, drawings: Sequence[tuple[Sent, str]]
+) -> tuple[Rounds, dict[str, float]]:
+    """The rounds of each contender, which take turns, and the accuracy of those that answer drawings."""
+    found: Rounds = {name: [] for name in names}
+    accuracy: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        ports = {}
+        running: dict[str, servers.Server] = {}
+        requests = {name: CONTENDERS[name].request(sent, model) for name in names}
         for name in tqdm(names, "starting", leave=False):
             contender = CONTENDERS[name]
-            ports[name] = stack.enter_context(
-                servers.running(contender.command, Path(scratch, name), contender.request)
-            ).port
-            drive(ports[name], contender.request, connections, min(seconds, 3))  # until every worker has answered
-        for _ in tqdm(range(rounds), "rounds", leave=False):
+            if contender.server not in running:
+                settings = {"PEER_MODEL": model, **contender.settings}
+                running[contender.server] = stack.enter_context(
+                    servers.running(contender.command, Path(scratch, contender.server), requests[name], **settings)
+                )
+            drive(running[contender.server].port, requests[name], arguments.connections, WARM_UP)
+        for _ in tqdm(range(arguments.rounds), "rounds", leave=False):
             for name in names:
-                found[name].append(drive(ports[name], CONTENDERS[name].request, connections, seconds))
-    return found
+                server = running[CONTENDERS[name].server]
+                before = server.processor_seconds()
+                turn = drive(server.port, requests[name], arguments.connections, arguments.seconds)
+                spent = server.processor_seconds() - before
+                found[name].append(turn._replace(cost=spent * 1e3 / (turn.speed * arguments.seconds)))
+        for name in (name for name in names if CONTENDERS[name].answers and drawings):
+            contender = CONTENDERS[name]
+            right = [
+                label_of(running[contender.server].send(contender.request(one, model))[2]) == label
+                for one, label in tqdm(drawings, f"accuracy of {name}", leave=False)
+            ]
+            accuracy[name] = statistics.mean(right)
+    return found, accuracy
 
 
-def print_speeds(found: dict[str, list[Round]]) -> None:
-    print("| contender | requests/s | p50, ms | p99, ms | of the floor |\n| --- | --- | --- | --- | --- |")
+def label_of(answer: bytes) -> str:
+    """The label in an answer; Gradio wraps its answer in a list."""
+    parsed = json.loads(answer)
+    return str((parsed["data"][0] if "data" in parsed else parsed).get("label"))
+
+
+def canvas_drawings(model: str, count: int) -> list[tuple[Sent, str]]:
+    """Test drawings of a model's data set on a canvas of 400 x 400, with their labels."""
+    if not count:
+        return []
+    from benchmarks.strokes import as_json, as_png
+    from training import data
+    from training.tracing import trace
+
+    test, labels = data.load(DATASETS[model], limit=count).test, read_catalog(ROOT / "models").models[model].card.labels
+    lines = [trace(bitmap) for bitmap in test.x]
+    return [(Sent(as_png(one), as_json(one).encode()), labels[label]) for one, label in zip(lines, test.y, strict=True)]
+
+
+def print_speeds(found: Rounds, accuracy: Mapping[str, float]) -> None:
+    print("| contender | requests/s | processor time, ms | p50, ms | p99, ms | accuracy |\n" + "| --- " * 6 + "|")
     for name, turns in found.items():
         speeds = [turn.speed for turn in turns]
+        right = f"{accuracy[name]:.1%}" if name in accuracy else "-"
         print(
             f"| {CONTENDERS[name].title} | {statistics.median(speeds):,.1f} ({min(speeds):,.1f} to "
-            f"{max(speeds):,.1f}) | {statistics.median(turn.median for turn in turns):.1f} | "
-            f"{statistics.median(turn.slow for turn in turns):.1f} | {ratio(found, name, 'floor'):.1%} |"
+            f"{max(speeds):,.1f}) | {statistics.median(turn.cost for turn in turns):.2f} | "
+            f"{statistics.median(turn.median for turn in turns):.1f} | "
+            f"{statistics.median(turn.slow for turn in turns):.1f} | {right} |"
         )
     busiest = max(turn.client for turns in found.values() for turn in turns)
-    print(f"\nThe client used at most {busiest:.0%} of a core.\n")
+    print(f"\nThe client used at most {busiest:.0%} of a core.\n", flush=True)
 
 
-def ratio(found: dict[str, list[Round]], one: str, other: str) -> float:
-    """Speed of one contender as a multiple of the other's: the median of the ratios of the rounds."""
-    return statistics.median(a.speed / b.speed for a, b in zip(found[one], found[other], strict=True))
+def ratios(found: Rounds, one: str, other: str) -> list[float]:
+    """The speed of one contender as a multiple of the other's, in each round."""
+    return [a.speed / b.speed for a, b in zip(found[one], found[other], strict=True)]
 
 
-def first_answer(scratch: Path) -> float:
+def aims(found: Rounds) -> list[tuple[str, str, str, bool]]:
+    """The rows about requests per second in the table of aims: what, measured, aim, whether it is reached."""
+    rows = []
+    for one, other, least in AIMS:
+        if one in found and other in found:
+            each = ratios(found, one, other)
+            middle = statistics.median(each)
+            low, high = np.percentile(each, (25, 75))
+            what = f"{CONTENDERS[one].title}, beside {CONTENDERS[other].title}"
+            rows.append((what, f"{middle:.2f} times ({low:.2f} to {high:.2f})", f"{least:g} times", middle >= least))
+    return rows
+
+
+# ---- Other aims ----
+
+
+def first_answer(scratch: Path, command: list[str], request: bytes) -> float:
     """Median seconds from the start of one worker to its first answer."""
     seconds = []
     for _ in range(STARTS):
-        with servers.running(servers.INKLING, scratch, DRAWING, WEB_CONCURRENCY="1") as server:
+        with servers.running(command, scratch, request, WEB_CONCURRENCY="1") as server:
             seconds.append(server.seconds)
     return statistics.median(seconds)
 
 
-def worker_memory(scratch: Path) -> tuple[float, float]:
+def worker_memory(scratch: Path, sent: Sent) -> tuple[float, float]:
     """(private MB, proportional set size in MB) of one worker after it has answered `EACH` drawings and photos."""
     models = scratch / "models"
     for folder in Settings.from_env().models.glob("*/"):
         if folder.name != NOT_LOADED:
             shutil.copytree(folder, models / folder.name)
-    photo = servers.post(f"/api/predict?model={PHOTO_MODEL}", *pictures.form(pictures.photo(), "photo.jpg"))
-    with servers.running(servers.INKLING, scratch, DRAWING, INKLING_MODELS=str(models)) as server:
+    drawing, photo = api(sent, "digits-cnn"), api(Sent(pictures.photo(), name="photo.jpg"), PHOTO_MODEL)
+    with servers.running(servers.INKLING, scratch, drawing, INKLING_MODELS=str(models)) as server:
         for _ in range(EACH * len(server.workers)):
-            server.answer(DRAWING)
+            server.answer(drawing)
             server.answer(photo)
         each = [servers.memory(pid) for pid in server.workers]
     return (
@@ -165,7 +293,7 @@ def phone_photo(scratch: Path) -> tuple[float, float]:
     data, model = pictures.photo(), read_catalog(Settings.from_env().models).models[PHOTO_MODEL]
     network, spec = openvino.open_model(model, os.cpu_count()), model.card.input
     ready = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
-    request = servers.post(f"/api/predict?model={PHOTO_MODEL}", *pictures.form(data, "photo.jpg"))
+    request = api(Sent(data, name="photo.jpg"), PHOTO_MODEL)
 
     def bare() -> None:
         with Image.open(io.BytesIO(data)) as image:
@@ -188,48 +316,84 @@ def timed(work) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def print_aims(found: dict[str, list[Round]]) -> None:
+def other_aims(sent: Sent) -> list[tuple[str, str, str, bool]]:
+    """The rows of the table of aims that are not about requests per second."""
     with tempfile.TemporaryDirectory() as scratch:
-        start = first_answer(Path(scratch, "start"))
-        own, shared = worker_memory(Path(scratch, "memory"))
+        start = first_answer(Path(scratch, "start"), servers.INKLING, strokes(sent, "digits-cnn"))
+        empty = first_answer(Path(scratch, "empty"), DRAWN["floor"].command, form(sent, ""))
+        own, shared = worker_memory(Path(scratch, "memory"), sent)
         photo, bare = phone_photo(Path(scratch, "photo"))
-    print("| what | measured | aim |\n| --- | --- | --- |")
-    for other, aim in AIMS.items():
-        if other in found:
-            print(
-                f"| requests/s, beside {CONTENDERS[other].title} | {ratio(found, 'inkling', other):.2f} times | "
-                f"{aim} times |"
-            )
-    print(f"| start of one worker to its first answer | {start:.2f} s | 1.5 s |")
-    print(
-        f"| memory of a worker, all models but VGG16 | {own:.0f} MB of its own, {shared:.0f} MB with its share of "
-        f"libraries | 150 MB |"
-    )
-    print(
-        f"| photo of 12 megapixels, upload to answer | {photo:.0f} ms, {photo / bare:.2f} times bare decoding and "
-        f"network ({bare:.0f} ms) | 1.6 times |"
-    )
+    most = 1.5 / 0.4  # times the empty app's start
+    return [
+        (
+            "start of one worker to its first answer",
+            f"{start:.2f} s, where the empty Flask app takes {empty:.2f} s",
+            f"{most:.2f} times",
+            start <= most * empty,
+        ),
+        (
+            "memory of a worker, all models but VGG16",
+            f"{own:.0f} MB of its own, {shared:.0f} MB with its share of libraries",
+            "150 MB",
+            own <= 150,
+        ),
+        (
+            "photo of 12 megapixels, upload to answer",
+            f"{photo:.0f} ms, {photo / bare:.2f} times bare decoding and network ({bare:.0f} ms)",
+            "1.4 times",
+            photo <= 1.4 * bare,
+        ),
+    ]
+
+
+def print_aims(rows: Sequence[tuple[str, str, str, bool]]) -> None:
+    print("| what | measured | aim | reached |\n| --- | --- | --- | --- |")
+    for what, measured, aim, reached in rows:
+        print(f"| {what} | {measured} | {aim} | {'yes' if reached else 'missed'} |")
+
+
+def processor() -> str:
+    """The processor's name as Linux tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
-    parser.add_argument("--seconds", type=float, default=10, help="length of one turn (default 10)")
+    parser.add_argument("--seconds", type=float, default=2, help="length of one turn (default 2)")
     parser.add_argument("--connections", type=int, default=8, help="connections that the client keeps busy (default 8)")
+    parser.add_argument("--drawings", type=int, default=500, help="drawings that tell the accuracy (default 500)")
     parser.add_argument(
-        "--beside", default="litserve,gradio,keras,keras-each", help="other servers, separated by commas (default all)"
+        "--beside",
+        default="litserve,litserve-ink,gradio,keras,keras-each,photos",
+        help="other servers, separated by commas, and photos (default all)",
     )
     arguments = parser.parse_args()
-    names = ["floor", "inkling", *filter(None, arguments.beside.split(","))]
-    if unknown := set(names) - CONTENDERS.keys():
-        parser.error(f"--beside must name some of {', '.join(CONTENDERS)}. Received: {', '.join(sorted(unknown))}")
-    found = side_by_side(names, arguments.rounds, arguments.connections, arguments.seconds)
+    beside = [*filter(None, arguments.beside.split(","))]
+    if unknown := set(beside) - DRAWN.keys() - {"photos"}:
+        parser.error(f"--beside must name some of {', '.join(DRAWN)}, photos. Received: {', '.join(sorted(unknown))}")
+    names = [*NEEDED, *(name for name in beside if name != "photos")]
+    cores = os.cpu_count()
     print(
-        f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {arguments.connections} connections kept "
-        f"open by one client process on the same {os.cpu_count()} cores\n"
+        f"{processor()}, {cores} cores, load {os.getloadavg()[0]:.1f}. {arguments.rounds} rounds of "
+        f"{arguments.seconds:g} s in turns, {arguments.connections} connections kept open by one client process on the "
+        "same cores\n"
     )
-    print_speeds(found)
-    print_aims(found)
+    plain = Sent(pictures.digit(), pictures.strokes()[0])
+    rows = []
+    for model in DATASETS:
+        drawings = canvas_drawings(model, arguments.drawings)
+        found, accuracy = side_by_side(names, model, drawings[0][0] if drawings else plain, arguments, drawings)
+        print(f"`{model}`\n")
+        print_speeds(found, accuracy)
+        rows += [(f"`{model}`: {what}", *rest) for what, *rest in aims(found)]
+    if "photos" in beside:
+        photo = Sent(pictures.photo(640, 480), name="photo.jpg")
+        found, _ = side_by_side([*PHOTOGRAPHED], "things", photo, arguments, [])
+        print_speeds(found, {})
+        rows += aims(found)
+    print_aims([*rows, *other_aims(plain)])
 
 
 if __name__ == "__main__":

@@ -33,6 +33,18 @@ class Server:
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
+    def processor_seconds(self) -> float:
+        """The processor time that it and all processes under it have used."""
+        waiting, ticks = [self.process.pid], 0
+        while waiting:
+            pid = waiting.pop()
+            with suppress(OSError):  # it has ended
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    waiting += map(int, (task / "children").read_text().split())
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def send(self, request: bytes) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Sends the bytes of a request over a new connection, and returns (status, headers, body) of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:

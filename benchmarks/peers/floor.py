@@ -1,4 +1,4 @@
-"""The floor: an empty Flask route that reads the upload."""
+"""The floor: empty Flask routes that read an upload, or a body."""
 
 from flask import Flask, request
 
@@ -8,3 +8,8 @@ app = Flask(__name__)
 @app.post("/predict")
 def predict():
     return {"bytes": len(request.files["image"].read())}
+
+
+@app.post("/body")
+def body():
+    return {"bytes": len(request.get_data())}

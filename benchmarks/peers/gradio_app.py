@@ -5,14 +5,15 @@ import os
 import gradio
 import onnxruntime
 
-from benchmarks.peers import digit
+from benchmarks.peers import drawing
 
-session = onnxruntime.InferenceSession(f"{digit.FOLDER}/model.onnx")
+session = onnxruntime.InferenceSession(f"{drawing.FOLDER}/model.onnx")
+output = drawing.probabilities_of([output.name for output in session.get_outputs()])
 
 
 def predict(image):
-    probabilities = session.run(None, {session.get_inputs()[0].name: digit.prepare(image)})[0][0]
-    return {str(label): float(probability) for label, probability in enumerate(probabilities)}
+    probabilities = session.run([output], {session.get_inputs()[0].name: drawing.prepare(image)})[0][0]
+    return dict(zip(drawing.CARD["labels"], map(float, probabilities), strict=True))
 
 
 with gradio.Blocks(analytics_enabled=False) as demo:

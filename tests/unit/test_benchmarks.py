@@ -37,10 +37,11 @@ def test_a_form_is_received_unchanged():
 
 
 def test_the_floor_reads_the_upload():
+    client = floor.app.test_client()
     body, kind = pictures.form(pictures.digit())
-    assert floor.app.test_client().post("/predict", data=body, content_type=kind).json == {
-        "bytes": len(pictures.digit())
-    }
+    assert client.post("/predict", data=body, content_type=kind).json == {"bytes": len(pictures.digit())}
+    body, kind = pictures.strokes()
+    assert client.post("/body", data=body, content_type=kind).json == {"bytes": len(body)}
 
 
 def test_the_peers_run_under_our_settings_of_gunicorn(monkeypatch):
@@ -97,14 +98,24 @@ def test_the_client_counts_every_answer():
 
 def test_a_ratio_is_that_of_rounds_at_the_same_time(capsys):
     found = {
-        "floor": [bench.Round(speed, 1.0, 2.0, 0.1) for speed in (100, 1000, 10)],
-        "inkling": [bench.Round(speed, 2.0, 5.0, 0.2) for speed in (50, 400, 6)],
+        "litserve": [bench.Round(speed, 1.0, 2.0, 0.1) for speed in (100, 1000, 10)],
+        "strokes": [bench.Round(speed, 2.0, 5.0, 0.2) for speed in (250, 2000, 21)],
+        "png": [bench.Round(speed, 2.0, 5.0, 0.2, 3.25) for speed in (50, 400, 6)],
     }
-    assert bench.ratio(found, "inkling", "floor") == 0.5
-    bench.print_speeds(found)
+    assert bench.ratios(found, "png", "litserve") == [0.5, 0.4, 0.6]
+    bench.print_speeds(found, {"png": 0.987})
     out = capsys.readouterr().out
-    assert "| Inkling | 50.0 (6.0 to 400.0) | 2.0 | 5.0 | 50.0% |" in out
+    assert "| Inkling, PNG | 50.0 (6.0 to 400.0) | 3.25 | 2.0 | 5.0 | 98.7% |" in out
     assert "20% of a core" in out
+    bench.print_aims(bench.aims(found))
+    out = capsys.readouterr().out
+    assert "| Inkling, strokes, beside LitServe, squeezing | 2.10 times (2.05 to 2.30) | 2 times | yes |" in out
+    assert "| Inkling, PNG, beside LitServe, squeezing | 0.50 times (0.45 to 0.55) | 1.1 times | missed |" in out
+
+
+@pytest.mark.parametrize("answer", [b'{"label": "3"}', b'{"data": [{"label": "3", "confidences": []}]}'])
+def test_the_label_of_every_contender_is_read(answer):
+    assert bench.label_of(answer) == "3"
 
 
 def test_a_stage_does_not_count_the_stages_within(monkeypatch):
