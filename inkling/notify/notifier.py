@@ -115,6 +115,9 @@ class Notifier:
     def _tell_others(self) -> None:
         end = time.monotonic() + TERM_SECONDS
         while time.monotonic() < end:
+            if self._service.storage.problem:  # what is told could not be noted, and would be told again
+                time.sleep(POLL_SECONDS)
+                continue
             self._publish()
             if not webhooks.deliver(self._notices, self._settings.webhook_networks):
                 time.sleep(POLL_SECONDS)
