@@ -52,7 +52,7 @@ export class Chat {
     const request = this.#request = new AbortController();
     const template = /** @type {HTMLTemplateElement} */ (find(this.root, "template"));
     const said = /** @type {HTMLElement} */ (document.importNode(template.content, true).firstElementChild);
-    const text = find(said, ".text"), state = find(said, ".state"), stop = find(said, "button");
+    const text = find(said, ".words"), state = find(said, ".state"), stop = find(said, "button");
     place.append(said);
     said.ariaBusy = "true"; // or a screen reader would read each word as it comes
     state.textContent = state.dataset.waiting ?? "";

@@ -152,7 +152,7 @@ def test_stop_ends_it_on_the_page_and_on_the_server(open_page, here, fake, begun
     said = page.locator(".said")
     expect(said).to_have_attribute("aria-busy", "true")
     if begun:
-        expect(said.locator(".text")).to_have_text("It")
+        expect(said.locator(".words")).to_have_text("It")
     said.get_by_role("button", name=WORDS[locale][-1]).click()
     expect(said).to_have_attribute("aria-busy", "false")
     assert left.wait(60) or not fake.asked
@@ -170,7 +170,7 @@ def test_a_failure_is_one_sentence_beside_the_measured_answer(open_page, here, f
     expect(page.locator(".asked")).to_contain_text("Inkling")
     fake.behave = Exchange.answer
     page.locator(".labels button").first.click()
-    expect(page.locator(".said .text").first).to_have_text("It is a one.")
+    expect(page.locator(".said .words").first).to_have_text("It is a one.")
 
 
 def test_what_it_says_is_shown_as_text(open_page, here, fake):
@@ -183,7 +183,7 @@ def test_what_it_says_is_shown_as_text(open_page, here, fake):
         field.fill(script)
         field.press("Enter")
         expect(page.locator(".said[aria-busy=false]")).to_have_count(count)
-        said = page.locator(".said .text").first
+        said = page.locator(".said .words").first
         assert said.evaluate("(one) => [one.textContent, one.childElementCount]") == [script, 0]
     assert (
         page.locator(".replies :is(script, img, svg, iframe, a[href^=javascript], style, base, meta, form)").count()
