@@ -39,7 +39,7 @@ export async function send(shop, pieces, origin) {
   bar.hidden = true;
   if (strange) await shop.refresh(["columns"]); // there are new classes
   if (added) shop.changed();
-  shop.say(shop.phrase("sayAdded", { n: added }));
+  shop.mention(shop.phrase("sayAdded", { n: added }));
   complain(shop, refused);
 }
 

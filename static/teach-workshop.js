@@ -5,11 +5,16 @@ import { fill, find, parsePage } from "./dom.js";
 /** @typedef {{ id: string, label: number | null, name: string }} Example */
 /** @typedef {{ change: string, count: number }} Change */
 
+/** How long a sentence is shown that passes by itself. */
+const READ_MS = 10_000;
+
 /** Why the API refused a request, in the words of its problem details. */
 export class Refusal extends Error {}
 
 /** Fires "change" after the examples or the labels changed. */
 export class Workshop extends EventTarget {
+  /** Ends the sentence that passes by itself. @type {number | undefined} */ #passing;
+
   /** @param {HTMLElement} root @param {AbortSignal} signal aborted when another page takes this one's place */
   constructor(root, signal) {
     super();
@@ -46,11 +51,19 @@ export class Workshop extends EventTarget {
     }
   }
 
-  /** Says what was done. @param {string} sentence @param {boolean} [undo] whether it can be taken back */
+  /** Says what was done, until something else is said.
+   * @param {string} sentence @param {boolean} [undo] whether it can be taken back */
   say(sentence, undo = false) {
+    clearTimeout(this.#passing);
     this.dock.hidden = false;
     find(this.dock, ".done [role=status]").textContent = sentence;
     find(this.dock, ".done [data-action=undo]").hidden = !undo;
+  }
+
+  /** Says what needs no answer, and clears the place when there was time to read it. @param {string} sentence */
+  mention(sentence) {
+    this.say(sentence);
+    this.#passing = setTimeout(() => this.say(""), READ_MS);
   }
 
   /** A sentence of the page with its {names} filled in. Of one with a number {n}, the page has the forms for 1, 2 and 5.

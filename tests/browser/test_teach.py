@@ -133,6 +133,18 @@ def test_three_classes_from_files_camera_and_canvas_are_taught_published_correct
     assert "model.onnx" in zipfile.ZipFile(download.value.path()).namelist()
 
 
+def test_what_was_added_is_said_and_no_longer_covers_the_page_when_it_was_read(open_page):
+    page = open_page("/teach", viewport={"width": 360, "height": 640})
+    page.clock.install()
+    create(page, "Short words", "Drawings")
+    add_class(page, "ring")
+    add_files(page, "ring", [drawing(RING, 0, "ring")])
+    said = page.locator(".dock")
+    expect(said).to_contain_text("1 picture added")
+    page.clock.fast_forward(20_000)
+    expect(said).to_be_hidden()
+
+
 def test_twenty_are_moved_in_one_action_by_keyboard_and_brought_back(open_page):
     page = open_page("/teach", viewport={"width": 1280, "height": 800})
     create(page, "Sorted by keyboard", "Drawings")
