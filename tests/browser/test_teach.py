@@ -198,12 +198,13 @@ def test_without_scripts_a_classifier_is_created_filled_trained_and_published(op
     page.get_by_role("button", name="Обучить сейчас").click()
     publish = page.get_by_role("button", name="Опубликовать", exact=True)
     for _ in range(120):
-        if publish.count():
+        # On a slow machine it has learned by itself before, and then learns once more.
+        if publish.count() and not page.locator("#figures[data-training]").count():
             break
         page.wait_for_timeout(250)
         page.reload()
     publish.click()
-    expect(page.locator("#figures")).to_contain_text("Отвечает версия 1.")
+    expect(page.locator("#figures")).to_contain_text(re.compile(r"Отвечает версия \d\."))
 
 
 def test_a_folder_of_folders_and_a_zip_become_classes_and_a_bad_picture_is_named(open_page, tmp_path):
