@@ -45,7 +45,7 @@ def measure(setups: list[Setup], rounds: int, connections: int, seconds: float) 
 
 def cells(turns: list[Round]) -> str:
     """Three cells of the table: requests per second, p50 and p99."""
-    speed, median, slow, _ = map(statistics.median, zip(*turns, strict=True))
+    speed, median, slow, *_ = map(statistics.median, zip(*turns, strict=True))
     return f"{speed:,.0f} | {median:.1f} | {slow:.1f}"
 
 
