@@ -242,7 +242,9 @@ def test_a_crowd_of_slow_clients_holds_nobody_up(tmp_path):
             assert server.request("POST", "/api/predict?model=digits-cnn", DIGIT, {"Content-Type": KIND})[0] == 200
 
 
-@pytest.mark.parametrize("operation", ["GET /api/models", "POST /api/predict", "POST /api/explain", "POST /api/ask"])
+@pytest.mark.parametrize(
+    "operation", ["GET /api/models", "POST /api/predict", "POST /api/explain", "POST /api/ask", "POST /api/chat"]
+)
 def test_the_document_promises_every_answer(server, left, operation):
     """Schemathesis generates valid and invalid requests from the OpenAPI document, and checks the answers by it."""
     import schemathesis

@@ -6,6 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from PIL import Image
 
+from inkling.notify.notifier import FOLDER
 from inkling.recognition.predictor import Prediction
 from inkling.service import Outcome
 from inkling.storage import NewResult, Storage
@@ -35,11 +36,12 @@ def add(
 def stored(pictures: Path) -> list[str]:
     """Returns the names of the files in a picture folder and the ids of the results in its database.
 
-    The database itself and the key that signs cookies are left out.
+    The database itself, the key that signs cookies and the lock of whoever tells others are left out.
     """
     database = pictures / "inkling.sqlite3"
+    ours = (SIGNING_KEY, FOLDER)
     files = [
-        path.name for path in pictures.glob("*") if not path.name.startswith(database.name) and path.name != SIGNING_KEY
+        path.name for path in pictures.glob("*") if not path.name.startswith(database.name) and path.name not in ours
     ]
     if not database.exists():
         return files
