@@ -42,7 +42,9 @@ def backup(settings: Settings, file: Path) -> int:
     """
     storage = Storage(settings)
     if not storage.database.is_sqlite:
-        raise ValueError("INKLING_DATABASE_URL names a database server; back that up with its own tools")
+        raise ValueError(
+            "INKLING_DATABASE_URL names a database server; back that up with its own tools, such as pg_dump"
+        )
     with (
         tempfile.TemporaryDirectory(prefix=".inkling-backup-", dir=file.parent) as folder,
         _replacing(file) as draft,
@@ -177,7 +179,9 @@ def _count_results(settings: Settings) -> int:
 def _database_file(settings: Settings) -> Path:
     url = sa.make_url(settings.sqlalchemy_url)
     if url.get_backend_name() != "sqlite" or not url.database:
-        raise ValueError("INKLING_DATABASE_URL names a database server; restore that with its own tools")
+        raise ValueError(
+            "INKLING_DATABASE_URL names a database server; restore that with its own tools, such as pg_restore"
+        )
     return Path(url.database)
 
 
