@@ -510,6 +510,15 @@ def test_reasons_have_the_promised_codes():
         "busy": 503,
         "late": 503,
         "rate-limited": 429,
+        "chat-quota": 429,
+        "chat-away": 502,
+        "chat-late": 504,
+        "chat-limited": 502,
+        "chat-blind": 502,
+        "chat-refused": 502,
+        "chat-failed": 502,
+        "chat-garbled": 502,
+        "chat-empty": 502,
     }
 
 
