@@ -19,6 +19,7 @@ from tests.support import s3
 
 SECONDS = 300  # after which a test counts as hanging, on a slow and busy machine
 REPLICAS = 2
+EXACT = {"INKLING_PRECISION": "f32"}  # answers that can be compared, whatever is asked together
 HEAD_AWAY = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3"}  # after which Ray ends a process that uses it
 
 
@@ -76,6 +77,7 @@ def store():
 
 @pytest.fixture(scope="session")
 def fleet(store):
+    os.environ.update(EXACT)  # for the nodes
     fleet = Fleet()
     fleet.start()
     yield fleet
@@ -85,7 +87,7 @@ def fleet(store):
 @pytest.fixture(scope="session")
 def local():
     """What computes in this process."""
-    return open_predictor(Settings.from_env({}))
+    return open_predictor(Settings.from_env(EXACT))
 
 
 @pytest.fixture
@@ -96,5 +98,5 @@ def predictor(fleet, monkeypatch):
     monkeypatch.setattr(ray, "CONNECT_SECONDS", 120)
     monkeypatch.setattr(ray, "RESTART_SECONDS", 1)
     address = fleet.cluster.address
-    settings = Settings.from_env({"INKLING_ENGINE": "ray", "INKLING_RAY_ADDRESS": address, "INKLING_RAY_SECONDS": "60"})
-    return open_predictor(settings)
+    asking = {"INKLING_ENGINE": "ray", "INKLING_RAY_ADDRESS": address, "INKLING_RAY_SECONDS": "60"}
+    return open_predictor(Settings.from_env(EXACT | asking))

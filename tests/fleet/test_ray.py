@@ -13,7 +13,7 @@ from inkling.recognition.catalog import Model
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import prepare
 from inkling.recognition.ray import RayPredictor
-from tests.fleet.conftest import HEAD_AWAY
+from tests.fleet.conftest import EXACT, HEAD_AWAY
 from tests.support.server import classify, running
 from tests.support.waiting import wait_until
 
@@ -88,7 +88,7 @@ def png(image):
 @pytest.fixture(scope="module")
 def server(fleet, tmp_path_factory):
     settings = {"INKLING_ENGINE": "ray", "INKLING_RAY_ADDRESS": fleet.cluster.address, "INKLING_RATE_LIMIT": "0"}
-    with running(tmp_path_factory.mktemp("server"), WEB_CONCURRENCY="1", **settings, **HEAD_AWAY) as server:
+    with running(tmp_path_factory.mktemp("server"), WEB_CONCURRENCY="1", **settings, **EXACT, **HEAD_AWAY) as server:
         wait_until(lambda: connected(server), message=lambda: server.log[-3000:])
         yield server
 

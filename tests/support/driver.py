@@ -16,7 +16,7 @@ from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.ray import outputs
 
-SETTINGS = Settings.from_env({"INKLING_THREADS": "1"})
+SETTINGS = Settings.from_env({"INKLING_THREADS": "1", "INKLING_PRECISION": "f32"})
 PREDICTOR = LocalPredictor(read_catalog(SETTINGS.models), SETTINGS)
 
 

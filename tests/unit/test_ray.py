@@ -32,7 +32,8 @@ def asking(monkeypatch, models_folder):
     monkeypatch.setattr("inkling.breaker.LONGEST_DELAY", 0)
 
     def asking(behavior, **settings):
-        made = Settings.from_env({"INKLING_MODELS": str(models_folder)} | settings).replace(ray_address=behavior)
+        exact = {"INKLING_MODELS": str(models_folder), "INKLING_PRECISION": "f32"}
+        made = Settings.from_env(exact | settings).replace(ray_address=behavior)
         return RayPredictor(read_catalog(made.models), made)
 
     return asking
