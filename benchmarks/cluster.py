@@ -70,6 +70,12 @@ class Cluster:
         """The PIDs of the application's replicas."""
         return [pid for pid, title in _processes() if title.startswith("ray::ServeReplica:inkling:Classifier")]
 
+    @property
+    def system(self) -> set[int]:
+        """The PIDs of Ray's own processes that the nodes started."""
+        kinds = [kind for node in [self._head, *self._others] for kind in node.all_processes.values()]
+        return {started.process.pid for kind in kinds for started in kind}
+
     def kill_replica(self) -> None:
         """Kills one replica."""
         os.kill(self.replicas[0], signal.SIGKILL)

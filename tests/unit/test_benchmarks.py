@@ -1,6 +1,7 @@
 """The benchmarks send the requests that they describe, count correctly, and fail when a promise is broken."""
 
 import io
+import math
 import os
 import random
 import runpy
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from werkzeug.test import EnvironBuilder
 
-from benchmarks import bench, client, load, pictures, profile, servers
+from benchmarks import bench, client, fleet, load, pictures, profile, servers
 from benchmarks.peers import floor
 from inkling.config import ROOT
 
@@ -221,3 +222,21 @@ def test_a_child_that_has_ended_takes_no_memory():
     child.wait()
     assert load.family(child.pid) == [child.pid]
     assert load.private_megabytes(child.pid) == 0
+
+
+# ---- Fleets ----
+
+
+def test_a_simulated_queue_is_as_long_as_theory_says():
+    """With random arrivals, exponential times and one core, the time in a queue is exponential as well."""
+    slow, busy = fleet.simulate([fleet.Station("one", 1, 1, 10.0)], 50, 20_000)
+    assert slow == pytest.approx(1e3 * math.log(100) / (100 - 50), rel=0.1)
+    assert busy["one"] == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_fleet_carries_what_its_slowest_station_can():
+    stations = [fleet.Station("quick", 4, 2, 1.0), fleet.Station("slow", 1, 2, 20.0)]
+    speed, outcome = fleet.carried(stations, 500, 5000)
+    assert 80 < speed <= 100
+    assert outcome.slow < 500
+    assert max(outcome.busy, key=outcome.busy.get) == "slow"
