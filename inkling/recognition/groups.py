@@ -96,8 +96,11 @@ class Groups(Card):
         best = int(probabilities.argmax())
         if probabilities[best] >= LIKELY_LABEL:
             return best, None
-        likely = (name for name in self.names if self.probability(probabilities, name) >= LIKELY_GROUP)
-        return None, next(likely, None)
+        if not self.groups:
+            return None, None
+        indexes, starts = self._joined
+        likely = np.flatnonzero(np.add.reduceat(probabilities[indexes], starts) >= LIKELY_GROUP)
+        return None, self.names[likely[0]] if len(likely) else None
 
     @cached_property
     def _of(self) -> dict[int, tuple[str, ...]]:
@@ -106,6 +109,12 @@ class Groups(Card):
             for index in group.labels:
                 names[index] = (*names.get(index, ()), group.name)
         return names
+
+    @cached_property
+    def _joined(self) -> tuple[np.ndarray, np.ndarray]:
+        """The indexes of all groups one after the other, and where each group begins among them."""
+        sizes = [len(group.labels) for group in self.groups]
+        return np.concatenate([group.labels for group in self.groups]), np.cumsum([0, *sizes[:-1]])
 
     @cached_property
     def _indexes(self) -> dict[str, list[int]]:
