@@ -33,6 +33,17 @@ class UtcDateTime(sa.TypeDecorator):
         return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
+class Number(sa.TypeDecorator):
+    """Numbers of rows. One that no row can have, such as a visitor may write in an address, is no row's."""
+
+    impl = sa.Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, _dialect: sa.Dialect) -> int | None:
+        """Makes what does not fit into the column NULL, which equals nothing."""
+        return value if value is not None and abs(value) < 2**31 else None
+
+
 class Base(DeclarativeBase):
     """Base of the tables."""
 
@@ -139,7 +150,7 @@ class LabelRow(Base):
 
     __tablename__ = "classifier_labels"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
     classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(sa.Text)
     removed: Mapped[str | None] = mapped_column(sa.String(22))  # id of the change that deleted it
@@ -152,7 +163,9 @@ class ExampleRow(Base):
 
     id: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
     classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"))
-    label_id: Mapped[int | None] = mapped_column(sa.ForeignKey("classifier_labels.id", ondelete="SET NULL"), index=True)
+    label_id: Mapped[int | None] = mapped_column(
+        Number, sa.ForeignKey("classifier_labels.id", ondelete="SET NULL"), index=True
+    )
     kind: Mapped[str] = mapped_column(sa.String(8))  # "photo" (a JPEG file) or "drawing" (a PNG file)
     name: Mapped[str] = mapped_column(sa.Text)  # of the file
     source: Mapped[str] = mapped_column(sa.String(16))  # "file", "camera", "canvas" or "correction"
@@ -183,7 +196,7 @@ class VersionRow(Base):
     __tablename__ = "classifier_versions"
 
     classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=False)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     revision: Mapped[int]  # of the classifier, when the training began
     backbone: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its network
@@ -215,7 +228,7 @@ class TokenRow(Base):
 
     __tablename__ = "tokens"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
     hash: Mapped[str] = mapped_column(sa.String(64), unique=True)  # SHA-256 of the secret
     kind: Mapped[str] = mapped_column(sa.String(8))  # "token", "session" or "link"
     scope: Mapped[str] = mapped_column(sa.String(16))  # a key of `inkling.access.SCOPES`

@@ -234,6 +234,19 @@ def test_a_nul_character_is_replaced(store):
     assert store.tokens.find("\0", "token") is None
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 2**63, 2**80])
+def test_a_number_that_no_column_holds_is_no_rows(store, number):
+    taught = store.taught
+    birds = taught.create("birds", "Birds", "photo", "local", (), NO_LIMIT)
+    with pytest.raises(Problem, check=lambda problem: problem.reason == "unknown-label"):
+        taught.rename_label(birds.id, number, "wren")
+    with pytest.raises(Problem, check=lambda problem: problem.reason == "unknown-version"):
+        taught.version(birds.id, number)
+    assert taught.examples(birds.id, number) == []
+    assert store.tokens.delete(number) is False
+
+
 # ---- One at a time, of all machines ----
 
 
