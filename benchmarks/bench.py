@@ -43,7 +43,6 @@ OTHERS = [str(ROOT / ".venv-bench" / "bin" / "python"), "-m"]
 LITSERVE = [*OTHERS, "benchmarks.peers.litserve_app"]
 SIZE = "640 x 480"
 PHOTO_MODEL = "cats-dogs-mobilenet"
-DRAWING = servers.post("/api/predict?model=digits-cnn", *pictures.form(pictures.digit()))  # for other benchmarks
 NOT_LOADED = "cats-dogs-vgg16"  # left out when the memory of a worker is measured
 EACH = 60  # drawings and as many photos that a worker answers before its memory is measured
 TIMED = 15  # phone photos that are timed, in turns with decoding and network alone

@@ -13,7 +13,7 @@ from inkling.web.edge.crosssite import SAFE_METHODS
 # Endpoints that change nothing that is kept, except when their view says what by `about`.
 COMPUTE = {
     *("api.predict", "api.explain", "classifiers.look", "classifiers.explain", "recognize.predict", "lab.change"),
-    *("ask.general", "ask.of_result", "ask.ask", "protocols.classify", "protocols.infer"),
+    *("ask.general", "ask.of_result", "ask.ask", "ask.chat", "protocols.classify", "protocols.infer"),
     *("preferences.choose_language", "preferences.choose_theme"),
 }
 
