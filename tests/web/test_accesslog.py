@@ -6,11 +6,13 @@ import logging
 import re
 import sys
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from inkling import access
 from inkling.config import ROOT
 from inkling.problems import REASONS
 from inkling.web import logs
@@ -193,9 +195,15 @@ def names(node):
 
 
 @pytest.fixture
-def exposed(client, png, ink_model):
+def exposed(app, client, png, ink_model):
     """Returns the names of the metrics and the labels of each."""
     api(client, png, ink_model)
+    token = access.new_token(app.extensions["inkling"].storage.tokens, "read", "ann", timedelta(days=1))
+    client.post(
+        f"/api/predict?model={ink_model}",
+        data={"image": (io.BytesIO(png), "a.png")},
+        headers={"Authorization": f"Bearer {token}"},
+    )
     found = {}
     for name, *labels in samples(client):
         found.setdefault(name, set()).update(label for label, _ in labels)
