@@ -469,7 +469,7 @@ class Review(TypedDict):
     next: list[Suggestion]
     # more examples would help
     more: bool
-    # of this label most; null before the first version
+    # of this label most; null before the first version, and where all are alike
     most_needed: Label | None
 
 
