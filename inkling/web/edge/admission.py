@@ -84,8 +84,8 @@ class Turns:
             max(1, number * percent // 100) for number in (self._running_most, self._places)
         )
         self._running: Counter[str] = Counter()  # requests by client
-        self._waiting: dict[object, str] = {}  # the client of each request that waits, in the order of their arrival
-        self._changed = threading.Condition()
+        self._waiting: dict[threading.Event, str] = {}  # the client of each request, in the order of their arrival
+        self._lock = threading.Lock()
 
     def begin(self, seconds: float, client: str) -> None:
         """Waits for a turn and takes it.
@@ -93,33 +93,34 @@ class Turns:
         Raises:
             Problem: "busy".
         """
-        with self._changed:
+        place = threading.Event()
+        with self._lock:
             held = [*self._running.elements(), *self._waiting.values()]
             if len(held) >= self._places or (client and held.count(client) >= self._client_places):
                 raise _busy()
-            place = object()
             self._waiting[place] = client
-            try:
-                if self._next() is not place:
-                    self._wait(seconds, place)
-                self._running[client] += 1
-            finally:
-                del self._waiting[place]
-                self._changed.notify_all()
+            self._give()
+        if not place.is_set():
+            with metrics.WAITING.track_inprogress():
+                place.wait(seconds)
+            with self._lock:
+                if self._waiting.pop(place, None) is not None:
+                    raise _busy()
 
     def end(self, client: str) -> None:
         """Gives a turn back."""
-        with self._changed:
+        with self._lock:
             self._running[client] -= 1
             self._running += Counter()  # forgets clients that hold none
-            self._changed.notify_all()
+            self._give()
 
-    def _wait(self, seconds: float, place: object) -> None:
-        with metrics.WAITING.track_inprogress():
-            if not self._changed.wait_for(lambda: self._next() is place, seconds):
-                raise _busy()
+    def _give(self) -> None:
+        """Gives the free turns to those who wait, and wakes nobody else."""
+        while (place := self._next()) is not None:
+            self._running[self._waiting.pop(place)] += 1
+            place.set()
 
-    def _next(self) -> object | None:
+    def _next(self) -> threading.Event | None:
         """The place of the request that may run now: the first whose client does not hold its part already."""
         if self._running.total() >= self._running_most:
             return None
