@@ -3,7 +3,6 @@
 import importlib
 import math
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -22,7 +21,6 @@ from inkling.recognition.runtimes.small import SmallGraph
 FILE, HEAD_FILE = "model.onnx", "head.onnx"
 HINT = "LATENCY"  # what OpenVINO optimizes its threads for; `python -m benchmarks.workers` compares
 LARGEST = 2**27  # values of one tensor for one picture, 512 MB; the shipped networks have at most 2**22
-TOGETHER = 64 * 64  # values of a picture: a network is no faster for several larger ones than for one after the other
 LEAST_MAPS, LEAST_SIDE = 16, 14  # feature maps of a layer worth showing, and pixels a side of its maps
 
 
@@ -60,9 +58,9 @@ class Compiled:
 
 
 class PictureNetwork:
-    """A network that takes pictures: compiled for one, and for any number when several small ones first come together.
+    """A network that takes pictures, compiled for one. It answers several one by one.
 
-    A fixed shape saves a tenth of the time of one picture. Large pictures are always answered one by one.
+    A fixed shape saves a tenth of the time of one picture, which is as much as a batch saves for each small one.
 
     Args:
         model: an `openvino.Model` of float32 [n, h, w, c].
@@ -74,35 +72,26 @@ class PictureNetwork:
     """
 
     def __init__(self, model: Any, shape: Sequence[int], threads: int = 0, precision: str = "f32") -> None:
-        self._model, self._shape, self._threads, self._precision = model, tuple(shape), threads, precision
+        self._model, self._shape, self._threads = model, tuple(shape), threads
         fixed = model.clone()
         try:
             fixed.reshape([1, *shape])
         except RuntimeError as error:
             raise ValueError(f"the network does not take {' x '.join(map(str, shape))}") from error
         self._one = Compiled(fixed, threads, precision)
-        self._several: Compiled | None = None
-        self._compiling = threading.Lock()
         self.outputs = self._one.outputs
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
-        if len(batch) == 1:
-            return self._one(batch)
-        if math.prod(self._shape) > TOGETHER:
-            rows = [self._one(batch[i : i + 1]) for i in range(len(batch))]
-            return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
-        with self._compiling:
-            self._several = self._several or Compiled(self._model, self._threads, self._precision)
-        return self._several(batch)
+        rows = [self._one(batch[i : i + 1]) for i in range(len(batch))]
+        return rows[0] if len(rows) == 1 else [np.concatenate(parts) for parts in zip(*rows, strict=True)]
 
     def in_precision(self, precision: str) -> "PictureNetwork":
         """The same network, compiled for another precision ("f32" or "bf16")."""
         return PictureNetwork(self._model, self._shape, self._threads, precision)
 
     def release(self) -> None:
-        """Releases the memory of the largest batch; does nothing while a call is in progress."""
-        if self._several:
-            self._several.release()
+        """Releases the memory of past calls; does nothing while a call is in progress."""
+        self._one.release()
 
 
 class OpenVINORuntime(Runtime):
