@@ -152,7 +152,7 @@ def _serve(settings: Settings, host: str | None, port: int | None, workers: int 
 @click.option(
     "--token",
     envvar=TOKEN,
-    help=f"Token of that server. Better put it into the variable {TOKEN}: other users may see a command's options.",
+    help=f"Token of that server. {TOKEN} is safer, because other users of this machine may see a command's options.",
 )
 @click.option(
     "--engine",
@@ -162,7 +162,9 @@ def _serve(settings: Settings, host: str | None, port: int | None, workers: int 
     help="`ray` divides the work among the machines of a Ray cluster. FILE and DIR may then be URLs, such as "
     "s3://bucket/prefix, and Parquet files with pictures in a column.",
 )
-@click.option("--out", metavar="DIR", help="Where `--engine ray` writes the answers, as Parquet files; also a URL.")
+@click.option(
+    "--out", metavar="DIR", help="Folder or URL to which `--engine ray` writes the answers, as Parquet files."
+)
 def classify(
     paths: tuple[str, ...],
     model: str | None,
@@ -473,7 +475,7 @@ def tokens() -> None:
     "limits",
     metavar="POINTS/SPAN",
     multiple=True,
-    help="Points that it may use, such as 600/minute, in place of its client's, or 20000/day. Both may be given.",
+    help="Points that the token may use: 600/minute instead of its client's limit, or 20000/day. Both may be given.",
 )
 def add(scope: str, owner: str, days: int, limits: tuple[str, ...]) -> None:
     """Print a new token once: to send as `Authorization: Bearer TOKEN`, or to sign in with at /sign-in."""

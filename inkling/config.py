@@ -239,8 +239,8 @@ DatabaseURL = Annotated[
     str,
     BeforeValidator(database_url),
     Accepts(
-        "empty, the URL of an SQLite file such as sqlite:////var/lib/inkling.sqlite3, or, with the extra "
-        "`inkling[postgres]`, that of a PostgreSQL server such as postgresql://user:password@host/name"
+        "empty, the URL of an SQLite file such as sqlite:////var/lib/inkling.sqlite3, or that of a PostgreSQL server "
+        "such as postgresql://user:password@host/name, with the extra [postgres] installed"
     ),
 ]
 BlobsURL = Annotated[
@@ -377,7 +377,7 @@ class Settings(BaseSettings):
     )
     runtime: Literal["openvino", "keras"] = Field(
         "openvino",
-        description="Engine that runs the models. `keras` serves the .keras files with TensorFlow.",
+        description="Library that runs the models. `keras` serves the .keras files with TensorFlow.",
     )
     precision: Literal["auto", "f32", "bf16"] = Field(
         "auto",
@@ -525,8 +525,8 @@ class Settings(BaseSettings):
         2000,
         ge=0,
         le=10**9,
-        description="Questions that all clients together may ask it in a day. 0 means no limit. Without "
-        "`INKLING_RATE_STORAGE` each worker has its share of both numbers, and counts from its start.",
+        description="Questions that all clients together may ask the language model in a day. 0 means no limit. "
+        "Without `INKLING_RATE_STORAGE` each worker has its share of both numbers, and counts from its start.",
     )
 
     # Whom to answer: hosts' names, other sites' pages, trusted proxies and scrapers
@@ -557,8 +557,8 @@ class Settings(BaseSettings):
     mqtt_url: MqttURL = Field(
         "",
         repr=False,  # it may contain a password
-        description="MQTT broker that is told the states of sources, for Home Assistant and others. A path is the "
-        "prefix of the topics; it is `inkling` by default. Empty means none.",
+        description="MQTT broker that gets the states of sources, for Home Assistant and others. The path "
+        "of the URL is the prefix of the topics, `inkling` by default. Empty means none.",
     )
     mqtt_pictures: Literal["no", "yes"] = Field(
         "no",
@@ -566,7 +566,7 @@ class Settings(BaseSettings):
     )
     webhook_networks: Networks = Field(
         (),
-        description="Networks that webhooks may lead to, beside public addresses, such as `192.168.1.0/24`. "
+        description="Networks that webhooks may lead to in addition to public addresses, such as `192.168.1.0/24`. "
         "Empty means public addresses only.",
     )
     metrics_from: Networks = Field(

@@ -156,7 +156,7 @@ REASONS = {
         "Use an http or https address that leads to a public server, or ask the operator of this Inkling to allow it.",
     ),
     "too-many-sources": Reason(
-        409, "There are as many sources as allowed", "Use the name of a source that is known, or delete one first."
+        409, "There are as many sources as allowed", "Use the name of an existing source, or delete one first."
     ),
     "busy": Reason(503, "Inkling is busy right now", "Wait a few seconds, then try again."),
     "late": Reason(
@@ -169,49 +169,49 @@ REASONS = {
     "chat-quota": Reason(
         429,
         "The language model has answered enough questions today",
-        "Ask it again tomorrow. The measured answers need no language model.",
+        "Ask it again tomorrow. The measured answers work without it.",
     ),
     "chat-away": Reason(
         502,
         "The language model can't be reached",
-        "Its server does not answer, or broke off. Ask again later. The measured answers do not need it.",
+        "Its server does not answer, or closed the connection. Ask again later. The measured answers work without it.",
     ),
     "chat-late": Reason(
         504,
         "The language model took too long",
-        "It may still be loading. Ask again in a few minutes. The measured answers do not need it.",
+        "It may still be loading. Ask again in a few minutes. The measured answers work without it.",
     ),
     "chat-limited": Reason(
         502,
         "The language model's server has had enough questions",
-        "It limits how much this Inkling may ask. Ask again later. The measured answers do not need it.",
+        "It limits how much this Inkling may ask. Ask again later. The measured answers work without it.",
     ),
     "chat-blind": Reason(
         502,
         "The language model can't look at this picture",
-        "Its server refused the picture. The measured answers do not need it.",
+        "Its server refused the picture. The measured answers work without it.",
     ),
     "chat-refused": Reason(
         502,
         "The language model's server refused the question",
-        "The operator of this Inkling may have to correct the address, the key or the name of the model. The measured "
-        "answers do not need it.",
+        "The operator of this Inkling may have to correct the address, the key or the name of the model. The "
+        "measured answers work without it.",
     ),
     "chat-failed": Reason(
         502,
         "The language model's server failed",
-        "Ask again later, or tell the operator of this Inkling. The measured answers do not need it.",
+        "Ask again later, or tell the operator of this Inkling. The measured answers work without it.",
     ),
     "chat-garbled": Reason(
         502,
         "The language model's answer can't be read",
-        "Its server does not send what Inkling expects: the operator should check the address. The measured answers do "
-        "not need it.",
+        "Its server does not send what Inkling expects. The operator should check the address. The measured answers "
+        "work without it.",
     ),
     "chat-empty": Reason(
         502,
         "The language model said nothing",
-        "Ask again, or in other words. The measured answers do not need it.",
+        "Ask again, or in other words. The measured answers work without it.",
     ),
 }
 

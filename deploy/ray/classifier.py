@@ -2,8 +2,8 @@
 
 Inkling's server decodes and prepares pictures, asks this application what a network answers about them, and does the
 rest itself (`inkling.recognition.ray`). A replica opens a model when it is first asked for it. A node needs the same
-version of Inkling, of its models and of Python as the servers: a replica answers for the very version of a model that
-it is asked for, or refuses, and then the server computes.
+version of Inkling, of its models and of Python as the servers: a replica that has another version of a model than the
+server refuses, and then the server computes.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Classifier:
         batch_size_fn=_pictures,
     )
     async def _answer(self, batch: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """Answers requests for one model: Ray makes batches of such."""
+        """Answers a batch that Ray made of requests for one model."""
         predictor, model = await self._open(serve.get_multiplexed_model_id())
         answer = await asyncio.to_thread(outputs, predictor, model, np.concatenate(batch))
         ends = np.cumsum([len(seen) for seen in batch])

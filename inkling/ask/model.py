@@ -156,7 +156,7 @@ class LanguageModel:
                             tell(text)
                             said = True
                 if not said:
-                    raise Problem("chat-empty", "The language model's server sent an answer without a text.")
+                    raise Problem("chat-empty", "The language model's server sent an answer without text.")
                 if chat.picture and not sees:
                     self._sees = False  # it answers, but not about pictures
                 tell(Ended(cut))
@@ -226,7 +226,9 @@ class LanguageModel:
                                     return
                                 yield _parsed(data)
                             elif line and not line.startswith(FIELDS):
-                                raise Problem("chat-garbled", "The language model's server sent no event stream.")
+                                raise Problem(
+                                    "chat-garbled", "The language model's server did not send an event stream."
+                                )
                         return
                     error = await _beginning(response)
                 if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or "loading" not in error:
@@ -298,7 +300,7 @@ def _parsed(data: str) -> dict:
     except (ValueError, RecursionError) as error:
         raise Problem("chat-garbled", "The language model's server sent a chunk that is not JSON.") from error
     if not isinstance(chunk, dict):
-        raise Problem("chat-garbled", "The language model's server sent a chunk that is no object.")
+        raise Problem("chat-garbled", "The language model's server sent a chunk that is not an object.")
     if failure := chunk.get("error"):  # some servers begin an answer before they find out
         code = failure.get("code") if isinstance(failure, dict) else None
         raise _problem(code if isinstance(code, int) else 500, json.dumps(failure).lower())
