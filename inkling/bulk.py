@@ -111,7 +111,7 @@ def classify(paths: Sequence[str], model: str | None, out: str, settings: Settin
         Unreadable: an address, a table, or the cluster cannot be used.
     """
     if not (find_spec("ray") and find_spec("pyarrow")):
-        raise BadSetting("--engine ray needs the extra of that name: pip install 'inkling[ray]'.")
+        raise BadSetting("--engine ray needs the extra [ray]: pip install 'inkling[ray]'.")
     versions = _versions(read_catalog(*roots(settings)), model)
     try:
         parts = list(_divide(paths, json.dumps([model, versions])))

@@ -497,7 +497,7 @@ def open_predictor(settings: Settings) -> Predictor:
     engine = LocalPredictor
     if settings.engine == "ray":
         if not find_spec("ray"):
-            raise BadSetting("INKLING_ENGINE=ray needs the extra of that name: pip install 'inkling[ray]'.")
+            raise BadSetting("INKLING_ENGINE=ray needs the extra [ray]: pip install 'inkling[ray]'.")
         engine = RayPredictor
     return engine(catalog.read_catalog(*folders), settings, folders)
 

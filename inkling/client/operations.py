@@ -92,7 +92,7 @@ class Operations:
         return self._send(Call("POST", "/api/classifiers", changes=True, json={"title": title} | given({"kind": kind})))
 
     def classifier(self, id: str) -> Classifier:
-        """Answers a classifier with its labels."""
+        """Returns a classifier with its labels."""
         return self._send(Call("GET", "/api/classifiers/{id}", changes=False, parts={"id": id}))
 
     def update_classifier(
@@ -200,7 +200,7 @@ class Operations:
         )
 
     def undo_change(self, id: str, *, change: str) -> None:
-        """Takes a change of examples or labels back, once and for a day."""
+        """Undoes a change of examples or labels, once and within a day."""
         self._send(
             Call(
                 "POST",
@@ -213,7 +213,7 @@ class Operations:
         )
 
     def example_picture(self, id: str, example: str) -> bytes:
-        """Answers a picture."""
+        """Returns the picture of an example."""
         return self._send(
             Call(
                 "GET",
@@ -225,7 +225,7 @@ class Operations:
         )
 
     def example_thumbnail(self, id: str, example: str) -> bytes:
-        """Answers a picture at no more than 256 pixels a side."""
+        """Returns the picture of an example at no more than 256 pixels a side."""
         return self._send(
             Call(
                 "GET",
@@ -253,7 +253,7 @@ class Operations:
         return self._send(Call("GET", "/api/classifiers/{id}/versions", changes=False, parts={"id": id}))
 
     def version(self, id: str, number: int) -> Version:
-        """Answers a version with its whole report."""
+        """Returns a version with its whole report."""
         return self._send(
             Call("GET", "/api/classifiers/{id}/versions/{number}", changes=False, parts={"id": id, "number": number})
         )
@@ -274,7 +274,7 @@ class Operations:
         )
 
     def unpublish(self, id: str) -> None:
-        """Lets no version answer."""
+        """Withdraws the published version, so that none answers."""
         self._send(Call("DELETE", "/api/classifiers/{id}/publish", changes=True, parts={"id": id}, answer="nothing"))
 
     def review(self, id: str) -> Review:
@@ -282,7 +282,7 @@ class Operations:
         return self._send(Call("GET", "/api/classifiers/{id}/review", changes=False, parts={"id": id}))
 
     def try_classifier(self, id: str, picture: Picture, *, top: int | None = None) -> Result:
-        """Asks the newest version, published or not. Takes and answers what `/api/predict` does. The picture
+        """Asks the newest version, published or not. Takes and returns what `/api/predict` does. The picture
         is the path of a file, the bytes of one, or a drawing.
         """
         return self._send(
@@ -312,11 +312,11 @@ class Operations:
         )
 
     def webhook(self, id: str) -> Webhook | None:
-        """Says where answers are sent; null if nowhere."""
+        """Returns where answers are sent; null if there is no webhook."""
         return self._send(Call("GET", "/api/classifiers/{id}/webhook", changes=False, parts={"id": id}))
 
     def set_webhook(self, id: str, *, url: str, events: Literal["all", "sure", "changed"] | None = None) -> NewWebhook:
-        """Sends answers to an address from now on. Answers a new secret, which is told once."""
+        """Sends answers to an address from now on. Returns a new secret, which is shown only once."""
         return self._send(
             Call(
                 "PUT",
@@ -328,11 +328,11 @@ class Operations:
         )
 
     def delete_webhook(self, id: str) -> None:
-        """Sends answers nowhere."""
+        """Removes the webhook."""
         self._send(Call("DELETE", "/api/classifiers/{id}/webhook", changes=True, parts={"id": id}, answer="nothing"))
 
     def export(self, id: str, *, version: int | None = None, examples: Literal[0, 1] | None = None) -> bytes:
-        """Answers a version as a zip: `model.onnx`, labels, card, figures, and a README with a program that
+        """Returns a version as a zip: `model.onnx`, labels, card, figures, and a README with a program that
         uses it.
         """
         return self._send(
@@ -428,7 +428,7 @@ class AsyncOperations:
         )
 
     async def classifier(self, id: str) -> Classifier:
-        """Answers a classifier with its labels."""
+        """Returns a classifier with its labels."""
         return await self._send(Call("GET", "/api/classifiers/{id}", changes=False, parts={"id": id}))
 
     async def update_classifier(
@@ -536,7 +536,7 @@ class AsyncOperations:
         )
 
     async def undo_change(self, id: str, *, change: str) -> None:
-        """Takes a change of examples or labels back, once and for a day."""
+        """Undoes a change of examples or labels, once and within a day."""
         await self._send(
             Call(
                 "POST",
@@ -549,7 +549,7 @@ class AsyncOperations:
         )
 
     async def example_picture(self, id: str, example: str) -> bytes:
-        """Answers a picture."""
+        """Returns the picture of an example."""
         return await self._send(
             Call(
                 "GET",
@@ -561,7 +561,7 @@ class AsyncOperations:
         )
 
     async def example_thumbnail(self, id: str, example: str) -> bytes:
-        """Answers a picture at no more than 256 pixels a side."""
+        """Returns the picture of an example at no more than 256 pixels a side."""
         return await self._send(
             Call(
                 "GET",
@@ -591,7 +591,7 @@ class AsyncOperations:
         return await self._send(Call("GET", "/api/classifiers/{id}/versions", changes=False, parts={"id": id}))
 
     async def version(self, id: str, number: int) -> Version:
-        """Answers a version with its whole report."""
+        """Returns a version with its whole report."""
         return await self._send(
             Call("GET", "/api/classifiers/{id}/versions/{number}", changes=False, parts={"id": id, "number": number})
         )
@@ -612,7 +612,7 @@ class AsyncOperations:
         )
 
     async def unpublish(self, id: str) -> None:
-        """Lets no version answer."""
+        """Withdraws the published version, so that none answers."""
         await self._send(
             Call("DELETE", "/api/classifiers/{id}/publish", changes=True, parts={"id": id}, answer="nothing")
         )
@@ -622,7 +622,7 @@ class AsyncOperations:
         return await self._send(Call("GET", "/api/classifiers/{id}/review", changes=False, parts={"id": id}))
 
     async def try_classifier(self, id: str, picture: Picture, *, top: int | None = None) -> Result:
-        """Asks the newest version, published or not. Takes and answers what `/api/predict` does. The picture
+        """Asks the newest version, published or not. Takes and returns what `/api/predict` does. The picture
         is the path of a file, the bytes of one, or a drawing.
         """
         return await self._send(
@@ -654,13 +654,13 @@ class AsyncOperations:
         )
 
     async def webhook(self, id: str) -> Webhook | None:
-        """Says where answers are sent; null if nowhere."""
+        """Returns where answers are sent; null if there is no webhook."""
         return await self._send(Call("GET", "/api/classifiers/{id}/webhook", changes=False, parts={"id": id}))
 
     async def set_webhook(
         self, id: str, *, url: str, events: Literal["all", "sure", "changed"] | None = None
     ) -> NewWebhook:
-        """Sends answers to an address from now on. Answers a new secret, which is told once."""
+        """Sends answers to an address from now on. Returns a new secret, which is shown only once."""
         return await self._send(
             Call(
                 "PUT",
@@ -672,13 +672,13 @@ class AsyncOperations:
         )
 
     async def delete_webhook(self, id: str) -> None:
-        """Sends answers nowhere."""
+        """Removes the webhook."""
         await self._send(
             Call("DELETE", "/api/classifiers/{id}/webhook", changes=True, parts={"id": id}, answer="nothing")
         )
 
     async def export(self, id: str, *, version: int | None = None, examples: Literal[0, 1] | None = None) -> bytes:
-        """Answers a version as a zip: `model.onnx`, labels, card, figures, and a README with a program that
+        """Returns a version as a zip: `model.onnx`, labels, card, figures, and a README with a program that
         uses it.
         """
         return await self._send(

@@ -321,7 +321,7 @@ class NewPicture(TypedDict):
 
 
 class NewWebhook(TypedDict):
-    """A webhook that was just set, with its secret, which is told once."""
+    """A webhook that was just set, with its secret, which is shown only once."""
 
     url: str
     # all answers, those that are sure, or those that change the state of a source

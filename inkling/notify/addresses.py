@@ -54,7 +54,7 @@ async def resolved(url: httpx.URL, allowed: Sequence[Network]) -> str:
     if not addresses or not all(permitted(address, allowed) for address in addresses):
         raise _refused(
             "It leads to an address that is not public, which this server does not connect to. "
-            "Its operator may allow that by INKLING_WEBHOOK_NETWORKS.",
+            "Its operator can allow it with INKLING_WEBHOOK_NETWORKS.",
             url.host,
         )
     return str(addresses[0])

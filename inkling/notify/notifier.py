@@ -69,7 +69,7 @@ class Notifier:
                 if taught:
                     self._notices.tell(taught.classifier, kinds, {"classifier": taught.classifier, **data})
             except StoreError as error:
-                log.warning("nobody is told of an answer: %s", error)
+                log.warning("an answer is not passed on: %s", error)
 
     def _changes(self, outcome: Outcome, answer: Prediction, source: str, data: Mapping[str, object]) -> bool:
         picture = None
@@ -105,7 +105,7 @@ class Notifier:
             except StoreError as error:
                 if str(error) != failure:  # not every two seconds
                     failure = str(error)
-                    log.warning("nobody is told of answers: %s", failure)
+                    log.warning("answers are not passed on: %s", failure)
             except Exception:  # nobody would start the thread again
                 log.exception("telling others failed")
             if not told:

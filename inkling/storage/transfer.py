@@ -57,9 +57,7 @@ def move(source: Database, target: Database) -> Iterator[Moved]:
             with target.reading() as copied:
                 after = _summary(copied, table)
             if before != after:
-                raise ValueError(
-                    f"the table {table.name} was not moved as it is: {before.rows} rows became {after.rows}"
-                )
+                raise ValueError(f"the copy of the table {table.name} differs: {before.rows} rows became {after.rows}")
             yield after
 
 
@@ -101,7 +99,7 @@ def _copy(source: Blobs, target: Blobs, key: str) -> bytes | None:
     if data and target.get(key) != data:
         target.put(key, data)
         if target.get(key) != data:
-            raise ValueError(f"the file {key} was not moved as it is")
+            raise ValueError(f"the copy of the file {key} differs")
     return data
 
 

@@ -184,7 +184,7 @@ class Webhook(Told):
 
 
 class NewWebhook(Webhook):
-    """A webhook that was just set, with its secret, which is told once."""
+    """A webhook that was just set, with its secret, which is shown only once."""
 
     secret: Annotated[str, Field(description="signs the messages, as Standard Webhooks says")]
 

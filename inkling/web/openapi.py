@@ -168,7 +168,7 @@ def _predict(settings: Settings) -> dict:
         "required": False,
         "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"},
         "description": "the name of what the pictures come from, such as a camera: webhooks and MQTT tell its state. "
-        "It takes `model` and a token of scope `read`",
+        "It needs `model` and a token of scope `read`",
     }
     return {
         "operationId": "predict",

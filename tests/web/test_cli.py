@@ -285,7 +285,7 @@ def test_the_missing_package_of_an_engine_is_named(runner, monkeypatch, tmp_path
     monkeypatch.setattr("inkling.bulk.find_spec", lambda name: None)
     done = runner.invoke(args=["classify", str(tmp_path), "--engine", "ray", "--out", "out"])
     assert done.exit_code == 1
-    assert done.stderr == "Error: --engine ray needs the extra of that name: pip install 'inkling[ray]'.\n"
+    assert done.stderr == "Error: --engine ray needs the extra [ray]: pip install 'inkling[ray]'.\n"
 
 
 # ---- Results and archives ----

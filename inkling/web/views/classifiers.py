@@ -155,7 +155,7 @@ def remove(id: str) -> ResponseReturnValue:
 @blueprint.post("/<id>/undo")
 @needs("teach")
 def undo(id: str) -> ResponseReturnValue:
-    """Takes a change of examples or labels back, once and for a day."""
+    """Undoes a change of examples or labels, once and within a day."""
     own_classifier(id)
     teaching().undo(id, jsonbodies.as_shape(schemas.Undo).change)
     return "", 204
@@ -236,7 +236,7 @@ def publish(id: str) -> ResponseReturnValue:
 @blueprint.delete("/<id>/publish")
 @needs("teach")
 def unpublish(id: str) -> ResponseReturnValue:
-    """Lets no version answer."""
+    """Withdraws the published version, so that none answers."""
     own_classifier(id)
     teaching().unpublish(id)
     return "", 204
@@ -298,7 +298,7 @@ def export(id: str) -> Response:
 @blueprint.get("/<id>/webhook")
 @needs("teach")
 def webhook(id: str) -> ResponseReturnValue:
-    """Where a classifier's answers are sent; null if nowhere."""
+    """Where a classifier's answers are sent; null if there is no webhook."""
     own_classifier(id)
     found = service().storage.notices.webhook(id)
     return _told(schemas.Webhook.model_validate(found)) if found else _null()
@@ -319,7 +319,7 @@ def set_webhook(id: str) -> ResponseReturnValue:
 @blueprint.delete("/<id>/webhook")
 @needs("teach")
 def delete_webhook(id: str) -> ResponseReturnValue:
-    """Sends a classifier's answers nowhere."""
+    """Removes a classifier's webhook."""
     own_classifier(id)
     service().storage.notices.delete_webhook(id)
     return "", 204
