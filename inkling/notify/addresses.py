@@ -16,6 +16,9 @@ from inkling.config import Network
 from inkling.problems import Problem
 
 LONGEST = 2000  # characters of an address
+LAST_PORT = 65535
+# Not public either, which older versions of `ipaddress` do not know: some clouds tell keys at the first.
+INTERNAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -29,6 +32,7 @@ def parsed(url: str) -> httpx.URL:
     try:
         found = httpx.URL(url)
         usable = found.scheme in ("http", "https") and found.host and not found.userinfo and len(url) <= LONGEST
+        usable = usable and (found.port or 0) <= LAST_PORT
     except (httpx.InvalidURL, ValueError):
         usable = False
     if not usable:
@@ -65,6 +69,8 @@ def permitted(address: Address, allowed: Sequence[Network]) -> bool:
     address = _inner(address)
     if any(address in network for network in allowed):
         return not address.is_multicast
+    if any(address in network for network in INTERNAL):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

@@ -118,7 +118,7 @@ async def _send(client: httpx.AsyncClient, message: Message, allowed: Sequence[N
         return str(problem)
     except TimeoutError:
         return f"There was no response within {SECONDS} seconds."
-    except httpx.HTTPError as error:
+    except Exception as error:  # libraries raise many kinds, and one message must not end the delivery of all others
         return f"The connection failed: {type(error).__name__}."
     return None if 200 <= response.status_code < 300 else _status(response.status_code)
 

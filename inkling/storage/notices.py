@@ -151,7 +151,9 @@ class Notices:
         return True
 
     def take(self, most: int) -> list[Message]:
-        """Messages that are due, oldest first. Nobody else gets them within `LEASE`.
+        """Messages that are due, the oldest of each webhook first. Nobody else gets them within `LEASE`.
+
+        So no webhook has to wait for the many messages of another one, whose receiver may be slow.
 
         Raises:
             StoreError: the database cannot be used.
@@ -161,8 +163,10 @@ class Notices:
             if not session.scalar(sa.select(MessageRow.id).where(due).limit(1)):
                 return []
         query = sa.select(MessageRow, WebhookRow).join(WebhookRow, WebhookRow.classifier_id == MessageRow.classifier_id)
+        oldest = (MessageRow.due, MessageRow.id)
+        place = sa.func.row_number().over(partition_by=MessageRow.classifier_id, order_by=oldest)
         with self._database.writing() as session:
-            rows = session.execute(query.where(due).order_by(MessageRow.due, MessageRow.id).limit(most)).all()
+            rows = session.execute(query.where(due).order_by(place, *oldest).limit(most)).all()
             for message, _ in rows:
                 message.due = now() + LEASE
             return [

@@ -40,6 +40,7 @@ def resolve(url, allowed=()):
         "https://user:secret@example.org/",
         "http://[::1/",
         "http://example.org:99999999/",
+        "http://8.8.8.8:65536/",
         "http://0177.0.0.1/",  # octal, which httpx does not take
         "http://" + "a" * 2000,
     ],
@@ -68,10 +69,12 @@ def test_what_is_no_address_is_refused(url):
         "240.0.0.1",
         "255.255.255.255",
         "192.0.2.1",
+        "192.0.0.192",  # metadata of Oracle's cloud
         "[::1]",
         "[::]",
         "[fe80::1]",
         "[fc00::1]",
+        "[fec0::1]",
         "[ff02::1]",
         "[::ffff:127.0.0.1]",  # IPv4 in IPv6: mapped, NAT64, 6to4
         "[::ffff:10.0.0.1]",
@@ -246,6 +249,29 @@ def test_a_receiver_that_is_away_is_noted(storage, classifier, hook):
     storage.notices.tell(classifier, {"all"}, {})
     deliver(storage)
     assert "The connection failed" in storage.notices.webhook(classifier).failure
+
+
+def test_a_message_that_cannot_be_sent_ends_no_other(storage, classifier, hook, receiver, monkeypatch):
+    monkeypatch.setattr(addresses, "LAST_PORT", 99999)  # so that a library finds out, with an error of its own
+    hook("http://127.0.0.1:65536/")
+    storage.notices.tell(classifier, {"all"}, {})
+    other = storage.taught.create("boats", "Boats", "photo", "ann", (), Quota(0, 0, 0)).id
+    address = f"http://127.0.0.1:{receiver.server_port}/"
+    storage.notices.set_webhook(other, address, webhooks.new_secret(), "all")
+    storage.notices.tell(other, {"all"}, {})
+    assert deliver(storage) == 2
+    assert "The connection failed" in storage.notices.webhook(classifier).failure
+    assert len(receiver.received) == 1
+    assert storage.notices.webhook(other).waiting == 0
+
+
+def test_no_webhook_waits_for_the_many_messages_of_another(storage, classifier, hook, receiver):
+    hook()
+    other = storage.taught.create("boats", "Boats", "photo", "ann", (), Quota(0, 0, 0)).id
+    storage.notices.set_webhook(other, "http://127.0.0.1:9/", webhooks.new_secret(), "all")
+    for each in (other, other, other, classifier):
+        storage.notices.tell(each, {"all"}, {})
+    assert [message.classifier for message in storage.notices.take(2)] == [other, classifier]
 
 
 def test_the_address_is_checked_again_when_a_message_is_sent(storage, classifier, hook, receiver):
