@@ -107,8 +107,11 @@ class Bucket:
             raise StoreError("a file was deleted or replaced while it was read") from error
 
     def read(self, body: Any, size: int | None = None) -> bytes:
-        """The next bytes of a body, at most `size`; all of them by default."""
-        with self._guarded():
+        """The next bytes of a body, at most `size`; all of them by default.
+
+        One that breaks off does not count as a failure of the store, which may have waited too long for a slow client.
+        """
+        with _translated():
             return body.read() if size is None else body.read(size)
 
     def move(self, key: str, to: str) -> None:
@@ -169,7 +172,7 @@ class Bucket:
         """
         from botocore.exceptions import ClientError
 
-        with self._guarded():
+        with self._breaker.guard(), _translated():
             try:
                 return cast(
                     dict[str, Any], getattr(self._connected().client, operation)(Bucket=self._name, **arguments)
@@ -179,19 +182,6 @@ class Bucket:
                 if code not in passed:
                     raise
         raise _Passed(code)
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Translates errors of boto3 into StoreError; raises the last one at once while the store is away."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        with self._breaker.guard():
-            try:
-                yield
-            except ClientError as error:
-                raise _error(REASONS.get(_code(error)) or _code(error)) from error
-            except BotoCoreError as error:
-                raise _error(_sentence(error)) from error
 
     def _connected(self) -> _Connection:
         with self._lock:
@@ -207,6 +197,19 @@ class _Passed(Exception):
     def __init__(self, code: str):
         super().__init__(code)
         self.code = code
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Translates errors of boto3 into StoreError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _error(REASONS.get(_code(error)) or _code(error)) from error
+    except BotoCoreError as error:
+        raise _error(_sentence(error)) from error
 
 
 def _client() -> Any:

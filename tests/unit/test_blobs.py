@@ -121,6 +121,13 @@ def stub(monkeypatch):
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
+            def do_GET(self):
+                self.send_response(answer(self.headers))
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b"the beginning")
+                self.close_connection = True
+
             def log_message(self, *_):
                 pass
 
@@ -150,6 +157,13 @@ def test_a_store_without_conditional_writes_is_asked_once(stub):
     bucket.put_new("models/b", b"second")
     assert [one for one in asked if one] == ["*"]
     assert asked[-2:] == [None, None]
+
+
+def test_a_body_that_breaks_off_does_not_turn_the_store_off(stub):
+    bucket = stub(lambda _: 200)
+    with pytest.raises(StoreError):
+        bucket.get("a")
+    bucket.put("b", b"saved")
 
 
 def wrong_secret(monkeypatch):
