@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol
 
 from inkling.storage import private
-from inkling.storage.errors import StoreError
 from inkling.storage.s3 import Bucket
 
 VERSIONS = ".versions"  # hidden, so that the catalog does not take it for a model
@@ -196,10 +195,15 @@ class BucketCopies:
         text = self._bucket.get(_key(name))
         if text is None:  # it was unpublished just now
             return False
-        described = json.loads(text)
-        version, files = described["version"], described["files"]
-        if not all(map(NAME.fullmatch, (name, version, *files))):
-            raise StoreError("the object store holds a model that Inkling did not publish")
+        try:
+            described = json.loads(text)
+            version, files = described["version"], described["files"]
+            ours = all(map(NAME.fullmatch, (name, version, *files)))
+        except (ValueError, LookupError, TypeError):
+            ours = False
+        if not ours:  # and no reason to keep those that are
+            log.warning("the object store holds a file %s.json that Inkling did not publish", MODELS + name)
+            return False
         contents = {}
         if not self._versions.folder(version).exists():
             for file, expected in files.items():

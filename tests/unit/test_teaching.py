@@ -484,6 +484,16 @@ def test_a_damaged_copy_is_never_served(teaching, colors, elsewhere, settings, c
 
 
 @pytest.mark.stores("s3")
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"version": "../..", "files": {}}'])
+def test_a_file_of_others_among_the_models_is_passed_over(teaching, colors, elsewhere, caplog, text):
+    teaching.publish(colors.id, 1)
+    elsewhere.storage.copies._bucket.put("models/a.json", text)  # comes first
+    elsewhere.storage.copies.synchronize()
+    assert "models/a.json that Inkling did not publish" in caplog.text
+    assert elsewhere.storage.folders.names() == ["colors"]
+
+
+@pytest.mark.stores("s3")
 def test_what_was_published_answers_while_the_store_is_away(teaching, colors, elsewhere, monkeypatch):
     teaching.publish(colors.id, 1)
     assert answers(looked(elsewhere), "colors", RED)
