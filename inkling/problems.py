@@ -110,7 +110,11 @@ REASONS = {
         "Inkling looks at the first frame only, and accepts up to {max_frames} frames. Send a still picture instead.",
     ),
     "strokes": Reason(422, "This drawing cannot be read", "Clear the canvas and draw it again."),
-    "blank": Reason(422, "Nothing is drawn", "Draw something first. Strokes in the color of the paper are invisible."),
+    "blank": Reason(
+        422,
+        "Nothing stands out in this picture",
+        "All of it has about the same color. Draw something, or choose a picture that shows something.",
+    ),
     "zip": Reason(
         422,
         "This zip cannot be read",

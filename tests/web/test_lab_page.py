@@ -358,7 +358,7 @@ def test_classify_this_keeps_the_result_as_any_upload(client, app, drawing, enco
     [
         ({"model": "no-such-model"}, 404, "There is no such model."),
         ({}, 404, "There is no such model."),
-        ({"model": "digits-cnn", "step": ["brightness"], "1.add": "255"}, 422, "Nothing is drawn."),
+        ({"model": "digits-cnn", "step": ["brightness"], "1.add": "255"}, 422, "Nothing stands out in this picture."),
         ({"model": "digits-cnn", "step": ["canny"], "1.low": "x"}, 400, "Received: 'x'."),
     ],
 )

@@ -196,6 +196,13 @@ def test_the_task_compares_its_models(client, classifier):
             assert f"{wrong:,} of {card.metrics.test_size:,}" in text
 
 
+def test_the_chart_of_a_task_leaves_out_what_all_names_begin_with(app, client, monkeypatch):
+    predictor = app.extensions["inkling"].predictor
+    monkeypatch.setattr(predictor, "_milliseconds", dict.fromkeys(predictor.catalog.models.values(), 1.0))
+    names = re.findall(r'<text class="name"[^>]*>(.*?)</text>', client.get("/compare/cats-dogs").text)
+    assert sorted(names) == ["CNN", "EfficientNet", "MobileNetV2", "VGG16"]
+
+
 @pytest.mark.parametrize("models, compared", [(2, True), (1, False)])
 def test_only_two_models_are_compared(root, restart, ink_model, models, compared):
     if models == 1:

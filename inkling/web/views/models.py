@@ -1,5 +1,7 @@
 """Pages about the models: all, one, and those of a task side by side."""
 
+import os.path
+
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -98,11 +100,13 @@ def _is_compared(task: str, name: str | None = None) -> bool:
 
 
 def _speed_chart(rows: list[evaluation.Row]) -> charts.Chart | None:
-    """Accuracy against time of the models that have both figures."""
+    """Accuracy against time of the models that have both figures, named without what all names begin with."""
+    titles = [language.translated(row.card.title) for row in rows]
+    task, comma, _ = os.path.commonprefix(titles if len(titles) > 1 else [""]).rpartition(", ")  # such as "Digits, "
     return charts.speed(
         [
-            (language.translated(row.card.title), row.milliseconds, row.card.metrics.accuracy)
-            for row in rows
+            (title.removeprefix(task + comma), row.milliseconds, row.card.metrics.accuracy)
+            for title, row in zip(titles, rows, strict=True)
             if row.milliseconds and row.card.metrics
         ]
     )
