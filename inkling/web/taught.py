@@ -121,7 +121,10 @@ def advice(classifier: Classifier, version: Version, review: Review) -> list[str
         )
     if review.uniform:
         sentences.append(
-            gettext("Nearly all pictures of %(names)s look alike. Add different ones.", names=_names(review.uniform))
+            gettext(
+                "Within a class, nearly all pictures look alike: %(names)s. Add different ones.",
+                names=_names(review.uniform),
+            )
         )
     curve = version.report.curve
     if review.more and len(curve) > 1:

@@ -19,7 +19,7 @@ SCREENS = [
 ]
 NAMES = {
     "en-US": ("Why", "Ask", "What it saw", "Other models", "Details"),
-    "ru-RU": ("Почему", "Спросить", "Глазами модели", "Другие модели", "Подробности"),
+    "ru-RU": ("Почему", "Спросить", "Глазами модели", "Другие модели", "Детали"),
 }
 SHOWN = "(image) => image.complete && image.naturalWidth > 0"
 SAID = re.compile("It looked |No single part decides")  # what decides is the model's business
