@@ -109,10 +109,10 @@ class Broker:
             image: json.dumps(about_image) if self._pictures else "",
             f"{base}/attributes": json.dumps({**source.about, "changed": source.changed.isoformat()}),
         }
-        if source.picture:
-            messages[f"{base}/picture"] = source.picture
-        elif not self._pictures:
+        if not self._pictures:  # nor one that waits since it was allowed
             messages[f"{base}/picture"] = ""
+        elif source.picture:
+            messages[f"{base}/picture"] = source.picture
         return self._publish({**messages, f"{base}/state": source.state})  # the state last: automations run by it
 
     @property

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 
 from inkling.client import Client
 from inkling.config import Settings
+from inkling.notify import mqtt
+from inkling.storage.notices import Source
 from tests.support.broker import PASSWORD, USER, broker
 from tests.support.receiver import receiving
 from tests.support.server import running
@@ -148,3 +151,12 @@ def test_home_assistant_follows_a_camera(start, mosquitto, listener):
             another.delete_source("colors", "door")
         wait_until(lambda: set(retained) == {STATUS}, message=lambda: str(retained))
     arrives(STATUS, b"offline")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_picture_that_waits_is_published_only_while_that_is_allowed(monkeypatch, allowed):
+    broker, sent = mqtt.Broker("mqtt://127.0.0.1:9", pictures=allowed), {}
+    monkeypatch.setattr(broker, "_publish", sent.update)
+    broker.publish(Source("colors", "door", "red", {}, b"JPEG", datetime.now(UTC)), None)
+    broker.close()
+    assert sent["inkling/door/colors/picture"] == (b"JPEG" if allowed else "")
