@@ -66,7 +66,7 @@ def measure(way: str, folder: Path, arguments: argparse.Namespace) -> None:
     spec = backbone.card.input
     picture = Prepared(np.full((spec.height, spec.width, spec.channels), 127, np.uint8))
     predictor.answer([picture], backbone)
-    size = features.of_prepared(predictor, [picture], backbone).shape[1]
+    size = predictor.features([picture], backbone).shape[1]
     models = write_heads(folder, backbone, size, arguments.heads, arguments.labels, arguments.examples)
     asked, runtime = [], predictor._open(backbone)
     compute = runtime._network

@@ -47,6 +47,7 @@ class LocalPredictor:
         self._runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._fast_runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._backbones: MutableMapping[Model, Model] = weakref.WeakKeyDictionary()  # of the opened heads
+        self._continued: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()  # backbones; see `_open_backbone`
         self._milliseconds: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
         self._opening = threading.RLock()
         self._swapping = threading.Lock()
@@ -133,12 +134,12 @@ class LocalPredictor:
 
     def _ask(self, pictures: Sequence[Prepared], model: Model, runtime: Runtime) -> Answer:
         """The network's answer to the pictures, which is kept with each of them and not computed again."""
-        new = [picture for picture in pictures if model not in picture.answers]
+        new = [picture for picture in pictures if runtime not in picture.answers]
         if new:
             answer = self._run(new, model, runtime)
             for i, picture in enumerate(new):
-                picture.answers[model] = answer.part(slice(i, i + 1))
-        return joined([picture.answers[model] for picture in pictures])
+                picture.answers[runtime] = answer.part(slice(i, i + 1))
+        return joined([picture.answers[runtime] for picture in pictures])
 
     def _run(self, pictures: Sequence[Prepared], model: Model, runtime: Runtime) -> Answer:
         """The network's answer to the pictures.
@@ -153,6 +154,17 @@ class LocalPredictor:
             return runtime.answer_all(self._batches(pictures, model.card.input))
         except (RuntimeError, ValueError) as error:
             raise self._switch_off(model, _first_line(error)) from error
+
+    def features(self, pictures: Sequence[Prepared], model: Model) -> np.ndarray:
+        """What a network computes before its last layer: float32 [n, d].
+
+        Raises:
+            Problem: "model-unavailable": the model cannot be opened, its network failed, or it has no such output.
+        """
+        found = self._ask(pictures, model, self._open_backbone(model)).features
+        if found is None:
+            raise Problem("model-unavailable", f"The model {model.card.name!r} has no output named features.")
+        return found
 
     def layers(self, picture: Prepared, model: Model) -> list[np.ndarray]:
         """The feature maps of a network's first layers: float32 [maps, h, w] for each layer.
@@ -265,11 +277,27 @@ class LocalPredictor:
         if found is None or found.card.files.get(openvino.FILE) != backbone.checksum:
             raise ValueError(f"it needs the version of the model {backbone.model!r} that it was trained on")
         try:
-            runtime = self._open(found)
+            runtime = self._open_backbone(found)
         except Problem as problem:
             raise ValueError(f"it needs the model {backbone.model!r}: {problem.message}") from problem
         self._backbones[model] = found
         return openvino.open_model(model, self._threads, backbone=runtime)
+
+    def _open_backbone(self, model: Model) -> Runtime:
+        """The network whose features others continue.
+
+        Where `auto` computes drawings in bfloat16, it computes their features in float32, as exported files do.
+
+        Raises:
+            Problem: "model-unavailable".
+        """
+        runtime = self._open(model)
+        if self._settings.precision != "auto" or self._precision(model) == "f32":
+            return runtime
+        with self._opening:
+            if model not in self._continued:
+                self._continued[model] = openvino.open_model(model, self._threads, "f32")
+            return self._continued[model]
 
     def _open_fast(self, model: Model) -> Runtime:
         with self._opening:

@@ -11,7 +11,7 @@ from inkling.problems import Problem
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import Catalog, Model
-from inkling.recognition.runtimes.base import Answer
+from inkling.recognition.runtimes.base import Answer, Runtime
 
 PROBABLY = 0.75  # from this confidence on, answers below their model's threshold are still right three times in four
 
@@ -23,14 +23,14 @@ class Prepared:
     Attributes:
         seen: uint8 [height, width, channels].
         milliseconds: the time that preparing took.
-        answers: what networks answered about it, each for one picture. A network that several models build on, or that
-            tells them whether the picture is familiar, is therefore asked once.
+        answers: what each opened network answered about it, for one picture. A network that several models build on, or
+            that tells them whether the picture is familiar, is therefore asked once.
         judged: the same picture as the input of the model that tells whether it is familiar; None without one.
     """
 
     seen: np.ndarray
     milliseconds: float = 0.0
-    answers: MutableMapping[Model, Answer] = field(default_factory=dict, repr=False)
+    answers: MutableMapping[Runtime, Answer] = field(default_factory=dict, repr=False)
     judged: "Prepared | None" = field(default=None, repr=False)
 
 
@@ -146,6 +146,14 @@ class Predictor(Protocol):
         """
         ...
 
+    def features(self, pictures: Sequence[Prepared], model: Model) -> np.ndarray:
+        """What a network computes before its last layer: float32 [n, d].
+
+        Raises:
+            Problem: "model-unavailable".
+        """
+        ...
+
     def layers(self, picture: Prepared, model: Model) -> list[np.ndarray]:
         """The feature maps of a network's first layers: float32 [maps, h, w] for each layer, or an empty list.
 
@@ -165,7 +173,8 @@ class SeenBy:
 
     def __init__(self, predictor: Predictor, owner: str):
         self._predictor, self._owner = predictor, owner
-        self.warm, self.answer, self.layers = predictor.warm, predictor.answer, predictor.layers
+        self.warm, self.answer = predictor.warm, predictor.answer
+        self.features, self.layers = predictor.features, predictor.layers
 
     @property
     def catalog(self) -> Catalog:

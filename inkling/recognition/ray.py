@@ -73,7 +73,7 @@ def outputs(predictor: Predictor, model: Model, seen: np.ndarray) -> dict[str, n
     """
     pictures = [Prepared(picture) for picture in seen]
     predictor.answer(pictures, model)
-    answer = joined([picture.answers[model] for picture in pictures])
+    answer = joined([answer for picture in pictures for answer in picture.answers.values()])
     return {name: np.ascontiguousarray(values) for name, values in answer._asdict().items() if values is not None}
 
 
@@ -92,6 +92,9 @@ class RayPredictor(LocalPredictor):
     def away(self) -> str | None:
         """Why answers are computed here at the moment; None while the cluster answers."""
         return self._link.failure
+
+    def _open_backbone(self, model: Model) -> Runtime:
+        return self._open(model)
 
     def _new_network(self, model: Model) -> Runtime:
         return RemoteRuntime(model.card, self._link, partial(super()._new_network, model), self._turns)

@@ -143,7 +143,7 @@ class Training:
                 except (OSError, Problem):
                     vectors[example] = b""
             if prepared:
-                found = features.of_prepared(self._predictor, list(prepared.values()), backbone)
+                found = self._predictor.features(list(prepared.values()), backbone)
                 vectors |= dict(zip(prepared, (row.astype("<f4").tobytes() for row in found), strict=True))
             self._taught.save_features(checksum, vectors)
             done += len(some)

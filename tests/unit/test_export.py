@@ -15,9 +15,11 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from inkling.config import Settings
 from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard, sha256
 from inkling.recognition.catalog import Model
+from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prepared
 from inkling.recognition.runtimes import openvino
 from inkling.recognition.runtimes.base import tempered
@@ -172,13 +174,14 @@ def test_the_program_answers_as_the_model(taught, tmp_path, size):
 
 @pytest.mark.parametrize("kind", ["photo", "ink"])
 def test_the_network_of_a_shipped_backbone_answers_as_the_model(classifier, kind):
-    """Parity on the same arrays, for photos and for drawings."""
-    backbone = features.backbone(classifier.catalog, kind)
+    """Parity on the same arrays, for photos and for drawings, in the precision that is served by default."""
+    predictor = LocalPredictor(classifier.catalog, Settings.from_env({}))
+    backbone = features.backbone(predictor.catalog, kind)
     spec, chance = backbone.card.input, np.random.default_rng(0)
     seen = chance.integers(0, 256, (9, spec.height, spec.width, spec.channels), np.uint8)
     seen[:, ::2] = seen[:, :1]  # not all noise
     pictures = [Prepared(one) for one in seen]
-    found = features.of_prepared(classifier, pictures, backbone)
+    found = predictor.features(pictures, backbone)
     learned = learn(found, np.array([0, 1, 2] * 3), NAMES)
     with TemporaryDirectory() as folder:
         head.write(learned, Path(folder, "head.onnx"))

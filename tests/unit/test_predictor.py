@@ -360,6 +360,25 @@ def test_bfloat16_needs_a_setting_a_processor_and_a_model_that_support_it(
     assert asked == [precision]
 
 
+def test_features_are_computed_in_float32_while_drawings_are_answered_in_bfloat16(classifier, drawing, monkeypatch):
+    asked, right = [], openvino.open_model
+    model = classifier.catalog.models["doodles-cnn"]
+    expected = classifier.features([prepare(drawing, model.card)], model)
+
+    def note(model, threads, precision):
+        asked.append(precision)
+        return right(model, threads, "f32")
+
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(openvino, "open_model", note)
+    predictor = LocalPredictor(Catalog({model.card.name: model}), Settings.from_env({}))
+    picture = prepare(drawing, model.card)
+    predictor.answer([picture], model)
+    assert asked == ["bf16"]
+    assert np.array_equal(predictor.features([picture], model), expected)
+    assert asked == ["bf16", "f32"]
+
+
 def test_a_fast_answer_is_of_a_second_network_that_is_compiled_once(copied, ink_model, drawing, monkeypatch):
     asked, right = [], openvino.PictureNetwork.in_precision
 
