@@ -66,6 +66,9 @@ def api(sent: Sent, model: str) -> bytes:
     return servers.post(f"/api/predict?model={model}" if model else "/api/predict", *pictures.form(sent.png, sent.name))
 
 
+DRAWING = api(Sent(pictures.digit()), "digits-cnn")  # which other benchmarks send too
+
+
 def strokes(sent: Sent, model: str) -> bytes:
     return servers.post(f"/api/predict?model={model}", sent.strokes, "application/json")
 
