@@ -47,7 +47,7 @@ def test_it_says_how_long_a_result_stays(says, days, english, russian):
 
 def test_it_says_what_others_are_told(says):
     broker = {"mqtt_url": "mqtt://broker"}
-    assert "a program of theirs told" in says()
+    assert "send its answers to a program of theirs" in says()
     assert "home automation" not in says()
     assert "but not the pictures" in says(**broker)
     assert "about them, and the pictures" in says(**broker, mqtt_pictures="yes")
