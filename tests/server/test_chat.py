@@ -18,7 +18,7 @@ from benchmarks.servers import free_port
 from inkling.ask import local, model
 from inkling.config import ROOT
 from tests.support import server as servers
-from tests.support.chat import Fake, chunk, events, write_tiny_model
+from tests.support.chat import Fake, chunk, events, seconds_to_close, write_tiny_model
 from tests.support.waiting import wait_until
 
 SEND = {"Content-Type": "application/json"}
@@ -193,25 +193,7 @@ def test_each_word_arrives_as_it_is_said(url, fake):
 
 @pytest.mark.parametrize("begun", [False, True], ids=["before the first word", "in the middle"])
 def test_stop_closes_the_connection_to_the_language_model(url, fake, begun):
-    left = threading.Event()
-
-    def endless(exchange):
-        if begun:
-            exchange.begin()
-            exchange.say(chunk("It"), end="")
-        exchange.wait_until_left()
-        left.set()
-
-    fake.behave, fake.asked = endless, []
-    with httpx.stream("POST", f"{url}/api/chat", json={"question": "hello"}, timeout=60) as answer:
-        parts = answer.iter_text()
-        next(parts)
-        wait_until(lambda: fake.asked)
-        if begun:
-            next(part for part in parts if "message" in part)
-        stopped = time.perf_counter()
-    assert left.wait(60)
-    print(f"\nclosed after {(time.perf_counter() - stopped) * 1e3:.0f} ms")
+    print(f"\nclosed after {seconds_to_close(url, fake, begun) * 1e3:.0f} ms")
 
 
 def test_a_browser_that_resets_its_connection_has_left_too(beside, fake):

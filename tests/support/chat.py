@@ -5,13 +5,17 @@ import io
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import gguf
+import httpx
 import numpy as np
 from PIL import Image
 from werkzeug.serving import make_server
+
+from tests.support.waiting import wait_until
 
 WORDS = ("It is", " a ", "one.")
 
@@ -122,6 +126,29 @@ class Fake:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
+
+
+def seconds_to_close(url, fake, begun):
+    """How long the connection to the language model stays open after a browser left, before or after the first word."""
+    left = threading.Event()
+
+    def endless(exchange):
+        if begun:
+            exchange.begin()
+            exchange.say(chunk("It"), end="")
+        exchange.wait_until_left()
+        left.set()
+
+    fake.behave, fake.asked = endless, []
+    with httpx.stream("POST", f"{url}/api/chat", json={"question": "hello"}, timeout=60) as answer:
+        parts = answer.iter_text()
+        next(parts)
+        wait_until(lambda: fake.asked)
+        if begun:
+            assert "It" in next(part for part in parts if "message" in part)
+        stopped = time.perf_counter()
+    assert left.wait(30), "the connection to the language model stays open"
+    return time.perf_counter() - stopped
 
 
 @contextmanager

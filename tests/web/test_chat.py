@@ -13,7 +13,7 @@ from inkling.ask import model
 from inkling.ask.intents import INTENTS
 from inkling.problems import REASONS
 from inkling.web.edge.admission import CHATS
-from tests.support.chat import Exchange, Fake, chunk, closed_port, events, opened, serving
+from tests.support.chat import Exchange, Fake, chunk, closed_port, events, opened, seconds_to_close, serving
 from tests.support.injections import ORDERS, SCRIPTS
 from tests.support.waiting import wait_until
 
@@ -353,23 +353,7 @@ def test_an_answer_that_is_too_long_says_so(ask, fake):
 
 @pytest.mark.parametrize("begun", [False, True], ids=["before the first word", "in the middle"])
 def test_stop_closes_the_connection_to_the_server(url, fake, begun):
-    left = threading.Event()
-
-    def endless(exchange):
-        if begun:
-            exchange.begin()
-            exchange.say(chunk("It"), end="")
-        exchange.wait_until_left()
-        left.set()
-
-    fake.behave = endless
-    with httpx.stream("POST", f"{url}/api/chat", json={"question": "hello"}, timeout=60) as answer:
-        parts = answer.iter_text()
-        next(parts)
-        wait_until(lambda: fake.asked)
-        if begun:
-            assert "It" in next(part for part in parts if "message" in part)
-    assert left.wait(30), "the connection to the language model stays open"
+    seconds_to_close(url, fake, begun)  # or fails
 
 
 def test_a_stopped_answer_gives_its_place_back(make_app, settings, fake):
