@@ -72,7 +72,7 @@ def main() -> int:
             figures = measure(chromium, f"http://127.0.0.1:{server.port}", rounds)
     print("| | measured | budget |\n| --- | --- | --- |")
     for name, value, most, unit in figures:
-        print(f"| {name} | {value:,.{2 if most < 1 else 0}f}{unit} | {most:,}{unit} |")
+        print(f"| {name} | {value:,.{3 if most < 1 else 0}f}{unit} | {most:,}{unit} |")
     return any(value >= most for _, value, most, _ in figures)
 
 

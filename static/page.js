@@ -10,22 +10,29 @@ let content = new AbortController();
 const name = () => location.pathname + (location.pathname === "/" ? "" : location.search);
 let shown = name();
 
-/** Starts the scripts of a <main>, which is busy meanwhile. @param {HTMLElement} main */
-async function start(main) {
-  const scripts = main.dataset.scripts?.split(" ") ?? [];
+/** Loads the scripts of a <main>. @param {HTMLElement} main */
+function load(main) {
+  return Promise.allSettled((main.dataset.scripts?.split(" ") ?? []).map((script) => import(`./${script}.js`)));
+}
+
+/** Starts scripts that were loaded, and reports those that could not be. The <main> is busy meanwhile.
+ * @param {HTMLElement} main @param {Awaited<ReturnType<typeof load>>} scripts */
+async function start(main, scripts) {
   main.ariaBusy = "true";
   try {
-    await Promise.all(scripts.map(async (script) => (await import(`./${script}.js`)).start(main, content.signal)));
+    await Promise.all(scripts.map((script) => script.status === "fulfilled" ? script.value.start(main, content.signal) : reportError(script.reason)));
   } finally {
     main.ariaBusy = null;
   }
 }
 
-/** Shows the content of a page that was fetched. @param {Document} page
+/** Shows the content of a page that was fetched, once its scripts are loaded: before, it would be seen as it is without
+ * scripts, and move when they start. @param {Document} page
  * @param {string} [address] what the address bar shows from now on; without it, the address stays */
-export function show(page, address) {
+export async function show(page, address) {
   const main = document.importNode(find(page.documentElement, "main"), true);
   for (const words of main.querySelectorAll("noscript")) words.remove(); // to the parser, there are no scripts
+  const scripts = await load(main);
   content.abort();
   content = new AbortController();
   find(document.body, "main").replaceWith(main);
@@ -34,7 +41,7 @@ export function show(page, address) {
   shown = name();
   scrollTo(0, 0);
   main.focus({ preventScroll: true }); // a screen reader goes on from here
-  return start(main);
+  return start(main, scripts);
 }
 
 /** Shows the page that the visitor went back or forward to. A change of the fragment alone is left to the browser. */
@@ -46,4 +53,6 @@ async function travel() {
 }
 
 addEventListener("popstate", travel);
-start(find(document.body, "main"));
+const main = find(document.body, "main");
+main.ariaBusy = "true";
+load(main).then((scripts) => start(main, scripts)); // not `await`: some of them import this module

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.hands import arrive, send_photos
+from tests.browser.hands import arrive, send_photos, started
 
 TEXT = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"This is not a picture.\n" * 50}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -91,6 +91,27 @@ def test_the_answers_scripts_run_in_place(page, cat):
     page.get_by_role("link", name="Show what decides").click()
     # A slow machine looks at fewer parts, so that none may decide; how many are enough is shown in any case.
     expect(page.get_by_role("group", name="Show on the picture")).to_be_visible()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_answer_is_shown_once_its_scripts_are_loaded_or_failed(new_context, cat, missing):
+    """Shown before, its tabs would unfold and push what is below them out of the screen."""
+    page, held = new_context(service_workers="block").new_page(), []
+    page.goto("/?model=cats-dogs-cnn")
+    started(page)
+    page.route("**/tabs.js", lambda route: held.append(route))
+    with page.expect_request("**/tabs.js"):
+        by_form(page, cat)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator(".tabs")).to_have_count(0)
+    (script,) = held
+    if missing:
+        script.abort()
+    else:
+        script.continue_()
+    arrive(page, "**/results/*")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cat", ignore_case=True)
+    expect(page.get_by_role("tablist")).to_have_count(0 if missing else 1)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
