@@ -532,6 +532,8 @@ class VersionShort(TypedDict):
     labels: list[str]
     # than the version that was live, on the examples that both have seen
     better: bool | None
+    # whether it can be published; false if only its figures are kept
+    available: bool
     report: Figures
 
 

@@ -200,12 +200,13 @@ class VersionRow(Base):
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     revision: Mapped[int]  # of the classifier, when the training began
     backbone: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its network
+    published: Mapped[bool] = mapped_column(server_default=sa.true())  # whether it was ever live
     labels: Mapped[list] = mapped_column(sa.JSON)  # [[id, name], …] in the order of the answers
     examples: Mapped[list] = mapped_column(sa.JSON)  # ids in the order of the report
-    report: Mapped[bytes] = mapped_column(sa.LargeBinary)  # JSON, compressed by zlib
+    report: Mapped[bytes] = mapped_column(sa.LargeBinary)  # JSON, compressed by zlib; empty once the head is
     figures: Mapped[dict] = mapped_column(sa.JSON, server_default="{}")  # the part of it that lists of versions show
     card: Mapped[dict] = mapped_column(sa.JSON)  # of the model
-    head: Mapped[bytes] = mapped_column(sa.LargeBinary)  # an ONNX file
+    head: Mapped[bytes] = mapped_column(sa.LargeBinary)  # an ONNX file; empty if only the figures are kept
     better: Mapped[bool | None]  # than the version that was live, on the examples that both have seen
 
 

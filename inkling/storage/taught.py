@@ -42,7 +42,7 @@ Stage = Literal["waiting", "features", "learning", "failed"]
 ID_BYTES = 16  # 128 bits: an id cannot be guessed
 DEBOUNCE = timedelta(seconds=1)  # after a change, before training begins: more changes often follow
 UNDO_PERIOD = timedelta(days=1)
-KEPT = 20  # versions of a classifier; older ones are deleted, except the one that is live
+KEPT = 20  # versions of a classifier; of older ones that were never live, only the figures are kept
 MOST_ATTEMPTS = 3  # trainings that may be killed in a row
 LONGEST_LABEL, LONGEST_TITLE = 64, 80  # characters
 
@@ -198,7 +198,11 @@ class StoredVersion:
 
 @dataclass(frozen=True)
 class StoredShort:
-    """One training in the list of all, as `StoredVersion` describes it."""
+    """One training in the list of all, as `StoredVersion` describes it.
+
+    Attributes:
+        available: whether it can be published; False if only its figures are kept.
+    """
 
     number: int
     created: datetime
@@ -206,6 +210,7 @@ class StoredShort:
     labels: tuple[tuple[int, str], ...]
     figures: dict[str, Any]
     better: bool | None
+    available: bool
 
 
 class Taught:
@@ -780,15 +785,14 @@ class Taught:
                     card=version.card,
                     head=head,
                     better=version.better,
+                    published=False,
                 )
             )
             row.newest = number
+            old = (VersionRow.classifier_id == row.id, VersionRow.number <= number - KEPT)
+            unused = (~VersionRow.published, sa.func.length(VersionRow.head) > 0)
             session.execute(
-                sa.delete(VersionRow).where(
-                    VersionRow.classifier_id == row.id,
-                    VersionRow.number <= number - KEPT,
-                    VersionRow.number != (row.live or 0),
-                )
+                sa.update(VersionRow).where(*old, *unused).values(head=b"", report=b"", examples=[], card={})
             )
             return number
 
@@ -803,10 +807,11 @@ class Taught:
         fields = (VersionRow.number, VersionRow.created, VersionRow.revision, VersionRow.labels, VersionRow.figures)
         with self._database.reading() as session:
             _row(session, id)
-            query = sa.select(*fields, VersionRow.better).where(VersionRow.classifier_id == id)
+            available = sa.func.length(VersionRow.head) > 0
+            query = sa.select(*fields, VersionRow.better, available).where(VersionRow.classifier_id == id)
             return [
-                StoredShort(number, created, revision, _labels(labels), figures, better)
-                for number, created, revision, labels, figures, better in session.execute(
+                StoredShort(number, created, revision, _labels(labels), figures, better, bool(available))
+                for number, created, revision, labels, figures, better, available in session.execute(
                     query.order_by(VersionRow.number.desc())
                 )
             ]
@@ -837,7 +842,7 @@ class Taught:
         """
         with self._database.writing() as session:
             if number is not None:
-                _version_row(session, id, number)
+                _version_row(session, id, number).published = True
             _row(session, id).live = number
 
     # ---- Size ----
@@ -935,8 +940,8 @@ def _label(session: Session, id: str, label: int) -> LabelRow:
 def _version_row(session: Session, id: str, number: int) -> VersionRow:
     _row(session, id)
     row = session.get(VersionRow, (id, number))
-    if row is None:
-        raise Problem("unknown-version", "There is no such version, or it was replaced by newer ones.", str(number))
+    if row is None or not row.head:
+        raise Problem("unknown-version", "There is no such version, or only its figures are kept.", str(number))
     return row
 
 

@@ -339,6 +339,7 @@ class Teaching:
                 tuple(name for _, name in one.labels),
                 Figures.model_validate(one.figures),
                 one.better,
+                one.available,
             )
             for one in self.storage.versions(id)
         ]

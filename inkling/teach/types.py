@@ -60,7 +60,11 @@ class Version:
 
 @dataclass(frozen=True)
 class VersionShort:
-    """One training in the list of all, as `Version` describes it, with the figures that the list shows."""
+    """One training in the list of all, as `Version` describes it, with the figures that the list shows.
+
+    Attributes:
+        available: whether it can be published; False if only its figures are kept.
+    """
 
     number: int
     created: datetime
@@ -68,6 +72,7 @@ class VersionShort:
     labels: tuple[str, ...]
     report: Figures
     better: bool | None
+    available: bool
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ class VersionShort(Told):
     better: Annotated[
         bool | None, Field(description="than the version that was live, on the examples that both have seen")
     ]
+    available: Annotated[bool, Field(description="whether it can be published; false if only its figures are kept")]
     report: Figures
 
 

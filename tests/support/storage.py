@@ -62,6 +62,7 @@ BACK = {
     "0009": [f"ALTER TABLE predictions DROP COLUMN {name}" for name in ("format", "suffix")],
     "0010": [f"ALTER TABLE tokens DROP COLUMN {name}" for name in ("minute_limit", "day_limit", "day", "used")],
     "0011": [f"DROP TABLE {name}" for name in ("sources", "webhook_messages", "webhooks")],
+    "0012": ["ALTER TABLE classifier_versions DROP COLUMN published"],
 }
 
 

@@ -1,5 +1,6 @@
 """Taught classifiers: what is added is there, what is deleted comes back for a day, and quotas hold."""
 
+from dataclasses import replace
 from datetime import timedelta
 from unittest import mock
 
@@ -288,6 +289,42 @@ def test_a_newer_version_goes_live_by_itself_unless_it_is_worse(teaching, colors
     train(teaching)
     assert [version.better for version in teaching.versions(colors.id)] == [False, True, None]
     assert (teaching.get(colors.id).live, teaching.get(colors.id).newest) == (2, 3)
+
+
+def test_every_version_that_was_live_is_kept_and_the_figures_of_all(teaching, colors, settings, monkeypatch):
+    monkeypatch.setattr(taught, "KEPT", 2)
+    teaching.publish(colors.id, 1)
+    first = teaching.version(colors.id, 1)
+    figures = {1: first.report}
+    for number in range(2, 6):  # the second goes live, and the others do not
+        teaching.train(colors.id)
+        if number > 2:
+            monkeypatch.setattr(training.Training, "_compared", lambda _, classifier, version, rows: worse(version))
+        train(teaching)
+        figures[number] = teaching.version(colors.id, number).report
+    versions = teaching.versions(colors.id)
+    assert [(one.number, one.available) for one in versions] == [(5, True), (4, True), (3, False), (2, True), (1, True)]
+    for one in versions:
+        assert one.report.model_dump().items() <= figures[one.number].model_dump().items()
+    with refused("unknown-version"):
+        teaching.publish(colors.id, 3)
+    assert teaching.version(colors.id, 1) == first
+    teaching.publish(colors.id, 1)
+    teaching.service.predictor.reload()
+    assert answers(teaching.service, "colors", RED)[0].label == "red"
+
+
+def worse(version):
+    return replace(version, better=False)
+
+
+def test_versions_from_before_count_as_having_been_live(teaching, colors, settings, monkeypatch):
+    go_back(teaching.service.storage, "0012")
+    monkeypatch.setattr(taught, "KEPT", 1)
+    upgraded = Teaching(settings, Service.from_settings(settings), wake=lambda: None)
+    upgraded.train(colors.id)
+    train(upgraded)
+    assert [(one.number, one.available) for one in upgraded.versions(colors.id)] == [(2, True), (1, True)]
 
 
 def test_pixels_are_read_once(teaching, colors, settings):

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+from inkling.storage import taught
 from inkling.storage.taught import NewExample, Quota
-from tests.support.taught import RED, app_with_colors, colored
+from inkling.web.views import teach
+from tests.support.taught import RED, app_with_colors, colored, train
 
 
 @pytest.fixture
@@ -122,3 +124,20 @@ def test_an_example_that_a_correction_moved_goes_back_to_its_own_label(owner, te
     assert label() == red.id
     owner.post(f"{where}/correction/undo")
     assert label() == red.id
+
+
+def test_an_old_version_that_was_never_live_is_listed_with_its_figures_alone(owner, teaching, monkeypatch):
+    monkeypatch.setattr(taught, "KEPT", 1)
+    monkeypatch.setattr(teach, "KEPT", 1)
+    id = teaching.all()[0].id
+    teaching.unpublish(id)
+    for _ in range(2):
+        teaching.train(id)
+        train(teaching)
+    page = owner.get(f"/teach/{id}").text
+    _, versions = page.split('id="versions"')
+    assert re.findall(r"Version (\d): 100%", versions) == ["3", "2", "1"]
+    assert re.findall(r'name="version" value="(\d)"', versions) == ["3", "1"]
+    assert "Older versions" in versions
+    refused = owner.post(f"/api/classifiers/{id}/publish", json={"version": 2})
+    assert (refused.status_code, refused.json["reason"]) == (404, "unknown-version")

@@ -10,7 +10,7 @@ from flask_babel import gettext
 from inkling import problems
 from inkling.pictures.formats import EXTENSIONS
 from inkling.problems import Problem
-from inkling.storage.taught import LONGEST_LABEL
+from inkling.storage.taught import KEPT, LONGEST_LABEL
 from inkling.teach.types import Classifier, Example, Kind
 from inkling.web import service, taught, teaching, uploads
 from inkling.web.edge import auditing
@@ -82,6 +82,7 @@ def page(id: str) -> str:
         duplicates=review.duplicates[: taught.DOUBTS],
         waiting=review.next[: taught.DOUBTS],
         versions=[(version, taught.figures(version)) for version in teaching().versions(id)],
+        shown=KEPT,
         accept=",".join(chain((f".{extension}" for extension in EXTENSIONS), ["image/*"])),
         most=service().settings.max_batch,
         longest=LONGEST_LABEL,
