@@ -147,12 +147,13 @@ export function start(shop) {
     if (!field.matches(".rename")) return;
     const column = /** @type {HTMLElement} */ (field.closest(".class"));
     shop.attempt(async () => {
-      await shop.ask("PATCH", `/labels/${column.dataset.label}`, { name: field.value }).catch((error) => {
-        field.value = String(column.dataset.name);
+      const before = String(column.dataset.name);
+      const { change, count, name } = await shop.ask("PATCH", `/labels/${column.dataset.label}`, { name: field.value }).catch((error) => {
+        field.value = before;
         throw error;
       });
       await shop.refresh(["columns"]);
-      shop.changed();
+      done(shop, { change, count }, "sayRenamed", { before, name });
     });
   });
   root.addEventListener("keydown", (event) => {

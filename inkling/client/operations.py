@@ -19,6 +19,7 @@ from .shapes import (
     Models,
     NewWebhook,
     Progress,
+    RenamedLabel,
     Result,
     Review,
     Sources,
@@ -119,8 +120,8 @@ class Operations:
             Call("POST", "/api/classifiers/{id}/labels", changes=True, parts={"id": id}, json={"name": name})
         )
 
-    def rename_label(self, id: str, label: int, *, name: str) -> Label:
-        """Renames a label."""
+    def rename_label(self, id: str, label: int, *, name: str) -> RenamedLabel:
+        """Renames a label; `undo` takes it back."""
         return self._send(
             Call(
                 "PATCH",
@@ -455,8 +456,8 @@ class AsyncOperations:
             Call("POST", "/api/classifiers/{id}/labels", changes=True, parts={"id": id}, json={"name": name})
         )
 
-    async def rename_label(self, id: str, label: int, *, name: str) -> Label:
-        """Renames a label."""
+    async def rename_label(self, id: str, label: int, *, name: str) -> RenamedLabel:
+        """Renames a label; `undo` takes it back."""
         return await self._send(
             Call(
                 "PATCH",

@@ -84,7 +84,7 @@ class AskBody(TypedDict):
 
 
 class Change(TypedDict):
-    """A change of examples that can be undone for a day."""
+    """A change of examples or labels that can be undone for a day."""
 
     # its id, for `undo`
     change: str
@@ -395,6 +395,17 @@ class Refused(TypedDict):
     # of the file
     name: str
     error: Problem
+
+
+class RenamedLabel(TypedDict):
+    """A class with its new name."""
+
+    id: int
+    name: str
+    # number of its examples
+    count: int
+    # id of the change, for `undo`
+    change: str
 
 
 class Report(TypedDict):

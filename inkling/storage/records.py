@@ -211,7 +211,7 @@ class VersionRow(Base):
 
 
 class ChangeRow(Base):
-    """A change of examples that can be undone for a day. Deleted rows name it in their column `removed`."""
+    """A change of examples or labels that can be undone for a day. Deleted rows name it in their column `removed`."""
 
     __tablename__ = "example_changes"
 
@@ -219,6 +219,7 @@ class ChangeRow(Base):
     classifier_id: Mapped[str] = mapped_column(sa.ForeignKey("classifiers.id", ondelete="CASCADE"), index=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     moved: Mapped[list] = mapped_column(sa.JSON)  # [[example, label before], …]; empty for a deletion
+    renamed: Mapped[list | None] = mapped_column(sa.JSON)  # [label, name before]; None for another change
 
 
 # ---- Access ----

@@ -371,8 +371,8 @@ class Taught:
             _row(session, id)
             return Label(_new_label(session, id, name), name, 0)
 
-    def rename_label(self, id: str, label: int, name: str) -> Label:
-        """Renames a label.
+    def rename_label(self, id: str, label: int, name: str) -> tuple[Label, Change]:
+        """Renames a label; returns it and the change, which `undo` takes back.
 
         Raises:
             Problem: "unknown-classifier", "unknown-label", "bad-name" or "label-taken".
@@ -380,12 +380,14 @@ class Taught:
         name = _checked("label", name, LONGEST_LABEL)
         with self._database.writing() as session:
             row = _label(session, id, label)
+            change = _new_change(session, id, renamed=[label, row.name])
             if row.name != name:
                 _require_free(session, id, name)
                 row.name = name
                 _touch(session, id)
-            count = sa.select(sa.func.count()).where(ExampleRow.label_id == label, ExampleRow.removed.is_(None))
-            return Label(label, name, session.scalars(count).one())
+            query = sa.select(sa.func.count()).where(ExampleRow.label_id == label, ExampleRow.removed.is_(None))
+            count = session.scalars(query).one()
+            return Label(label, name, count), Change(change, count)
 
     def delete_label(self, id: str, label: int) -> Change:
         """Deletes a label and its examples; `undo` brings both back.
@@ -578,6 +580,8 @@ class Taught:
     def undo(self, id: str, change: str) -> None:
         """Takes a change back. Examples whose label was deleted meanwhile come back without one.
 
+        A label whose name was taken meanwhile comes back with a number behind it.
+
         Raises:
             Problem: "unknown-classifier", or "unknown-change" if it was taken back already or a day is over.
         """
@@ -590,6 +594,8 @@ class Taught:
             for label in session.scalars(sa.select(LabelRow).where(*taken_back)).all():
                 label.removed = None
                 label.name = _free_name(session, id, label.name)
+            if row.renamed and (renamed := session.get(LabelRow, row.renamed[0])):
+                renamed.name = _free_name(session, id, row.renamed[1])
             session.flush()
             labels = sa.select(LabelRow.id).where(LabelRow.classifier_id == id, LabelRow.removed.is_(None))
             present = set(session.scalars(labels))
@@ -999,9 +1005,11 @@ def _present(session: Session, id: str, examples: Sequence[str]) -> list[Example
     return rows
 
 
-def _new_change(session: Session, id: str, moved: list | None = None, change: str | None = None) -> str:
+def _new_change(
+    session: Session, id: str, moved: list | None = None, change: str | None = None, renamed: list | None = None
+) -> str:
     change = change or secrets.token_urlsafe(ID_BYTES)
-    session.merge(ChangeRow(id=change, classifier_id=id, created=now(), moved=moved or []))
+    session.merge(ChangeRow(id=change, classifier_id=id, created=now(), moved=moved or [], renamed=renamed))
     return change
 
 

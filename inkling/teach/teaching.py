@@ -134,8 +134,8 @@ class Teaching:
         """
         return self.storage.add_label(id, name)
 
-    def rename_label(self, id: str, label: int, name: str) -> Label:
-        """Renames a label.
+    def rename_label(self, id: str, label: int, name: str) -> tuple[Label, Change]:
+        """Renames a label; returns it and the change, which `undo` takes back.
 
         Raises:
             Problem: "unknown-label", "bad-name" or "label-taken".

@@ -38,6 +38,12 @@ class Label(Told):
     count: Annotated[int, Field(description="number of its examples")]
 
 
+class RenamedLabel(Label):
+    """A class with its new name."""
+
+    change: Annotated[str, Field(description="id of the change, for `undo`")]
+
+
 class Progress(Told):
     """How far a training is."""
 
@@ -98,7 +104,7 @@ class Added(Told):
 
 
 class Change(Told):
-    """A change of examples that can be undone for a day."""
+    """A change of examples or labels that can be undone for a day."""
 
     change: Annotated[str, Field(description="its id, for `undo`")]
     count: Annotated[int, Field(description="number of examples that it changed")]

@@ -63,6 +63,7 @@ BACK = {
     "0010": [f"ALTER TABLE tokens DROP COLUMN {name}" for name in ("minute_limit", "day_limit", "day", "used")],
     "0011": [f"DROP TABLE {name}" for name in ("sources", "webhook_messages", "webhooks")],
     "0012": ["ALTER TABLE classifier_versions DROP COLUMN published"],
+    "0013": ["ALTER TABLE example_changes DROP COLUMN renamed"],
 }
 
 

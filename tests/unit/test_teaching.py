@@ -128,8 +128,9 @@ def test_examples_come_in_pages(teaching, birds):
         lambda teaching, id, examples, label: teaching.move(id, examples, None),
         lambda teaching, id, examples, label: teaching.remove(id, examples),
         lambda teaching, id, examples, label: teaching.delete_label(id, label),
+        lambda teaching, id, examples, label: teaching.rename_label(id, label, "wren")[1],
     ],
-    ids=["move", "remove", "delete label"],
+    ids=["move", "remove", "delete label", "rename label"],
 )
 def test_a_change_can_be_undone_once_and_for_a_day(teaching, birds, change):
     added = [example.id for example in teaching.add(birds.id, [photo(1), photo(2)])]
@@ -184,9 +185,22 @@ def test_labels_have_names_of_their_own(teaching, birds):
     for bad in ("", " ", "a\0b", "x" * 65):
         with refused("bad-name"):
             teaching.rename_label(birds.id, wren.id, bad)
-    assert teaching.rename_label(birds.id, wren.id, "Zaunkönig").name == "Zaunkönig"
+    assert teaching.rename_label(birds.id, wren.id, "Zaunkönig")[0].name == "Zaunkönig"
     with refused("unknown-label"):
         teaching.delete_label(birds.id, 10**6)
+
+
+def test_a_label_has_its_name_again_unless_another_has_it(teaching, birds):
+    robin = teaching.add_label(birds.id, "robin")
+    first = teaching.rename_label(birds.id, robin.id, "wren")[1]
+    second = teaching.rename_label(birds.id, robin.id, "finch")[1]
+    teaching.undo(birds.id, second.id)
+    assert names(teaching, birds.id) == {"wren": 0}
+    deleted = teaching.delete_label(birds.id, robin.id)
+    teaching.add_label(birds.id, "robin")
+    teaching.undo(birds.id, deleted.id)
+    teaching.undo(birds.id, first.id)
+    assert names(teaching, birds.id) == {"robin": 0, "robin 2": 0}
 
 
 @pytest.mark.parametrize(

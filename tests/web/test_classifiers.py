@@ -93,7 +93,11 @@ def test_labels_are_added_renamed_and_deleted(client, one, holds, square):
     added = client.post(f"{one}/labels", json={"name": "robin"})
     assert holds(added, "add_label")
     label = f"{one}/labels/{added.json['id']}"
-    assert holds(client.patch(label, json={"name": "wren"}), "rename_label")
+    renamed = client.patch(label, json={"name": "wren"})
+    assert holds(renamed, "rename_label")
+    client.post(f"{one}/undo", json={"change": renamed.json["change"]})
+    assert [each["name"] for each in client.get(one).json["labels"]] == ["robin"]
+    client.patch(label, json={"name": "wren"})
     client.post(f"{one}/examples", data=files(("1.png", square(9, 9, 9)), label="wren"))
     assert [(each["name"], each["count"]) for each in client.get(one).json["labels"]] == [("wren", 1)]
     deleted = client.delete(label)

@@ -14,7 +14,7 @@ from inkling.storage.records import Base, UsageRow
 
 log = logging.getLogger("inkling.migrations")
 
-HEAD = "0012"
+HEAD = "0013"
 
 _alembic = threading.Lock()  # Alembic keeps its state in global variables
 

@@ -86,10 +86,10 @@ def add_label(id: str) -> ResponseReturnValue:
 @blueprint.patch("/<id>/labels/<int(max=2147483647):label>")
 @needs("teach")
 def rename_label(id: str, label: int) -> ResponseReturnValue:
-    """Renames a label."""
+    """Renames a label; undo takes it back."""
     own_classifier(id)
-    renamed = teaching().rename_label(id, label, jsonbodies.as_shape(schemas.LabelName).name)
-    return _told(schemas.Label.model_validate(renamed))
+    renamed, change = teaching().rename_label(id, label, jsonbodies.as_shape(schemas.LabelName).name)
+    return _told(schemas.RenamedLabel(id=renamed.id, name=renamed.name, count=renamed.count, change=change.id))
 
 
 @blueprint.delete("/<id>/labels/<int(max=2147483647):label>")
