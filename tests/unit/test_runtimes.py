@@ -206,6 +206,23 @@ def test_a_network_that_answers_no_rows_is_refused(digits, second):
         base.Runtime(lambda batch: [row, np.zeros(1)] if second else [row[0]], digits.card)
 
 
+def test_a_shared_network_is_read_once_and_answers_the_same(digits, digits_network, tmp_path, monkeypatch):
+    monkeypatch.setattr(openvino, "_shared", {})
+    openvino.share([replace(digits, folder=tmp_path), digits])  # the first one's file is missing
+    monkeypatch.setattr(openvino, "_folded", lambda path: pytest.fail(f"{path} was read again"))
+    batch = pictures(digits.card, 3)
+    np.testing.assert_array_equal(openvino.open_model(digits, threads=1)(batch), digits_network(batch))
+
+
+def test_a_file_that_changed_after_it_was_shared_is_read_again(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(openvino, "_shared", {})
+    openvino.share([digits])
+    (tmp_path / "model.onnx").write_bytes(b"another network")
+    card = digits.card.model_copy(update={"files": {"model.onnx": sha256(tmp_path / "model.onnx")}})
+    with pytest.raises(ValueError, match="."):
+        openvino.open_model(replace(digits, card=card, folder=tmp_path))
+
+
 @pytest.mark.parametrize(
     "open_model, name", [(openvino.open_model, "model.onnx"), (keras_runtime.open_model, "model.keras")]
 )

@@ -3,7 +3,7 @@
 import importlib
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,8 @@ FILE, HEAD_FILE = "model.onnx", "head.onnx"
 HINT = "LATENCY"  # what OpenVINO optimizes its threads for; `python -m benchmarks.workers` compares
 LARGEST = 2**27  # values of one tensor for one picture, 512 MB; the shipped networks have at most 2**22
 LEAST_MAPS, LEAST_SIDE = 16, 14  # feature maps of a layer worth showing, and pixels a side of its maps
+
+_shared: dict[str, Any] = {}  # checksum of a model's file -> the `openvino.Model` that `share` read
 
 
 class Compiled:
@@ -112,6 +114,17 @@ class OpenVINORuntime(Runtime):
             return self
 
 
+def share(models: Iterable[Model]) -> None:
+    """Reads networks before the fork, so that all workers share the memory of their weights as they are in the files.
+
+    It compiles nothing and starts no thread. A network that cannot be read is left to the workers, which say why.
+    """
+    for model in models:
+        with suppress(ValueError, RuntimeError):
+            path = check_file(model, FILE)
+            _shared[model.card.files[FILE]] = _folded(path)
+
+
 def open_model(model: Model, threads: int = 0, precision: str = "f32", backbone: Runtime | None = None) -> Runtime:
     """Compiles a model's ONNX file for this process. Call it after the fork: threads do not survive one.
 
@@ -128,7 +141,8 @@ def open_model(model: Model, threads: int = 0, precision: str = "f32", backbone:
         spec, path = model.card.input, check_file(model, FILE)
         try:
             shape = spec.height, spec.width, spec.channels
-            return OpenVINORuntime(PictureNetwork(_folded(path), shape, threads, precision), model.card)
+            network = _shared.get(model.card.files[FILE]) or _folded(path)
+            return OpenVINORuntime(PictureNetwork(network, shape, threads, precision), model.card)
         except RuntimeError as error:
             raise _cannot_compile(error) from error
     if backbone is None:
