@@ -153,7 +153,7 @@ STORED = """async () => {
 def test_offline_a_kind_page_is_shown_and_nothing_private_is_stored(open_page, cat):
     page = open_page("/help", service_workers="allow", locale="en")
     page.evaluate("navigator.serviceWorker.ready.then(() => null)")
-    page.goto("/?photo=cats-dogs-cnn")
+    page.goto("/?model=cats-dogs-cnn")
     result = page.request.post(
         "/predict", multipart={"model": "cats-dogs-cnn", "image": cat}, headers={"Sec-Fetch-Site": "same-origin"}
     ).url

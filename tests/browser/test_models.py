@@ -22,6 +22,15 @@ def drawn(open_page):
     return page.url
 
 
+@pytest.mark.parametrize("name, select", [("cats-dogs-cnn", "#photo-model"), ("digits-cnn", "#draw-model")])
+def test_try_it_opens_the_stage_with_the_model_chosen(open_page, name, select):
+    page = open_page(f"/models/{name}")
+    page.get_by_role("link", name="Try it").click()
+    arrive(page, "**/?*")
+    expect(page.locator(select)).to_be_visible()
+    expect(page.locator(select)).to_have_value(name)
+
+
 @pytest.mark.parametrize("script", [True, False])
 def test_a_cell_opens_the_pictures_of_its_pair(open_page, script):
     page = open_page(MODEL, java_script_enabled=script, viewport={"width": 360, "height": 740})

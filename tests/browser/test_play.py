@@ -71,6 +71,7 @@ def test_a_game_from_start_to_score(open_challenge, width, height):
     click(page, "See the score")
     expect(page.locator("h1")).to_have_text("3 of 6")
     expect(page.locator("h1")).to_be_focused()
+    assert page.get_by_role("link", name="Draw something else").get_attribute("href") == "/?way=draw"
     shown = page.locator(".drawings li")
     expect(shown).to_have_count(ROUNDS)
     for i, digit in enumerate(tasks):
