@@ -1,6 +1,6 @@
 // @ts-check
-/** The frame of every page: closes the header's menus, changes the theme without leaving the page, and registers the
- * service worker. */
+/** The frame of every page: closes the header's menus, changes the theme without leaving the page, says in the page's
+ * language what is wrong with a field, and registers the service worker. */
 
 /** The unfolded menu, if any. @returns {HTMLDetailsElement | null} */
 const open = () => document.querySelector(".menu[open]");
@@ -34,8 +34,21 @@ function change(event) {
   /** @type {HTMLDetailsElement} */ (form.querySelector("details")).open = false;
 }
 
+/** Replaces what the browser says about a field, which is in the browser's language. @param {Event} event */
+function explain({ target }) {
+  const field = /** @type {HTMLInputElement} */ (target);
+  field.setCustomValidity(field.dataset.wrong ?? document.body.dataset.wrong ?? "");
+}
+
+/** A field with words of ours counts as wrong until they are taken away. @param {Event} event */
+function forget({ target }) {
+  if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) target.setCustomValidity("");
+}
+
 for (const type of ["pointerdown", "focusin"]) document.addEventListener(type, leave);
 document.addEventListener("keydown", escape);
 document.addEventListener("submit", change);
+document.addEventListener("invalid", explain, true); // it does not bubble
+document.addEventListener("input", forget, true);
 // Only HTTPS and this machine have service workers, and a browser may forbid them.
 addEventListener("load", () => navigator.serviceWorker?.register("/worker.js").catch(() => {}));

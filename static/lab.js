@@ -100,7 +100,10 @@ function follow(event) {
   const changed = /** @type {HTMLInputElement} */ (event.target);
   const field = /** @type {HTMLInputElement | null} */ (document.getElementById(changed.dataset.of ?? changed.id));
   if (!field?.name || ["image", "add"].includes(field.name)) return;
-  if (changed !== field) field.value = changed.value;
+  if (changed !== field) {
+    field.value = changed.value;
+    field.setCustomValidity(""); // see frame.js
+  }
   const slider = /** @type {HTMLInputElement | null} */ (form.querySelector(`[data-of="${field.id}"]`));
   if (field.name === "model") lacking = true;
   if (slider && slider !== changed) slider.value = field.value;
