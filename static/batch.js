@@ -1,9 +1,11 @@
 // @ts-check
 /** Several photos in the form: a thumbnail of each, with a button that removes it. */
-import { fill, find } from "./dom.js";
+import { brief, fill, find } from "./dom.js";
 
 /** Side of a thumbnail in pixels: sharp on a phone's screen, with four or five in a row. */
 const SIDE = 160;
+/** Thumbnails beside each other: more would be smaller than the button on each. */
+const MOST_BESIDE = 6;
 
 export class Batch {
   /** @type {File[]} */
@@ -23,7 +25,7 @@ export class Batch {
   show(files) {
     this.#files = files;
     this.list.hidden = files.length < 2;
-    this.list.style.gridTemplateColumns = `repeat(${Math.ceil(Math.sqrt(files.length))}, 1fr)`;
+    this.list.style.gridTemplateColumns = `repeat(${Math.min(Math.ceil(Math.sqrt(files.length)), MOST_BESIDE)}, 1fr)`;
     this.list.replaceChildren(...(this.list.hidden ? [] : files).map((file, i) => this.#item(file, i)));
     if (!this.list.hidden) {
       this.name.hidden = true;
@@ -38,9 +40,8 @@ export class Batch {
     const item = document.createElement("li");
     const name = document.createElement("span");
     const button = document.createElement("button");
-    name.textContent = file.name;
+    name.textContent = brief(file.name);
     button.type = "button";
-    button.textContent = "×";
     button.setAttribute("aria-label", fill(this.list.dataset.sayRemove, { name: file.name }));
     button.addEventListener("click", () => {
       this.#gap = i;

@@ -12,6 +12,12 @@ export function fill(sentence = "", values) {
   return sentence.replace(/\{(\w+)\}/g, (_, name) => String(/** @type {Record<string, string | number>} */ (values)[name]));
 }
 
+/** A file's name without the middle of a long one: its end says what kind it is. @param {string} name */
+export function brief(name) {
+  const letters = [...name];
+  return letters.length > 45 ? `${letters.slice(0, 30).join("")}…${letters.slice(-14).join("")}` : name;
+}
+
 /** Marks buttons as usable or not, by data-action. A button with `disabled` would lose the focus, so this is aria-disabled.
  * @param {Element} root @param {Record<string, boolean>} usable */
 export function setUsable(root, usable) {

@@ -1,6 +1,6 @@
 // @ts-check
 /** The photo form: a photo is sent as soon as it is chosen, dropped, pasted or taken. The server checks everything again. */
-import { fill, find, onDrop } from "./dom.js";
+import { brief, fill, find, onDrop } from "./dom.js";
 import { send } from "./send.js";
 import { chooseModel, turn } from "./stage.js";
 
@@ -44,6 +44,7 @@ class Photo {
   /** @type {File[]} */ files = [];
   /** Ends the upload in progress. @type {(() => void) | undefined} */ #abort;
   /** @type {Promise<import("./batch.js").Batch> | undefined} */ #batch;
+  /** The address of an example that could not be fetched. */ #missed = "";
 
   /** @param {HTMLElement} root */
   constructor(root) {
@@ -59,11 +60,18 @@ class Photo {
     this.bar = /** @type {HTMLProgressElement} */ (find(this.form, "progress"));
     this.button = find(this.form, ".send");
     this.hint = this.note.textContent;
+    this.label = this.button.textContent;
     this.words = this.form.dataset;
     this.most = Number(this.words.maxBatch);
     // The server reads HEIC but few browsers show it: then the name stands in for the picture.
     this.image.addEventListener("error", () => this.#reveal(this.name));
-    this.image.addEventListener("load", () => this.#reveal(this.image));
+    this.image.addEventListener("load", () => {
+      const wide = this.image.naturalWidth > 1.2 * this.image.naturalHeight; // as templates/result.html
+      this.image.classList.toggle("wide", wide);
+      this.image.classList.toggle("upright", !wide);
+      this.#reveal(this.image);
+    });
+    this.form.noValidate = true; // the browser would speak its own language
     this.button.classList.remove("unscripted"); // shown where an upload waits for the visitor
     this.#arrange();
   }
@@ -78,7 +86,7 @@ class Photo {
     const codes = await Promise.all(chosen.map((file) => this.#refusal(file, chosen.length)));
     const refused = codes.find(Boolean);
     this.#hold(chosen.filter((_, i) => !codes[i]));
-    if (refused) this.#refuse(refused, chosen.filter((_, i) => codes[i] === refused).map((file) => `${file.name}, ${this.#size(file.size)}`).join("; "));
+    if (refused) this.#refuse(refused, this.#list(chosen.filter((_, i) => codes[i] === refused)));
     else if (chosen.length > this.most) this.#refuse("too-many", fill(this.words.sayCount, { count: chosen.length }));
     else if (now) this.send();
   }
@@ -86,7 +94,12 @@ class Photo {
   /** Sends a picture of this site, as if the visitor had chosen it. @param {string} address */
   async borrow(address) {
     const response = await fetch(address).catch(() => null);
-    if (!response?.ok) return this.#complain(this.#word("say", "lost"), "");
+    if (!response?.ok) {
+      this.#hold([]);
+      this.#missed = address;
+      this.#offerAgain();
+      return this.#complain(this.#word("say", "example"), this.#word("do", "example"));
+    }
     const picture = await response.blob();
     this.take([new File([picture], String(address.split("/").pop()), { type: picture.type })]);
   }
@@ -116,6 +129,7 @@ class Photo {
   }
 
   send() {
+    if (this.#missed) return this.borrow(this.#missed);
     if (this.#abort || !this.files.length || this.files.length > this.most) return;
     this.problem.hidden = true;
     const status = find(this.sending, "[role=status]");
@@ -132,7 +146,7 @@ class Photo {
       },
       failed: ({ code, title, advice }) => {
         this.stop();
-        this.button.textContent = this.words.sayAgain ?? "";
+        this.#offerAgain();
         this.#complain(title ?? this.#word("say", code), advice ?? fill(this.#word("do", code), { got: this.note.textContent ?? "" }));
       },
       // The picture is here already: it stays in sight while the answer appears beside it.
@@ -147,14 +161,16 @@ class Photo {
   /** Puts files into the form and shows them. @param {File[]} files */
   async #hold(files) {
     this.files = files;
+    this.#missed = "";
+    this.button.textContent = this.label;
     const accepted = new DataTransfer();
     for (const file of files) accepted.items.add(file);
     this.input.files = accepted.files;
     this.problem.hidden = true;
     const bytes = this.#size(files.reduce((sum, { size }) => sum + size, 0));
     const count = fill(this.words.saySeveral, { count: files.length, size: bytes });
-    this.name.textContent = files.length > 1 ? count : files[0]?.name ?? "";
-    this.note.textContent = files.length > 1 ? count : files.length ? `${files[0].name}, ${bytes}` : this.hint;
+    this.name.textContent = files.length > 1 ? count : brief(files[0]?.name ?? "");
+    this.note.textContent = files.length > 1 ? count : files.length ? this.#list(files) : this.hint;
     URL.revokeObjectURL(this.image.src);
     this.image.removeAttribute("src");
     if (files.length === 1) this.image.src = URL.createObjectURL(files[0]);
@@ -165,6 +181,11 @@ class Photo {
     (await this.#batch)?.show(this.files);
   }
 
+  #offerAgain() {
+    this.button.textContent = this.words.sayAgain ?? "";
+    this.#arrange();
+  }
+
   /** Shows what belongs to the state of the form. */
   #arrange() {
     const count = this.files.length;
@@ -173,7 +194,7 @@ class Photo {
     find(this.form, ".remove").hidden = count !== 1; // each of several has its own
     find(this.form, ".fewer").hidden = !many;
     this.sending.hidden = !this.#abort;
-    this.button.hidden = !count || many || Boolean(this.#abort);
+    this.button.hidden = !(count || this.#missed) || many || Boolean(this.#abort);
   }
 
   /** The code of the reason why the server would refuse this file, or "". Of several files, a wrong kind is left to the page of
@@ -201,6 +222,12 @@ class Photo {
   /** @param {"say" | "do"} kind @param {string} code */
   #word(kind, code) {
     return this.form.getAttribute(`data-${kind}-${code}`) ?? "";
+  }
+
+  /** Names and sizes; of many, the first three. @param {File[]} files */
+  #list(files) {
+    const named = files.slice(0, 3).map(({ name, size }) => `${brief(name)}, ${this.#size(size)}`);
+    return [...named, ...files.length > 3 ? ["…"] : []].join("; ");
   }
 
   /** @param {number} bytes */
