@@ -1,11 +1,10 @@
 """Questions in the tab of a result and on their own page: in place, by keyboard, narrow, and without JavaScript."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.hands import arrive, started
-from tests.browser.test_pages import RULES, TARGETS
+from tests.browser.rules import TARGETS, assert_accessible
 
 WORDS = {
     "en-US": ("Ask", "What would change your mind?", "What does it confuse?", "Your question"),
@@ -52,8 +51,7 @@ def test_answers_come_in_place_and_are_accessible_and_narrow(open_result, width,
     for shown in panel.locator(".changes img").all():
         assert shown.evaluate("(image) => image.complete && image.naturalWidth > 0")
     assert page.url == address
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     assert page.evaluate(TARGETS) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

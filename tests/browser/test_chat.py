@@ -3,14 +3,13 @@
 import threading
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from inkling.service import Service
 from inkling.storage import Storage
 from inkling.web.app import create_app
 from tests.browser.hands import started
-from tests.browser.test_pages import RULES, TARGETS
+from tests.browser.rules import TARGETS, assert_accessible
 from tests.support.chat import Exchange, Fake, chunk, serving
 from tests.support.injections import SCRIPTS
 
@@ -92,8 +91,7 @@ def test_a_server_elsewhere_is_named_and_gets_nothing_before_the_visitor_agrees(
     expect(said).to_have_attribute("aria-busy", "false")
     expect(panel.locator(".asked")).to_have_count(2)
     assert fake.questions[0].pictures
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     assert page.evaluate(TARGETS) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -121,8 +119,7 @@ def test_a_server_on_this_machine_is_asked_at_once_and_remembers_nothing(open_pa
     first, second = (exchange.body["messages"][1:] for exchange in fake.questions)
     assert [turn["content"] for turn in first] == ["tell me a joke"]
     assert [turn["content"] for turn in second] == ["tell me a joke", "It is a one.", "another one"]
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     assert page.evaluate(TARGETS) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.reload()

@@ -5,12 +5,11 @@ import re
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.hands import ELSEWHERE, arrive
-from tests.browser.test_pages import RULES
+from tests.browser.rules import assert_accessible
 
 SCREENS = [
     pytest.param(width, height, *look, id=f"{width}-{look[0]}")
@@ -49,8 +48,7 @@ def open_result(open_page, owner):
 
 
 def is_accessible(page):
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     return True
 
@@ -161,19 +159,27 @@ def test_what_it_saw_is_loaded_when_its_tab_is_opened(open_result):
 # ---- Shapes ----
 
 
+@pytest.mark.parametrize("sent", [True, False], ids=["sent", "while it is sent"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
 @pytest.mark.parametrize("size", [(1600, 30), (30, 1600), (20, 20), (900, 1200)], ids=str)
-def test_a_picture_of_any_shape_is_neither_a_strip_nor_a_wall(open_page, size, width):
-    page = open_page("/help", viewport={"width": width, "height": 720})
+def test_a_picture_of_any_shape_is_neither_a_strip_nor_a_wall(open_page, size, width, sent):
+    page = open_page("/", viewport={"width": width, "height": 720})
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), np.uint8)).save(file, "PNG")
     image = {"name": "a.png", "mimeType": "image/png", "buffer": file.getvalue()}
-    page.goto(page.request.post("/predict", multipart={"image": image, "model": "cats-dogs-cnn"}).url)
-    page.wait_for_function(SHOWN, arg=page.locator(".shown .picture").element_handle())
-    box, picture = page.locator(".shown").bounding_box(), page.locator(".shown .picture").bounding_box()
+    if sent:
+        page.goto(page.request.post("/predict", multipart={"image": image, "model": "cats-dogs-cnn"}).url)
+    else:
+        page.route("**/predict", lambda route: None)  # no answer comes
+        page.set_input_files("#image", image)
+    frame, shown = (page.locator(one) for one in ((".shown", ".shown .picture") if sent else (".drop", ".preview")))
+    expect(shown).to_be_visible()
+    page.wait_for_function(SHOWN, arg=shown.element_handle())
+    box, picture = frame.bounding_box(), shown.bounding_box()
+    assert box["height"] <= 720
     assert min(box["width"], box["height"]) >= 140
     assert picture == pytest.approx(box, abs=1), "nothing but the picture fills its place"
-    assert page.locator(".shown .picture").evaluate("image => getComputedStyle(image).objectFit") == "cover"
+    assert shown.evaluate("image => getComputedStyle(image).objectFit") == "cover"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

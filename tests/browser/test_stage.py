@@ -4,14 +4,11 @@ import itertools
 import time
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.hands import DIGITS, arrive, send_photos, with_mouse
+from tests.browser.rules import LOOKS, SCREENS, assert_accessible, assert_laid_out
 
-SCREENS = [(1366, 650), (1280, 720), (360, 640)]
-LOOKS = [("en", "light"), ("ru", "dark")]
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 EXAMPLES = {
     "a hot air balloon": "hot air balloon",
     "a soccer ball": "soccer ball",
@@ -19,38 +16,6 @@ EXAMPLES = {
     "a traffic light": "traffic light",
     "a jack-o'-lantern": "jack-o'-lantern",
 }
-# The boxes of what a visitor sees in a stage, by name.
-BOXES = """() => {
-    const seen = {};
-    const stage = [...document.querySelectorAll(".stage")].find((one) => !one.hidden);
-    const parts = {ways: document.querySelector(".ways"), picture: stage.querySelector(".stage-picture")};
-    for (const part of stage.querySelectorAll(".stage-answer > *, .live > *"))
-        if (!part.matches(".live, .unseen, datalist")) parts[`${part.tagName} ${part.className} ${part.id}`] = part;
-    for (const name in parts) {
-        const {left, top, right, bottom} = parts[name].getBoundingClientRect();
-        if (right > left && bottom > top) seen[name] = [left, top, right, bottom].map(Math.round);
-    }
-    return seen;
-}"""
-# The names of elements whose text does not fit into them.
-CLIPPED = """() => [...document.querySelectorAll("main :is(h1, p, a, button, span, li, label)")]
-    .filter((one) => one.checkVisibility() && !one.closest(".unseen, .drop") && one.scrollWidth > one.clientWidth + 1
-        && getComputedStyle(one).display !== "inline")
-    .map((one) => one.textContent)"""
-
-
-def assert_laid_out(page, width, height, last):
-    """Asserts that nothing overlaps or overflows, and that everything up to `last` is inside the first screen."""
-    boxes = page.evaluate(BOXES)
-    for (one, a), (other, b) in itertools.combinations(boxes.items(), 2):
-        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
-        assert apart, f"{one} {a} overlaps {other} {b}"
-    assert all(box[0] >= 0 and box[2] <= width for box in boxes.values()), boxes
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(CLIPPED) == []
-    end = next(box for name, box in boxes.items() if last in name)
-    assert max(boxes["picture"][3], end[3]) <= height, boxes
-    assert page.evaluate("scrollY") == 0
 
 
 @pytest.mark.parametrize("locale, scheme", LOOKS)
@@ -66,8 +31,7 @@ def test_the_picture_and_the_answer_share_the_first_screen(open_page, width, hei
     with_mouse(page, DIGITS["7"])
     expect(page.locator("#draw .bars li")).to_have_count(3)
     assert_laid_out(page, width, height, "bars")
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
 
 
 def test_the_ways_have_addresses_and_need_no_new_document(open_page):
@@ -172,8 +136,7 @@ def test_the_camera_is_answered_live_in_the_first_screen(open_camera, width, hei
     expect(page.locator("#camera .sentence")).not_to_have_text("Point and see")
     expect(page.get_by_role("combobox", name="Answered by")).to_be_visible()
     assert_laid_out(page, width, height, "bars")
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
 
 
 def test_the_shutter_keeps_one_frame_with_a_page_of_its_own(open_camera):
@@ -265,8 +228,7 @@ def test_without_a_camera_the_page_says_why_and_takes_a_photo(open_camera, cat, 
     )
     expect(page.get_by_role("alert")).to_contain_text(said)
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     take = page.get_by_label("Take a photo")
     assert take.get_attribute("capture") == "environment"
     take.set_input_files(cat)

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.hands import DIGITS, RING, SQUARE, drawing, with_mouse
-from tests.browser.test_pages import RULES, TARGETS
+from tests.browser.rules import RULES, TARGETS
 from tests.browser.test_stage import CLIPPED
 
 

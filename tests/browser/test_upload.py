@@ -4,13 +4,21 @@ import base64
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.hands import arrive, send_photos, started
+from tests.browser.rules import (
+    LONG_NAME,
+    LOOKS,
+    SCREENS,
+    assert_accessible,
+    assert_laid_out,
+    assert_nothing_scrolls_sideways,
+    assert_targets_are_large,
+    lines,
+)
 
 TEXT = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"This is not a picture.\n" * 50}
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 BUSY = '<main><div class="problem"><h1>Inkling is busy right now</h1><p>Wait a few seconds.</p></div></main>'
 
 FILES = """([name, data, size]) => {
@@ -123,8 +131,7 @@ def test_an_upload_shows_its_photo_and_how_far_it_is_and_can_be_cancelled(open_p
     expect(page.locator("#photo-note")).to_contain_text("cat.jpg")
     expect(page.get_by_role("progressbar")).to_be_visible()
     expect(page.locator("#sending")).to_have_text("Uploading…")
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("progressbar")).to_be_hidden()
     expect(page.locator(".preview")).to_be_visible()
@@ -132,6 +139,43 @@ def test_an_upload_shows_its_photo_and_how_far_it_is_and_can_be_cancelled(open_p
     page.unroute("**/predict")
     page.keyboard.press("Enter")
     arrive(page, "**/results/*")
+
+
+@pytest.mark.parametrize("locale, scheme", LOOKS)
+@pytest.mark.parametrize("width, height", SCREENS)
+def test_an_upload_and_what_fails_of_it_fit_into_the_first_screen(open_page, cat, width, height, locale, scheme):
+    page = open_page("/", viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
+    page.route("**/predict", lambda route: None)  # no answer comes
+    by_form(page, cat)
+    expect(page.locator(".preview")).to_be_visible()
+    expect(page.locator("#sending")).not_to_be_empty()
+    assert_laid_out(page, width, height, "sending")
+    assert_targets_are_large(page)
+    assert_accessible(page)
+    page.locator(".cancel").click()
+    page.route("**/predict", fail(None))
+    page.locator(".send").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert_laid_out(page, width, height, "problem")
+    assert_targets_are_large(page)
+    assert_accessible(page)
+
+
+@pytest.mark.parametrize("height", [640, 800])
+def test_a_long_file_name_takes_two_lines_and_keeps_its_end(open_page, cat, height):
+    page = open_page("/", viewport={"width": 360, "height": height})
+    page.route("**/predict", lambda route: None)
+    named = {"name": LONG_NAME, "mimeType": "image/heic", "buffer": b"not shown by Chromium"}
+    assert len(LONG_NAME) == 205
+    by_form(page, named)
+    for place in ("#photo-note", "#photo .name"):
+        expect(page.locator(place)).to_be_visible()
+        expect(page.locator(place)).to_contain_text("lange.jpeg")
+        assert lines(page.locator(place)) <= 2, place
+    by_drop(page, {**named, "name": LONG_NAME.replace("jpeg", "txt")})
+    expect(page.get_by_role("alert")).to_contain_text("lange.txt")
+    assert LONG_NAME[:40] not in page.get_by_role("alert").inner_text()
+    assert_nothing_scrolls_sideways(page, 360)
 
 
 def test_a_photo_is_removed_or_replaced_while_it_is_sent(page, cat):
@@ -175,8 +219,7 @@ def test_a_failed_upload_is_told_in_place_and_tried_again(open_page, cat, width)
         expect(page.get_by_role("alert").locator("b")).to_be_in_viewport(ratio=1)
         expect(page.locator(".preview")).to_be_visible()
         page.unroute("**/predict")
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     page.get_by_role("button", name="Try again").click()
     arrive(page, "**/results/*")
 
@@ -205,6 +248,20 @@ def test_a_hopeless_file_is_refused_before_it_is_sent(page, cat, name, padding, 
     assert page.evaluate("document.querySelector('#image').files.length") == 0
     by_drop(page, cat)
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_an_example_that_cannot_be_fetched_is_told_and_tried_again(new_context):
+    page = new_context(service_workers="block").new_page()
+    page.goto("/")
+    started(page)
+    page.route("**/examples/lighthouse.webp", lambda route: route.abort())
+    page.get_by_role("button", name="A picture of a lighthouse").click()
+    expect(page.get_by_role("alert")).to_contain_text("The example could not be loaded")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_contain_text("The example could not be loaded")
+    page.unroute("**/examples/lighthouse.webp")
+    page.get_by_role("button", name="Try again").click()
+    arrive(page, "**/results/*")
 
 
 def test_a_file_that_the_server_refuses_is_told_in_place_with_the_help_about_it(page):
