@@ -347,10 +347,10 @@ class Settings(BaseSettings):
         description="Maximum number of classifiers that one owner may teach. 0 means no limit.",
     )
     teach_examples: int = Field(
-        10_000,
+        20_000,
         ge=0,
         le=10**6,
-        description="Maximum number of examples of one classifier. 0 means no limit.",
+        description="Maximum number of examples of all classifiers of one owner. 0 means no limit.",
     )
     teach_mb: int = Field(
         4096,

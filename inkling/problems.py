@@ -149,7 +149,7 @@ REASONS = {
         409, "You have as many classifiers as allowed", "Delete one that you no longer need."
     ),
     "too-many-examples": Reason(
-        409, "This classifier has as many examples as allowed", "Delete examples that you no longer need."
+        409, "You have as many examples as allowed", "Delete examples that you no longer need."
     ),
     "teaching-full": Reason(
         409, "Your examples take as much space as allowed", "Delete examples or classifiers that you no longer need."

@@ -151,8 +151,8 @@ class Quota:
     """How much an owner may keep; 0 means no limit."""
 
     classifiers: int  # of an owner
-    examples: int  # of a classifier
-    bytes: int  # of an owner's pictures
+    examples: int  # of all classifiers of an owner
+    bytes: int  # of their pictures
 
 
 @dataclass(frozen=True)
@@ -424,7 +424,7 @@ class Taught:
                 self._blobs.put_all(unused)
             with self._database.writing() as session:
                 owner = _row(session, id).owner
-                room = _Room.of(session, id, owner, quota)
+                room = _Room.of(session, owner, quota)
                 results = [self._add(session, id, example, one, room) for example, one in files.items()]
                 added = {one.id for one in results if isinstance(one, Example)}
                 if added:
@@ -879,18 +879,18 @@ class Taught:
 
 
 class _Room:
-    """How much an owner may still add to a classifier."""
+    """How much an owner may still add."""
 
     def __init__(self, quota: Quota, examples: int, size: int):
         self._quota, self._examples, self._size = quota, examples, size
 
     @classmethod
-    def of(cls, session: Session, id: str, owner: str, quota: Quota) -> "_Room":
-        present = ExampleRow.removed.is_(None)
-        examples = session.scalars(sa.select(sa.func.count()).where(ExampleRow.classifier_id == id, present)).one()
+    def of(cls, session: Session, owner: str, quota: Quota) -> "_Room":
         own = sa.select(ClassifierRow.id).where(ClassifierRow.owner == owner)
-        total = sa.select(sa.func.sum(ExampleRow.bytes)).where(ExampleRow.classifier_id.in_(own), present)
-        return cls(quota, examples, session.scalar(total) or 0)
+        query = sa.select(sa.func.count(), sa.func.sum(ExampleRow.bytes))
+        present = (ExampleRow.classifier_id.in_(own), ExampleRow.removed.is_(None))
+        examples, size = session.execute(query.where(*present)).one()
+        return cls(quota, examples, size or 0)
 
     def take(self, size: int) -> None:
         """Counts a new example of so many bytes.
@@ -901,7 +901,7 @@ class _Room:
         if self._quota.examples and self._examples >= self._quota.examples:
             raise Problem(
                 "too-many-examples",
-                f"The classifier has {self._examples} examples, and {self._quota.examples} are allowed.",
+                f"You have {self._examples} examples, and {self._quota.examples} are allowed. Delete some first.",
             )
         if self._quota.bytes and self._size + size > self._quota.bytes:
             allowed = self._quota.bytes >> 20

@@ -217,8 +217,11 @@ def test_quotas_of_examples(settings, limit, reason, sentence):
     results = teaching.add(birds.id, noise)
     assert results[-1].reason == reason
     assert sentence in results[-1].message
+    fish, others = (teaching.create("Fish", "photo", owner) for owner in (OWNER, "other"))
+    (refusal,), (added,) = (teaching.add(one.id, noise[-1:]) for one in (fish, others))
+    assert (refusal.reason, isinstance(added, Problem)) == (reason, False)  # it counts over an owner's classifiers
     teaching.remove(birds.id, [example.id for example in teaching.examples(birds.id)])
-    assert not isinstance(teaching.add(birds.id, noise[-1:])[0], Problem)
+    assert not isinstance(teaching.add(fish.id, noise[-1:])[0], Problem)
 
 
 def test_the_quota_of_classifiers_is_each_owners(settings):
