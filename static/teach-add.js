@@ -71,10 +71,14 @@ function parts(pieces, most) {
 /** @param {File} file */
 const isZip = (file) => file.name.toLowerCase().endsWith(".zip");
 
-/** Whether a file may be a picture. Folders also hold lists, notes, and what the system hides. @param {File} file @param {string} accept */
-function isPicture({ name, type }, accept) {
-  if (name.startsWith(".")) return false;
-  return type.startsWith("image/") || accept.split(",").some((extension) => extension.startsWith(".") && name.toLowerCase().endsWith(extension));
+/** The extension of a file's name; "" if it has none. A name that was cut out of a URL may go on with its query. @param {File} file */
+const extensionOf = ({ name }) => /\.([^.]*)$/.exec(name.replace(/\?.*/, ""))?.[1].toLowerCase() ?? "";
+
+/** Whether a file may be a picture: without an extension, its bytes decide. Folders also hold lists, notes, and what the system
+ * hides. @param {File} file @param {string[]} extensions of pictures */
+function isPicture(file, extensions) {
+  if (file.name.startsWith(".")) return false;
+  return file.type.startsWith("image/") || ["", ...extensions].includes(extensionOf(file));
 }
 
 /** Names the pictures that were refused, and why. @param {Workshop} shop @param {string[]} refused */
@@ -92,10 +96,12 @@ function complain(shop, refused) {
 /** A file, and the folders that lead to it, outermost first. @typedef {{ file: File, folders: string[] }} Found */
 
 /** Files with the classes that their folders name, by the rule of `inkling.teach.intake.classes`: the outermost folder, except
- * one around all classes, and one that names a part of a data set. @param {Found[]} found @returns {Piece[]} */
+ * one around all classes, and one that names a part of a data set. Files without an extension, such as a README, do not tell
+ * where the classes are, unless there is nothing else. @param {Found[]} found @returns {Piece[]} */
 function classified(found) {
   let paths = found.map(({ folders }) => folders);
-  while (isWrapped(paths)) paths = paths.map((folders) => folders.slice(1));
+  const clear = found.some(({ file }) => extensionOf(file));
+  while (isWrapped(paths.filter((_, i) => !clear || extensionOf(found[i].file)))) paths = paths.map((folders) => folders.slice(1));
   return found.map(({ file }, i) => {
     const [first, second] = paths[i];
     return { file, label: second && SPLITS.includes(first.toLowerCase()) ? second : first };
@@ -132,12 +138,12 @@ async function dropped(data) {
 /** @param {Workshop} shop */
 export function start(shop) {
   const { root, signal } = shop;
-  const accept = /** @type {HTMLInputElement} */ (find(root, "#files")).accept;
+  const extensions = String(shop.words.extensions).split(" ");
   /** The class that was used last: what is pasted goes there. */ let last = "";
 
   /** @param {Found[]} found @param {string} [label] the class of all of them */
   const take = (found, label) => shop.attempt(() => send(shop, classified(
-    found.filter(({ file }) => isZip(file) || isPicture(file, accept)),
+    found.filter(({ file }) => isZip(file) || isPicture(file, extensions)),
   ).map((piece) => ({ file: piece.file, label: label ?? piece.label }))));
 
   /** @param {EventTarget | null} target */

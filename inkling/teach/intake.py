@@ -20,7 +20,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from inkling.config import Settings
 from inkling.pictures.budget import Budget
-from inkling.pictures.formats import ACCEPTED_EXTENSIONS
+from inkling.pictures.formats import ACCEPTED_EXTENSIONS, extension_of
 from inkling.problems import Problem, shorten
 from inkling.recognition.inputs import Picture
 from inkling.service import File, Source, Upload
@@ -162,7 +162,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 # ---- Names of classes ----
 
 
-def classes(paths: Sequence[Folders]) -> list[str | None]:
+def classes(paths: Sequence[Folders], clear: Sequence[bool] | None = None) -> list[str | None]:
     """For each file the folder that names its class; None for a file outside all folders.
 
     The outermost folder does, except one around all classes (a data set's own name) and one that names a part of a data
@@ -170,9 +170,12 @@ def classes(paths: Sequence[Folders]) -> list[str | None]:
 
     Args:
         paths: the folders that lead to each file.
+        clear: whether each file is a picture by its name, by default all are. Others, such as a README, do not tell
+            where the classes are, unless there is nothing else.
     """
     found = list(paths)
-    while found and _is_wrapper(found):
+    leading = [i for i in range(len(found)) if clear and clear[i]] or range(len(found))
+    while found and _is_wrapper([found[i] for i in leading]):
         found = [folders[1:] for folders in found]
     found = [folders[1:] if len(folders) > 1 and folders[0].lower() in SPLITS else folders for folders in found]
     return [folders[0] if folders else None for folders in found]
@@ -187,17 +190,19 @@ def _is_wrapper(paths: Sequence[Folders]) -> bool:
 
 def _classified(files: Iterable[tuple[str, Source]]) -> list[Pair]:
     """Files with the classes that their paths name; a file whose path is not accepted is refused by its reason."""
-    accepted: list[tuple[int, Source, Folders]] = []
+    accepted: list[tuple[int, Source, Folders, bool]] = []
     pairs: list[Pair] = []
     for path, source in files:
         try:
             folders = _folders(path)
-            if path.lower().endswith(ACCEPTED_EXTENSIONS):
-                accepted.append((len(pairs), source, folders))
+            extension = extension_of(path)
+            if extension in ("", *ACCEPTED_EXTENSIONS):  # without one, the bytes decide
+                accepted.append((len(pairs), source, folders, extension != ""))
             pairs.append((source, None))
         except Problem as problem:
             pairs.append((Refused(path, problem, source.kind), None))
-    for (place, source, _), name in zip(accepted, classes([folders for *_, folders in accepted]), strict=True):
+    named = classes([folders for _, _, folders, _ in accepted], [clear for *_, clear in accepted])
+    for (place, source, *_), name in zip(accepted, named, strict=True):
         pairs[place] = source, name
     return pairs
 

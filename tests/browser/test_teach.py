@@ -1,5 +1,6 @@
 """Teaching on the page: examples from files, camera and canvas, figures, versions, and what the keyboard does."""
 
+import base64
 import io
 import re
 import zipfile
@@ -236,3 +237,48 @@ def test_a_folder_of_folders_and_a_zip_become_classes_and_a_bad_picture_is_named
     expect(column(page, "line").get_by_role("option")).to_have_count(1)
     expect(column(page, "ring").get_by_role("option")).to_have_count(2)
     assert_accessible(page)
+
+
+# Sends files to an element as a drop or as a paste brings them.
+BRING = """([selector, type, files]) => {
+    const data = new DataTransfer();
+    for (const [name, kind, content] of files)
+        data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt())], name, {type: kind}));
+    const options = {bubbles: true, cancelable: true};
+    const event = type === "paste"
+        ? new ClipboardEvent("paste", {...options, clipboardData: data})
+        : new DragEvent(type, {...options, dataTransfer: data});
+    document.querySelector(selector).dispatchEvent(event);
+}"""
+
+
+def bring(page, selector, kind, *files):
+    """Drops or pastes files, each a name, a media type and its bytes."""
+    encoded = [(name, media, base64.b64encode(content).decode()) for name, media, content in files]
+    page.evaluate(BRING, [selector, kind, encoded])
+
+
+def test_files_are_dropped_on_a_class_whatever_their_names(open_page):
+    page = open_page("/teach", viewport={"width": 1280, "height": 800})
+    create(page, "Dropped", "Drawings")
+    add_class(page, "ring")
+    names = ["image", "blob", "ring.jpg?v=2", "ring.jfif", "ring.jpe", "RING.PNG"]
+    drawings = [drawing(RING, shift, "ring")["buffer"] for shift in range(len(names))]
+    files = [(name, "", content) for name, content in zip(names, drawings, strict=True)]
+    others = [(name, "text/plain", b"left out") for name in ("notes.txt", "list.csv", ".hidden")]
+    bring(page, ".class[data-name=ring]", "drop", *files, *others)
+    expect(column(page, "ring").get_by_role("option")).to_have_count(len(names))
+    expect(page.locator(".refused")).to_be_hidden()
+
+
+def test_a_pasted_picture_goes_to_the_class_that_was_used_last(open_page):
+    page = open_page("/teach", viewport={"width": 1280, "height": 800})
+    create(page, "Pasted", "Drawings")
+    for name in ("ring", "square"):
+        add_class(page, name)
+    column(page, "ring").get_by_role("textbox").focus()
+    first, second = (drawing(RING, shift, "ring")["buffer"] for shift in (1, 2))
+    bring(page, "body", "paste", ("image.png", "image/png", first))
+    expect(column(page, "ring").get_by_role("option")).to_have_count(1)
+    bring(page, ".class[data-name=square]", "paste", ("image.png", "image/png", second))
+    expect(column(page, "square").get_by_role("option")).to_have_count(1)

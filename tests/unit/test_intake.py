@@ -62,6 +62,13 @@ LAYOUTS = {
     "classes that are called so": (["test/1.jpg", "robin/2.jpg"], ["test", "robin"]),
     "from the folder itself": (["./robin/1.jpg", "./wren/2.jpg"], ["robin", "wren"]),
     "slashes of Windows": (["birds\\robin\\1.jpg", "birds\\wren\\2.jpg"], ["robin", "wren"]),
+    "names without an extension, and with a query": (
+        ["cats/image", "cats/a.jpg?v=2", "dogs/b.jfif", "dogs/notajpg"], ["cats", "cats", "dogs", "dogs"]
+    ),
+    "another kind of file that ends like a picture": (["cats/notes.xjpg", "cats/1.jpg"], [None, "cats"]),
+    "a list beside the classes": (
+        ["LICENSE", "b/README", "b/cats/1.jpg", "b/dogs/2.jpg"], [None, None, "cats", "dogs"]
+    ),
     "what is no picture": (["birds/notes.txt", "birds/robin/1.jpg", "birds/wren/2.jpg"], [None, "robin", "wren"]),
 }  # fmt: skip
 

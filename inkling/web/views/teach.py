@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from inkling import problems
-from inkling.pictures.formats import EXTENSIONS
+from inkling.pictures.formats import EXTENSIONS, PICTURE_EXTENSIONS
 from inkling.problems import Problem
 from inkling.storage.taught import KEPT, LONGEST_LABEL
 from inkling.teach.types import Classifier, Example, Kind
@@ -84,6 +84,7 @@ def page(id: str) -> str:
         versions=[(version, taught.figures(version)) for version in teaching().versions(id)],
         shown=KEPT,
         accept=",".join(chain((f".{extension}" for extension in EXTENSIONS), ["image/*"])),
+        extensions=" ".join(PICTURE_EXTENSIONS),
         most=service().settings.max_batch,
         longest=LONGEST_LABEL,
         problem=_problem(),
