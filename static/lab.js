@@ -167,7 +167,7 @@ document.querySelector('form[action="/language"]')?.addEventListener("submit", (
 form.addEventListener("submit", send);
 file.addEventListener("change", () => take(file.files));
 document.addEventListener("paste", (event) => take(event.clipboardData?.files));
-onDrop(take);
+onDrop(take, undefined, undefined, () => complain(form.dataset.link ?? ""));
 for (const name in actions) form.querySelector(`[data-sketch=${name}]`)?.addEventListener("click", actions[name]);
 const copier = /** @type {HTMLButtonElement} */ (form.querySelector("[data-copy]"));
 // Browsers allow the clipboard only over HTTPS and on this machine.

@@ -159,10 +159,13 @@ export function start(shop) {
   });
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, async (event) => {
     const { dataTransfer: data, target } = /** @type {DragEvent} */ (event);
-    if (!data?.types.includes("Files")) return;
+    const hasLink = data?.types.includes("text/uri-list");
+    if (!data || !(hasLink || data.types.includes("Files"))) return;
     event.preventDefault();
     /** @type {Element} */ (target).closest?.(".class")?.classList.toggle("over", type === "dragover");
-    if (type === "drop" && !/** @type {Element} */ (target).closest?.("#try")) take(await dropped(data), nameOf(target));
+    if (type !== "drop") return;
+    if (hasLink && !data.files.length) shop.say(String(shop.words.sayLink)); // the browser passed on no picture
+    else if (!(/** @type {Element} */ (target).closest?.("#try"))) take(await dropped(data), nameOf(target));
   }, { signal });
   document.addEventListener("paste", async (event) => {
     const data = event.clipboardData;

@@ -17,6 +17,7 @@ from tests.browser.rules import (
     assert_targets_are_large,
     lines,
 )
+from tests.browser.test_teach import create
 
 TEXT = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"This is not a picture.\n" * 50}
 BUSY = '<main><div class="problem"><h1>Inkling is busy right now</h1><p>Wait a few seconds.</p></div></main>'
@@ -83,12 +84,12 @@ def test_a_chosen_photo_is_answered_in_place(page, cat, way):
     )
     assert page.evaluate("window.same"), "no new document was loaded"
     expect(page.locator("main")).to_be_focused()
-    address = page.url
+    address = urlsplit(page.url).path
     page.go_back()
     expect(page.locator("#image")).to_be_visible()
     page.go_forward()
     expect(page.locator(".picture")).to_be_visible()
-    assert page.url == address
+    assert urlsplit(page.url).path == address
     page.reload()
     expect(page.locator(".picture")).to_be_visible()
 
@@ -279,8 +280,12 @@ def test_a_photo_is_answered_whatever_its_name_says(page, cat, name):
     expect(page.locator("#details dt:text-is('File format') + dd")).to_have_text("JPEG")
 
 
-def test_a_link_that_is_dropped_is_told_from_a_picture(open_page):
-    page = open_page("/?way=draw")
+@pytest.mark.parametrize("path", ["/?way=draw", "/lab", "/teach"])
+def test_a_link_that_is_dropped_is_told_from_a_picture(open_page, path):
+    page = open_page(path)
+    if path == "/teach":
+        create(page, "Dragged from elsewhere", "Photos")
+    address = urlsplit(page.url).path
     prevented = page.evaluate("""() => {
         const link = new DataTransfer();
         link.setData("text/uri-list", "https://example.org/cat.jpg");
@@ -289,9 +294,9 @@ def test_a_link_that_is_dropped_is_told_from_a_picture(open_page):
         return events.map((event) => !document.querySelector("main").dispatchEvent(event));
     }""")
     assert prevented == [True, True]
-    expect(page.get_by_role("alert")).to_contain_text("This is a link, not a picture")
-    expect(page.get_by_role("alert")).to_contain_text("Save the picture and choose the file")
-    assert urlsplit(page.url).path == "/"
+    said = page.get_by_role("status" if path == "/teach" else "alert").filter(has_text="This is a link, not a picture")
+    expect(said).to_contain_text("Save the picture and choose the file")
+    assert urlsplit(page.url).path == address
 
 
 def test_a_dropped_folder_is_refused_before_it_is_sent(page, tmp_path):
