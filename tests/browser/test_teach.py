@@ -6,12 +6,10 @@ import re
 import zipfile
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.browser import rules
 from tests.browser.hands import DIGITS, RING, SQUARE, drawing, with_mouse
-from tests.browser.rules import RULES, TARGETS
-from tests.browser.test_stage import CLIPPED
 
 
 def create(page, title, kind):
@@ -55,10 +53,9 @@ def trained(page):
 
 
 def assert_accessible(page):
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate(TARGETS) == []
-    assert page.evaluate(CLIPPED) == []
+    rules.assert_accessible(page)
+    rules.assert_targets_are_large(page)
+    assert page.evaluate(rules.CLIPPED) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
