@@ -115,7 +115,13 @@ def quirks() -> str:
     return table(
         ("format", "quirk", "Inkling", "Chromium"),
         (
-            (quirk.format, quirk.name, quirk.does, quirk.differs or ("—" if quirk.reason else "alike"))
+            (
+                quirk.format,
+                quirk.name,
+                quirk.does,
+                (quirk.differs or ("—" if quirk.reason or not quirk.compared else "alike"))
+                + (f": {quirk.levels} levels in the mean" if quirk.levels else ""),
+            )
             for quirk in QUIRKS
         ),
     )

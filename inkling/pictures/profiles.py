@@ -3,9 +3,12 @@
 A decoder process imports this, so it does without NumPy, which would take its time and memory.
 """
 
+import itertools
+import math
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 # Of white, red, green and blue, as CIE x and y: ITU-T H.273 gives each set of primaries a number.
 PRIMARIES = {
@@ -23,6 +26,11 @@ SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # IEC 61966-2-
 VIDEO_CURVE = (2.4,)  # BT.1886, by which screens show BT.709, BT.601 and BT.2020
 CURVES: dict[int, Sequence[float]] = {4: (2.2,), 5: (2.8,), 8: (1.0,), 13: SRGB_CURVE}
 CURVES |= dict.fromkeys((1, 6, 14, 15), VIDEO_CURVE)
+# HDR, as Chromium 156 shows it on a screen without HDR.
+HDR_WHITE, HDR_PEAK = 203.0, 1000.0  # nits: white by BT.2408, and the brightest light that is told from brighter light
+HDR_GRID, HDR_STEPS = 17, 1024  # sides of the table by which HDR is converted, and steps of the curve behind it
+HDR_LUMINANCE = (0.2627, 0.678, 0.0593)  # of BT.2020's red, green and blue
+PQ, HLG = 16, 18
 D50 = (0.9642, 1.0, 0.8249)  # the white of profiles, as XYZ
 KNOWN = {  # red, green, blue as XYZ
     1: ((0.436, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)),
@@ -51,20 +59,80 @@ def of_numbers(primaries: Sequence[float], curve: Sequence[float]) -> bytes:
     tags = {b"wtpt": b"XYZ \0\0\0\0" + _fixed(D50)}
     for name, column in zip((b"r", b"g", b"b"), _columns(primaries), strict=True):
         tags |= {name + b"XYZ": b"XYZ \0\0\0\0" + _fixed(column), name + b"TRC": shape}
+    return _profile(tags)
+
+
+def _profile(tags: dict[bytes, bytes], version: int = 4) -> bytes:
+    """An ICC profile of RGB with these tags."""
     at, table, contents = 128 + 4 + 12 * len(tags), b"", b""
     for tag, content in tags.items():
         table += struct.pack(">4sII", tag, at + len(contents), len(content))
         contents += content
-    words = (at + len(contents), 0x04200000, b"mntr", b"RGB ", b"XYZ ", b"acsp", _fixed(D50))
+    words = (at + len(contents), version << 24, b"mntr", b"RGB ", b"XYZ ", b"acsp", _fixed(D50))
     header = struct.pack(">I4xI4s4s4s12x4s28x12s48x", *words)
     return header + struct.pack(">I", len(tags)) + table + contents
 
 
 def of_codes(primaries: int, transfer: int) -> bytes | None:
-    """The ICC profile of two numbers of H.273; None for sRGB, and for unknown and HDR color spaces."""
+    """The ICC profile of two numbers of H.273; None for sRGB, and for unknown color spaces."""
+    if primaries in PRIMARIES and transfer in HDR_LIGHT:
+        return _of_hdr(primaries, transfer)
     if primaries not in PRIMARIES or transfer not in CURVES or (primaries, transfer) == (1, 13):
         return None
     return of_numbers(PRIMARIES[primaries], CURVES[transfer])
+
+
+@cache
+def _of_hdr(primaries: int, transfer: int) -> bytes:
+    """The ICC profile of an HDR color space for a screen without HDR, as a table of cube roots of XYZ.
+
+    As in Chromium, colors keep their hue: their brightest part in BT.2020 is mapped, and the others with it.
+    """
+    from_2020 = _columns(PRIMARIES[9])
+    to_2020 = _product(_columns(PRIMARIES[primaries]), _inverse(from_2020))
+    levels = [HDR_LIGHT[transfer](step / (HDR_GRID - 1)) for step in range(HDR_GRID)]
+    table: list[int] = []
+    for light in itertools.product(levels, repeat=3):
+        (rgb,) = _product([light], to_2020)
+        if transfer == HLG:  # of the scene, in parts of the brightest; screens show it with more contrast
+            luminance = sum(map(math.prod, zip(rgb, HDR_LUMINANCE, strict=True)))
+            rgb = [value * HDR_PEAK / HDR_WHITE * max(luminance, 0) ** 0.2 for value in rgb]
+        brightest = max(*rgb, 1e-9)
+        (xyz,) = _product([rgb], from_2020)
+        table += [round(65535 * min(1, max(0, value * _toned(brightest) / brightest) ** (1 / 3))) for value in xyz]
+    shape = struct.pack(
+        ">4s4x3Bx9iHH", b"mft2", 3, 3, HDR_GRID, *(65536 * (i % 4 == 0) for i in range(9)), 2, HDR_STEPS
+    )
+    cubes = [round(32768 * (step / (HDR_STEPS - 1)) ** 3) for step in range(HDR_STEPS)]  # 32768 is 1 in a table of XYZ
+    words = [0, 65535] * 3 + table + cubes * 3
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + _fixed(D50), b"A2B0": shape + struct.pack(f">{len(words)}H", *words)}
+    return _profile(tags, version=2)  # in version 4, black would stand for that of paper
+
+
+def _toned(light: float) -> float:
+    """HDR light, where 1 is white, to that of a screen, 0 to 1.
+
+    It is halved up to white. Above, a parabola has the control points (1, 0.5), (1.65, 0.825) and (peak, 1).
+    """
+    if light <= 1:
+        return light / 2
+    bend = HDR_PEAK / HDR_WHITE - 2.3
+    at = min(1, (math.sqrt(1.69 + 4 * bend * (light - 1)) - 1.3) / (2 * bend))
+    return 0.5 + 0.65 * at - 0.15 * at * at
+
+
+def _pq_light(level: float) -> float:
+    """SMPTE ST 2084: the light of a level, in parts of white."""
+    power = level ** (32 / 2523)
+    return 10000 / HDR_WHITE * (max(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (8192 / 1305)
+
+
+def _hlg_light(level: float) -> float:
+    """ARIB STD-B67: the light of a level, in parts of the brightest."""
+    return level * level / 3 if level <= 0.5 else (math.exp((level - 0.55991073) / 0.17883277) + 0.28466892) / 12
+
+
+HDR_LIGHT: dict[int, Callable[[float], float]] = {PQ: _pq_light, HLG: _hlg_light}
 
 
 def of_boxes(data: bytes | memoryview) -> bytes | None:

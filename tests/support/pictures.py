@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from inkling.pictures import profiles
-from tests.hostile.build import chunk, encode, heif_of_codes
+from inkling.pictures.formats import PICTURE_EXTENSIONS
+from tests.hostile.build import bmp, chunk, encode, heif_of_codes
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6  # color types of a PNG
@@ -40,6 +41,9 @@ class Quirk(NamedTuple):
         shows: what is to be seen; None where only Chromium is asked.
         reason: why Inkling refuses it, or None.
         differs: what Chromium does otherwise.
+        levels: the mean difference to what Chromium shows, where that is a figure to tell; of 255 levels, to 1.
+        names: the names that each file is sent with.
+        compared: whether it matters what Chromium shows.
     """
 
     format: str
@@ -49,6 +53,9 @@ class Quirk(NamedTuple):
     shows: Callable[[], Image.Image] | None = None
     reason: str | None = None
     differs: str = ""
+    levels: int | None = None
+    names: tuple[str, ...] = ("picture",)
+    compared: bool = True
 
 
 def scene(width=96, height=64):
@@ -257,8 +264,47 @@ def light_ink_on_black():
     return Image.alpha_composite(Image.new("RGBA", (96, 64), "black"), light_ink()).convert("RGB")
 
 
+def _code(names):
+    """Names as the documentation writes them."""
+    return ", ".join(f"`{name}`" for name in names if name.isprintable() and name == name.strip())
+
+
+# ---- Names, and formats that are not read ----
+
+WHOLE = {
+    "JPEG": lambda: file("JPEG"),
+    "PNG": lambda: file("PNG"),
+    "WebP": lambda: file("WEBP"),
+    "GIF": lambda: file("GIF", scene().quantize(64)),
+    "BMP": lambda: file("BMP"),
+    "HEIC": lambda: file("HEIF", quality=90),
+    "AVIF": lambda: file("AVIF"),
+}
+NOT_UTF_8 = "\ud800"  # what Python makes of a byte that is not UTF-8
+READ_NAMES = ("image", "blob", "a.", "..", "photo.jpg?v=2", "photo?format=.exe", "dir.exe/a", "Снимок.PNG")
+READ_NAMES += (f"{NOT_UTF_8}.png",)
+REFUSED_NAMES = ("a.txt", "a.png.exe", "a.html", "a.html?x=a.png", "a.png ", f"a.{NOT_UTF_8}")
+UNREAD = (  # format, what is special, the name in the refusal, file
+    ("TIFF", "little-endian", "TIFF", lambda: encode(scene(), "TIFF")),
+    ("TIFF", "big-endian", "TIFF", lambda: b"MM\0*" + bytes(99)),
+    ("SVG", "alone", "SVG", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+    (
+        *("SVG", "after a prolog", "SVG"),
+        lambda: b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- drawn by hand -->\n<svg/>',
+    ),
+    ("PDF", "any", "PDF", lambda: b"%PDF-1.7\n"),
+    ("JPEG XL", "bare", "JPEG XL", lambda: b"\xff\x0a" + bytes(99)),
+    ("JPEG XL", "in boxes", "JPEG XL", lambda: b"\0\0\0\x0cJXL \r\n\x87\n"),
+    ("JPEG 2000", "any", "JPEG 2000", lambda: encode(scene(), "JPEG2000")),
+    ("icon", "any", "icon", lambda: encode(scene(), "ICO")),
+    ("Photoshop", "any", "Photoshop", lambda: b"8BPS" + bytes(99)),
+    ("BMP", "with a JPEG inside", "unusual BMP", lambda: bmp(9, 9, compression=4)),
+)
+
 # ---- The table ----
 
+HDR = {"PQ": 16, "HLG": 18}  # numbers of curves
+TONED = "converted to sRGB: white is shown at half its light, so that there is room for what is brighter"
 JPEG, WEBP, AVIF, HEIC = ("JPEG", "JPEG"), ("WebP", "WEBP"), ("AVIF", "AVIF"), ("HEIC", "HEIF")
 
 QUIRKS = (
@@ -366,12 +412,25 @@ QUIRKS = (
         },
     ),
     Quirk(
-        "PNG, AVIF",
-        "HDR (PQ, HLG), in `cICP` or `nclx`",
-        "shown as if it were sRGB, so pale",
-        {"PQ": lambda: png(RGB, 8, codes(9, 16)), "HLG": lambda: png(RGB, 8, codes(9, 18))},
-        scene,
-        differs="maps its brightness to the screen",
+        "PNG",
+        "HDR (PQ, HLG) in `cICP`, of 8 and 16 bits",
+        TONED,
+        {
+            f"{name}-{color}-{bits}": lambda bits=bits, color=color, curve=curve: png(RGB, bits, codes(color, curve))
+            for name, curve in HDR.items()
+            for color in (1, 9, 12)
+            for bits in (8, 16)
+        },
+    ),
+    *(
+        Quirk(
+            title,
+            "HDR (PQ, HLG) in `nclx`",
+            TONED,
+            {name: lambda kind=kind, curve=curve: heif_of_codes(file(kind), 9, curve) for name, curve in HDR.items()},
+            differs=NOT_SHOWN if title == "HEIC" else "",
+        )
+        for title, kind in (AVIF, HEIC)
     ),
     Quirk("PNG", "no `IEND`", "read if all pixels are there", {"cut": lambda: png(RGB, 8)[:-12]}, scene),
     Quirk("PNG", "pixels are missing", "refused", {"cut": lambda: png(RGB, 8)[:-30]}, reason="truncated"),
@@ -460,6 +519,7 @@ QUIRKS = (
         "converted to sRGB by the table of all four inks",
         {"inks": lambda: file("JPEG", inks(), icc_profile=ink_profile())},
         differs="mixes black into the other inks first, and then applies the profile",
+        levels=27,
     ),
     Quirk(
         "JPEG",
@@ -518,11 +578,20 @@ QUIRKS = (
         "read; transparency on white paper",
         {"transparent": lambda: file("AVIF", see_through())},
         on_paper,
-        differs="takes opacity of libavif's files for video levels, so they look paler by 6 levels in the mean",
+        differs="takes opacity of libavif's files for video levels, so they look paler",
+        levels=6,
     ),
     Quirk(
         "HEIC",
-        "with and without transparency",
+        "without transparency",
+        "read",
+        {"opaque": lambda: file("HEIF", quality=90)},
+        scene,
+        differs=NOT_SHOWN,
+    ),
+    Quirk(
+        "HEIC",
+        "with transparency",
         "read; transparency on white paper",
         {"transparent": lambda: file("HEIF", see_through(), quality=90)},
         on_paper,
@@ -617,11 +686,40 @@ QUIRKS = (
         scene,
     ),
     Quirk(
-        "any",
+        "PNG, WebP, GIF, AVIF",
         "nothing but light ink on transparent paper",
         "on black paper",
-        {kind: lambda kind=kind: file(kind, light_ink()) for kind in ("PNG", "WEBP")},
+        {kind: lambda kind=kind: file(kind, light_ink()) for kind in ("PNG", "WEBP", "GIF", "AVIF")},
         light_ink_on_black,
         differs="shows it on the page's background",
+    ),
+    Quirk(
+        "HEIC",
+        "nothing but light ink on transparent paper",
+        "on black paper",
+        {"HEIC": lambda: file("HEIF", light_ink(), quality=90)},
+        light_ink_on_black,
+        differs=NOT_SHOWN,
+    ),
+    # ---- Names, and formats that are not read ----
+    Quirk(
+        ", ".join(WHOLE),
+        f"a name with any picture's extension, or with none: {_code(READ_NAMES)}",
+        "read as what its bytes say",
+        WHOLE,
+        names=READ_NAMES + tuple(f"a.{extension}" for extension in PICTURE_EXTENSIONS),
+        compared=False,
+    ),
+    Quirk(
+        ", ".join(WHOLE),
+        f"a name with another extension: {_code(REFUSED_NAMES)}",
+        "refused",
+        WHOLE,
+        reason="extension",
+        names=REFUSED_NAMES,
+    ),
+    *(
+        Quirk(title, about, f"refused: the reason says “{received}”", {"": make}, reason="unsupported")
+        for title, about, received, make in UNREAD
     ),
 )
