@@ -256,16 +256,21 @@ def scaling_of(network: keras.Model, wanted: Wanted, notes: list[str]) -> str:
     if first is None and wanted.kind == "photo" and (backbone := backbone_of(network)):
         name, pixels = backbone
         goes = f"go in as {PIXELS[pixels]}" if pixels in PIXELS else f"are prepared as by --preprocess {pixels}"
-        notes.append(
-            f"It is made from {name}, so pixels {goes}, as {name}'s preprocess_input does; if it was trained on "
-            "others, its answers are wrong: then import it again with --scaling unit (0..1) or raw (0..255)."
-        )
+        made = f"It is made from {name}, so pixels {goes}, as {name}'s preprocess_input does."
+        notes.append(f"{made} {otherwise(pixels)}")
         return pixels
-    notes.append(
-        "Pixels go in as 0..1, as no --scaling was given; if it was trained on others, its answers are wrong: then "
-        "import it again with --scaling signed (-1..1) or raw (0..255), or --preprocess."
-    )
+    notes.append(f"Pixels go in as {PIXELS['unit']}, as no --scaling was given. {otherwise('unit')}")
     return "unit"
+
+
+def otherwise(pixels: str) -> str:
+    """What to do if the network was trained on other pixels than these, a key of `PIXELS` or `PREPROCESS`."""
+    scalings = " or ".join(f"{name} ({about})" for name, about in PIXELS.items() if name != pixels)
+    preprocess = " or ".join(name for name in PREPROCESS if name != pixels)
+    return (
+        f"If it was trained on others, its answers are wrong: then import it again with --scaling {scalings}. If blue "
+        f"came first or a mean was subtracted, import it with --preprocess {preprocess}."
+    )
 
 
 def backbone_of(network: keras.Model) -> tuple[str, str] | None:

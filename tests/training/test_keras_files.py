@@ -20,7 +20,7 @@ from inkling.recognition.runtimes import base, openvino
 from inkling.recognition.runtimes import keras as keras_runtime
 from tests.support import keras_files
 from tests.support.keras_files import FILES
-from training.adopt import PREPROCESS, Wanted, adopt, labels_of, scaling_of
+from training.adopt import PIXELS, PREPROCESS, Wanted, adopt, labels_of, scaling_of
 from training.quiet import quiet
 from training.saved import named
 
@@ -250,8 +250,23 @@ def test_pixels_go_in_as_those_of_the_network_that_it_was_made_from(tmp_path, na
     assert scaling_of(keras.Sequential([base, layers.Flatten()]), Wanted(LABELS, "objects", "photo"), notes) == pixels
     assert len(notes) == 1
     assert f"as {BACKBONES_NAMES.get(name, name)}'s preprocess_input does" in notes[0]
+    assert_others_are_offered(notes[0], pixels)
     chosen = Wanted(LABELS, "objects", "photo", scaling="unit")
     assert scaling_of(keras.Sequential([base]), chosen, notes) == "unit"
+
+
+def test_pixels_that_nothing_tells_are_0_to_1_and_the_others_are_offered():
+    notes = []
+    network = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(3)])
+    assert scaling_of(network, Wanted(LABELS, "objects", "photo"), notes) == "unit"
+    assert_others_are_offered(*notes, "unit")
+
+
+def assert_others_are_offered(note, pixels):
+    """The sentence names each other way to give the pixels, as its option is written, and not the one taken."""
+    scalings, preprocess = re.search(r"with --scaling (.+?)\. .+ with --preprocess (.+)\.", note).groups()
+    assert set(re.findall(r"\w+(?= \()", scalings)) == set(PIXELS) - {pixels}
+    assert set(preprocess.split(" or ")) == set(PREPROCESS) - {pixels}
 
 
 @pytest.mark.parametrize(
