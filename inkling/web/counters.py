@@ -22,7 +22,8 @@ log = logging.getLogger("inkling.metrics")
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the variable by which prometheus_client's collector finds the files
 SIZE = 2**16  # bytes of a new file
 LOOK_SECONDS = 1.0  # between two looks whether a file is still there
-UNUSABLE = (OSError, ValueError, RuntimeError, struct.error)  # what opening, growing and reading such files raise
+# What opening, growing and reading such files raise.
+UNUSABLE = (OSError, ValueError, RuntimeError, LookupError, struct.error)
 
 _lock = threading.Lock()
 _files: "dict[str, Numbers]" = {}  # kind of metric -> its numbers
@@ -41,6 +42,19 @@ def flush() -> bool:
     """Writes the numbers that wait for room; returns whether the files hold all of this worker's now."""
     with _lock:
         return all([numbers.flush() for numbers in _files.values()])
+
+
+def is_first(event: str) -> bool:
+    """Whether this worker is the server's first to report an event. Each is, where no file can tell."""
+    if FOLDER not in os.environ:
+        return True
+    try:
+        open(os.path.join(os.environ[FOLDER], event), "x").close()
+    except FileExistsError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class Number:

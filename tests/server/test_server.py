@@ -360,11 +360,10 @@ def test_a_proxy_on_this_machine_is_believed_only_when_named(tmp_path, alone):
             _, headers, page = server.request("GET", "/api/docs", headers=said)
             assert (headers["X-Request-ID"] == said["X-Request-ID"]) == bool(trusted)
             assert f"{scheme}://127.0.0.1:{server.port}".encode() in page
-            # The client behind the proxy may not read the metrics.
-            assert server.request("GET", "/metrics", headers=said)[0] == 403
+            # The client behind the proxy may not read the metrics, whichever worker is asked.
+            assert {server.request("GET", "/metrics", headers=said)[0] for _ in range(10 * WORKERS)} == {403}
             warnings = [line for line in log_lines(server) if line["logger"] == "inkling.proxies"]
-            assert bool(warnings) != bool(trusted)
-            assert len(warnings) <= WORKERS
+            assert len(warnings) == (0 if trusted else 1)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from functools import lru_cache
 from flask import Flask
 
 from inkling.config import Network, Settings
+from inkling.web import counters
 
 log = logging.getLogger("inkling.proxies")
 
@@ -86,9 +87,11 @@ class TrustedProxies:
         return self._app(environ, start_response)
 
     def _warn(self, environ: dict) -> None:
-        """Warns once about a proxy that the settings do not name."""
-        if not self._warned and (header := _forwarding_header(environ)):
-            self._warned = True
+        """Warns about a proxy that the settings do not name: once a server, whichever worker sees it first."""
+        if self._warned or not (header := _forwarding_header(environ)):
+            return
+        self._warned = True
+        if counters.is_first("unnamed proxy"):
             log.warning(
                 "A request came with the header %s from an address that INKLING_TRUSTED_PROXIES does not name. If that "
                 "is your proxy, name it: until then all its visitors count as one client.",
