@@ -103,8 +103,10 @@ def failed(error: HTTPException) -> ResponseReturnValue:
 
 def problem(error: Problem) -> dict:
     """RFC 9457 problem details of a rejection, with our stable `reason`."""
-    about = REASONS[error.reason]
-    return _problem(error.reason, about.title, about.status, str(error), url_for("help.page", reason=error.reason))
+    about, detail = REASONS[error.reason], str(error)
+    if error.reason == "model-unavailable":  # its cause may hold paths; `/readyz` tells it operators
+        detail = detail.partition(": ")[0].removesuffix(".") + "."
+    return _problem(error.reason, about.title, about.status, detail, url_for("help.page", reason=error.reason))
 
 
 def respond(details: dict, retry_after: int = RETRY_AFTER) -> Response:

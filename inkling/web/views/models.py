@@ -26,7 +26,7 @@ def overview() -> str:
         (cards[0].task, title, [_row(catalog.models[card.name]) for card in cards], _is_compared(cards[0].task))
         for title, cards in catalog.by_task()
     ]
-    return render_template("models.html", groups=groups, broken=sorted(catalog.broken.items()))
+    return render_template("models.html", groups=groups, broken=sorted(catalog.broken))
 
 
 @blueprint.get("/models/<name>")
@@ -36,17 +36,17 @@ def model(name: str) -> ResponseReturnValue:
     catalog = service().predictor.catalog
     if catalog.current(name) != name:
         return redirect(url_for("models.model", name=catalog.current(name)), 301)
-    found, off_reason = catalog.models.get(name), catalog.broken.get(name)
+    found, is_off = catalog.models.get(name), name in catalog.broken
     if found is None:
-        if off_reason is None:
+        if not is_off:
             abort(404, gettext("There is no model %(name)s.", name=repr(name[:64])))
-        return render_template("model-off.html", name=name, off_reason=off_reason)
+        return render_template("model-off.html", name=name)
     card, metrics = found.card, found.card.metrics
     pairs = confusions.confused_pairs(card.labels, metrics)
     return render_template(
         "model.html",
         card=card,
-        off_reason=off_reason,
+        is_off=is_off,
         row=_row(found),
         task=title_of(card),
         pairs=pairs,
