@@ -35,7 +35,7 @@ from tqdm import tqdm
 
 from benchmarks import pictures, servers
 
-LIMIT = 120  # posts per minute that a worker accepts from one client
+LIMIT = 120  # points a minute that each worker lets one client use; a drawing costs one
 GREEDY, HASTE = 16, 40  # one client in 16 makes pauses 40 times shorter; without any it would use up the processor
 SETTLED = 0.2  # share of the time that passes before growth counts
 GROWTH, FILES, SLOWER = 1.0, 5, 10  # MB per minute, additional open files, multiple of the median without load

@@ -219,7 +219,8 @@ def test_pictures_and_megabytes_cost_points(make_app, settings, free_time, png, 
     assert status == "200 OK" or "/help" not in headers["Location"]
     answer = api(client, png, ink_model)
     assert is_problem(answer, 429, "rate-limited")
-    assert f"1 points a minute. Used: {points}. Try again in {answer.headers['Retry-After']} seconds" in answer.text
+    seconds = answer.headers["Retry-After"]
+    assert f"One client may use 1 point a minute. Used: {points}. Try again in {seconds} second" in answer.text
 
 
 def test_the_time_of_a_turn_costs_points(make_app, settings, png, ink_model, monkeypatch):

@@ -189,9 +189,13 @@ def admit() -> None:
 def _refusal(who: str, most: int, span: str, used: Used) -> Problem:
     return Problem(
         "rate-limited",
-        f"{who} {most} points {span}. Used: {used.points}. Try again in {used.seconds} seconds.",
+        f"{who} {_count(most, 'point')} {span}. Used: {used.points}. Try again in {_count(used.seconds, 'second')}.",
         retry_after=used.seconds,
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def charge(points: float) -> None:
