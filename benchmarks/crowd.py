@@ -1,10 +1,10 @@
 """How long others wait while many clients hold connections of a server that no proxy protects; fails above a second.
 
-    python -m benchmarks.crowd [--seconds 30] [--silent 240] [--half 240] [--slow 64]
+    python -m benchmarks.crowd [--seconds 30] [--silent 240] [--begun 240] [--half 240] [--slow 64]
 
-Silent clients send nothing, half-headed ones a byte of a header each second, and slow ones a byte of a picture each
-second. A connection that the server closes is opened again at once. Meanwhile one client asks for /healthz and sends a
-drawing, in turns, each over a new connection.
+Silent clients send nothing. The others send a byte each second: of the request line (begun), of a header (half-headed),
+or of a picture (slow). A connection that the server closes is opened again at once. Meanwhile one client asks for
+/healthz and sends a drawing, in turns, each over a new connection.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from benchmarks.bench import DRAWING
 
 LIMIT = 1.0  # seconds
 HEALTH = servers.get("/healthz")
+BEGUN = b"GET /"
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 PHOTO = servers.post("/api/predict?model=cats-dogs-mobilenet", *pictures.form(pictures.photo(640, 480), "photo.jpg"))
 SLOW = PHOTO[: len(PHOTO) // 2]
@@ -36,12 +37,12 @@ class Crowd:
     """Clients that hold connections. As a context, it opens them all before it begins.
 
     Args:
-        silent, half, slow: numbers of clients of each kind.
+        silent, begun, half, slow: numbers of clients of each kind.
     """
 
-    def __init__(self, port: int, silent: int, half: int, slow: int):
+    def __init__(self, port: int, silent: int, begun: int, half: int, slow: int):
         self._port = port
-        self._said = [b""] * silent + [HALF] * half + [SLOW] * slow
+        self._said = [b""] * silent + [BEGUN] * begun + [HALF] * half + [SLOW] * slow
         self._clients: list[socket.socket] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._hold, daemon=True)
@@ -104,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30, help="length of the measurement (default 30)")
     parser.add_argument("--silent", type=int, default=240, help="clients that send nothing (default 240)")
+    parser.add_argument("--begun", type=int, default=240, help="clients that send half a request line (default 240)")
     parser.add_argument("--half", type=int, default=240, help="clients that send half a head (default 240)")
     parser.add_argument("--slow", type=int, default=64, help="clients that send a picture slowly (default 64)")
     arguments = parser.parse_args()
@@ -114,7 +116,7 @@ def main() -> None:
         before = threads_and_memory(server)
         alone = seconds(lambda: server.answer(DRAWING))
         with (
-            Crowd(server.port, arguments.silent, arguments.half, arguments.slow),
+            Crowd(server.port, arguments.silent, arguments.begun, arguments.half, arguments.slow),
             tqdm(total=arguments.seconds, desc="asking", leave=False) as bar,
         ):
             end = time.perf_counter() + arguments.seconds
@@ -125,7 +127,8 @@ def main() -> None:
                 time.sleep(0.1)
             after = threads_and_memory(server)
     print(
-        f"{arguments.silent} silent, {arguments.half} half-headed and {arguments.slow} slow clients on "
+        f"{arguments.silent} silent, {arguments.begun} begun, {arguments.half} half-headed and {arguments.slow} slow "
+        f"clients on "
         f"{os.cpu_count()} cores; a drawing took {alone * 1e3:.0f} ms without them. All workers together had "
         f"{after[0] - before[0]} more threads and {after[1] - before[1]:.1f} MB more with them.\n"
     )

@@ -45,21 +45,26 @@ class Server:
                     waiting += map(int, (task / "children").read_text().split())
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def send(self, request: bytes) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Sends the bytes of a request over a new connection, and returns (status, headers, body) of the answer."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+    def send(self, request: bytes, patience: float = PATIENCE) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Sends the bytes of a request over a new connection, and returns (status, headers, body) of the answer.
+
+        Args:
+            patience: seconds to wait for each part of the answer.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), timeout=patience) as connection:
             connection.sendall(request)
             answer = http.client.HTTPResponse(connection)
             answer.begin()
             return answer.status, answer.headers, answer.read()
 
-    def answer(self, request: bytes) -> None:
+    def answer(self, request: bytes, patience: float = PATIENCE) -> None:
         """Sends a request that must be answered with 200.
 
         Raises:
             RuntimeError: the status was another one.
+            TimeoutError: no answer came within `patience` seconds.
         """
-        status, _, body = self.send(request)
+        status, _, body = self.send(request, patience)
         if status != 200:
             raise RuntimeError(f"the answer must be 200. Received: {status}, {body[:200]!r}")
 

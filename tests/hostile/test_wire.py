@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.crowd import Crowd
+from benchmarks import servers
+from benchmarks.crowd import BEGUN, Crowd, seconds
+from benchmarks.crowd import HALF as HALF_HEAD
 from benchmarks.pictures import EDGE, digit, form, photo
 from inkling.config import Settings
 from inkling.web.server import HEADERS
@@ -66,6 +68,7 @@ FORM = f"Content-Type: {KIND}"
 DIGIT, _ = form(digit())
 HALF = BODY[: len(BODY) // 2]
 CHUNKED = "Transfer-Encoding: chunked"
+PROMPT = 10  # seconds: the promise is 1, but the machine may be busy
 
 
 def chunked(*pieces):
@@ -199,12 +202,13 @@ def test_nobody_waits_for_ever_for_a_reader(narrow):
         assert exchange(narrow, head("/healthz", method="GET"), end=False) == 200
 
 
-def test_nobody_waits_for_ever_for_a_head(narrow):
-    """More clients than a worker has threads send a byte of a header now and then."""
+@pytest.mark.parametrize("said", [BEGUN, HALF_HEAD], ids=["half a request line", "half a header"])
+def test_nobody_waits_for_ever_for_a_head(narrow, said):
+    """More clients than a worker has threads send a byte of a head now and then."""
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(("127.0.0.1", narrow.port), 60)) for _ in range(17)]
         for client in clients:
-            client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+            client.sendall(said)
         assert exchange(narrow, head("/healthz", method="GET"), end=False) == 200
         for client in clients:
             client.settimeout(0.1)
@@ -231,15 +235,17 @@ def is_cut_off(client):
         return True
 
 
+ASKED = servers.get("/healthz"), servers.post("/api/predict?model=digits-cnn", DIGIT, KIND)
+
+
 def test_a_crowd_of_slow_clients_holds_nobody_up(tmp_path):
     """Each of them may take an hour for its picture. A server that gives each a thread answers others all the same."""
     with (
         running(tmp_path, INKLING_BODY_SECONDS="3600", INKLING_RATE_LIMIT="0") as server,
-        Crowd(server.port, silent=240, half=240, slow=64),
+        Crowd(server.port, silent=240, begun=240, half=240, slow=64),
     ):
-        for _ in range(8):
-            assert server.request("GET", "/healthz")[0] == 200
-            assert server.request("POST", "/api/predict?model=digits-cnn", DIGIT, {"Content-Type": KIND})[0] == 200
+        slowest = max(seconds(lambda asked=asked: server.answer(asked, PROMPT)) for _ in range(8) for asked in ASKED)
+    print(f"\nthe slowest of 16 answers beside 784 slow clients took {slowest * 1e3:.0f} ms")
 
 
 @pytest.mark.parametrize(
