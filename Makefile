@@ -14,7 +14,7 @@
 # make fuzz         five minutes of random inputs; FUZZ_SECONDS=3600 for an hour
 #
 # Benchmarks: make ink, photos, teach, route, explain, ask, folder, decode, fleet (Ray), bench (other servers),
-#   load (ten minutes)
+#   load (ten minutes), fair
 PYTHON ?= python3
 PORT_SHOWN = $(or $(PORT),5000)
 BIN = .venv/bin
@@ -25,7 +25,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 EXTRAS = --extra postgres --extra s3 --extra chat --extra mqtt
 
 .PHONY: run check test test-fleet docs static lint format requirements wheel words screenshots notebooks fuzz \
-  ink photos teach route explain ask folder decode fleet bench load clean
+  ink photos teach route explain ask folder decode fleet bench load fair clean
 
 run: .venv/serve.done
 	@echo "Inkling: http://127.0.0.1:$(PORT_SHOWN)"
@@ -69,7 +69,7 @@ wheel: .venv/dev.done
 words screenshots notebooks: .venv/dev.done
 	$(BIN)/python -m tools.$@
 
-ink photos teach route explain ask folder decode load: .venv/dev.done
+ink photos teach route explain ask folder decode load fair: .venv/dev.done
 	$(BIN)/python -m benchmarks.$@
 
 fleet: .venv-ray/done .venv-swift/done .venv/dev.done

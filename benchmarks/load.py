@@ -69,8 +69,7 @@ class Client:
     """One visitor or program with an address of its own."""
 
     def __init__(self, server: servers.Server, address: str, rng: random.Random):
-        self._server, self._rng = server, rng
-        self._headers = f"X-Forwarded-For: {address}\r\nConnection: close\r\n"
+        self._server, self._address, self._rng = server, address, rng
 
     def ask(self, kind: str, request: bytes, expected: set[int]) -> Answer:
         """Sends a request.
@@ -78,10 +77,9 @@ class Client:
         Args:
             expected: statuses that the answer may have, besides `LATER`.
         """
-        line, _, rest = request.partition(b"\r\n")
         start = time.perf_counter()
         try:
-            status, headers, _ = self._server.send(line + b"\r\n" + self._headers.encode() + rest)
+            status, headers, _ = self._server.send(servers.forwarded(request, self._address))
         except Exception as error:  # of any kind: no answer came
             return Answer(kind, 0, 0.0, "", f"no answer: {type(error).__name__}")
         took = (time.perf_counter() - start) * 1e3

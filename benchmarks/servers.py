@@ -105,6 +105,13 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
+def forwarded(request: bytes, address: str, **headers: str) -> bytes:
+    """The request as a proxy passes it on for the client with this address, with more headers."""
+    line, _, rest = request.partition(b"\r\n")
+    more = {"X-Forwarded-For": address, "Connection": "close"} | headers
+    return b"\r\n".join([line, *(f"{name}: {value}".encode() for name, value in more.items()), rest])
+
+
 @contextmanager
 def running(command: list[str], folder: Path, first: bytes, **settings: str) -> Iterator[Server]:
     """Runs a server on a free port; the context starts when it has answered `first` with 200.
