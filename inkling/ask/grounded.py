@@ -302,11 +302,14 @@ def _why(question: Question, computed: Computed) -> Answer:
     result, why = _result(question), computed.explanation
     if why is None:
         return Answer("why", (_cannot_compute(),), links=_model_link(question))
-    return Answer("why", (*what_decides(why), what_is_enough(why)), links=(Link("why", result.id),))
+    return Answer("why", (*what_decides(why, result), what_is_enough(why)), links=(Link("why", result.id),))
 
 
-def what_decides(why: Explanation) -> list[Sentence]:
-    """Where in a picture its answer comes from, and what hiding that costs."""
+def what_decides(why: Explanation, result: Result) -> list[Sentence]:
+    """Where in a picture its answer comes from, and what hiding that costs.
+
+    The confidence with nothing hidden is the stored one: computed again, it may differ by a rounding.
+    """
     if not why.decides:
         return [say("No single part decides: whichever is hidden, the answer hardly changes.")]
     return [
@@ -314,7 +317,9 @@ def what_decides(why: Explanation) -> list[Sentence]:
         say(
             "With the most important part hidden, confidence in “%(label)s” drops from %(sure)s to %(less)s.",
             label=Value(why.label, "label", "now"),
-            sure=_percent(why.confidence, "now"),
+            sure=_percent(result.confidence, "prediction")
+            if result.label == why.label
+            else _percent(why.confidence, "now"),
             less=_percent(why.confidence - why.largest, "now"),
         ),
     ]
@@ -328,7 +333,7 @@ def what_is_enough(why: Explanation) -> Sentence:
     if why.enough == 0:
         return say("Even with every part hidden, the answer is still “%(label)s”.", label=label)
     return say(
-        "The most important %(share)s of the picture alone still say “%(label)s”.",
+        "The most important %(share)s of the picture alone still says “%(label)s”.",
         share=_percent(why.enough, "now"),
         label=label,
     )

@@ -306,6 +306,15 @@ def test_why_is_the_explanation(service, drawn, ink_model):
     assert trace(answer, service, result, SHIPPED.models[ink_model], Computed(why)) >= 2
 
 
+def test_the_confidence_that_drops_is_the_one_that_was_stored(service, drawn):
+    """Computed again from the saved picture, it differs a little."""
+    _, result, why = drawn
+    again = replace(why, confidence=result.confidence - 0.006, drops=((0.2, 0.0), (0.0, 0.0)))
+    _, drop = grounded.what_decides(again, result)
+    assert drop.values["sure"].value == result.confidence
+    assert drop.values["less"].value == pytest.approx(result.confidence - 0.206)
+
+
 def test_what_would_change_it_is_answered_by_the_same_model_and_the_same_path(service, drawn, ink_model):
     drawing, result, why = drawn
     question = grounded.understand("what would change your mind", About(service, result))

@@ -22,7 +22,7 @@ def page(id: str) -> str:
     """Which parts of the picture the answer depends on, and which are enough: in words and as overlays."""
     result = result_or_404(id)
     explanation = _explanation(result)
-    where, *cost = map(asked.words, grounded.what_decides(explanation))
+    where, *cost = map(asked.words, grounded.what_decides(explanation, result))
     return render_template(
         "explanation.html",
         result=result,
