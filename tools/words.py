@@ -11,7 +11,6 @@ from pathlib import Path
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from babel.messages.pofile import read_po, write_po
-from werkzeug.exceptions import default_exceptions
 
 from inkling import problems
 from inkling.config import ROOT
@@ -19,6 +18,7 @@ from inkling.lab import operations
 from inkling.recognition.card import ModelCard
 from inkling.recognition.catalog import TASKS, TAUGHT, read_catalog
 from inkling.recognition.groups import groups_of
+from inkling.web.edge import errors
 from inkling.web.edge.language import CATALOGS, UNITS
 
 SOURCES = (
@@ -40,7 +40,6 @@ KEYWORDS = DEFAULT_KEYWORDS | {
     "say": None,  # sentences of `inkling.ask`
     "say_many": (1, 2),
 }
-SHOWN = (400, 401, 403, 404, 405, 413, 414, 415, 429, 500, 503)  # statuses that a visitor may see
 WIDTH = 120
 
 
@@ -106,9 +105,9 @@ def _data() -> Iterator[tuple[str, str, str | None]]:
         yield "inkling/problems.py", reason.advice, None
     for text in of_lab():
         yield "inkling/lab/operations.py", text, None
-    for code in SHOWN:
-        yield "HTTP errors", default_exceptions[code]().name, None
-        yield "HTTP errors", default_exceptions[code].description, None
+    for page in errors.WORDS.values():
+        for text in page:
+            yield "inkling/web/edge/errors.py", text, None
     for model in read_catalog(ROOT / "models").models.values():
         card = model.card
         for text in texts(card):

@@ -8,13 +8,16 @@ from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask import abort
 from PIL import Image
+from werkzeug.exceptions import default_exceptions
 
 from app import app as real_app
 from inkling.problems import REASONS, advice
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import classify_one
+from inkling.web.edge.errors import WORDS
 from inkling.web.edge.headers import HEADERS
 from inkling.web.views.help import CHAT, TEACHING
 from tests.support.storage import add
@@ -271,6 +274,25 @@ def test_an_error_is_a_page_in_our_style(client, path, method, status):
     assert answer.status_code == status
     assert [tag for tag, _ in page.tags].count("h1") == 1
     assert "/static/style.css" in [link.get("href") for link in page.all("link")]
+
+
+@pytest.mark.parametrize("status", WORDS)
+def test_an_error_is_told_in_our_words_and_what_is_known_of_it_in_its_place(app, monkeypatch, status):
+    def refuse():
+        abort(status, **said)
+
+    monkeypatch.setitem(app.view_functions, "help.page", refuse)
+    said = {}
+    default = html.unescape(app.test_client().get("/help").text)
+    said = {"description": "The moon is in the way."}
+    known = html.unescape(app.test_client().get("/help").text)
+    title, detail = WORDS[status]
+    assert f"<h1>{title}</h1>" in default
+    assert f"<h1>{title}</h1>" in known
+    assert detail in default
+    assert default_exceptions[status].description not in default
+    assert said["description"] in known
+    assert detail not in known
 
 
 def test_a_fault_of_ours_is_a_page_that_tells_no_secret(app, monkeypatch, result):

@@ -7,7 +7,7 @@ from functools import partial
 from flask import Flask, Response, current_app, g, json, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from inkling.config import Settings
 from inkling.problems import REASONS, Problem
@@ -19,6 +19,29 @@ TEMPORARY = ("busy", "late", "rate-limited")  # the same request may succeed lat
 WITH_RETRY_AFTER = (429, 503)  # statuses
 RETRY_AFTER = 5  # seconds
 MINUTE = 60
+# The titles of the pages of these statuses, and what they say where nothing closer is known. Programs get HTTP's words.
+WORDS: dict[int, tuple[str, str]] = {
+    400: (
+        "This didn't work",
+        "The server doesn't understand what it received. Go back, reload the page and try again.",
+    ),
+    401: ("Please sign in", "Only those who sign in can open this page."),
+    403: ("This isn't yours to open", "Another browser made this, or it needs a token that allows it."),
+    404: ("There is no such page", "Check the address for typing errors. A result is deleted after a while."),
+    405: ("This address is not a page", "It only takes what a form or a program sends."),
+    408: (
+        "The connection is too slow",
+        "Your picture did not arrive in time. Try again on a faster connection, or send a smaller one.",
+    ),
+    414: ("The address is too long", "Shorten the address, or start again from the first page."),
+    415: ("This kind of data is not accepted", "Send pictures with the form on the first page."),
+    429: ("Too many requests", "Wait a minute, then try again."),
+    500: (
+        "Something went wrong on the server",
+        "It is not your fault, and the error is in the server's log. Try again in a moment.",
+    ),
+    503: ("Not available right now", "The server is busy or being updated. Try again in a minute."),
+}
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -87,13 +110,10 @@ def failed(error: HTTPException) -> ResponseReturnValue:
         return error
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}  # such as Allow
     if not clients.is_program():
-        title, detail = gettext(error.name), gettext(error.description)
-        if isinstance(error, RequestTimeout):  # whose own words are for programmers
-            title = gettext("The connection is too slow")
-            detail = gettext(
-                "Your picture did not arrive in time. Try again on a faster connection, or send a smaller one."
-            )
-        page = render_template("error.html", status=error.code, title=title, detail=detail)
+        title, detail = WORDS.get(error.code, (error.name, error.description or ""))
+        if error.description != type(error).description:
+            detail = error.description or ""  # said by whoever refused
+        page = render_template("error.html", status=error.code, title=gettext(title), detail=gettext(detail))
         return page, error.code, headers | ({"Retry-After": str(RETRY_AFTER)} if error.code in WITH_RETRY_AFTER else {})
     reason = re.sub(r"[^a-z]+", "-", error.name.lower())
     response = respond(_problem(reason, error.name, error.code, error.description, "about:blank"))
