@@ -113,6 +113,14 @@ def test_deleted_results_disappear_from_the_list(app, client, fill):
     assert listed(client) == [sent[2], sent[0]]
 
 
+def test_delete_all_deletes_also_what_is_not_listed_and_says_so(client, fill):
+    sent = fill(client, MOST + 1)
+    assert sent[0] not in listed(client)
+    assert "also older ones that this page doesn't list" in client.get("/history").text
+    assert client.post("/history/delete").status_code == 303
+    assert [client.get(address).status_code for address in sent] == [404] * len(sent)
+
+
 def test_an_empty_history_says_so(client):
     answer = client.get("/history")
     assert answer.status_code == 200
