@@ -7,13 +7,18 @@ another shape, the benchmark crops the middle of the square to it, and the pipel
 picture. The JPEG condition encodes and decodes a file. A photo that is small in the frame is pasted into a drawn scene
 three times as large as it, on which nothing is to be recognized. Two labels in one picture have no right answer: the
 benchmark counts how many are called sure. Milliseconds are the time of the network for one photo.
+
+For each data set there are two tables: the accuracy with the points gained or lost against plain photos, and the share
+of answers that are called sure with the share that is called sure but wrong. All models of a data set are asked about
+the same pictures.
 """
 
 import argparse
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +26,10 @@ from PIL import Image, ImageEnhance, ImageOps
 from tqdm import tqdm
 
 from inkling.config import Settings
-from inkling.recognition import predictor
 from inkling.recognition.catalog import Model, read_catalog
 from inkling.recognition.local import LocalPredictor
-from inkling.recognition.predictor import Prediction, Predictor
+from inkling.recognition.predictor import Prediction, Predictor, classify_one
+from inkling.recognition.subject import Subject
 from training import data, scenes
 from training.data import Split
 from training.redraw import through_jpeg
@@ -183,16 +188,25 @@ def pairs(test: Split, make: Callable[[Image.Image, Image.Image, int], Image.Ima
             yield make(*(Image.fromarray(test.x[j]) for j in (i, rng.choice(others))), i)
 
 
-def answers(asked: Predictor, model: Model, pictures: Iterator[Image.Image], name: str) -> list[Prediction]:
-    """The answers to pictures, as the server gives them."""
-    found: list[Prediction] = []
-    batch: list[Image.Image] = []
-    for picture in tqdm(pictures, name, leave=False):
-        batch.append(picture)
-        if len(batch) == BATCH:
-            found += predictor.classify(asked, batch, model)
-            batch = []
-    return found + (predictor.classify(asked, batch, model) if batch else [])
+def answers(
+    asked: Predictor, models: Sequence[Model], pictures: Iterator[Image.Image], name: str
+) -> dict[str, list[Prediction]]:
+    """The answers of each model to pictures, as the server gives them. What models have in common is computed once."""
+    found: dict[str, list[Prediction]] = {model.card.name: [] for model in models}
+    for batch in batched(tqdm(pictures, name, leave=False), BATCH):
+        subjects = [Subject(picture) for picture in batch]
+        for model in models:
+            judge = asked.catalog.judge(model.card)
+            prepared = [subject.prepared(model.card, judge) for subject in subjects]
+            found[model.card.name] += asked.answer(prepared, model)
+    return found
+
+
+def batched(pictures: Iterable[Image.Image], count: int) -> Iterator[list[Image.Image]]:
+    """Lists of at most `count` pictures."""
+    pictures = iter(pictures)
+    while batch := list(islice(pictures, count)):
+        yield batch
 
 
 def shares(found: Sequence[Prediction], y: np.ndarray) -> Shares:
@@ -205,32 +219,42 @@ def shares(found: Sequence[Prediction], y: np.ndarray) -> Shares:
 def milliseconds(asked: Predictor, model: Model, test: Split) -> float:
     """Median milliseconds of the network for one photo."""
     photos = [Image.fromarray(picture) for picture in test.x[:TIMED]]
-    return statistics.median(predictor.classify_one(asked, photo, model).milliseconds["infer"] for photo in photos)
+    return statistics.median(classify_one(asked, photo, model).milliseconds["infer"] for photo in photos)
 
 
-def report(asked: Predictor, model: Model, limit: int, conditions: Sequence[str]) -> None:
-    """Prints the table of one model."""
-    dataset = data.load(model.card.training.dataset, limit=limit)
+def report(asked: Predictor, models: Sequence[Model], limit: int, conditions: Sequence[str]) -> None:
+    """Prints the tables of the models of one data set."""
+    dataset = data.load(models[0].card.training.dataset, limit=limit)
     test, labels = dataset.test, dataset.labels
-    took = milliseconds(asked, model, test)
-    print(f"\n{model.card.name}, {len(test.y)} test photos, {took:.2f} ms each\n")
-    print("| condition | accuracy | against plain | sure | sure and wrong |\n| --- | --- | --- | --- | --- |")
-    plain = None
+    names = [model.card.name for model in models]
+    took = ", ".join(f"{model.card.name} {milliseconds(asked, model, test):.2f} ms" for model in models)
+    print(f"\n{len(test.y)} test photos. The network takes {took} for one.\n")
+    print(header(names))
+    surely, plain = [header(names)], None
     for name in conditions:
         if name in PAIRS:
-            found = answers(asked, model, pairs(test, PAIRS[name]), name)
-            print(f"| {name} | | | {np.mean([one.sure for one in found]):.1%} | |", flush=True)
+            found = answers(asked, models, pairs(test, PAIRS[name]), name)
+            surely.append(row(name, [f"{np.mean([one.sure for one in found[model]]):.1%}" for model in names]))
             continue
         photos, y = changed(test, CONDITIONS[name], labels)
         if not len(y):
             continue
-        share = shares(answers(asked, model, photos, name), y)
-        plain = share.right if plain is None else plain
-        print(
-            f"| {name} | {share.right:.1%} | {100 * (share.right - plain):+.1f} | {share.sure:.1%} "
-            f"| {share.sure_and_wrong:.1%} |",
-            flush=True,
-        )
+        found = answers(asked, models, photos, name)
+        each = [shares(found[model], y) for model in names]
+        lost = ["" if plain is None else f" ({100 * (one.right - plain[i]):+.1f})" for i, one in enumerate(each)]
+        print(row(name, [f"{one.right:.1%}{points}" for one, points in zip(each, lost, strict=True)]), flush=True)
+        surely.append(row(name, [f"{one.sure:.1%} ({one.sure_and_wrong:.1%})" for one in each]))
+        plain = plain or [one.right for one in each]
+    print("\nCalled sure, and in brackets called sure but wrong:\n", *surely, sep="\n", flush=True)
+
+
+def header(names: Sequence[str]) -> str:
+    """The first two lines of a table with a column for each model."""
+    return row("condition", [f"`{name}`" for name in names]) + "\n" + row("---", ["---"] * len(names))
+
+
+def row(name: str, cells: Sequence[str]) -> str:
+    return f"| {' | '.join([name, *cells])} |"
 
 
 def main() -> None:
@@ -247,11 +271,12 @@ def main() -> None:
         for model in catalog.models.values()
         if model.card.input.kind == "photo" and model.card.training and arguments.model in (None, model.card.name)
     ]
+    found.sort(key=lambda model: model.card.training.dataset)
     if not found:
         parser.error(f"--model must be a trained photo model in {arguments.models}. Received: {arguments.model}")
     asked = LocalPredictor(catalog, Settings.from_env())
-    for model in found:
-        report(asked, model, arguments.limit, arguments.condition or known)
+    for _, models in groupby(found, key=lambda model: model.card.training.dataset):
+        report(asked, list(models), arguments.limit, arguments.condition or known)
 
 
 if __name__ == "__main__":

@@ -253,8 +253,9 @@ def compare(args: argparse.Namespace) -> int:
     """Measures all models; fails if one of them differs from its card."""
     from training.compare import table
 
-    rows, wrong = table(args.models, args.limit)
+    rows, misses, wrong = table(args.models, args.limit)
     print_table(rows)
+    print(*misses, sep="\n")
     return complain("\n".join(wrong), FAILED) if wrong else OK
 
 

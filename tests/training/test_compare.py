@@ -14,12 +14,24 @@ from training import __main__ as cli
 from training import compare, data, export, registry
 from training.data import Dataset, Split
 from training.fit import Fitted
-from training.targets import ACCURACY, ANIMALS, ANIMALS_MEAN, CALIBRATION, TARGETS, Target
+from training.targets import (
+    ACCURACY,
+    ANIMALS,
+    ANIMALS_MEAN,
+    ERROR,
+    MISSED,
+    TARGETS,
+    Miss,
+    Target,
+    largest_error,
+)
 
 INK = InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="mnist")
 GOALS = (
     Target("toy", "digits", "a toy", "33%", 0.0, 1.01),
     Target("toy", "digits", "the same, easier", "-", 0.0, 0.0),
+    Target("toy", "digits", "calibrated", "-", 1.0, 0.0, ERROR),
+    Target("toy", "digits", "hardest", "-", 1.02, 1.03),
     Target("absent", "digits", "not there", "-", 0.5, 0.6),
 )
 
@@ -85,7 +97,7 @@ def state(models, keys, value):
 def test_every_target_has_its_row(run, models):
     status, rows, complaints = run()
     assert (status, complaints) == (0, [])
-    assert list(rows) == ["what it is", "a toy", "the same, easier", "not there"]
+    assert list(rows) == ["what it is", "a toy", "the same, easier", "calibrated", "hardest", "not there"]
     assert rows["what it is"] == list(compare.HEADER)
     card = read_card(models / "toy")
     accuracy = f"{card.metrics.accuracy:.2%}"
@@ -94,8 +106,21 @@ def test_every_target_has_its_row(run, models):
     assert rows["a toy"][9].startswith(f"{card.metrics.calibration_error:.2%}")
     assert rows["a toy"][10:12] == [f"{card.parameters:,}", f"{size / 1e6:.1f}"]
     assert 0 < float(rows["a toy"][12]) < 1000
+    error = f"{card.metrics.calibration_error:.2%}"
+    assert rows["calibrated"][3:] == [error, error, "-", "at most 100.00%", "0.00%", "yes"]
+    assert rows["hardest"][3:] == [accuracy, accuracy, "-", "102.00%", "103.00%", "missed"]
     assert rows["the same, easier"][3:] == [accuracy, accuracy, "-", "0.00%", "0.00%", "aim"]
     assert rows["not there"][3:] == ["missing", "-", "-", "50.00%", "60.00%", *["-"] * 5]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_missed_target_is_told_with_its_reason(models, capfd, monkeypatch, known):
+    monkeypatch.setattr(compare, "MISSED", {("toy", ACCURACY): Miss(0.3, "toys are small.")} if known else {})
+    assert cli.main(["compare", "--models", str(models)]) == 0
+    (told,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("toy:")]
+    accuracy = f"{read_card(models / 'toy').metrics.accuracy:.2%}"
+    reason = "toys are small." if known else "it is not among the known misses in training/targets.py."
+    assert told == f"toy: accuracy {accuracy} instead of 102.00%: {reason}"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +179,17 @@ def test_every_recipe_has_a_target():
 
 def test_targets_are_unique_and_ordered():
     assert len({(target.model, target.figure) for target in TARGETS}) == len(TARGETS)
-    assert all(0 < target.least < target.aim < 1 and target.task in catalog.TASKS for target in TARGETS)
+    for target in TARGETS:
+        assert 0 < min(target.least, target.aim) <= max(target.least, target.aim) < 1
+        assert target.is_met(target.aim)
+        assert not target.is_met(target.least, target.aim)
+        assert target.task in catalog.TASKS
+
+
+def test_an_error_has_to_be_small_and_a_share_large():
+    least, most = Target("a", "digits", "", "", 0.5, 0.6), Target("a", "digits", "", "", 0.5, 0.4, ERROR)
+    assert [least.is_met(share) for share in (0.4, 0.5, 0.6)] == [False, True, True]
+    assert [most.is_met(share) for share in (0.4, 0.5, 0.6)] == [True, True, False]
 
 
 @pytest.fixture(scope="module")
@@ -167,13 +202,22 @@ def cards(models_folder):
     [target for target in TARGETS if target.figure != ANIMALS_MEAN],
     ids=lambda target: f"{target.model}, {target.figure}",
 )
-def test_shipped_models_reach_their_least_accuracy(cards, target):
-    metrics = cards[target.model].metrics
-    assert (metrics.groups | {ACCURACY: metrics.accuracy})[target.figure] >= target.least
+def test_shipped_models_reach_their_targets_and_do_not_fall_behind_what_they_reach(cards, target):
+    """A target may only be missed if it is listed, and an entry goes when its target is met."""
+    share, known = (
+        round(compare.stated(cards[target.model])[target.figure], 4),
+        MISSED.get((target.model, target.figure)),
+    )
+    assert target.is_met(share) == (known is None)
+    assert not known or target.is_met(share, known.reached)
+
+
+def test_known_misses_are_of_targets():
+    assert MISSED.keys() <= {(target.model, target.figure) for target in TARGETS}
 
 
 @pytest.mark.parametrize("name", registry.recipes())
 def test_shipped_models_are_calibrated_and_rarely_sure_of_unfamiliar_pictures(cards, name):
     metrics = cards[name].metrics
-    assert metrics.calibration_error <= CALIBRATION
+    assert metrics.calibration_error <= largest_error(name)
     assert min(metrics.not_sure.values()) > 0.5
