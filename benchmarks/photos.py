@@ -1,6 +1,6 @@
 """Measures the answers to test photos, with one condition of a visitor's camera changed at a time.
 
-    python -m benchmarks.photos [--limit 2500] [--model NAME] [--models models] [--condition NAME]
+    python -m benchmarks.photos [--limit 2500] [--model NAME]… [--models models] [--condition NAME]…
 
 Pictures are answered as the server answers them. The test photos have been resized to squares by their publisher. For
 another shape, the benchmark crops the middle of the square to it, and the pipeline resizes that as it would a phone's
@@ -261,7 +261,7 @@ def main() -> None:
     known = [*CONDITIONS, *PAIRS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--limit", type=int, default=2500, help="test photos for each model (default 2500)")
-    parser.add_argument("--model", help="one model only (default: all that were trained on photos)")
+    parser.add_argument("--model", action="append", help="only this one, repeatable (default: all trained on photos)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
     parser.add_argument("--condition", action="append", choices=known, help="only this one, repeatable (default: all)")
     arguments = parser.parse_args()
@@ -269,11 +269,15 @@ def main() -> None:
     found = [
         model
         for model in catalog.models.values()
-        if model.card.input.kind == "photo" and model.card.training and arguments.model in (None, model.card.name)
+        if model.card.input.kind == "photo"
+        and model.card.training
+        and (arguments.model is None or model.card.name in arguments.model)
     ]
     found.sort(key=lambda model: model.card.training.dataset)
     if not found:
-        parser.error(f"--model must be a trained photo model in {arguments.models}. Received: {arguments.model}")
+        parser.error(
+            f"--model must be a trained photo model in {arguments.models}. Received: {', '.join(arguments.model)}"
+        )
     asked = LocalPredictor(catalog, Settings.from_env())
     for _, models in groupby(found, key=lambda model: model.card.training.dataset):
         report(asked, list(models), arguments.limit, arguments.condition or known)

@@ -1,5 +1,7 @@
 """Each condition of the photo benchmark changes only what its name says."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -106,18 +108,26 @@ def test_the_same_number_gives_the_same_picture():
         assert changed(name, 3).tobytes() == changed(name, 3).tobytes()
 
 
-def test_a_model_of_photos_is_measured_under_each_condition(capsys, monkeypatch, models_folder):
+def test_models_of_photos_are_measured_under_each_condition(capsys, monkeypatch, models_folder):
     test = Split(np.repeat(np.asarray(PHOTO)[None], 4, axis=0), np.array([0, 1, 0, 1]))
     found = type("Set", (), {"test": test, "labels": ("cat", "dog")})
     monkeypatch.setattr(photos.data, "load", lambda name, limit: found)
     monkeypatch.setattr(
-        "sys.argv", ["photos", "--limit", "4", "--model", "cats-dogs-cnn", "--models", str(models_folder)]
+        "sys.argv",
+        ["photos", "--limit=4", "--model=cats-dogs-cnn", "--model=cats-dogs-mobilenet", f"--models={models_folder}"],
     )
     photos.main()
     out = capsys.readouterr().out
-    measured = {name for name in (*photos.CONDITIONS, *photos.PAIRS) if f"| {name} | " in out}
-    assert measured == {*photos.CONDITIONS, *photos.PAIRS} - {"on a road"}  # it has no vehicles
-    assert "4 test photos" in out
+    accuracy, sure = out.split("Called sure")
+    assert "4 test photos" in accuracy
+    assert rows(accuracy) == set(photos.CONDITIONS) - {"on a road"}  # it has no vehicles
+    assert rows(sure) == {*photos.CONDITIONS, *photos.PAIRS} - {"on a road"}
+
+
+def rows(printed):
+    """The conditions that have a row in a table with the columns of two models."""
+    found = re.findall(r"^\| (.*?) \| [\d.%() +-]+ \| [\d.%() +-]+ \|$", printed, re.MULTILINE)
+    return set(found) - {"---"}
 
 
 def test_a_missing_model_is_reported(monkeypatch, models_folder):
