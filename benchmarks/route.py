@@ -2,6 +2,7 @@
 
     python -m benchmarks.route [--share 1.0] [--models models]
     python -m benchmarks.route --fit
+    python -m benchmarks.route --ten
 
 The pictures are of test sets: photos of cats and dogs, of CIFAR-10's objects, of flowers, and of the half of ImageNet's
 validation photos that measures; doodles and digits redrawn on a canvas by random hands; and photographs of such
@@ -12,16 +13,20 @@ The cost is the processor time of Auto, divided by that of asking the same model
 name.
 
 `--fit` fits `router.INK_LOGITS` on drawings of the training sets.
+
+`--ten` prints Auto's answers to ten photos of ten things: eight that come with scikit-image, and two of ImageNet's
+validation photos. Milliseconds are those of the fastest of `TRIES` times, without decoding.
 """
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import skimage.data
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
@@ -39,6 +44,19 @@ from training.redraw import random_hand, redraw
 FITTED = 250  # drawings of each training set that `--fit` uses, and a sixth of them photographed
 PHOTO = ("photo", "specialist")
 TIMED = 60  # pictures of each kind whose cost is measured
+TRIES = 10  # times that each of the ten photos is answered
+TEN = {  # file of scikit-image, or of imagenet-val -> what it shows
+    "astronaut.png": "an astronaut beside a flag and a model of a shuttle",
+    "chelsea.png": "a cat",
+    "coffee.png": "a cup of coffee",
+    "motorcycle_left.png": "a motorcycle in a garage",
+    "rocket.jpg": "a rocket on its launch pad",
+    "camera.png": "a man with a camera on a tripod, in gray",
+    "coins.png": "coins, in gray",
+    "clock_motion.png": "a clock, blurred, in gray",
+    "ILSVRC2012_val_00023220.JPEG": "bananas",
+    "ILSVRC2012_val_00013009.JPEG": "a school bus",
+}
 
 
 class Kind(NamedTuple):
@@ -163,15 +181,40 @@ def fit(predictor: LocalPredictor) -> None:
     print(f"{wrong.sum()} of {len(truth)} training drawings are on the wrong side")
 
 
+def ten() -> Iterator[tuple[str, Image.Image]]:
+    """The ten photos of `TEN`, with their files' names."""
+    for name in TEN:
+        folder = data.folder() / "imagenet-val" if name.startswith("ILSVRC") else Path(skimage.data.data_dir)
+        with Image.open(folder / name) as photo:
+            yield name, photo.convert("RGB")
+
+
+def show(predictor: LocalPredictor, pictures: Iterable[tuple[str, Image.Image]]) -> None:
+    """Prints Auto's answers to photos."""
+    router = Router(predictor)
+    print("| file | it shows | Auto's answer | how sure | models asked | ms |\n| --- | --- | --- | --- | --- | --- |")
+    for name, photo in pictures:
+        answers = [answer for _ in range(TRIES) if isinstance(answer := ask(router, photo, False), Prediction)]
+        answer, took = answers[0], min(sum(answer.milliseconds.values()) for answer in answers)
+        label = answer.label if answer.group in (None, answer.label) else f"{answer.label} ({answer.group})"
+        asked = ", ".join(f"`{model}`" for model in answer.asked)
+        print(
+            f"| `{name}` | {TEN[name]} | {label} | {answer.wording}, {answer.confidence:.0%} | {asked} | {took:.1f} |"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--share", type=float, default=1.0, help="share of the mixture to measure (default 1)")
     parser.add_argument("--fit", action="store_true", help="fit the logits of drawings instead")
+    parser.add_argument("--ten", action="store_true", help="show the answers to ten photos instead")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
     arguments = parser.parse_args()
     predictor = LocalPredictor(read_catalog(arguments.models), Settings.from_env({}))
     if arguments.fit:
         fit(predictor)
+    elif arguments.ten:
+        show(predictor, ten())
     else:
         report(predictor, arguments.share)
 
