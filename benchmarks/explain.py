@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from inkling.config import Settings
 from inkling.recognition.card import ModelCard
-from inkling.recognition.catalog import Catalog, Model, read_catalog
+from inkling.recognition.catalog import Model, read_catalog
 from inkling.recognition.explain import SHARES, Explainer, cover, hottest, showing
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Predictor, Prepared, prepare
@@ -33,6 +33,13 @@ from training import data
 TENTH = 0.1
 STEPS = np.linspace(0, 1, 11)  # shares of the picture that are hidden or revealed
 RANDOM = 3  # random tenths that are hidden in each picture
+
+
+def tested_on(card: ModelCard) -> str | None:
+    """The data set whose test pictures a model was measured on; None for a model that was not."""
+    if card.training:
+        return card.training.dataset
+    return card.calibration.dataset if card.calibration else None  # trained by others
 
 
 def as_input(image: Image.Image, card: ModelCard) -> Prepared:
@@ -90,7 +97,9 @@ def measure(
 
 def answered_correctly(predictor: Predictor, model: Model, limit: int) -> list[Image.Image]:
     """At most `limit` test pictures that the model answers correctly."""
-    test = data.load(model.card.training.dataset, limit=2 * limit).test
+    dataset = tested_on(model.card)
+    assert dataset
+    test = data.load(dataset, limit=2 * limit).test
     found = []
     for picture, label in zip(test.x, test.y, strict=True):
         image = Image.fromarray(picture).convert("RGB")
@@ -103,17 +112,18 @@ def answered_correctly(predictor: Predictor, model: Model, limit: int) -> list[I
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--limit", type=int, default=200, help="pictures for each model (default 200)")
-    parser.add_argument("--model", help="one model only (default: all that were trained here)")
+    parser.add_argument("--model", help="one model only (default: all that were measured here)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the models (default models)")
     arguments = parser.parse_args()
+    catalog = read_catalog(arguments.models)  # whole: one model may continue the network of another
     found = {
         name: model
-        for name, model in read_catalog(arguments.models).models.items()
-        if model.card.training and arguments.model in (None, name)
+        for name, model in catalog.models.items()
+        if tested_on(model.card) and arguments.model in (None, name)
     }
     if not found:
-        parser.error(f"--model must be a trained model in {arguments.models}. Received: {arguments.model}")
-    predictor = LocalPredictor(Catalog(found), Settings.from_env())
+        parser.error(f"--model must be a measured model in {arguments.models}. Received: {arguments.model}")
+    predictor = LocalPredictor(catalog, Settings.from_env())
     columns = ("model", "pictures", "hottest tenth", "random tenth", "times", "deletion", "insertion", "enough")
     print(f"| {' | '.join(columns)} | decides | grid | milliseconds |")
     print("| --- " * 11 + "|")
