@@ -21,12 +21,13 @@ const PEN = { width: 16, color: "#000000", paper: "#ffffff" };
 export function start(shop) {
   const root = find(shop.root, "#try");
   const live = new Live(find(root, ".live"));
-  const heat = find(root, "[data-action=heat]"), legend = find(root, ".legend"), none = find(root, ".no-part");
+  const heat = find(root, "[data-action=heat]"), resume = find(root, "[data-action=live]"), legend = find(root, ".legend"), none = find(root, ".no-part");
   const lens = new Lens(/** @type {HTMLVideoElement} */ (find(root, "video")));
   const blocked = find(root, ".blocked");
   const ways = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".ways button")]);
   /** The newest question: only its answer is shown. */ let asked = 0;
-  /** The photo that is shown. @type {File | null} */ let photo = null;
+  /** What can be explained in each panel but the canvas. @type {Record<string, File | null>} */
+  const shown = { photo: null, camera: null };
   /** The drawing. @type {Sketch | undefined} */ let pad;
 
   /** @param {FormData | object} body */
@@ -47,13 +48,32 @@ export function start(shop) {
   /** @param {File | undefined} file */
   function look(file) {
     if (!file) return;
-    photo = file;
-    const image = /** @type {HTMLImageElement} */ (find(root, ".picture"));
-    URL.revokeObjectURL(image.src);
-    image.src = URL.createObjectURL(file);
-    find(root, ".shown").hidden = false;
+    show("photo", file);
     cool(true);
     ask(asForm(file, file.name));
+  }
+
+  /** Shows a picture in a panel. @param {string} way @param {File} file */
+  function show(way, file) {
+    shown[way] = file;
+    const frame = find(root, `[data-panel=${way}] .shown`);
+    const image = /** @type {HTMLImageElement} */ (find(frame, ".picture"));
+    URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(file);
+    frame.hidden = false;
+  }
+
+  /** Turns the camera off, and keeps its picture of this moment in its place, to explain it. */
+  async function freeze() {
+    const { video, signal } = lens;
+    const file = new File([await jpeg(lens.frame(SIDE), QUALITY)], "frame.jpg", { type: "image/jpeg" });
+    if (signal.aborted) return;
+    show("camera", file);
+    find(root, "[data-panel=camera] .shown").classList.toggle("mirrored", video.classList.contains("mirrored"));
+    lens.stop();
+    video.hidden = true;
+    resume.hidden = false;
+    await ask(asForm(file, file.name));
   }
 
   async function watch() {
@@ -69,8 +89,25 @@ export function start(shop) {
       await visible();
       const pause = new Promise((done) => setTimeout(done, PAUSE_MS));
       await ask(asForm(await jpeg(lens.frame(SIDE), QUALITY), "frame.jpg"));
+      if (!signal.aborted) heat.hidden = false;
       await pause;
     }
+  }
+
+  /** Lays a map of what decides over the picture that is shown. */
+  async function explain() {
+    const panel = find(root, "[data-panel]:not([hidden])");
+    const way = String(panel.dataset.panel);
+    if (way === "camera" && !shown.camera) await freeze();
+    const picture = shown[way], mine = asked;
+    if (way !== "draw" && !picture) return; // the visitor turned to something else meanwhile
+    const body = picture ? asForm(picture, picture.name) : JSON.parse(toJson(/** @type {Sketch} */ (pad)));
+    const { overlay } = await shop.ask("POST", "/explain?overlay=1", body);
+    if (mine !== asked) return; // another picture came meanwhile
+    const map = /** @type {HTMLImageElement} */ (find(panel, ".heat"));
+    if (overlay) map.src = overlay;
+    map.hidden = legend.hidden = !overlay;
+    none.hidden = Boolean(overlay);
   }
 
   /** @param {string} way */
@@ -80,11 +117,18 @@ export function start(shop) {
     lens.stop();
     asked++;
     live.say();
-    cool(way === "photo" ? Boolean(photo) : way === "draw" && !pad?.blank);
+    cool(way === "photo" ? Boolean(shown.photo) : way === "draw" && !pad?.blank);
+    shown.camera = null;
+    lens.video.hidden = false;
+    find(root, "[data-panel=camera] .shown").hidden = resume.hidden = true;
     if (way === "camera") watch();
   }
 
   for (const button of ways) button.addEventListener("click", () => turn(String(button.dataset.way)));
+  resume.addEventListener("click", () => {
+    turn("camera");
+    ways.find(({ dataset }) => dataset.way === "camera")?.focus();
+  });
   const input = /** @type {HTMLInputElement} */ (find(root, "[data-panel=photo] input"));
   input.addEventListener("change", () => look(input.files?.[0]));
   root.addEventListener("drop", (event) => {
@@ -93,19 +137,12 @@ export function start(shop) {
   });
   heat.addEventListener("click", () => shop.attempt(async () => {
     if (heat.ariaBusy === "true") return;
-    const map = /** @type {HTMLImageElement} */ (find(root, "[data-panel]:not([hidden]) .heat"));
-    const mine = asked;
     heat.ariaBusy = "true";
     heat.textContent = String(heat.dataset.wait);
-    const body = map.closest("[data-panel=photo]") && photo ? asForm(photo, photo.name) : JSON.parse(toJson(/** @type {Sketch} */ (pad)));
-    const { overlay } = await shop.ask("POST", "/explain?overlay=1", body).finally(() => {
+    await explain().finally(() => {
       heat.ariaBusy = "false";
       heat.textContent = String(heat.dataset.ready);
     });
-    if (mine !== asked) return; // another picture came meanwhile
-    if (overlay) map.src = overlay;
-    map.hidden = legend.hidden = !overlay;
-    none.hidden = Boolean(overlay);
   }));
   shop.signal.addEventListener("abort", () => lens.stop());
   if (shop.words.kind === "ink") draw();

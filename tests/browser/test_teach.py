@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser import rules
 from tests.browser.hands import DIGITS, RING, SQUARE, drawing, with_mouse
+from tests.support.taught import BLUE, RED, colored
 
 
 def create(page, title, kind):
@@ -253,6 +254,54 @@ def bring(page, selector, kind, *files):
     """Drops or pastes files, each a name, a media type and its bytes."""
     encoded = [(name, media, base64.b64encode(content).decode()) for name, media, content in files]
     page.evaluate(BRING, [selector, kind, encoded])
+
+
+@pytest.fixture
+def colors(served, teacher):
+    """The page of a trained classifier of photos that are red or blue, in a browser with a camera."""
+    create(teacher, "Red or blue", "Photos")
+    id = teacher.url.rpartition("/")[2]
+    served.extensions["teaching"].add(id, colored(RED, "red", 6) + colored(BLUE, "blue", 6, 1))
+    teacher.reload()
+    trained(teacher)
+    return teacher
+
+
+def test_it_is_tried_with_a_photo_and_with_the_camera(colors):
+    page, answer = colors, colors.locator("#try .sentence")
+    red = png(colored(RED, None, 1, 9)[0][0].image)
+    page.get_by_label("Choose a picture to try").set_input_files(red)
+    expect(answer).to_contain_text("red")
+    expect(page.locator("#try .picture >> visible=true")).to_have_count(1)
+    expect(page.locator("#try .bars li").first).to_contain_text("red")
+
+    page.get_by_role("button", name="Camera", exact=True).click()
+    video = page.locator("#try video")
+    expect(video).to_be_visible()
+    expect(page.locator("#try .bars li")).to_have_count(2)
+    page.get_by_role("button", name="Show what decides").click()
+    expect(video).to_be_hidden()  # the picture of that moment stands in its place, and the camera is off
+    assert video.evaluate("video => video.srcObject") is None
+    expect(page.locator("#try .picture >> visible=true")).to_have_count(1)
+    expect(page.locator("#try :is(.heat, .no-part) >> visible=true")).to_have_count(1)
+    assert_accessible(page)
+    page.get_by_role("button", name="Back to the camera").click()
+    expect(video).to_be_visible()
+    expect(page.locator("#try .picture >> visible=true")).to_have_count(0)
+    expect(page.get_by_role("button", name="Back to the camera")).to_be_hidden()
+    expect(page.locator("#try .bars li")).to_have_count(2)
+
+
+def test_a_stranger_is_none_of_them(colors, cat):
+    colors.get_by_label("Choose a picture to try").set_input_files(cat)
+    expect(colors.locator("#try .sentence")).to_have_text("This is none of them.")
+
+
+def png(image):
+    """A picture as a file to upload."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return {"name": "one.png", "mimeType": "image/png", "buffer": file.getvalue()}
 
 
 def test_files_are_dropped_on_a_class_whatever_their_names(open_page):
