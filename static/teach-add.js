@@ -6,7 +6,7 @@ import { Refusal } from "./teach-workshop.js";
 /** @typedef {import("./teach-workshop.js").Workshop} Workshop */
 /** @typedef {import("./teach-workshop.js").Example} Example */
 /** A file, and the name of its class. Without one it is added without a label. @typedef {{ file: File, label?: string }} Piece */
-/** @typedef {Example | { error: { title?: string, detail?: string } }} Result */
+/** @typedef {Example | { error: import("./teach-workshop.js").Problem }} Result */
 
 /** Refused pictures that are listed by name. */
 const NAMED = 10;
@@ -31,7 +31,7 @@ export async function send(shop, pieces, origin) {
       return part.map(() => ({ error: { title: error.message } }));
     });
     results.forEach((result, i) => {
-      if ("error" in result) refused.push(`${part[i]?.file.name ?? ""}: ${result.error.title}`);
+      if ("error" in result) refused.push(`${part[i]?.file.name ?? ""}: ${shop.title(result.error)}`);
       else if (++added) strange = !shop.put(result) || strange;
     });
     done += part.length;

@@ -141,7 +141,7 @@ function sketch(shop) {
     pad.restart();
     shop.attempt(async () => {
       const { results: [result] } = await shop.ask("POST", "/examples", drawing);
-      if ("error" in result) return shop.say(result.error.title);
+      if ("error" in result) return shop.say(shop.title(result.error));
       if (!shop.put(result)) await shop.refresh(["columns"]);
       status.textContent = phrase(status.dataset.taken, { n: ++taken });
       shop.changed();

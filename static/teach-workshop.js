@@ -4,6 +4,7 @@ import { fill, find, parsePage } from "./dom.js";
 
 /** @typedef {{ id: string, label: number | null, name: string }} Example */
 /** @typedef {{ change: string, count: number }} Change */
+/** What the API says of something that it refused. @typedef {{ reason?: string, title?: string }} Problem */
 
 /** How long a sentence is shown that passes by itself. */
 const READ_MS = 10_000;
@@ -24,6 +25,9 @@ export class Workshop extends EventTarget {
     this.id = String(root.dataset.classifier);
     this.api = `/api/classifiers/${this.id}`;
     this.dock = find(root, ".dock");
+    /** The title and the advice of each reason why the API refuses something, in the page's language.
+     * @type {Record<string, [string, string] | undefined>} */
+    this.refusals = JSON.parse(String(root.dataset.refusals));
   }
 
   /** Asks the classifier's API. @param {string} method @param {string} path after the classifier's address
@@ -37,9 +41,12 @@ export class Workshop extends EventTarget {
       signal: this.signal,
     }).catch(() => { throw new Refusal(this.words.sayLost); });
     const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
-    if (!response.ok) throw new Refusal(answer.detail ?? answer.title ?? this.words.sayLost);
+    if (!response.ok) throw new Refusal(this.refusals[answer.reason]?.join(". ") ?? answer.detail ?? answer.title ?? this.words.sayLost);
     return answer;
   }
+
+  /** Why an example was refused. @param {Problem} problem */
+  title({ reason = "", title = "" }) { return this.refusals[reason]?.[0] ?? title; }
 
   /** Does something, and says why where the API refuses it. @param {() => Promise<unknown>} action */
   async attempt(action) {

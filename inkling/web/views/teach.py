@@ -21,6 +21,7 @@ blueprint = Blueprint("teach", __name__, url_prefix="/teach")
 
 SCOPE = "teach"
 KINDS: tuple[Kind, ...] = get_args(Kind)
+REFUSALS = [code for code in problems.REASONS if not code.startswith("chat-")]  # the page says them in its language
 
 
 @blueprint.get("")
@@ -88,6 +89,7 @@ def page(id: str) -> str:
         most=service().settings.max_batch,
         longest=LONGEST_LABEL,
         problem=_problem(),
+        refusals={code: (about.title, about.advice) for code in REFUSALS if (about := uploads.refusal(code))},
     )
 
 
