@@ -38,6 +38,9 @@ export function start(shop) {
     show();
   }
 
+  /** Follows a training, if there is one. */
+  function followAny() { if ("training" in find(root, "#figures").dataset) follow(); }
+
   /** "Try it" needs a version to ask. */
   function show() { find(root, "#try").hidden = !("newest" in find(root, "#figures").dataset); }
 
@@ -65,9 +68,10 @@ export function start(shop) {
     event.preventDefault();
     const body = new FormData(form, /** @type {SubmitEvent} */ (event).submitter);
     const response = await fetch(form.action, { method: "POST", body, signal }).catch(() => null);
-    if (response?.ok) shop.renew(parsePage(await response.text()), PARTS);
-    else shop.say(String(shop.words.sayLost));
+    if (!response?.ok) return shop.say(String(shop.words.sayLost));
+    shop.renew(parsePage(await response.text()), PARTS);
+    followAny();
   });
   shop.addEventListener("change", follow);
-  if ("training" in find(root, "#figures").dataset) follow();
+  followAny();
 }

@@ -8,6 +8,7 @@ from flask_babel import gettext, ngettext
 
 from inkling.teach import calibration
 from inkling.teach import review as learning
+from inkling.teach.learn import FEWEST
 from inkling.teach.types import Classifier, Example, Label, Review, Version, VersionShort
 from inkling.web import evaluation, teaching
 
@@ -103,6 +104,14 @@ def figures(version: Version | VersionShort) -> Figures:
         f"{report.sure_share:.0%}" if report.sure_share else "",
         f"{report.sure_accuracy:.0%}" if report.sure_share else "",
     )
+
+
+def idle(classifier: Classifier, newest: Version | None) -> bool:
+    """Whether there is something new to learn but no training, as after a failure or a cancelled one."""
+    if classifier.training and classifier.training.stage != "failed":
+        return False
+    enough = sum(label.count >= FEWEST for label in classifier.labels) >= 2
+    return enough and (newest is None or newest.revision != classifier.revision)
 
 
 def advice(classifier: Classifier, version: Version, review: Review) -> list[str]:

@@ -3,11 +3,14 @@
 import base64
 import io
 import re
+import threading
 import zipfile
 
 import pytest
 from playwright.sync_api import expect
 
+from inkling.teach import training
+from inkling.teach.learn import learn
 from tests.browser import rules
 from tests.browser.hands import DIGITS, RING, SQUARE, drawing, with_mouse
 from tests.support.taught import BLUE, RED, colored
@@ -235,6 +238,41 @@ def test_a_folder_of_folders_and_a_zip_become_classes_and_a_bad_picture_is_named
     expect(column(page, "line").get_by_role("option")).to_have_count(1)
     expect(column(page, "ring").get_by_role("option")).to_have_count(2)
     assert_accessible(page)
+
+
+def test_a_training_is_cancelled_and_begun_again(open_page, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(training, "learn", lambda *given: go_on.wait() and learn(*given))
+    page = open_page("/teach", viewport={"width": 1280, "height": 800})
+    try:
+        create(page, "Cancelled", "Drawings")
+        for name, points in (("ring", RING), ("square", SQUARE)):
+            add_class(page, name)
+            add_files(page, name, [drawing(points, shift, name) for shift in range(3)])
+        figures = page.locator("#figures")
+        figures.get_by_role("button", name="Cancel").click()
+        expect(figures.get_by_role("progressbar")).to_have_count(0)
+    finally:
+        go_on.set()
+    figures.get_by_role("button", name="Train now").click()
+    trained(page)
+    expect(figures.get_by_role("button", name="Train now")).to_be_hidden()
+
+
+def test_what_is_refused_is_said_in_the_visitors_language(open_page):
+    page = open_page("/teach", locale="ru-RU", viewport={"width": 1280, "height": 800})
+    page.get_by_label("Название нового классификатора").fill("Знаки")
+    page.get_by_label("Рисунки").check()
+    page.get_by_role("button", name="Создать").click()
+    expect(page.locator(".workshop")).to_have_attribute("aria-busy", "false")
+    for _ in range(2):
+        page.get_by_label("Название класса").fill("кольцо")
+        page.get_by_role("button", name="Добавить", exact=True).last.click()
+        expect(column(page, "кольцо")).to_be_visible()
+    expect(page.locator(".dock")).to_contain_text("Класс с таким названием уже есть. Выберите другое название.")
+    bad = {"name": "cut.png", "mimeType": "image/png", "buffer": drawing(RING, 2, "ring")["buffer"][:-40]}
+    column(page, "кольцо").locator("input[type=file]").set_input_files(bad)
+    expect(page.locator(".refused li")).to_have_text(re.compile("^cut.png: [А-Я][а-яё ]+$"))
 
 
 # Sends files to an element as a drop or as a paste brings them.

@@ -9,7 +9,7 @@ from inkling.storage.taught import NewExample
 from inkling.web import taught
 from tests.web.test_pages import Page
 
-FORMS = ("examples", "train", "publish", "unpublish", "settings", "delete")
+FORMS = ("examples", "train", "cancel", "publish", "unpublish", "settings", "delete")
 
 
 @pytest.fixture

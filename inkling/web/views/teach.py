@@ -73,6 +73,7 @@ def page(id: str) -> str:
         columns=[taught.column(one, by_id.get(wanted), after)] if after else taught.columns(one),
         page=after,
         newest=newest,
+        idle=taught.idle(one, newest),
         report=newest and taught.figures(newest),
         advice=taught.advice(one, newest, review) if newest else [],
         labels=newest.labels if newest else (),
@@ -113,6 +114,15 @@ def train(id: str) -> ResponseReturnValue:
     """Begins a training, and answers 303 to the classifier's page."""
     own_classifier(id)
     teaching().train(id)
+    return redirect(url_for("teach.page", id=id), 303)
+
+
+@blueprint.post("/<id>/cancel")
+@needs(SCOPE)
+def cancel(id: str) -> ResponseReturnValue:
+    """Ends a training, and answers 303 to the classifier's page."""
+    own_classifier(id)
+    teaching().cancel(id)
     return redirect(url_for("teach.page", id=id), 303)
 
 
