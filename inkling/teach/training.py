@@ -65,10 +65,11 @@ class Training:
         except CancelledError:
             pass
         except Problem as problem:
+            log.warning("a training failed: %s", problem.message)
             self._taught.fail(self._task, problem.message)
-        except (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError) as error:
+        except (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError):
             log.exception("a training failed")
-            self._taught.fail(self._task, f"{type(error).__name__}: {error}")
+            self._taught.fail(self._task, "An error ended it, which the server's log describes.")
 
     def prepare(self) -> bool:
         """Computes the features of examples that arrived, before the training is due; returns whether there were some.

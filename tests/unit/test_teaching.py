@@ -1,5 +1,6 @@
 """Taught classifiers: what is added is there, what is deleted comes back for a day, and quotas hold."""
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from unittest import mock
@@ -15,12 +16,15 @@ from inkling.storage import Storage, StoreError, prune, taught
 from inkling.storage.backup import backup, restore
 from inkling.storage.records import now
 from inkling.teach import training
+from inkling.teach.helper import Helper
 from inkling.teach.learn import learn
 from inkling.teach.teaching import Teaching, slug
 from inkling.teach.types import Progress
+from inkling.teach.worker import NICE
 from tests.support.backbones import COLORS, SOFTMAX, network, write_backbone, write_card
 from tests.support.storage import go_back
 from tests.support.taught import BLUE, RED, colored, train
+from tests.support.waiting import wait_until
 
 OWNER = "local"
 
@@ -420,11 +424,27 @@ def test_a_change_during_training_is_learned_next(teaching, colors):
     assert sum(teaching.versions(colors.id)[0].report.counts) == 25
 
 
-def test_a_failure_says_why(teaching, colors):
+def test_a_failure_says_why_in_the_log(teaching, colors, caplog):
     teaching.train(colors.id)
     with mock.patch.object(training, "learn", side_effect=ValueError("no solution")):
         train(teaching)
-    assert teaching.progress(colors.id) == Progress("failed", 0.0, "ValueError: no solution")
+    assert teaching.progress(colors.id) == Progress(
+        "failed", 0.0, "An error ended it, which the server's log describes."
+    )
+    assert "ValueError: no solution" in caplog.text
+
+
+@pytest.mark.databases("sqlite")
+def test_the_process_that_trains_lets_others_go_first(settings):
+    helper = Helper(settings)
+    helper.wake()
+    process = helper._process
+    least = min(os.nice(0) + NICE, 19)
+    try:
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == least)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_too_few_examples_train_nothing(teaching, birds):
