@@ -37,6 +37,7 @@ from inkling.web.app import create_app
 from inkling.web.edge import metrics
 from tools.licenses import packages
 from tools.supported import SUPPORTED
+from training.targets import MISSED, TARGETS, percent, stated
 
 PROLOGUE = "import cog\nfrom tools import reference"
 STRANGERS = {"objects": "photos of other things (CIFAR-10)", "other photos": "photos of other things (ImageNet)"}
@@ -183,6 +184,19 @@ def calibration() -> str:
                 f"{card.metrics.calibration_error:.2%}",
             )
             for card in _measured()
+        ),
+    )
+
+
+def misses() -> str:
+    """The targets that models are known to miss, and what the cards say that they reach."""
+    cards = {card.name: card for card in _measured()}
+    return table(
+        ("model", "figure", "reached", "wanted", "why"),
+        (
+            (f"`{one.model}`", one.figure, percent(stated(cards[one.model])[one.figure]), one.bound, known.reason)
+            for one in TARGETS
+            if (known := MISSED.get((one.model, one.figure)))
         ),
     )
 

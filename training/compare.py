@@ -26,6 +26,8 @@ from training.targets import (
     TOLERANCE,
     Target,
     largest_error,
+    percent,
+    stated,
 )
 
 HEADER = (
@@ -152,27 +154,13 @@ def contradictions(model: Model, measured: Measured) -> list[str]:
     ]
 
 
-def stated(card: ModelCard) -> dict[str, float]:
-    """A card's figures by the names used in `Target.figure`."""
-    metrics = card.metrics
-    if metrics is None:
-        return {}
-    return {
-        ACCURACY: metrics.accuracy,
-        SURE: metrics.sure_share,
-        RIGHT_WHEN_SURE: metrics.sure_accuracy,
-        ERROR: metrics.calibration_error,
-        **metrics.groups,
-    }
-
-
 def miss(target: Target, share: float) -> list[str]:
     """A sentence about a target that is missed; none if it is met."""
     if target.is_met(share):
         return []
     known = MISSED.get((target.model, target.figure))
     reason = known.reason if known else "it is not among the known misses in training/targets.py."
-    return [f"{target.model}: {target.figure} {percent(share)} instead of {bound(target)}: {reason}"]
+    return [f"{target.model}: {target.figure} {percent(share)} instead of {target.bound}: {reason}"]
 
 
 # ---- Rows ----
@@ -214,14 +202,6 @@ def wanted(target: Target, accuracy: str, card: str) -> Row:
         accuracy,
         card,
         target.source,
-        bound(target),
+        target.bound,
         percent(target.aim),
     )
-
-
-def bound(target: Target) -> str:
-    return ("at most " if target.figure == ERROR else "") + percent(target.least)
-
-
-def percent(share: float) -> str:
-    return f"{share:.2%}"

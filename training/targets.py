@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from inkling.recognition.card import ModelCard
+
 TOLERANCE = 0.001  # largest allowed difference of a measured accuracy from the card's
 CALIBRATION = 0.015  # the largest calibration error of a model without a target of its own
 
@@ -28,6 +30,11 @@ class Target:
         """Whether a measured figure is as good as `wanted`, which is `least` if it is not given."""
         wanted = self.least if wanted is None else wanted
         return share <= wanted if self.figure == ERROR else share >= wanted
+
+    @property
+    def bound(self) -> str:
+        """What the figure must be, such as "at most 3.00%" or "99.20%"."""
+        return ("at most " if self.figure == ERROR else "") + percent(self.least)
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,28 @@ MISSED = {
     ("doodles-cnn", ACCURACY): Miss(
         0.9014, "about one label in ten of Quick, Draw! is a scribble or not what it says."
     ),
-    ("doodles-cnn", ANIMALS): Miss(0.9384, "giraffes and camels are rare among the training drawings."),
+    ("doodles-cnn", ANIMALS): Miss(0.9385, "giraffes and camels are rare among the training drawings."),
 }
 
 
 def largest_error(model: str) -> float:
     """The largest calibration error that a model may have."""
     return next((target.least for target in TARGETS if (target.model, target.figure) == (model, ERROR)), CALIBRATION)
+
+
+def stated(card: ModelCard) -> dict[str, float]:
+    """A card's figures by the names used in `Target.figure`."""
+    metrics = card.metrics
+    if metrics is None:
+        return {}
+    return {
+        ACCURACY: metrics.accuracy,
+        SURE: metrics.sure_share,
+        RIGHT_WHEN_SURE: metrics.sure_accuracy,
+        ERROR: metrics.calibration_error,
+        **metrics.groups,
+    }
+
+
+def percent(share: float) -> str:
+    return f"{share:.2%}"
