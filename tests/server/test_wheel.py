@@ -18,6 +18,7 @@ from benchmarks.pictures import form
 from benchmarks.servers import free_port
 from inkling.config import ROOT
 from tests.support.server import request, wait_until
+from tests.support.taught import BLUE, RED, colored
 
 MOST_BYTES = 70 * 10**6
 START_SECONDS = 120  # generous: a busy machine compiles every model
@@ -122,27 +123,88 @@ def test_the_wheel_serves_in_an_empty_folder(inkling, empty, png, jpeg, ink_mode
     assert [path.name for path in folder.iterdir()] == ["saveimages"]
 
 
-def test_things_is_built_and_answers_without_a_network(inkling, empty, jpeg):
-    """The weights are in a package, so nothing is fetched: neither to build the network nor to answer."""
-    folder, env = empty
-    (folder / "photo.jpg").write_bytes(jpeg)
-    alone = ["unshare", "--map-root-user", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True).returncode:
+@pytest.fixture
+def alone():
+    """A command that runs the command after it where there is no network."""
+    command = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("this machine gives a process no network namespace of its own")
-    python = Path(inkling).with_name("python")
-    script = f"""
-      {python} -c 'import socket; print([name for _, name in socket.if_nameindex()])' &&
-      rm -f "$({python} -c 'import inkling; print(inkling.__path__[0])')/models/things/model.onnx" &&
-      {inkling} models build && {inkling} classify photo.jpg --model things --json
-    """
+    return command
+
+
+def run_alone(alone, empty, script):
+    """Runs a shell script where there is no network, and returns the lines that it prints."""
+    folder, env = empty
     done = subprocess.run(
-        [*alone, "sh", "-c", script], cwd=folder, env=env, capture_output=True, text=True, timeout=START_SECONDS
+        [*alone, "sh", "-ec", script], cwd=folder, env=env, capture_output=True, text=True, timeout=START_SECONDS
     )
     assert done.returncode == 0, done.stderr
-    interfaces, built, answer = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_things_is_built_and_answers_without_a_network(inkling, empty, jpeg, alone):
+    """The weights are in a package, so nothing is fetched: neither to build the network nor to answer."""
+    folder, _ = empty
+    (folder / "photo.jpg").write_bytes(jpeg)
+    python = Path(inkling).with_name("python")
+    interfaces, built, answer = run_alone(
+        alone,
+        empty,
+        f"""
+        {python} -c 'import socket; print([name for _, name in socket.if_nameindex()])'
+        rm -f "$({python} -c 'import inkling; print(inkling.__path__[0])')/models/things/model.onnx"
+        {inkling} models build
+        {inkling} classify photo.jpg --model things --json
+        """,
+    )
     assert interfaces == "['lo']"
     assert built.startswith("things: ")
     assert json.loads(answer)["model"] == "things"
+
+
+# Asks the server for a minute, as it may still be starting.
+ASK = """
+import base64, json, sys, time, urllib.error, urllib.request
+picture = base64.b64encode(open("red.png", "rb").read()).decode()
+address = f"http://127.0.0.1:{sys.argv[1]}/api/predict?model=colors"
+asked = urllib.request.Request(address, json.dumps({"image": picture}).encode(), {"Content-Type": "application/json"})
+end = time.monotonic() + 60
+while True:
+    try:
+        print(json.dumps(json.load(urllib.request.urlopen(asked))))
+        break
+    except urllib.error.HTTPError:
+        raise
+    except OSError:
+        if time.monotonic() > end: raise
+        time.sleep(0.2)
+"""
+LOOPBACK = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh22x', b'lo', 1))"
+
+
+def test_it_teaches_and_serves_without_a_network(inkling, empty, alone):
+    folder, _ = empty
+    for name, color in (("red", RED), ("blue", BLUE)):
+        (folder / "colors" / name).mkdir(parents=True)
+        for i, (source, _) in enumerate(colored(color, name, 12)):
+            source.image.save(folder / "colors" / name / f"{i}.png")
+    colored(RED, None, 1, seed=9)[0][0].image.save(folder / "red.png")
+    (folder / "ask.py").write_text(ASK)
+    python = Path(inkling).with_name("python")
+    taught, answer = run_alone(
+        alone,
+        empty,
+        f"""
+        {python} -c "{LOOPBACK}"
+        {inkling} models build > built
+        {inkling} teach colors --name colors --json
+        INKLING_HOST=127.0.0.1 PORT=5000 WEB_CONCURRENCY=1 {inkling} serve > log 2>&1 &
+        trap "kill $!" EXIT
+        {python} ask.py 5000 || (cat log >&2; exit 1)
+        """,
+    )
+    assert json.loads(taught)["live"] == 1
+    assert json.loads(answer)["label"] == "red"
 
 
 def test_the_wheel_lists_its_models_and_classifies(inkling, empty, png, ink_model):
