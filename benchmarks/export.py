@@ -9,6 +9,7 @@ pictures, and prints in how many of them both answer the same label.
 import argparse
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 from zipfile import ZipFile
@@ -28,7 +29,8 @@ def main() -> None:
     outcomes = list(Service.from_settings(Settings.from_env()).look_ahead(map(File, files), options.model))
     with ZipFile(options.zip) as archive, tempfile.TemporaryDirectory() as folder:
         archive.extractall(folder)
-        os.chdir(folder)  # as somebody who unpacked it
+        os.chdir(folder)  # as somebody who unpacked it, and runs the program there
+        sys.path.insert(0, folder)
         (program,) = re.findall(r"```python\n(.*?)```", archive.read("README.md").decode(), re.DOTALL)
         lines = re.sub(r'"(photo\.jpg|drawing\.png)"', "file", program).splitlines()
         first = next(i for i, line in enumerate(lines) if "(file)" in line)

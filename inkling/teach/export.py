@@ -1,6 +1,7 @@
 """A taught classifier as a zip that works without Inkling: one network, its labels and figures, and how to use it."""
 
 import hashlib
+import inspect
 import json
 import re
 import unicodedata
@@ -15,12 +16,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper, version_converter
 
+from inkling.recognition import inputs
 from inkling.recognition.card import ModelCard
 from inkling.recognition.runtimes.base import SMALLEST
 from inkling.teach.learn import Report
 
 OPSET, IR = 17, 9  # of the exported network
 PREFIX = "backbone."
+NOTICE = "Part of Inkling. Copyright (c) 2026 the Inkling authors, MIT License"
 UNPACKED_MODE = 0o644 << 16
 
 
@@ -35,8 +38,8 @@ def write(
 ) -> None:
     """Writes the zip to an open file. The same version gives the same bytes.
 
-    It holds `model.onnx` (see `network`), `labels.txt`, `card.json`, `report.json`, `README.md`, and each example in a
-    folder of its label.
+    It holds `model.onnx` (see `network`), `labels.txt`, `card.json`, `report.json`, `README.md`, for drawings
+    `prepare.py`, and each example in a folder of its label.
 
     Args:
         card: of the classifier.
@@ -62,6 +65,8 @@ def write(
         add("card.json", _card(card, model).model_dump_json(exclude_defaults=True, indent=1).encode())
         add("report.json", report.model_dump_json(indent=1).encode())
         add("README.md", readme(card, report).encode())
+        if card.input.kind == "ink":  # a few lines of Python cannot prepare drawings as Inkling does
+            add("prepare.py", f"# {NOTICE}\n{inspect.getsource(inputs)}".encode())
         for label, id, picture in examples:
             suffix = "png" if picture.startswith(b"\x89PNG") else "jpg"
             add(f"examples/{_folder(label)}/{id}.{suffix}", picture, ZIP_STORED)
@@ -189,6 +194,7 @@ def readme(card: ModelCard, report: Report) -> str:
         title=card.title,
         labels=", ".join(card.labels),
         side=card.input.width,
+        layout=card.input.layout,
         accuracy=f"{report.accuracy:.0%}",
         low=f"{report.low:.0%}",
         high=f"{report.high:.0%}",
