@@ -3,7 +3,8 @@
 After https://github.com/blakeblackshear/frigate (frigate/util/classification.py): a frozen MobileNetV2, global average
 pooling, a dense layer of 128 with ReLU, dropout of 0.3, softmax, Adam at 0.001, batches of 16. It gets more than
 Frigate gives it: all examples to learn from, where Frigate holds 20% of them out; MobileNetV2 at full width, where
-Frigate takes 35% of it; and pixels from -1 to 1, as that network was trained, where Frigate takes 0 to 1.
+Frigate takes 35% of it (alpha 0.35), because our data hold the weights of the full width alone; and pixels from -1 to
+1, as that network was trained, where Frigate takes 0 to 1.
 """
 
 import numpy as np

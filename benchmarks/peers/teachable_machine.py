@@ -3,7 +3,8 @@
 After https://github.com/googlecreativelab/teachablemachine-community
 (libraries/image/src/teachable-mobilenet.ts): features of a frozen MobileNetV2, a dense layer of 100 with ReLU, a dense
 layer with softmax and no bias, Adam at 0.001, batches of 16. It is given all examples to learn from, where Teachable
-Machine holds 15% of them out, and MobileNetV2 at full width, where it takes 35% of it.
+Machine holds 15% of them out, and MobileNetV2 at full width, where it takes 35% of it (alpha 0.35), because our data
+hold the weights of the full width alone.
 """
 
 import numpy as np

@@ -4,12 +4,13 @@ import io
 import json
 import os
 import signal
-from pathlib import Path
+import time
 
 import pytest
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from benchmarks.lesson import trainers
 from tests.support.backbones import write_backbone
 from tests.support.server import running, wait_for_workers
 from tests.support.taught import BLUE, RED, colored
@@ -46,19 +47,6 @@ def add(server, id, label, pictures):
     assert status == 200, answer
 
 
-def trainers(server):
-    """The processes that train for a server."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent in server.workers and b"inkling.teach.worker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except (OSError, ValueError):  # it has ended
-            pass
-    return found
-
-
 def test_examples_become_a_model_in_every_worker(server):
     status, made = call(server, "POST", "/api/classifiers", {"title": "Colors", "kind": "photo"})
     assert status == 201
@@ -77,13 +65,26 @@ def test_examples_become_a_model_in_every_worker(server):
     kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
     def answers():
-        asked = [server.request("POST", "/api/predict?model=colors", body, kind) for _ in range(8)]
-        return all(status == 200 and json.loads(data)["label"] == "red" for status, _, data in asked)
+        """What eight requests were answered, which both workers share."""
+        asked = [server.request("POST", "/api/predict?model=colors&top=2", body, kind) for _ in range(8)]
+        told = [json.loads(data) for status, _, data in asked if status == 200]
+        return [{name: value for name, value in one.items() if name != "milliseconds"} for one in told]
 
-    wait_until(answers, message=lambda: server.log[-3000:])
+    def wait_for(wanted, what):
+        start = time.monotonic()
+        wait_until(lambda: wanted(answers()), message=lambda: server.log[-3000:])
+        print(f"{what} in every worker after {time.monotonic() - start:.2f} s")  # pytest -s shows it
+
+    wait_for(lambda found: [one["label"] for one in found] == ["red"] * 8, "published")
+    before = answers()[0]
 
     os.kill(trainer, signal.SIGKILL)
     add(server, made["id"], "red", colored(RED, "red", 2, 3))
     wait_until(lambda: trained(2), message=lambda: server.log[-3000:])
     assert call(server, "GET", path)[1]["live"] == 2
     assert len(trainers(server)) == 1
+    wait_for(lambda found: len(found) == 8 and before not in found, "replaced")
+
+    assert call(server, "POST", f"{path}/publish", {"version": 1})[0] < 300
+    wait_for(lambda found: found == [before] * 8, "back, with the same answer to the last digit,")
+    assert call(server, "GET", path)[1]["live"] == 1

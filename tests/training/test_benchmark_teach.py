@@ -42,3 +42,22 @@ def test_some_classes_are_numbered_in_their_order():
     some = teach.Set(x, y).of(np.array([2, 0]))
     assert some.x.ravel().tolist() == [0, 2, 3, 5]
     assert some.y.tolist() == [1, 0, 1, 0]
+
+
+def test_a_peer_is_behind_only_where_we_are_better():
+    ours = [teach.Beside(0.9, 0.02, 0.99, 1.0), teach.Beside(0.8, 0.02, 0.97, 2.0)]
+    theirs = [teach.Beside(0.8, 0.03, 0.99, 1.0), teach.Beside(0.8, 0.03, 0.99, 1.0)]
+    assert teach.advantages(ours, theirs) == ["accuracy", "calibration"]
+
+
+def test_aims_are_judged_by_the_mean_of_the_draws():
+    good = teach.Figures(accuracy=0.99, error=0.01, sure=0.8, right=0.99, held=True, seconds=1.0)
+    bad = good._replace(accuracy=0.9, error=0.04, right=0.9, held=False)
+    sizes = [*teach.ACCURACIES, *teach.CALIBRATION]
+    assert all(aim.met for aim in teach.accuracy_aims(dict.fromkeys(sizes, [good] * 9 + [good._replace(held=False)])))
+    missed = teach.accuracy_aims(dict.fromkeys(sizes, [good]) | {("cats or dogs", 20): [good, bad]})
+    assert [aim.what for aim in missed if not aim.met] == [
+        "cats or dogs, 20 each",
+        "right when sure, cats or dogs, 20 each",
+        "interval holds, cats or dogs, 20 each",
+    ]
