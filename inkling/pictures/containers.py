@@ -17,7 +17,7 @@ from inkling.pictures.color import LARGE
 
 CHUNKS = 2**16  # most chunks of a PNG or segments of a JPEG; encoders write far fewer
 PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}  # all that decoding needs
-PNG_COLORS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"}  # each says which colors the levels are
+PNG_COLORS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cLLI", b"mDCV"}  # which colors the levels are
 USUAL_GAMMA = 45455  # that many encoders write for sRGB, in units of 1/100,000
 PNG_PROFILE_BYTES = 2**20 - 1  # Pillow refuses a file whose profile is longer
 PNG_EXIF_BYTES = 2**16  # most that a JPEG can hold, too; Pillow makes a Python object of each value
@@ -110,7 +110,7 @@ def _png_profile(chunks: Mapping[bytes, bytes]) -> tuple[bytes | None, bool]:
     """
     with suppress(KeyError, struct.error):
         primaries, transfer, _ = struct.unpack(">BBH", chunks[b"cICP"])
-        return profiles.of_codes(primaries, transfer), True
+        return profiles.of_codes(primaries, transfer, _png_peak(chunks)), True
     with suppress(KeyError, ValueError, zlib.error):
         packed = chunks[b"iCCP"].split(b"\0", 1)[1][1:]
         unpack = zlib.decompressobj()
@@ -127,6 +127,15 @@ def _png_profile(chunks: Mapping[bytes, bytes]) -> tuple[bytes | None, bool]:
             if abs(gamma - USUAL_GAMMA) > 500:
                 return profiles.of_numbers(profiles.PRIMARIES[1], [1e5 / gamma]), True
     return None, True
+
+
+def _png_peak(chunks: Mapping[bytes, bytes]) -> int:
+    """Nits of the brightest light in an HDR picture, or of the screen that it was made on."""
+    for name, at in ((b"cLLI", 0), (b"mDCV", 16)):
+        with suppress(KeyError, struct.error):
+            if nits := struct.unpack_from(">I", chunks[name], at)[0] // 10_000:
+                return int(nits)
+    return profiles.HDR_PEAK
 
 
 def _jpeg(data: bytes) -> Still:

@@ -8,7 +8,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 
 # Of white, red, green and blue, as CIE x and y: ITU-T H.273 gives each set of primaries a number.
 PRIMARIES = {
@@ -27,7 +27,7 @@ VIDEO_CURVE = (2.4,)  # BT.1886, by which screens show BT.709, BT.601 and BT.202
 CURVES: dict[int, Sequence[float]] = {4: (2.2,), 5: (2.8,), 8: (1.0,), 13: SRGB_CURVE}
 CURVES |= dict.fromkeys((1, 6, 14, 15), VIDEO_CURVE)
 # HDR, as Chromium 156 shows it on a screen without HDR.
-HDR_WHITE, HDR_PEAK = 203.0, 1000.0  # nits: white by BT.2408, and the brightest light that is told from brighter light
+HDR_WHITE, HDR_PEAK = 203, 1000  # nits: white by BT.2408, and the brightest light of a picture that does not say it
 HDR_GRID, HDR_STEPS = 17, 1024  # sides of the table by which HDR is converted, and steps of the curve behind it
 HDR_LUMINANCE = (0.2627, 0.678, 0.0593)  # of BT.2020's red, green and blue
 PQ, HLG = 16, 18
@@ -73,17 +73,21 @@ def _profile(tags: dict[bytes, bytes], version: int = 4) -> bytes:
     return header + struct.pack(">I", len(tags)) + table + contents
 
 
-def of_codes(primaries: int, transfer: int) -> bytes | None:
-    """The ICC profile of two numbers of H.273; None for sRGB, and for unknown color spaces."""
+def of_codes(primaries: int, transfer: int, peak: int = HDR_PEAK) -> bytes | None:
+    """The ICC profile of two numbers of H.273; None for sRGB, and for unknown color spaces.
+
+    Args:
+        peak: nits of the brightest light in an HDR picture.
+    """
     if primaries in PRIMARIES and transfer in HDR_LIGHT:
-        return _of_hdr(primaries, transfer)
+        return _of_hdr(primaries, transfer, min(max(peak, HDR_WHITE + 1), 10_000))
     if primaries not in PRIMARIES or transfer not in CURVES or (primaries, transfer) == (1, 13):
         return None
     return of_numbers(PRIMARIES[primaries], CURVES[transfer])
 
 
-@cache
-def _of_hdr(primaries: int, transfer: int) -> bytes:
+@lru_cache(16)
+def _of_hdr(primaries: int, transfer: int, peak: int) -> bytes:
     """The ICC profile of an HDR color space for a screen without HDR, as a table of cube roots of XYZ.
 
     As in Chromium, colors keep their hue: their brightest part in BT.2020 is mapped, and the others with it.
@@ -99,7 +103,10 @@ def _of_hdr(primaries: int, transfer: int) -> bytes:
             rgb = [value * HDR_PEAK / HDR_WHITE * max(luminance, 0) ** 0.2 for value in rgb]
         brightest = max(*rgb, 1e-9)
         (xyz,) = _product([rgb], from_2020)
-        table += [round(65535 * min(1, max(0, value * _toned(brightest) / brightest) ** (1 / 3))) for value in xyz]
+        table += [
+            round(65535 * min(1, max(0, value * _toned(brightest, peak / HDR_WHITE) / brightest) ** (1 / 3)))
+            for value in xyz
+        ]
     shape = struct.pack(
         ">4s4x3Bx9iHH", b"mft2", 3, 3, HDR_GRID, *(65536 * (i % 4 == 0) for i in range(9)), 2, HDR_STEPS
     )
@@ -109,16 +116,19 @@ def _of_hdr(primaries: int, transfer: int) -> bytes:
     return _profile(tags, version=2)  # in version 4, black would stand for that of paper
 
 
-def _toned(light: float) -> float:
+def _toned(light: float, peak: float) -> float:
     """HDR light, where 1 is white, to that of a screen, 0 to 1.
 
-    It is halved up to white. Above, a parabola has the control points (1, 0.5), (1.65, 0.825) and (peak, 1).
+    Up to white, it is scaled: to half where the peak is 1,000 nits or more, to more where it is lower. Above, a
+    quadratic Bézier curve ends at the peak.
     """
+    white = 1 - 0.5 * min(1, math.log(peak) / math.log(HDR_PEAK / HDR_WHITE))
     if light <= 1:
-        return light / 2
-    bend = HDR_PEAK / HDR_WHITE - 2.3
-    at = min(1, (math.sqrt(1.69 + 4 * bend * (light - 1)) - 1.3) / (2 * bend))
-    return 0.5 + 0.65 * at - 0.15 * at * at
+        return light * white
+    middle, level = 0.35 + 0.65 / white, 0.35 * white + 0.65  # the curve's point between (1, white) and (peak, 1)
+    bend, slope = peak - 2 * middle + 1, middle - 1
+    at = min(1, (math.sqrt(slope * slope + bend * (light - 1)) - slope) / bend)
+    return white + 2 * at * (level - white) + at * at * (1 - 2 * level + white)
 
 
 def _pq_light(level: float) -> float:

@@ -152,6 +152,15 @@ def codes(primaries, transfer):
     return chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
 
 
+def brightest(content, screen):
+    """Chunks that say how many nits the brightest light has, in the picture and of the screen that it was made on."""
+    chunks = [] if content is None else [chunk(b"cLLI", struct.pack(">II", content * 10_000, 0))]
+    if screen is not None:
+        chromaticities = (35400, 14600, 8500, 39850, 6550, 2300, 15635, 16450)
+        chunks.append(chunk(b"mDCV", struct.pack(">8H2I", *chromaticities, screen * 10_000, 50)))
+    return chunks
+
+
 # ---- Profiles ----
 
 
@@ -420,6 +429,18 @@ QUIRKS = (
             for name, curve in HDR.items()
             for color in (1, 9, 12)
             for bits in (8, 16)
+        },
+    ),
+    Quirk(
+        "PNG",
+        "HDR beside its brightest light (`cLLI`), or that of the screen it was made on (`mDCV`)",
+        "that is shown as white, and what is darker the brighter for it",
+        {
+            f"{name}-{content}-{screen}": lambda curve=curve, content=content, screen=screen: png(
+                RGB, 8, codes(9, curve), *brightest(content, screen)
+            )
+            for name, curve in HDR.items()
+            for content, screen in ((400, None), (4000, None), (None, 400), (None, 4000), (400, 4000), (0, 400))
         },
     ),
     *(
