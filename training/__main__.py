@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--groups", required=True, help="the general model's groups that hold the labels, such as cat,dog")
     one.add_argument("--by", default="things", help="the general model (default: things)")
     one.add_argument("--strange", type=float, default=0.025, help="share of held-out photos below the limit (0.025)")
+    one.add_argument("--parts-by", help="model that looks at parts of a picture (default: the model itself, if it can)")
     one.set_defaults(run=judge, stopped="Stopped: {args.models}/{args.name} is as it was.")
     with_models(one)
 
@@ -231,7 +232,7 @@ def judge(args: argparse.Namespace) -> int:
     model = find_measured(args.name, args.models)
     groups = tuple(name.strip() for name in args.groups.split(","))
     try:
-        card = judging.judged(model, load_for(model.card), groups, args.by, args.strange)
+        card = judging.judged(model, load_for(model.card), groups, args.by, args.strange, args.parts_by)
     except Problem as problem:
         raise ValueError(problem.message) from problem
     print_table([*figures(card.metrics), ("familiar from", f"{card.familiar_by.limit:.4f}")])
@@ -338,6 +339,7 @@ def figures(metrics: Metrics) -> Rows:
         ("right when sure", percent(metrics.sure_accuracy)),
         *((f"{kind} told apart (AUROC)", f"{share:.3f}") for kind, share in metrics.strangers.items()),
         *((f"{kind}: not sure", percent(share)) for kind, share in metrics.not_sure.items()),
+        *((f"{kind}: called sure", percent(share)) for kind, share in metrics.wrongly_sure.items()),
     ]
 
 

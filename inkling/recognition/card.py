@@ -130,6 +130,7 @@ class FamiliarBy(Card):
     model: Name
     groups: Annotated[tuple[str, ...], Field(min_length=1)]  # of its `groups.json`, without a label in common
     limit: Share  # a picture is familiar if the groups together have at least this calibrated probability
+    detail: Annotated[float, Field(ge=0)] = 0  # a picture with less (`inputs.detail`) is too blurred to be familiar
 
 
 class ClassMetrics(Card):
@@ -182,6 +183,8 @@ class Metrics(Card):
     mistakes: tuple[Mistake, ...] = ()  # the most confident ones of each pair of labels
     strangers: dict[str, Share] = {}  # kind of unfamiliar picture -> AUROC of telling it from the test pictures
     not_sure: dict[str, Share] = {}  # kind of unfamiliar picture -> share that is answered "not sure"
+    wrongly_sure: dict[str, Share] = {}  # kind of unfamiliar picture -> share that is called sure
+    strangers_count: dict[str, int] = {}  # kind of unfamiliar picture -> number of them
 
 
 class ModelCard(Card):
@@ -216,6 +219,7 @@ class ModelCard(Card):
     familiar: float | None = None  # a picture with less familiarity is unlike the training pictures
     familiar_by: FamiliarBy | None = None  # decides instead of `familiar` where that model is switched on
     elsewhere: Share | None = None  # a part that shows another label this likely, at temperature 1, makes it not sure
+    elsewhere_by: Name | None = None  # a head on the model of `familiar_by` that looks at the parts; None: the model
     mirror_below: Share | None = None  # less confidence than this, at temperature 1, asks about the mirror image, too
     exact: bool = False  # bfloat16 makes its answers worse, so it is always computed in float32
     files: dict[FileName, Checksum]  # name -> SHA-256

@@ -156,6 +156,12 @@ def photo(image: Image.Image, width: int, height: int) -> np.ndarray:
     return cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REFLECT)
 
 
+def detail(seen: np.ndarray) -> float:
+    """How much fine detail a photo uint8 [h, w, 3] has, compared with its contrast; a blurred one has little."""
+    gray = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return float(np.abs(gray - cv2.GaussianBlur(gray, (0, 0), 1.0)).mean() / (gray.std() + 1))
+
+
 def content(image: Image.Image) -> tuple[int, int, int, int]:
     """The part of a photo between flat bars, as in a screenshot: left, top, right and bottom in pixels.
 

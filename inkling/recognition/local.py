@@ -87,6 +87,7 @@ class LocalPredictor:
         answer = self._ask(pictures, model, usual) if runtime is usual else self._run(pictures, model, runtime)
         card = model.card
         familiarity, limit = self._judged(pictures, card) or (_own(answer, len(pictures)), card.familiar)
+        parts = self._looked(pictures, card) if card.elsewhere_by else answer.anywhere
         infer = round((time.perf_counter() - start) * 1e3 / len(pictures), 3)
         return [
             Prediction(
@@ -107,13 +108,16 @@ class LocalPredictor:
                 pictures,
                 tempered(answer.probabilities, card.temperature),
                 familiarity,
-                _elsewhere(answer),
+                _elsewhere(answer.probabilities, parts),
                 strict=True,
             )
         ]
 
     def _judged(self, pictures: Sequence[Prepared], card: ModelCard) -> tuple[list[float], float] | None:
-        """How familiar pictures are by `card.familiar_by`, and the limit; None if that model cannot tell."""
+        """How familiar pictures are by `card.familiar_by`, and the limit; None if that model cannot tell.
+
+        The general model tells little about a picture that is blurred, or was much smaller than its input.
+        """
         judge, by = self.catalog.judge(card), card.familiar_by
         seen = [picture.judged for picture in pictures if picture.judged]
         if not (judge and by) or len(seen) < len(pictures):
@@ -130,7 +134,25 @@ class LocalPredictor:
         if not set(by.groups) <= set(known.names):
             return None
         rows = tempered(raw, judge.temperature)
-        return [known.probability(row, *by.groups) for row in rows], by.limit
+        return [
+            known.probability(row, *by.groups) if inputs.detail(picture.seen) >= by.detail else 0.0
+            for row, picture in zip(rows, seen, strict=True)
+        ], by.limit
+
+    def _looked(self, pictures: Sequence[Prepared], card: ModelCard) -> np.ndarray | None:
+        """`Answer.anywhere` by the model `card.elsewhere_by`; None if that model cannot tell."""
+        catalog = self._catalog
+        found = catalog.models.get(catalog.current(card.elsewhere_by or ""))
+        seen = [picture.judged for picture in pictures if picture.judged]
+        judge = catalog.judge(card)
+        if not (found and judge) or len(seen) < len(pictures) or found.card.name in catalog.broken:
+            return None
+        if found.card.labels != card.labels or found.card.input != judge.input:
+            return None
+        try:
+            return self._ask(seen, found, self._open(found)).anywhere
+        except Problem:  # it is switched off now
+            return None
 
     def _ask(self, pictures: Sequence[Prepared], model: Model, runtime: Runtime) -> Answer:
         """The network's answer to the pictures, which is kept with each of them and not computed again."""
@@ -362,12 +384,17 @@ def _end(stop: threading.Event, thread: threading.Thread) -> None:
         thread.join(10)
 
 
-def _elsewhere(answer: Answer) -> list[float | None]:
-    """For each picture the highest probability, in any of its parts, of a label that is not its most likely one."""
-    if answer.anywhere is None:
-        return [None] * len(answer.probabilities)
-    others = answer.anywhere.copy()
-    np.put_along_axis(others, answer.probabilities.argmax(axis=1)[:, None], 0, axis=1)
+def _elsewhere(probabilities: np.ndarray, anywhere: np.ndarray | None) -> list[float | None]:
+    """For each picture the highest probability, in any of its parts, of a label that is not its most likely one.
+
+    Args:
+        probabilities: of the labels, float32 [n, labels].
+        anywhere: as `Answer.anywhere`.
+    """
+    if anywhere is None:
+        return [None] * len(probabilities)
+    others = anywhere.copy()
+    np.put_along_axis(others, probabilities.argmax(axis=1)[:, None], 0, axis=1)
     return [float(value) for value in others.max(axis=1)]
 
 

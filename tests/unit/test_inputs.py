@@ -596,3 +596,13 @@ def test_scale(scaling, lowest):
 def test_unknown_scaling_is_an_error():
     with pytest.raises(ValueError, match="Received: 'percent'"):
         inputs.scale(np.zeros((1, 2, 2, 1), np.uint8), "percent")
+
+
+def test_a_blurred_photo_has_less_detail_and_a_darker_one_as_much():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    blurred = [cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in (1, 2, 4)]
+    found = [inputs.detail(photo) for photo in (noise, *blurred)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 10 * found[-1]
+    assert inputs.detail(noise // 2) == pytest.approx(found[0], rel=0.03)
+    assert inputs.detail(np.full((8, 8, 3), 200, np.uint8)) == 0

@@ -118,6 +118,19 @@ def test_the_probabilities_of_all_groups_count(root):
 
 
 @every_door
+def test_a_blurred_picture_is_unfamiliar_whatever_the_judge_sees(root, ask):
+    card = json.loads((root / "special" / "card.json").read_text())
+    card["familiar_by"]["detail"] = 0.01
+    (root / "special" / "card.json").write_text(json.dumps(card))
+    predictor = predictor_of(root)
+    stripes = np.full((8, 8, 3), (255, 0, 0), np.uint8)
+    stripes[::2] = (200, 0, 0)
+    for image, familiarity in ((RED, 0), (Image.fromarray(stripes), 1)):
+        answer = ask(predictor, image, predictor.catalog.models["special"])
+        assert answer.familiarity == pytest.approx(familiarity, abs=1e-3)
+
+
+@every_door
 @pytest.mark.parametrize("missing", ["folder", "network", "groups"])
 def test_without_the_judge_the_models_own_familiarity_decides(root, ask, missing):
     if missing == "folder":

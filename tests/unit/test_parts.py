@@ -7,7 +7,7 @@ import pytest
 
 from inkling.config import Settings
 from inkling.recognition import local
-from inkling.recognition.card import InputSpec, ModelCard
+from inkling.recognition.card import FamiliarBy, InputSpec, ModelCard
 from inkling.recognition.catalog import Catalog, Model
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prepared
@@ -72,6 +72,44 @@ def test_two_labels_in_one_picture_are_never_sure(left, right, expected, elsewhe
 
 def batch(pictures):
     return np.stack([one.seen for one in pictures]).astype(np.float32) / 255
+
+
+class Always:
+    """A network of its own that calls every picture a cat."""
+
+    def answer_all(self, batches):
+        count = sum(len(one) for one in batches)
+        return Answer(np.tile(np.array([[0.99, 0.01]], np.float32), (count, 1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, 0.75),
+        ({"switched off": "looker"}, None),
+        ({"switched off": "judge"}, None),
+        ({"labels": ("dog", "cat")}, None),  # of which its own do not say which is which
+        ({"not prepared": True}, None),
+    ],
+    ids=str,
+)
+def test_a_head_on_the_judge_looks_at_the_parts_for_another_model(change, expected, tmp_path, monkeypatch):
+    judged = FamiliarBy(model="judge", groups=("pet",), limit=0.5)
+    cards = {
+        "pets": card(elsewhere=0.65, elsewhere_by="looker", familiar_by=judged),
+        "looker": card(name="looker", elsewhere=0.5, labels=change.get("labels", ("cat", "dog"))),
+        "judge": card(name="judge"),
+    }
+    models = {name: Model(one, tmp_path) for name, one in cards.items()}
+    runtimes = {"pets": Always(), "judge": Always(), "looker": HeadRuntime(cat_by_red, Backbone(), cards["looker"])}
+    broken = {change["switched off"]: "gone"} if "switched off" in change else {}
+    predictor = LocalPredictor(Catalog(models, broken), Settings.from_env({}))
+    monkeypatch.setattr(predictor, "_open", lambda model: runtimes[model.card.name])
+    monkeypatch.setattr(predictor, "_run", lambda pictures, model, runtime: runtime.answer_all([batch(pictures)]))
+    seen = Prepared(picture(CAT, 0.25))
+    (answer,) = predictor.answer([replace(seen, judged=None if "not prepared" in change else seen)], models["pets"])
+    assert answer.elsewhere == (expected and pytest.approx(expected, abs=0.01))
+    assert answer.sure is (expected is None)
 
 
 def test_a_backbone_without_parts_divides_nothing():
