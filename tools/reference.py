@@ -40,6 +40,7 @@ from tools.supported import SUPPORTED
 from training.targets import MISSED, TARGETS, percent, stated
 
 PROLOGUE = "import cog\nfrom tools import reference"
+LEAST_AUROC, MOST_SURE = 0.95, 0.02  # the aims of telling unfamiliar pictures apart
 STRANGERS = {"objects": "photos of other things (CIFAR-10)", "other photos": "photos of other things (ImageNet)"}
 
 
@@ -214,14 +215,34 @@ def seeds() -> str:
 
 
 def strangers() -> str:
-    """How well each model tells unfamiliar pictures from its test pictures."""
-    return table(
-        ("model", "unfamiliar pictures", "AUROC", "answered “not sure”"),
+    """How well each model tells unfamiliar pictures from its test pictures, and how many of them it is sure of."""
+    rows = [
+        (card, kind, share, card.metrics.wrongly_sure.get(kind))
+        for card in _measured()
+        for kind, share in card.metrics.strangers.items()
+    ]
+    listed = table(
+        ("model", "unfamiliar pictures", "number", "AUROC", "called sure", "answered “not sure”"),
         (
-            (f"`{card.name}`", STRANGERS.get(kind, kind), f"{share:.3f}", f"{card.metrics.not_sure[kind]:.1%}")
-            for card in _measured()
-            for kind, share in card.metrics.strangers.items()
+            (
+                f"`{card.name}`",
+                STRANGERS.get(kind, kind),
+                f"{card.metrics.strangers_count[kind]:,}" if kind in card.metrics.strangers_count else "—",
+                f"{share:.3f}",
+                "—" if sure is None else f"{sure:.1%}",
+                f"{card.metrics.not_sure[kind]:.1%}",
+            )
+            for card, kind, share, sure in rows
         ),
+    )
+    unclear = [f"`{card.name}` on {STRANGERS.get(kind, kind)}" for card, kind, share, _ in rows if share < LEAST_AUROC]
+    often = [f"`{card.name}` on {STRANGERS.get(kind, kind)}" for card, kind, _, sure in rows if (sure or 0) > MOST_SURE]
+    return listed + "".join(
+        f"{len(found)} of {len(rows)} rows {miss}{': ' if found else ''}{', '.join(found)}.\n\n"
+        for found, miss in (
+            (unclear, f"have an AUROC below {LEAST_AUROC:.2f}"),
+            (often, f"call more than {MOST_SURE:.0%} sure"),
+        )
     )
 
 

@@ -153,6 +153,12 @@ def not_sure(answer: Answer, temperature: float, threshold: float, familiar: flo
     return float(np.mean(~known(answer, familiar) | (confidence < min(threshold, PROBABLY))))
 
 
+def called_sure(answer: Answer, temperature: float, threshold: float, familiar: float | None) -> float:
+    """Share of pictures called sure."""
+    confidence = tempered(answer.probabilities, temperature).max(axis=1)
+    return float(np.mean(known(answer, familiar) & (confidence >= threshold)))
+
+
 def auroc(familiar: np.ndarray, strange: np.ndarray) -> float:
     """Area under the ROC curve: the chance that a familiar picture scores above a strange one; ties count half."""
     ranks = rankdata(np.concatenate([familiar, strange]))[: len(familiar)]
@@ -221,6 +227,10 @@ def measure(
         mistakes=tuple(_mistake(dataset.labels, y[i], probabilities[i]) for i in worst),
         strangers={kind: rounded(auroc(answer.familiarity, one.familiarity)) for kind, one in others.items()},
         not_sure={kind: rounded(not_sure(one, temperature, threshold, familiar)) for kind, one in others.items()},
+        wrongly_sure={
+            kind: rounded(called_sure(one, temperature, threshold, familiar)) for kind, one in others.items()
+        },
+        strangers_count={kind: len(one.probabilities) for kind, one in others.items()},
     )
 
 

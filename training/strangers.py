@@ -3,12 +3,13 @@
 No weight and no threshold is fitted on them. The formula of familiarity (training/familiar.py) was chosen by them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import skimage.data
 from PIL import Image
 
 from inkling.recognition import inputs
@@ -27,8 +28,21 @@ GROUPS = {
     "cats-dogs": ("cat", "dog"),
     "objects": ("aircraft", "bird", "boat", "bus", "car", "cat", "dog", "frog", "hoofed animal", "ship", "truck"),
 }
+# Wild animals, by the groups of `things`; in ImageNet, foxes and wild dogs stand beside the wolves.
+WILD = {
+    "bears": ("bear",),
+    "wolves and foxes": ("wolf", "fox"),
+    "big cats": ("wild cat",),
+    "hoofed animals": ("hoofed animal",),
+}
 THINGS = Path("models/things")
+# The photos that scikit-image ships with itself, without the one of a cat.
+SKIMAGE = (
+    "astronaut", "brick", "camera", "cell", "clock", "coffee", "coins", "grass", "gravel", "hubble_deep_field",
+    "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
+)  # fmt: skip
 DRAWN = 200  # at most, of pictures that are drawn by code
+FLOWERS = "flowers/test"  # in the data folder
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_DUPLEX,
@@ -85,10 +99,35 @@ def objects(count: int) -> Pictures:
 
 def other_photos(count: int, task: str) -> Pictures:
     """ImageNet validation photos of none of the task's labels, as the groups of `things` tell."""
-    found, things = data.load("imagenet-val"), Groups.read(THINGS)
-    own = {label for group in things.groups if group.name in GROUPS[task] for label in group.labels}
-    picked = np.flatnonzero(~np.isin(found.test.y, sorted(own)))[:count]
-    return (Image.fromarray(found.test.x[i]) for i in picked)
+    return _imagenet(count, lambda y: ~np.isin(y, _labels(GROUPS[task])))
+
+
+def wild(count: int, kind: str) -> Pictures:
+    """ImageNet validation photos of the wild animals of a kind in `WILD`."""
+    return _imagenet(count, lambda y: np.isin(y, _labels(WILD[kind])))
+
+
+def _imagenet(count: int, picked: Callable[[np.ndarray], np.ndarray]) -> Pictures:
+    """The first ImageNet validation photos whose labels int64 [n] are picked, bool [n]."""
+    found = data.load("imagenet-val").test
+    return (Image.fromarray(found.x[i]) for i in np.flatnonzero(picked(found.y))[:count])
+
+
+def _labels(groups: Sequence[str]) -> list[int]:
+    """The labels of `things` in some of its groups."""
+    return sorted({label for group in Groups.read(THINGS).groups if group.name in groups for label in group.labels})
+
+
+def flowers(count: int) -> Pictures:
+    """Photos of flowers: `flowers/test/<kind>/*.jpg` in the data folder."""
+    for path in sorted((data.folder() / FLOWERS).glob("*/*.jpg"))[:count]:
+        with Image.open(path) as photo:
+            yield photo.convert("RGB")
+
+
+def skimage_photos(count: int) -> Pictures:
+    """scikit-image's own photos."""
+    return (Image.fromarray(getattr(skimage.data, name)()).convert("RGB") for name in SKIMAGE[:count])
 
 
 def drawn_scenes(count: int) -> Pictures:
@@ -112,24 +151,29 @@ def unlike(found: data.Dataset, task: str) -> np.ndarray:
     return found.test.x[np.isin(found.test.y, others)]
 
 
-# Task -> kind of stranger -> its pictures and their data set.
+# Task -> kind of stranger -> its pictures, and the file or folder in the data folder that they are made from.
 STRANGERS: dict[str, dict[str, tuple[Callable[[int], Pictures], str | None]]] = {
     "cats-dogs": {
-        "objects": (objects, "cifar10"),
+        "objects": (objects, "cifar10.npz"),
         "other photos": (partial(other_photos, task="cats-dogs"), "imagenet-val"),
-        "doodles": (partial(doodles, task="cats-dogs"), "doodles"),
+        **{kind: (partial(wild, kind=kind), "imagenet-val") for kind in WILD},
+        "flowers": (flowers, FLOWERS),
+        "scikit-image's photos": (skimage_photos, None),
+        "doodles": (partial(doodles, task="cats-dogs"), "doodles.npz"),
         "drawn scenes": (drawn_scenes, None),
         "textures": (textures, None),
     },
     "objects": {
         "other photos": (partial(other_photos, task="objects"), "imagenet-val"),
-        "doodles": (partial(doodles, task="objects"), "doodles"),
-        "digits": (digits, "mnist"),
+        "flowers": (flowers, FLOWERS),
+        "scikit-image's photos": (skimage_photos, None),
+        "doodles": (partial(doodles, task="objects"), "doodles.npz"),
+        "digits": (digits, "mnist.npz"),
         "drawn scenes": (drawn_scenes, None),
         "textures": (textures, None),
     },
-    "doodles": {"digits": (digits, "mnist"), "letters": (letters, None)},
-    "digits": {"letters": (letters, None), "doodles": (doodles, "doodles")},
+    "doodles": {"digits": (digits, "mnist.npz"), "letters": (letters, None)},
+    "digits": {"letters": (letters, None), "doodles": (doodles, "doodles.npz")},
 }
 
 
@@ -141,7 +185,7 @@ def pictures(task: str, count: int = COUNT) -> dict[str, Pictures]:
     return {
         kind: make(count)
         for kind, (make, source) in STRANGERS.get(task, {}).items()
-        if source is None or (data.folder() / data.DATASETS[source].file).exists()
+        if source is None or (data.folder() / source).exists()
     }
 
 

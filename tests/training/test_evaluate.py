@@ -177,7 +177,7 @@ def test_all_held_out_pictures_are_familiar_but_a_share(strange):
 
 @pytest.mark.parametrize("familiar", [None, 0.0])
 @pytest.mark.parametrize("threshold", [0.6, 0.9])
-def test_the_share_of_not_sure_matches_the_wording(familiar, threshold):
+def test_the_shares_of_sure_and_not_sure_match_the_wording(familiar, threshold):
     rng = np.random.default_rng(0)
     probabilities, _ = binary(rng.uniform(0.5, 1, 500), True)
     answer = Answer(probabilities, rng.normal(size=500))
@@ -185,8 +185,8 @@ def test_the_share_of_not_sure_matches_the_wording(familiar, threshold):
     words = [
         wording(one, is_known and one >= threshold, is_known) for one, is_known in zip(calibrated, known, strict=True)
     ]
-    expected = words.count("not sure") / len(words)
-    assert evaluate.not_sure(answer, 0.8, threshold, familiar) == pytest.approx(expected)
+    for measured, word in ((evaluate.not_sure, "not sure"), (evaluate.called_sure, "sure")):
+        assert measured(answer, 0.8, threshold, familiar) == pytest.approx(words.count(word) / len(words))
 
 
 def test_auroc_is_that_of_scikit_learn():
