@@ -2,8 +2,9 @@
 
     make screenshots
 
-Draws a fish on the first page, opens its result page and the lab, teaches a classifier of map symbols, and writes
-docs/images/*.png. It uses no photo, because none is ours to publish. It also writes static/preview.png, which other
+Draws a fish on the first page, opens its result page and the lab, teaches classifiers of map symbols, and writes
+docs/images/*.png: teach-*.png with 20 drawings of each symbol, and the pages of an empty, a small, a large and a
+confused classifier. It uses no photo, because none is ours to publish. It also writes static/preview.png, which other
 sites show beside a link to a page that has no picture of its own.
 """
 
@@ -43,8 +44,16 @@ SYMBOLS = {  # likewise; each is drawn several times with a shaking hand
     ],
     "camp": [[(80, 310), (200, 110), (320, 310), (80, 310)], [(200, 110), (170, 310)], [(200, 110), (230, 310)]],
 }
-TIMES, SHAKING = 20, 9  # drawings of each symbol, and their standard deviation in pixels
-TRAINING_SECONDS = 120
+SHAKING = 9  # standard deviation in pixels
+CONFUSED = SYMBOLS | {"castle": SYMBOLS["tower"], "tent": SYMBOLS["camp"]}  # nobody can tell them apart
+CLASSIFIERS = {  # by the end of the file's name: title, symbols, and drawings of each
+    "": ("Symbols on our map", SYMBOLS, 20),
+    "-empty": ("Signs in our street", {}, 0),
+    "-small": ("Two symbols", {name: SYMBOLS[name] for name in ("tower", "spring")}, 5),
+    "-large": ("Symbols on all our maps", SYMBOLS, 200),
+    "-confused": ("Symbols that look alike", CONFUSED, 20),
+}
+TRAINING_SECONDS = 300
 TALL = 1220  # pixels of the page of a classifier, down to the answer beside its canvas
 
 
@@ -68,15 +77,17 @@ def draw(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
     page.wait_for_selector(".live .bars:not([hidden])")
 
 
-def teach(teaching: Teaching) -> str:
-    """Teaches and publishes a classifier of the symbols, and returns its id."""
+def teach(teaching: Teaching, title: str, symbols: dict[str, list], times: int) -> str:
+    """Teaches and publishes a classifier of symbols, each of them drawn some times, and returns its id."""
     hand = random.Random(17)
 
     def axis(values: tuple[int, ...]) -> list[float]:
         shift = hand.gauss(0, 2 * SHAKING)
         return [round(value + shift + hand.gauss(0, SHAKING), 1) for value in values]
 
-    made = teaching.create("Symbols on our map", "ink", LOCAL)
+    made = teaching.create(title, "ink", LOCAL)
+    if not symbols:
+        return made.id
     drawings = [
         (
             Decoded(
@@ -84,8 +95,8 @@ def teach(teaching: Teaching) -> str:
             ),
             name,
         )
-        for name, lines in SYMBOLS.items()
-        for _ in range(TIMES)
+        for name, lines in symbols.items()
+        for _ in range(times)
     ]
     teaching.add(made.id, drawings, "canvas")
     teaching.train(made.id)
@@ -102,8 +113,12 @@ def save(page: Page, name: str, whole: bool = True) -> None:
     image.convert("RGB").quantize(256).save(IMAGES / f"{name}.png", optimize=True)
 
 
-def shoot(base: str, taught: str) -> None:
-    """Writes the first page, a result with its "Why?", the lab and the page of a taught classifier, at two widths."""
+def shoot(base: str, taught: dict[str, str]) -> None:
+    """Writes the first page, a result with its "Why?", the lab and the pages of classifiers, at two widths.
+
+    Args:
+        taught: by the end of the file's name, the id of a classifier.
+    """
     with sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -121,13 +136,24 @@ def shoot(base: str, taught: str) -> None:
             page.goto(f"{base}/lab?step=rotate&1.angle=20")
             save(page, f"lab-{name}")
             page.set_viewport_size({"width": width, "height": TALL})
-            page.goto(f"{base}/teach/{taught}")
-            page.wait_for_selector(".workshop[aria-busy=false]")
-            draw(page, SYMBOLS["camp"])
-            page.evaluate("scrollTo(0, 0)")
-            save(page, f"teach-{name}", whole=False)
+            shoot_classifiers(page, base, taught, name)
         preview(browser)
         browser.close()
+
+
+def shoot_classifiers(page: Page, base: str, taught: dict[str, str], name: str) -> None:
+    """Writes the pages of classifiers, which answer to a drawing if they were taught.
+
+    The whole page is written where classes are confused, because what helps against that stands below.
+    """
+    for what, id in taught.items():
+        page.goto(f"{base}/teach/{id}")
+        page.wait_for_selector(".workshop[aria-busy=false]")
+        if CLASSIFIERS[what][1]:
+            draw(page, SYMBOLS["tower" if what else "camp"])
+        page.evaluate("scrollTo(0, 0)")
+        page.wait_for_load_state("networkidle")
+        save(page, f"teach{what}-{name}", whole=what == "-confused")
 
 
 def preview(browser: Browser) -> None:
@@ -146,7 +172,8 @@ def main() -> None:
         app = create_app(settings)
         server = make_server("127.0.0.1", 0, app, threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        shoot(f"http://127.0.0.1:{server.server_port}", teach(app.extensions["teaching"]))
+        taught = {what: teach(app.extensions["teaching"], *one) for what, one in CLASSIFIERS.items()}
+        shoot(f"http://127.0.0.1:{server.server_port}", taught)
         server.shutdown()
 
 
