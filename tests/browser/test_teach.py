@@ -6,9 +6,12 @@ import re
 import threading
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
+from inkling.service import Decoded
 from inkling.teach import training
 from inkling.teach.learn import learn
 from tests.browser import rules
@@ -238,6 +241,111 @@ def test_a_folder_of_folders_and_a_zip_become_classes_and_a_bad_picture_is_named
     expect(column(page, "line").get_by_role("option")).to_have_count(1)
     expect(column(page, "ring").get_by_role("option")).to_have_count(2)
     assert_accessible(page)
+
+
+# Puts a canvas in the camera's place: `show(shade)` is what it sees.
+CANVAS_CAMERA = """() => {
+    const context = Object.assign(document.createElement("canvas"), {width: 320, height: 240}).getContext("2d");
+    window.show = (shade) => { context.fillStyle = shade; };
+    setInterval(() => context.fillRect(0, 0, 320, 240), 20); // a canvas that is not drawn on sends no frames
+    navigator.mediaDevices.getUserMedia = async () => context.canvas.captureStream(30);
+}"""
+
+
+def test_frames_that_are_too_alike_are_skipped(teacher):
+    page = teacher
+    create(page, "In front of the camera", "Photos")
+    add_class(page, "colors")
+    page.evaluate(CANVAS_CAMERA)
+    page.evaluate("show('black')")
+    page.get_by_role("button", name="Take pictures of colors").click()
+    dialog = page.get_by_role("dialog")
+    taken = dialog.get_by_role("status")
+    page.wait_for_function("() => document.querySelector('#camera-dialog video').videoWidth > 0")
+    dialog.get_by_role("button", name="Hold to record").hover()
+    page.mouse.down()
+    for shade, said in (("black", "1 picture added"), ("gray", "2 pictures added"), ("white", "3 pictures added")):
+        page.evaluate("shade => show(shade)", shade)
+        expect(taken).to_have_text(said)
+    page.mouse.up()  # which takes another frame of the last shade
+    expect(column(page, "colors").get_by_role("option")).to_have_count(3)
+    expect(taken).to_have_text("3 pictures added")
+
+
+# ---- What would make it better ----
+
+
+def shapes(shape, label, count, seed):
+    """Pictures of discs or boxes of many colors, with a label."""
+    rng, pictures = np.random.default_rng(seed), []
+    for _ in range(count):
+        paper, ink = rng.integers(150, 255, 3), rng.integers(0, 120, 3)
+        x, y = rng.integers(0, 24, 2).tolist()
+        image, size = Image.new("RGB", (64, 64), tuple(paper.tolist())), int(rng.integers(20, 36))
+        pen = ImageDraw.Draw(image)
+        (pen.ellipse if shape == "disc" else pen.rectangle)((x, y, x + size, y + size), tuple(ink.tolist()))
+        pictures.append((Decoded(image), label))
+    return pictures
+
+
+@pytest.fixture
+def to_review(served, open_page):
+    """A classifier with a disc among the boxes, a disc that is there nearly twice, and two boxes without a label."""
+    page = open_page("/teach", viewport={"width": 1280, "height": 800})
+    create(page, "Discs and boxes", "Photos")
+    discs = shapes("disc", "disc", 8, 0)
+    twin = discs[0][0].image.copy()
+    twin.putpixel((63, 63), tuple(value - 3 for value in twin.getpixel((63, 63))))
+    others = [*shapes("box", "box", 8, 1), *shapes("disc", "box", 1, 5), *shapes("box", None, 2, 6)]
+    served.extensions["teaching"].add(page.url.rpartition("/")[2], [*discs, (Decoded(twin), "disc"), *others])
+    page.reload()
+    trained(page)
+    return page
+
+
+def counts(page, **expected):
+    for name, count in expected.items():
+        expect(column(page, name).get_by_role("option")).to_have_count(count)
+
+
+def test_a_doubtful_label_is_agreed_to_with_one_tap(to_review):
+    counts(to_review, disc=9, box=9)
+    to_review.get_by_role("region", name="Are these labels right?").get_by_role("button", name="Move to disc").click()
+    counts(to_review, disc=10, box=8)
+    trained(to_review)
+    expect(to_review.get_by_role("region", name="Are these labels right?")).to_have_count(0)
+
+
+def test_of_pictures_that_are_nearly_the_same_the_first_is_kept(to_review):
+    groups = to_review.get_by_role("region", name="Nearly the same").locator(".doubts > li")
+    pictures, before = to_review.get_by_role("option"), to_review.get_by_role("option").count()
+    others = groups.count() - 1
+    extra = groups.first.get_attribute("data-extra").split()
+    groups.first.get_by_role("button", name="Keep only the first").click()
+    expect(pictures).to_have_count(before - len(extra))
+    for id in extra:
+        expect(to_review.locator(f"#x-{id}")).to_have_count(0)
+    expect(groups).to_have_count(others)
+    to_review.get_by_role("button", name="Undo", exact=True).click()
+    expect(pictures).to_have_count(before)
+
+
+def test_pictures_without_a_label_get_one_with_one_tap(to_review):
+    waiting = to_review.get_by_role("region", name="Which label?").get_by_role("listitem")
+    expect(waiting).to_have_count(2)
+    waiting.first.get_by_role("button", name="box").click()
+    counts(to_review, disc=9, box=10)
+    expect(waiting).to_have_count(1)
+
+
+def test_a_number_in_the_table_of_errors_shows_its_pictures(to_review):
+    table = to_review.get_by_role("region", name="Where it errs")
+    table.get_by_role("link", name="1 picture of box, taken for disc").click()
+    picture = table.get_by_role("group", name="box, taken for disc").get_by_role("img")
+    expect(picture).to_have_count(1)
+    picture.click()
+    expect(to_review.get_by_role("dialog").get_by_role("img")).to_be_visible()
+    assert_accessible(to_review)
 
 
 def test_a_training_is_cancelled_and_begun_again(open_page, monkeypatch):
