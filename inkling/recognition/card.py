@@ -286,8 +286,11 @@ def reason(error: ValidationError) -> str:
     return f"{where}: {first['msg']}. Received: {first['input']!r:.80}"
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path, name: str | None = None) -> ModelCard:
     """The card of one model folder.
+
+    Args:
+        name: that the model must have; by default the folder's.
 
     Raises:
         ValueError: the card cannot be read, breaks a rule, or names another model than its folder.
@@ -299,6 +302,6 @@ def read_card(folder: Path) -> ModelCard:
         raise ValueError(f"card.json cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise ValueError(f"card.json: {reason(error)}") from error
-    if card.name != folder.name:
-        raise ValueError(f"card.json: name must be the folder's, {folder.name!r}. Received: {card.name!r}")
+    if card.name != (name or folder.name):
+        raise ValueError(f"card.json: name must be the folder's, {name or folder.name!r}. Received: {card.name!r}")
     return card

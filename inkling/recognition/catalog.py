@@ -22,6 +22,7 @@ TASKS = {  # titles, in the order of the pages; other tasks follow
 }
 TAUGHT = "Taught here"  # the title of all models that were taught here
 NETWORK_FILES = ("model.onnx", "head.onnx", "model.keras")  # a runtime needs one of them
+KEPT = "backbone"  # followed by a checksum: a folder beside the versions of taught classifiers
 SETTLE_SECONDS = 2.0  # a folder that changed more recently may still be in the middle of being copied
 
 
@@ -261,6 +262,23 @@ def roots(settings: Settings) -> tuple[Path, ...]:
 def built(settings: Settings) -> Path:
     """The folder of starter models whose network was built here because the folder of the starters is read-only."""
     return settings.pictures / "built"
+
+
+def kept(settings: Settings, name: str, checksum: str) -> Model:
+    """A version of a backbone that was kept for published heads, although another one may be installed by now.
+
+    Args:
+        name: of the backbone.
+        checksum: SHA-256 of its network.
+
+    Raises:
+        ValueError: it was not kept, or its card cannot be read.
+    """
+    folder = settings.pictures / "taught" / ".versions" / f"{KEPT}-{checksum}"
+    card = read_card(folder, name)
+    if card.files.get("model.onnx") != checksum:
+        raise ValueError(f"the card in {folder.name} describes another network")
+    return Model(card, folder)
 
 
 def read_catalog(*folders: Path, previous: Catalog | None = None) -> Catalog:

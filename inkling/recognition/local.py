@@ -16,7 +16,7 @@ from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.recognition import inputs
 from inkling.recognition.card import Backbone, InputSpec, ModelCard
-from inkling.recognition.catalog import Catalog, Model, read_catalog, unavailable
+from inkling.recognition.catalog import Catalog, Model, kept, read_catalog, unavailable
 from inkling.recognition.groups import groups_of
 from inkling.recognition.predictor import Prediction, Prepared
 from inkling.recognition.runtimes import keras, openvino
@@ -47,6 +47,7 @@ class LocalPredictor:
         self._runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._fast_runtimes: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()
         self._backbones: MutableMapping[Model, Model] = weakref.WeakKeyDictionary()  # of the opened heads
+        self._kept: MutableMapping[str, Model] = weakref.WeakValueDictionary()  # by checksum; see `_version_of`
         self._continued: MutableMapping[Model, Runtime] = weakref.WeakKeyDictionary()  # backbones; see `_open_backbone`
         self._milliseconds: MutableMapping[Model, float] = weakref.WeakKeyDictionary()
         self._opening = threading.RLock()
@@ -295,15 +296,30 @@ class LocalPredictor:
         return "bf16" if wanted == "bf16" and not model.card.exact and openvino.has_bfloat16() else "f32"
 
     def _new_head(self, model: Model, backbone: Backbone) -> Runtime:
-        found = self._catalog.models.get(backbone.model)
-        if found is None or found.card.files.get(openvino.FILE) != backbone.checksum:
-            raise ValueError(f"it needs the version of the model {backbone.model!r} that it was trained on")
+        found = self._version_of(backbone)
         try:
             runtime = self._open_backbone(found)
         except Problem as problem:
             raise ValueError(f"it needs the model {backbone.model!r}: {problem.message}") from problem
         self._backbones[model] = found
         return openvino.open_model(model, self._threads, backbone=runtime)
+
+    def _version_of(self, backbone: Backbone) -> Model:
+        """The version of a backbone that a head was trained on: the installed one, or the one that was kept.
+
+        Raises:
+            ValueError: it is neither installed nor kept.
+        """
+        found = self._catalog.models.get(backbone.model)
+        if found is None or found.card.files.get(openvino.FILE) != backbone.checksum:
+            found = self._kept.get(backbone.checksum)
+        if found is None:
+            try:
+                found = self._kept[backbone.checksum] = kept(self._settings, backbone.model, backbone.checksum)
+            except ValueError as error:
+                needed = f"it needs the version of the model {backbone.model!r} that it was trained on"
+                raise ValueError(needed) from error
+        return found
 
     def _open_backbone(self, model: Model) -> Runtime:
         """The network whose features others continue.

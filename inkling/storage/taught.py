@@ -851,6 +851,11 @@ class Taught:
                 _version_row(session, id, number).published = True
             _row(session, id).live = number
 
+    def backbones(self) -> set[str]:
+        """The SHA-256 of the networks that versions continue which were ever live."""
+        with self._database.reading() as session:
+            return set(session.scalars(sa.select(VersionRow.backbone).where(VersionRow.published).distinct()))
+
     # ---- Size ----
 
     def database_bytes(self) -> int:

@@ -5,14 +5,16 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 
 from inkling.recognition.card import ModelCard
-from inkling.recognition.catalog import Model
+from inkling.recognition.catalog import KEPT, Model, check_file
 from inkling.storage.errors import StoreError, store_errors
 from inkling.storage.taught import Classifier, StoredVersion, Taught
 
 HEAD = "head.onnx"
+NETWORK = "model.onnx"  # of a backbone
 
 
 class Shelf:
@@ -84,6 +86,25 @@ class Shelf:
                 self._written(classifier.id, number, card)
                 self._copies.publish(classifier.name, name)
                 self._versions.link(classifier.name, name)
+
+    def keep_backbones(self, models: Iterable[Model]) -> None:
+        """Copies the networks that versions continue which were ever live, so that an upgrade does not end these.
+
+        Copies that no such version continues any more are deleted.
+
+        Args:
+            models: the installed ones.
+        """
+        wanted = self._storage.backbones()
+        with store_errors():
+            for model in models:
+                checksum = model.card.files.get(NETWORK)
+                name = f"{KEPT}-{checksum}"
+                if checksum in wanted and not self._versions.folder(name).exists():
+                    with suppress(ValueError):  # it is damaged, and switched off
+                        files = {NETWORK: check_file(model, NETWORK), "card.json": model.folder / "card.json"}
+                        self._versions.write(name, {file: path.read_bytes() for file, path in files.items()})
+            self._versions.delete(KEPT, {f"{KEPT}-{checksum}" for checksum in wanted})
 
     def unpublish(self, classifier: Classifier) -> None:
         """Lets no version answer."""

@@ -15,7 +15,7 @@ from inkling.config import Settings
 from inkling.pictures.budget import Budget
 from inkling.pictures.encode import LARGEST, at_most, thumbnail
 from inkling.problems import Problem
-from inkling.recognition.catalog import Catalog, Model, check_file
+from inkling.recognition.catalog import Catalog, Model, check_file, kept
 from inkling.recognition.predictor import prepare
 from inkling.recognition.runtimes.small import SmallGraph
 from inkling.service import Outcome, Service, Source, Upload, file_of, map_ahead
@@ -27,7 +27,7 @@ from inkling.storage.taught import NewExample, Quota, StoredVersion
 from inkling.teach import features, review
 from inkling.teach.helper import Helper
 from inkling.teach.learn import Figures, Report
-from inkling.teach.publish import HEAD, Shelf, card_of
+from inkling.teach.publish import HEAD, NETWORK, Shelf, card_of
 from inkling.teach.types import (
     ALL,
     AnyLabel,
@@ -47,7 +47,6 @@ from inkling.teach.types import (
 
 BATCH = 16  # pictures that are saved in one transaction
 LONGEST_NAME = 48  # characters of a model's name, before a number is appended
-NETWORK = "model.onnx"  # of a backbone
 RESERVED = {"auto"}  # names that mean something else than a model
 
 Labeled = tuple[Source, str | None]  # a picture and the name of its label; None for none
@@ -323,6 +322,7 @@ class Teaching:
                 with suppress(Problem):  # without that model nothing can be trained
                     self.storage.schedule_outdated(kind, self._backbone(kind).card.files["model.onnx"])
             self._shelf.publish_all()
+            self._shelf.keep_backbones(catalog.models.values())
         upcoming = self.storage.upcoming()
         if upcoming and upcoming.due <= now():
             self._wake()
@@ -361,6 +361,7 @@ class Teaching:
         classifier = self.get(id)
         self._shelf.publish(classifier, number)
         self.storage.set_live(id, number)
+        self._shelf.keep_backbones(self.service.predictor.catalog.models.values())
         self._shelf.clean(classifier, *self._drafts(id))
 
     def unpublish(self, id: str) -> None:
@@ -437,7 +438,11 @@ class Teaching:
         version, head = self.storage.version(id, number), self.storage.head(id, number)
         backbone = self._backbone(classifier.kind)
         if backbone.card.files.get(NETWORK) != version.backbone:
-            raise Problem("model-unavailable", f"Version {number} continues another network than the one of today.")
+            try:
+                backbone = kept(self._settings, backbone.card.name, version.backbone)
+            except ValueError as error:
+                reason = f"Version {number} continues a network that is not here any more."
+                raise Problem("model-unavailable", reason) from error
         file = TemporaryFile()  # noqa: SIM115  the caller closes it
         try:
             network = check_file(backbone, NETWORK).read_bytes()

@@ -12,7 +12,7 @@ import numpy as np
 
 from inkling.problems import Problem
 from inkling.recognition.card import sha256
-from inkling.recognition.catalog import Model
+from inkling.recognition.catalog import Model, kept
 from inkling.recognition.measures import class_metrics
 from inkling.recognition.predictor import prepare
 from inkling.service import picture_of
@@ -177,11 +177,20 @@ class Training:
         return replace(version, better=better)
 
     def _is_stranded(self, classifier: Classifier) -> bool:
-        """Whether the version that is live will not open again, because its backbone is not installed any more."""
+        """Whether the version that is live cannot be opened, because its backbone is neither installed nor kept.
+
+        A worse version is then better than none. It happens after `inkling restore` on a machine with another backbone.
+        """
         assert classifier.live is not None
-        backbone = self._taught.version(classifier.id, classifier.live).backbone
-        models = self._predictor.catalog.models.values()
-        return backbone not in {model.card.files.get("model.onnx") for model in models}
+        backbone = self._taught.version(classifier.id, classifier.live).card["backbone"]
+        catalog, settings = self._predictor.catalog, self._teaching.service.settings
+        if backbone["checksum"] in {model.card.files.get("model.onnx") for model in catalog.models.values()}:
+            return False
+        try:
+            kept(settings, backbone["model"], backbone["checksum"])
+        except ValueError:
+            return True
+        return False
 
     def _note(self, stage: Stage, share: float, at_once: bool = False) -> None:
         """Notes the progress now and then.

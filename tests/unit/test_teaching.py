@@ -1,6 +1,7 @@
 """Taught classifiers: what is added is there, what is deleted comes back for a day, and quotas hold."""
 
 import os
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from unittest import mock
@@ -355,28 +356,65 @@ def test_pixels_are_read_once(teaching, colors, settings):
     assert teaching.get(colors.id).newest == 2
 
 
+def upgrade(settings):
+    """Puts another network in the place of the backbone, whose features are the largest values instead of the means."""
+    folder = settings.models / "things"
+    outputs = [("x", ["n", 8, 8, 3]), ("features", 3), ("probabilities", 3)]
+    largest = ("ReduceMax", ["x"], ["features"], {"axes": [1, 2], "keepdims": 0})
+    network(folder / "model.onnx", outputs, [largest, SOFTMAX], {})
+    write_card(folder, labels=COLORS)
+
+
+def bits(service):
+    return answers(service, "colors", RED)[0].probabilities.tobytes()
+
+
 def test_another_backbone_computes_the_features_again_while_the_old_one_serves(teaching, colors, settings):
     teaching.publish(colors.id, 1)
     teaching.service.predictor.reload()
-    folder = settings.models / "things"
-    network(
-        folder / "model.onnx",
-        [("x", ["n", 8, 8, 3]), ("features", 3), ("probabilities", 3)],
-        [
-            ("ReduceMax", ["x"], ["features"], {"axes": [1, 2], "keepdims": 0}),
-            SOFTMAX,
-        ],
-        {},
-    )
-    write_card(folder, labels=COLORS)
+    before = bits(teaching.service)
+    upgrade(settings)
     teaching.service.predictor.reload()
-    assert answers(teaching.service, "colors", RED)[0].label == "red"  # by the network that is still open
+    assert bits(teaching.service) == before  # by the network that is still open
+    restarted = Teaching(settings, Service.from_settings(settings), wake=lambda: None)
+    assert bits(restarted.service) == before  # by the network that was kept
+    restarted.tend()
+    assert restarted.get(colors.id).training == Progress("waiting")
+    train(restarted)
+    assert restarted.get(colors.id).live == 2
+    restarted.service.predictor.reload()
+    assert answers(restarted.service, "colors", RED)[0].label == "red"
+    assert bits(restarted.service) != before
+    restarted.publish(colors.id, 1)
+    assert bits(Service.from_settings(settings)) == before
+    assert restarted.export(colors.id, 1).read(2) == b"PK"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_worse_version_of_another_backbone_goes_live_only_where_none_could_answer(
+    teaching, colors, settings, monkeypatch, lost
+):
+    teaching.publish(colors.id, 1)
+    (kept,) = (settings.pictures / "taught" / ".versions").glob("backbone-*")
+    if lost:
+        shutil.rmtree(kept)
+    upgrade(settings)
+    monkeypatch.setattr(training.Training, "_compared", lambda _, classifier, version, rows: worse(version))
+    restarted = Teaching(settings, Service.from_settings(settings), wake=lambda: None)
+    restarted.tend()
+    train(restarted)
+    assert restarted.get(colors.id).live == (2 if lost else 1)
+    assert answers(Service.from_settings(settings), "colors", RED)[0].label == "red"
+
+
+def test_a_backbone_is_kept_as_long_as_a_version_needs_it(teaching, colors, settings):
+    folders = settings.pictures / "taught" / ".versions"
+    assert not folders.exists() or not list(folders.glob("backbone-*"))
+    teaching.publish(colors.id, 1)
+    assert len(list(folders.glob("backbone-*"))) == 1
+    teaching.delete(colors.id)
     teaching.tend()
-    assert teaching.get(colors.id).training == Progress("waiting")
-    train(teaching)
-    assert teaching.get(colors.id).live == 2
-    teaching.service.predictor.reload()
-    assert answers(teaching.service, "colors", RED)[0].label == "red"
+    assert not list(folders.glob("backbone-*"))
 
 
 def test_a_training_can_be_cancelled(teaching, colors, monkeypatch):
