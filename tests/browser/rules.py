@@ -22,7 +22,8 @@ TARGETS = """() => [
 BOXES = """() => {
     const seen = {};
     const stage = [...document.querySelectorAll(".stage")].find((one) => !one.hidden);
-    const parts = {ways: document.querySelector(".ways"), picture: stage.querySelector(".stage-picture > *")};
+    const picture = stage.querySelector(".stage-picture > :is(.card, .shown)");
+    const parts = {ways: document.querySelector(".ways"), picture};
     for (const part of stage.querySelectorAll(".stage-answer > *, .live > *"))
         if (!part.matches(".live, .unseen, datalist")) parts[`${part.tagName} ${part.className} ${part.id}`] = part;
     for (const name in parts) {

@@ -3,8 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser import text
 from tests.browser.hands import arrive, send_photos
-from tests.browser.rules import assert_accessible
+from tests.browser.rules import LOOKS, assert_accessible, assert_nothing_scrolls_sideways, assert_targets_are_large
 
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
@@ -13,13 +14,17 @@ PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 def filled(open_page, cat):
     """A history of two results, opened by the link in the navigation."""
 
-    def filled(**options):
+    def filled(batch=False, **options):
         page = open_page("/help", **options)
         for model in ("cats-dogs-cnn", "doodles-cnn"):
             page.goto(f"/?model={model}")
             send_photos(page, cat)
             arrive(page, "**/results/*")
-        page.get_by_role("link", name="History").click()
+        if batch:
+            page.goto("/")
+            send_photos(page, [cat, cat, cat])
+            arrive(page, "**/batches/*")
+        page.locator("footer a[href='/history']").click()
         arrive(page, "**/history")
         return page
 
@@ -59,13 +64,19 @@ def test_its_pictures_are_small(filled):
     assert 0 < picture.evaluate("image => image.naturalWidth") <= 256
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale, scheme", LOOKS)
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_axe_finds_nothing(filled, viewport, scheme):
-    page = filled(viewport=viewport, color_scheme=scheme)
+def test_a_batch_a_picture_and_a_deleted_one_are_well_laid_out(filled, viewport, locale, scheme):
+    page = filled(batch=True, viewport=viewport, locale=locale, color_scheme=scheme)
+    page.locator(".history .tool").last.click()
+    arrive(page, "**/history#*")
     page.evaluate("document.querySelectorAll('details:not(.menu)').forEach((fold) => { fold.open = true; })")
+    for part in (".pile", ".deleted", ".history li:not(.deleted) form"):
+        expect(page.locator(part)).to_have_count(1)
     assert_accessible(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert_targets_are_large(page)
+    assert_nothing_scrolls_sideways(page, viewport["width"])
+    assert text.faults(page, locale) == {}
 
 
 @pytest.mark.parametrize("width", [320, 360])

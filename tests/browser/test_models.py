@@ -68,6 +68,23 @@ def test_a_wide_table_scrolls_by_keyboard(open_page, path, name):
     page.wait_for_function("(region) => region.scrollLeft > 0", arg=region.element_handle())
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_table_that_is_wider_than_the_page_says_that_it_scrolls(open_page, width):
+    page = open_page("/compare/digits", viewport={"width": width, "height": 740})
+    wider = page.locator(".compare").evaluate("table => table.offsetWidth > table.closest('.scroll').clientWidth")
+    expect(page.get_by_text("Scroll sideways to see all models.")).to_be_visible(visible=wider)
+    assert wider or width > 360
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_each_number_has_its_name_beside_it_where_the_columns_have_none(open_page, width):
+    page = open_page("/models", viewport={"width": width, "height": 740})
+    named = page.locator(".stacked thead").first.bounding_box()
+    for caption in page.locator(".stacked .caption").all():
+        expect(caption).to_be_visible(visible=width == 360)
+    assert (named["height"] > 1) == (width == 1280), "the header stands where the numbers have no names"
+
+
 def test_the_others_are_asked_on_demand(open_page, drawn):
     page, asked = open_page("/help"), []
     page.on("request", lambda request: request.url.endswith("/others") and asked.append(1))

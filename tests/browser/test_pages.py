@@ -31,6 +31,8 @@ PATHS = [
     "/ask",
     "/api/docs",
     "/history",
+    "/offline",
+    "/sign-in",
     "/results/0",
     "a result",
     "an unsure result",

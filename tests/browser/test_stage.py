@@ -6,8 +6,9 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser import text
 from tests.browser.hands import DIGITS, arrive, send_photos, with_mouse
-from tests.browser.rules import LOOKS, SCREENS, assert_accessible, assert_laid_out
+from tests.browser.rules import LOOKS, SCREENS, assert_accessible, assert_laid_out, assert_targets_are_large
 
 EXAMPLES = {
     "a hot air balloon": "hot air balloon",
@@ -32,6 +33,25 @@ def test_the_picture_and_the_answer_share_the_first_screen(open_page, width, hei
     expect(page.locator("#draw .bars li")).to_have_count(3)
     assert_laid_out(page, width, height, "bars")
     assert_accessible(page)
+    if width == 360:
+        assert text.faults(page, locale) == {}, "also of the choice of a model that has appeared"
+
+
+@pytest.mark.parametrize("locale, scheme", LOOKS)
+@pytest.mark.parametrize("width, height", SCREENS)
+@pytest.mark.parametrize("example", [0, 3])
+def test_the_bars_of_a_photos_answer_are_in_the_first_screen(open_page, example, width, height, locale, scheme):
+    """Of one that it is sure of, and of one with a long name."""
+    page = open_page("/", viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
+    page.locator(".examples button[data-picture]").nth(example).click()
+    arrive(page, "**/results/*")
+    expect(page.locator(".bars >> nth=0").locator("li")).to_have_count(3)
+    page.wait_for_function("() => document.querySelector('.picture').complete")
+    assert_laid_out(page, width, height, "bars")
+    assert_targets_are_large(page)
+    assert_accessible(page)
+    if width == 360:
+        assert text.faults(page, locale) == {}
 
 
 def test_the_ways_have_addresses_and_need_no_new_document(open_page):
@@ -129,12 +149,13 @@ def open_camera(chromium_with_camera, base_url):
         context.close()
 
 
+@pytest.mark.parametrize("locale, scheme", LOOKS)
 @pytest.mark.parametrize("width, height", SCREENS)
-def test_the_camera_is_answered_live_in_the_first_screen(open_camera, width, height):
-    page = open_camera(viewport={"width": width, "height": height})
+def test_the_camera_is_answered_live_in_the_first_screen(open_camera, width, height, locale, scheme):
+    page = open_camera(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
     expect(page.locator("#camera .bars li")).not_to_have_count(0)
-    expect(page.locator("#camera .sentence")).not_to_have_text("Point and see")
-    expect(page.get_by_role("combobox", name="Answered by")).to_be_visible()
+    expect(page.locator("#camera .sentence")).not_to_have_text("Point and see" if locale == "en" else "Наведите камеру")
+    expect(page.get_by_role("combobox", name="Answered by" if locale == "en" else "Отвечает")).to_be_visible()
     assert_laid_out(page, width, height, "bars")
     assert_accessible(page)
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hands import arrive, send_photos
+from tests.browser.hands import DIGITS, arrive, send_photos, with_mouse
 
 
 @pytest.mark.parametrize("path", ["/models/full-digits", "/compare/digits"])
@@ -41,6 +41,19 @@ def test_a_printed_result_holds_picture_answer_and_model(result):
         expect(page.locator(shown)).to_be_visible()
     for gone in page.locator("nav, footer, form, button, .primary, .second, .danger, [role=tablist]").all():
         expect(gone).to_be_hidden()
+
+
+def test_paper_leaves_out_bars_that_say_nothing(open_page):
+    page = open_page("/?way=draw&model=digits-cnn")
+    with_mouse(page, DIGITS["7"])
+    page.get_by_role("button", name="Save & share").click()
+    arrive(page, "**/results/*")
+    little = page.locator(".bars >> nth=0").locator(".little")
+    expect(little.first).to_be_visible()
+    page.emulate_media(media="print")
+    for bar in little.all():
+        expect(bar).to_be_hidden()
+    expect(page.locator(".bars >> nth=0").locator("li").first).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [360, 1280])

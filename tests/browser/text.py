@@ -18,7 +18,8 @@ MEASURE = r"""(longest) => {
             if (!shown(element)) continue;
             const nodes = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
             for (let node; (node = nodes.nextNode());) {
-                if (!shown(node.parentElement)) continue;
+                // Code, and names that people gave to files, are broken where there is no room.
+                if (!shown(node.parentElement) || node.parentElement.closest("code, pre, bdi, .file, .name")) continue;
                 for (const word of node.data.matchAll(/[\p{L}\p{N}]{2,}/gu)) {
                     const range = document.createRange();
                     range.setStart(node, word.index);
@@ -31,13 +32,16 @@ MEASURE = r"""(longest) => {
                 found.add(`cut off: ${element.textContent.trim().slice(0, 60)}`);
         }
     };
-    inspect(document.querySelectorAll("h1, h2, h3, button, summary, label, legend, th, td, dt, a, figcaption"));
-    const answers = document.querySelectorAll(".word, .bars .label, .grid a b, [data-part$=-word] b");
+    const all = "h1, h2, h3, p, li, button, summary, label, legend, th, td, dt, dd, a, span, figcaption";
+    inspect(document.querySelectorAll(all));
+    const answers = document.querySelectorAll(
+        ".word, .sentence, .bars .label, .grid a b, [data-part$=-word] b," +
+        ".history li > a > span:last-child, .deleted span");
     for (const name of longest) {
         const letters = Math.max(...name.split(/\s+/).map((word) => word.length));
         const size = [8, 12, 16, 20, 28].find((most) => letters <= most) ?? "more";  // as templates/result.html
         for (const answer of answers) {
-            answer.textContent = name;
+            answer.textContent = answer.matches(".history *") ? `${name} 100%` : name;
             answer.className = answer.className.replace(/letters-\w+/, `letters-${size}`);
         }
         inspect(answers);
