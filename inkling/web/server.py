@@ -26,6 +26,8 @@ from gunicorn import glogging, util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from prometheus_client import multiprocess
 
@@ -50,6 +52,7 @@ LARGE_BLOCK = 8 * 2**20  # bytes
 SPARE_THREADS = 600
 KEPT_ALIVE = 400  # connections of a worker that hold no thread, because their client may ask again
 HEADERS = 64  # of a request, of up to 8 kB each; a browser behind two proxies sends about 40
+HEAD_BYTES = 2**15  # of all headers of a request together, as many as nginx accepts; cookies have up to 8 kB
 HEAD_SECONDS = 10  # for the request line and the headers of a request to arrive
 OPEN = (
     "Inkling listens on %s, port %s, and INKLING_TRUSTED_PROXIES names no proxy. Whoever reaches this port speaks to "
@@ -149,6 +152,14 @@ class Worker(ThreadWorker):
                     conn.sock.shutdown(socket.SHUT_RD)
 
 
+class Head(Request):
+    """gunicorn's request, with a limit on all of its headers together, which gunicorn has only for each."""
+
+    def parse(self, unreader: Any) -> Any:
+        self.max_buffer_headers = HEAD_BYTES
+        return super().parse(unreader)
+
+
 class Log(glogging.Logger):
     """Disables gunicorn's access log: the app logs requests itself."""
 
@@ -209,7 +220,7 @@ def memory_folder() -> str | None:
 
 def on_starting(settings: Settings, server: Any) -> None:
     """Prepares the start, creates the folder for the workers' metrics, and loads libraries and weights they share."""
-    server.__class__ = Master  # gunicorn has no setting for it
+    server.__class__, RequestParser.mesg_class = Master, Head  # gunicorn has no settings for them
     if not settings.trusted_proxies:
         for address in filter(is_open, server.cfg.address):
             log.warning(OPEN, *address[:2])
