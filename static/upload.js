@@ -193,6 +193,7 @@ class Photo {
     find(this.form, ".lead").hidden = count > 0;
     find(this.form, ".remove").hidden = count !== 1; // each of several has its own
     find(this.form, ".fewer").hidden = !many;
+    this.note.hidden = many; // the problem says how many
     this.sending.hidden = !this.#abort;
     this.button.hidden = !(count || this.#missed) || many || Boolean(this.#abort);
   }

@@ -154,6 +154,7 @@ def test_on_a_phone_each_of_many_has_a_button_that_a_finger_hits(first_page, cat
     choose(page, *({**NOT_A_PICTURE, "name": f"{i}-{LONG_NAME}"} for i in range(count)))
     buttons = page.locator(".thumbnails button")
     expect(buttons).to_have_count(count)
+    expect(page.get_by_role("button", name="Use the first 20")).to_be_in_viewport(ratio=1)
     assert_targets_are_large(page)
     boxes = [button.bounding_box() for button in buttons.all()]
     for one, other in itertools.pairwise(boxes):
