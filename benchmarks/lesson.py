@@ -1,6 +1,6 @@
 """Measures a server that teaches: seconds to the first answer, a large classifier, and the memory of a hundred.
 
-    python -m benchmarks.lesson [--draws 10] [--each 6000] [--rounds 3] [--seconds 8] [--heads 100]
+    python -m benchmarks.lesson [--draws 10] [--each 6000] [--rounds 6] [--seconds 4] [--heads 100]
 
 Prints tables as Markdown, and exits with 1 where an aim is missed. `make teach` prints them among its own. The servers
 are gunicorn as the Procfile starts it.
@@ -87,8 +87,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the tables."""
     parser.add_argument("--draws", type=int, default=10, help="draws of examples (default 10)")
     parser.add_argument("--each", type=int, default=6000, help="examples of each large class (default 6000)")
-    parser.add_argument("--rounds", type=int, default=3, help="pairs of measurements of drawings (default 3)")
-    parser.add_argument("--seconds", type=float, default=8, help="seconds of each of them (default 8)")
+    parser.add_argument("--rounds", type=int, default=6, help="pairs of measurements of drawings (default 6)")
+    parser.add_argument("--seconds", type=float, default=4, help="seconds of each of them (default 4)")
     parser.add_argument("--heads", type=int, default=100, help="taught classifiers in a worker (default 100)")
 
 
