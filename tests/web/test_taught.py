@@ -1,5 +1,6 @@
 """A taught classifier in the app: who is served by it, and who teaches it by a correction."""
 
+import csv
 import io
 import re
 
@@ -141,3 +142,26 @@ def test_an_old_version_that_was_never_live_is_listed_with_its_figures_alone(own
     assert "Older versions" in versions
     refused = owner.post(f"/api/classifiers/{id}/publish", json={"version": 2})
     assert (refused.status_code, refused.json["reason"]) == (404, "unknown-version")
+
+
+@pytest.fixture
+def listed(visitor, teaching):
+    """A visitor, to whom the classifier is listed."""
+    teaching.update(teaching.all()[0].id, listed=True)
+    teaching.service.predictor.reload()
+    return visitor
+
+
+def test_a_listed_classifier_answers_a_batch_of_others(listed):
+    pictures = [a_red_one(), (io.BytesIO(b"no picture"), "notes.jpg"), a_red_one()]
+    where = listed.post("/predict", data={"model": "colors", "image": pictures}).location
+    rows = csv.DictReader(io.StringIO(listed.get(f"{where}.csv").text))
+    shown = [(row["label"], row["model"], row["error"]) for row in rows]
+    assert shown == [("red", "colors", ""), ("", "", "not-an-image"), ("red", "colors", "")]
+    results = listed.post("/api/predict?model=colors", data={"image": [a_red_one(), a_red_one()]}).json["results"]
+    assert [result["label"] for result in results] == ["red", "red"]
+
+
+def test_a_listed_classifier_is_explained_to_others(listed):
+    answer = listed.post("/api/explain?model=colors&overlay=1", data={"image": a_red_one()})
+    assert (answer.status_code, answer.json["model"], answer.json["label"]) == (200, "colors", "red")
