@@ -673,4 +673,4 @@ def test_without_a_model_the_pages_still_answer(app_without_models, path):
     if path == "/models":
         assert "No model is installed." in answer.text
         assert '<a href="/models/broken-one">broken-one</a>' in answer.text
-        assert "card.json: name: Field required" in answer.text
+        assert "card.json: name" not in answer.text  # the cause is for operators
