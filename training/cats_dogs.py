@@ -92,7 +92,8 @@ RECIPES = (
         task="cats-dogs",
         title="Cat or dog, EfficientNet",
         summary="A head of our own on the features of EfficientNet-Lite2, which learned a thousand kinds of things "
-        "from ImageNet. It was trained on 21,000 photos, half of them also as small, dark, noisy or sideways photos.",
+        "from ImageNet. It was trained on 21,000 photos, half of them also as small, dark, noisy or sideways photos, "
+        "and is also asked about the mirror image of a photo of which it is not certain.",
         strengths="The most accurate on photos, also on unusual breeds and on animals that are small in the picture.",
         limitations="Knows cats and dogs only. It needs the model of a thousand things, whose features it reads.",
         dataset="cats-dogs",
@@ -107,6 +108,7 @@ RECIPES = (
         weight_decay=3e-2,
         label_smoothing=0.02,
         average=0.998,
+        mirror_below=0.95,
     ),
     Recipe(
         name="cats-dogs-mobilenet",

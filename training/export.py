@@ -56,7 +56,7 @@ def save(
     with replacing(root / recipe.name) as draft:
         backbone = heads.backbone_of(recipe, root) if recipe.backbone else None
         if backbone:
-            network = heads.write(fitted.model, draft, backbone, dataset.test)
+            network = heads.write(fitted.model, draft, backbone, dataset.test, recipe.mirror_below)
         else:
             network = write_network(fitted.model, dataset.test.x, recipe, draft, dataset.train)
         card = describe(recipe, dataset, fitted, network, draft, command, seed, trials)

@@ -125,11 +125,14 @@ def _computed(backbone: Model, pictures: np.ndarray, view: View, seed: int) -> n
     return np.concatenate(seen)
 
 
-def write(model: keras.Model, folder: Path, backbone: Model, split: Split) -> base.Answering:
+def write(
+    model: keras.Model, folder: Path, backbone: Model, split: Split, mirror_below: float | None = None
+) -> base.Answering:
     """Writes `head.keras` and `head.onnx`; returns the latter on its backbone, as it is served.
 
     Args:
         split: pictures on whose features the two are compared.
+        mirror_below: see `base.Answering`.
 
     Raises:
         ValueError: the two differ by more than `PARITY`.
@@ -143,7 +146,7 @@ def write(model: keras.Model, folder: Path, backbone: Model, split: Split) -> ba
     gap = float(np.abs(head(x)[0] - wanted).max())
     if not gap <= PARITY:  # also refuses NaN
         raise ValueError(f"ONNX must give what Keras gives, to {PARITY}. Received: a difference of {gap:.2g}")
-    return base.Answering(lambda batch: head(runtime.answer(batch).features))
+    return base.Answering(lambda batch: head(runtime.answer(batch).features), mirror_below)
 
 
 def on_backbone(card: ModelCard, backbone: Model) -> ModelCard:

@@ -7,6 +7,8 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
+from functools import partial
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -173,10 +175,16 @@ class LocalPredictor:
         try:
             if isinstance(runtime, HeadRuntime) and runtime is self._runtimes.get(model):
                 # The backbone is asked as a model, so that the pictures keep its answers for others.
-                return runtime.continued(self._ask(pictures, self._backbones[model], runtime.backbone))
+                seen = self._ask(pictures, self._backbones[model], runtime.backbone)
+                return runtime.continued(seen, partial(self._mirrored, pictures, model, runtime))
             return runtime.answer_all(self._batches(pictures, model.card.input))
         except (RuntimeError, ValueError) as error:
             raise self._switch_off(model, _first_line(error)) from error
+
+    def _mirrored(self, pictures: Sequence[Prepared], model: Model, runtime: HeadRuntime, picked: np.ndarray) -> Answer:
+        """The answer of a head's backbone to the mirror images of the picked pictures, bool [n]."""
+        images = [Prepared(picture.seen[:, ::-1]) for picture in compress(pictures, picked)]
+        return self._ask(images, self._backbones[model], runtime.backbone)
 
     def features(self, pictures: Sequence[Prepared], model: Model) -> np.ndarray:
         """What a network computes before its last layer: float32 [n, d].

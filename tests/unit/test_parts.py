@@ -1,4 +1,4 @@
-"""A head is asked about the parts of a picture, and an answer is not sure if one of them shows another label."""
+"""A head is asked about parts of a picture and about its mirror image; other labels in parts make it not sure."""
 
 from dataclasses import replace
 
@@ -114,7 +114,31 @@ def test_a_head_on_the_judge_looks_at_the_parts_for_another_model(change, expect
 
 def test_a_backbone_without_parts_divides_nothing():
     seen = Answer(np.ones((1, 1), np.float32), features=np.array([[0.5]], np.float32))
-    assert HeadRuntime(cat_by_red, Backbone(), card()).continued(seen).anywhere is None
+    assert HeadRuntime(cat_by_red, Backbone(), card()).continued(seen, lambda _: seen).anywhere is None
+
+
+class Left(Backbone):
+    """Its features are the mean red of the left half."""
+
+    def answer(self, batch):
+        return super().answer(batch)._replace(features=batch[:, :, : SIDE // 2, 0].mean((1, 2))[:, None])
+
+    def answer_all(self, batches):
+        (batch,) = batches
+        return self.answer(batch)
+
+
+@pytest.mark.parametrize(("below", "expected"), [(None, [0.6, 0.9]), (0.7, [0.8, 0.9]), (1.0, [0.8, 0.5])])
+def test_a_head_is_also_asked_about_the_mirror_image_of_an_uncertain_picture(below, expected, tmp_path):
+    model, backbone = Model(card(mirror_below=below), tmp_path), Model(card(), tmp_path)
+    head = HeadRuntime(cat_by_red, Left(), model.card)
+    pictures = [Prepared(picture(0.6, 1.0)), Prepared(picture(0.9, 0.1))]
+    assert head.answer(batch(pictures)).probabilities[:, 0] == pytest.approx(expected, abs=0.01)
+
+    predictor = LocalPredictor(Catalog({"pets": model}), Settings.from_env({}))
+    predictor._runtimes[model], predictor._backbones[model] = head, backbone
+    answers = predictor.answer(pictures, model)
+    assert [one.probabilities[0] for one in answers] == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("familiar", [True, False])

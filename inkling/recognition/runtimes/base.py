@@ -58,15 +58,23 @@ class Answering:
 
     def answer(self, batch: np.ndarray) -> Answer:
         """The answer to one batch."""
-        answer = self._look(batch)
+        return self._with_mirrored(self._look(batch), lambda unsure: self._look(batch[unsure][:, :, ::-1]))
+
+    def _with_mirrored(self, answer: Answer, mirrored: Callable[[np.ndarray], Answer]) -> Answer:
+        """The answer, with the mean of both for each picture that is also shown mirrored.
+
+        Args:
+            mirrored: bool [n] -> the answer to the mirror images of these pictures.
+        """
         if self._mirror_below is None:
             return answer
         unsure = answer.probabilities.max(axis=1) < self._mirror_below
-        if unsure.any():
-            mirrored = self._look(batch[unsure][:, :, ::-1])
-            answer = answer._replace(probabilities=averaged(answer.probabilities, mirrored.probabilities, unsure))
-            if answer.familiarity is not None and mirrored.familiarity is not None:
-                answer = answer._replace(familiarity=averaged(answer.familiarity, mirrored.familiarity, unsure))
+        if not unsure.any():
+            return answer
+        other = mirrored(unsure)
+        answer = answer._replace(probabilities=averaged(answer.probabilities, other.probabilities, unsure))
+        if answer.familiarity is not None and other.familiarity is not None:
+            answer = answer._replace(familiarity=averaged(answer.familiarity, other.familiarity, unsure))
         return answer
 
     def _look(self, batch: np.ndarray) -> Answer:
@@ -168,26 +176,35 @@ class HeadRuntime(Runtime):
         super().__init__(head, card)
 
     def answer(self, batch: np.ndarray) -> Answer:
-        return self.continued(self.backbone.answer(batch))
+        return self.continued(
+            self.backbone.answer(batch), lambda unsure: self.backbone.answer(batch[unsure][:, :, ::-1])
+        )
 
     def _answer_black(self) -> Answer:
-        return self.continued(self.backbone.black)
+        return self.continued(self.backbone.black, lambda _: self.backbone.black)
 
-    def continued(self, seen: Answer) -> Answer:
+    def continued(self, seen: Answer, mirrored: Callable[[np.ndarray], Answer]) -> Answer:
         """The answer to pictures that the backbone has answered.
 
         The network is also asked about their parts if the card has a limit for what they may show.
 
+        Args:
+            mirrored: bool [n] -> the backbone's answer to the mirror images of these pictures.
+
         Raises:
             ValueError: the backbone makes no features, or the network answered with numbers that are not finite.
         """
-        if seen.features is None:
-            raise ValueError("its backbone has no output named features")
-        answer = super().answer(seen.features)
+        answer = self._with_mirrored(self._of(seen), lambda unsure: self._of(mirrored(unsure)))
         if seen.parts is not None and self._card.elsewhere is not None:
-            parts = super().answer(seen.parts.reshape(-1, seen.parts.shape[-1])).probabilities
+            parts = self._look(seen.parts.reshape(-1, seen.parts.shape[-1])).probabilities
             answer = answer._replace(anywhere=parts.reshape(len(seen.parts), -1, parts.shape[1]).max(axis=1))
         return finite(answer)
+
+    def _of(self, seen: Answer) -> Answer:
+        """The network's answer to the features that the backbone has made."""
+        if seen.features is None:
+            raise ValueError("its backbone has no output named features")
+        return self._look(seen.features)
 
     def release(self) -> None:
         self.backbone.release()
