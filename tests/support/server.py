@@ -143,7 +143,8 @@ def metrics(server: Server) -> dict[str, float]:
 
 
 def log_lines(server: Server) -> list[dict]:
-    return [json.loads(line) for line in server.log.splitlines()]
+    """The lines of a server's log that are written to their end."""
+    return [json.loads(line) for line in server.log.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def concurrently(count: int, call: Callable[[], Answer]) -> list[Answer]:

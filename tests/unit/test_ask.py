@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from inkling.ask import changes, grounded, intents
 from inkling.ask.grounded import About, Computed, Question
@@ -291,8 +291,10 @@ def test_a_question_about_a_picture_without_one_asks_for_one(service):
 
 
 @pytest.fixture
-def drawn(service, drawing, ink_model):
-    """A drawing, its stored result, and its explanation."""
+def drawn(service, ink_model):
+    """A 7, of which the bar decides; its stored result, and its explanation."""
+    drawing = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(drawing).line([(120, 90), (280, 90), (180, 330)], "black", 16)
     (outcome,) = service.look([Decoded(drawing, "drawing")], ink_model, Budget(60), for_saving=True)
     saved = service.keep([outcome], ink_model)
     return drawing, service.storage.get(saved.results[0]), service.explain(drawing, ink_model)
