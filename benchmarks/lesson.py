@@ -247,8 +247,8 @@ def filled(folder: Path, each: int) -> str:
 
 
 def teaching_in(folder: Path) -> Teaching:
-    """The classifiers in a folder, which train only where they are told to."""
-    settings = Settings.from_env({"INKLING_PICTURES": str(folder)})
+    """The classifiers in a folder, of which there may be any number, and which train only where they are told to."""
+    settings = Settings.from_env({"INKLING_PICTURES": str(folder), "INKLING_TEACH_CLASSIFIERS": "0"})
     return Teaching(settings, Service.from_settings(settings), wake=lambda: None)
 
 
