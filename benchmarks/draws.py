@@ -61,9 +61,7 @@ def cats() -> Pictures:
 @cache
 def cifar() -> Pictures:
     """CIFAR-10's ten kinds."""
-    parts = data.DATASETS["cifar10"].read(data.prepare("cifar10"))
-    picked, tested = evenly(parts.train.y, POOL["cifar"], 1), evenly(parts.test.y, TESTED["cifar"], 2)
-    return Pictures(parts.train.x[picked], parts.train.y[picked], parts.test.x[tested], parts.test.y[tested])
+    return sample("cifar10", "cifar", 1, 2)
 
 
 @cache
@@ -84,8 +82,13 @@ def flowers() -> tuple[np.ndarray, np.ndarray]:
 @cache
 def digits() -> Pictures:
     """Digits, which the network of drawings has never seen."""
-    parts = data.DATASETS["mnist"].read(data.prepare("mnist"))
-    picked, tested = evenly(parts.train.y, POOL["digits"], 3), evenly(parts.test.y, TESTED["digits"], 3)
+    return sample("mnist", "digits", 3, 3)
+
+
+def sample(dataset: str, pool: str, seed: int, tested_seed: int) -> Pictures:
+    """As many pictures of each class of a data set as `POOL` and `TESTED` say."""
+    parts = data.DATASETS[dataset].read(data.prepare(dataset))
+    picked, tested = evenly(parts.train.y, POOL[pool], seed), evenly(parts.test.y, TESTED[pool], tested_seed)
     return Pictures(parts.train.x[picked], parts.train.y[picked], parts.test.x[tested], parts.test.y[tested])
 
 
