@@ -185,7 +185,7 @@ def focused(page):
 
 
 def test_tab_reaches_every_control_and_shows_where_it_is(page):
-    expect(page.locator(".examples button")).not_to_have_count(0)
+    expect(page.locator("#draw .examples button")).not_to_have_count(0)
     for control in CONTROLS:
         page.keyboard.press("Tab")
         assert focused(page) == [control, "solid"]
