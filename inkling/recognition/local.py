@@ -387,6 +387,7 @@ class LocalPredictor:
         with self._swapping:
             if self._catalog.models.get(name) is model:
                 self._catalog = self._catalog.without(name, reason)
+                LOG.warning("the model %r is switched off: %s", name, reason)
         return unavailable(name, reason)
 
 

@@ -237,7 +237,7 @@ def failing(batch):
     "network, reason",
     [(never_finite, "the network answered with numbers that are not finite"), (failing, "out of registers")],
 )
-def test_a_network_that_fails_switches_its_model_off(tmp_path, photo, network, reason):
+def test_a_network_that_fails_switches_its_model_off(tmp_path, photo, caplog, network, reason):
     predictor, model = toy(tmp_path, network)
     with pytest.raises(Problem, match=f"'toy' is switched off: {reason}.") as caught:
         classify_one(predictor, photo, model)
@@ -246,6 +246,7 @@ def test_a_network_that_fails_switches_its_model_off(tmp_path, photo, network, r
     assert predictor.catalog.models == {"toy": model}
     with pytest.raises(Problem, match="switched off"):
         predictor.catalog.model("toy")
+    assert caplog.messages == [f"the model 'toy' is switched off: {reason}"]
 
 
 # ---- Measured speed ----
