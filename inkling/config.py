@@ -464,13 +464,14 @@ class Settings(BaseSettings):
         2,
         ge=1,
         le=64,
-        description="Number of requests with pictures that a worker processes at once.",
+        description="Number of requests with pictures that a worker processes at once, and as many with drawings.",
     )
     queue: int = Field(
         8,
         ge=0,
         le=1000,
-        description="Number of requests that wait for their turn in each worker. Others are refused as `busy`.",
+        description="Number of requests that wait for their turn in each worker, and as many with drawings. Others are "
+        "refused as `busy`.",
     )
     rate_limit: int = Field(
         600,

@@ -175,7 +175,7 @@ def run(settings: Settings) -> None:
 def options(settings: Settings) -> dict[str, Any]:
     """gunicorn's settings and hooks by name."""
     # Answers, explanations and lessons that run or wait (edge/admission.py), and the threads for all other requests.
-    threads = settings.concurrent + settings.queue + 8 + SPARE_THREADS
+    threads = 2 * (settings.concurrent + settings.queue) + 8 + SPARE_THREADS
     return {
         "bind": settings.bind,
         "workers": settings.workers,

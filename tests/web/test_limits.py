@@ -3,11 +3,13 @@
 import csv
 import io
 import ipaddress
+import json
 import shutil
 import signal
 import subprocess
 import threading
-from contextlib import contextmanager
+from base64 import b64encode
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
@@ -15,7 +17,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from inkling.pictures import budget, sandbox
 from inkling.problems import Problem
 from inkling.web.edge import metrics, proxies, ratelimit
-from inkling.web.edge.admission import ANSWERS, EXPLANATIONS, Admission
+from inkling.web.edge.admission import ANSWERS, DRAWINGS, EXPLANATIONS, Admission
 from tests.conftest import OwnersClient
 from tests.hostile import build
 from tests.support.waiting import wait_until
@@ -101,7 +103,7 @@ def test_the_help_page_leads_back_and_says_only_what_is_true(limited, narrow, re
     """The link leads to the requested page or back to the form. The page says whether something was stored."""
     for _ in range(MOST):
         api(limited, png, ink_model)
-    with turn(narrow):
+    with turns(narrow):
         for answer, back, kept in (
             (page(limited, png, ink_model, headers={"Referer": "http://localhost/?draw=a"}), "/?draw=a", False),
             (limited.post(f"{result}/delete", headers={"Referer": f"http://localhost{result}"}), result, True),
@@ -309,13 +311,18 @@ def result(narrow, png, ink_model):
     return page(narrow.test_client(), png, ink_model).location
 
 
-def turn(app):
-    return app.extensions["admission"].turn(0, ANSWERS)
+@contextmanager
+def turns(app, *work):
+    """Holds a turn of each of these kinds of work; by default of all that answers pictures."""
+    with ExitStack() as held:
+        for one in work or (ANSWERS, DRAWINGS):
+            held.enter_context(app.extensions["admission"].turn(0, one))
+        yield
 
 
 def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_model, kept):
     client, before = narrow.test_client(), kept()
-    with turn(narrow):
+    with turns(narrow):
         several = {"image": [(io.BytesIO(png), "a.png"), (io.BytesIO(png), "b.png")], "model": ink_model}
         answers = [
             page(client, png, ink_model),
@@ -333,6 +340,46 @@ def test_whatever_works_on_pictures_takes_its_turn(narrow, result, png, ink_mode
             assert client.get(path).status_code == 200
     assert kept() == before
     assert api(client, png, ink_model).status_code == 200
+
+
+def sent(client, way, png, ink_model, photo_model):
+    """The status of the answer to a picture or a drawing that is sent this way; 200 for a result's page."""
+    strokes = {"strokes": [[[10, 90], [10, 90]]]}
+    url = f"data:image/png;base64,{b64encode(png).decode()}"
+    large = png + bytes(2**16)  # what follows the picture's end is ignored
+    answer = {
+        "strokes": lambda: client.post(f"/api/predict?model={ink_model}", json=strokes),
+        "strokes to Auto": lambda: client.post("/api/predict", json=strokes),
+        "the form's strokes": lambda: client.post("/predict", data={"strokes": json.dumps(strokes)}),
+        "the form's canvas": lambda: client.post("/predict", data={"drawing": url}),
+        "a file": lambda: api(client, png, ink_model),
+        "base64": lambda: client.post(f"/api/predict?model={ink_model}", json={"image": url}),
+        "a large file": lambda: api(client, large, ink_model),
+        "a file to Auto": lambda: client.post("/api/predict", data={"image": (io.BytesIO(png), "a.png")}),
+        "a photo": lambda: api(client, png, photo_model),
+        "strokes to a model for photos": lambda: client.post(f"/api/predict?model={photo_model}", json=strokes),
+    }[way]()
+    return 200 if answer.status_code == 303 else answer.status_code
+
+
+@pytest.mark.parametrize(
+    "way", ["strokes", "strokes to Auto", "the form's strokes", "the form's canvas", "a file", "base64"]
+)
+def test_drawings_do_not_wait_for_photos(narrow, way, png, ink_model, photo_model):
+    client = narrow.test_client()
+    with turns(narrow, ANSWERS):
+        assert sent(client, way, png, ink_model, photo_model) == 200
+    with turns(narrow, DRAWINGS):
+        assert sent(client, way, png, ink_model, photo_model) == 503
+
+
+@pytest.mark.parametrize("way", ["a large file", "a file to Auto", "a photo", "strokes to a model for photos"])
+def test_what_may_take_long_does_not_hold_drawings_up(narrow, way, png, ink_model, photo_model):
+    client = narrow.test_client()
+    with turns(narrow, DRAWINGS):
+        assert sent(client, way, png, ink_model, photo_model) == 200
+    with turns(narrow, ANSWERS):
+        assert sent(client, way, png, ink_model, photo_model) == 503
 
 
 def test_answers_do_not_wait_for_an_explanation(narrow, result, png, ink_model, monkeypatch):
@@ -367,7 +414,7 @@ def test_a_few_wait_for_their_turn(make_app, settings, png, ink_model):
     app = make_app(settings.replace(concurrent=1, queue=1))
     found = []
     other = threading.Thread(target=lambda: found.append(api(app.test_client(), png, ink_model).status_code))
-    with turn(app):
+    with turns(app):
         other.start()
         wait_until(lambda: waiting() == 1)
         assert api(app.test_client(), png, ink_model).status_code == 503  # the queue is full
@@ -443,7 +490,7 @@ def test_whoever_has_waited_long_enough_is_refused(settings):
 
 def test_no_request_waits_longer_than_its_time_budget(make_app, settings, png, ink_model):
     app = make_app(settings.replace(concurrent=1, queue=5, request_seconds=0.05))
-    with turn(app):
+    with turns(app):
         assert is_problem(api(app.test_client(), png, ink_model), 503, "busy")
     assert api(app.test_client(), png, ink_model).status_code == 200
 

@@ -13,7 +13,8 @@ from inkling.config import Settings
 from inkling.problems import Problem
 from inkling.web.edge import metrics, ratelimit
 
-ANSWERS = "answers"  # whatever decodes a picture or asks a model
+ANSWERS = "answers"  # whatever decodes a picture or asks a model, except
+DRAWINGS = "drawings"  # small requests that only models for drawings answer, in a few milliseconds
 EXPLANATIONS = "explanations"
 EXAMPLES = "examples"  # pictures to teach from, up to thousands in one request, and exports
 LARGE_BODIES = "large bodies"  # text that a worker holds in memory as a whole
@@ -30,9 +31,10 @@ class Share:
 
 
 def shares(settings: Settings) -> dict[str, Share]:
-    """The share of each kind of work. Each has its own, so that answers never wait for explanations."""
+    """The share of each kind of work. Each has its own, so that drawings never wait for photos or explanations."""
     return {
         ANSWERS: Share(settings.concurrent, settings.queue),
+        DRAWINGS: Share(settings.concurrent, settings.queue),
         # An explanation takes about half a second. A fourth waiting request would exceed its time budget.
         EXPLANATIONS: Share(1, min(3, settings.queue)),
         # These take a core for as long as they run.

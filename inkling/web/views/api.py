@@ -32,7 +32,7 @@ def predict() -> dict:
     top, source = answers.top(), _source(model)
     sources = jsonbodies.sources()
     with_picture = bool(source) and service().settings.mqtt_pictures == "yes"
-    with turns.turn() as budget:
+    with turns.turn(turns.work_of(sources, model)) as budget:
         found = service().look(sources, model, budget, for_saving=with_picture)
     answer = answers.of_outcomes(found, top)
     outcomes.count(found)

@@ -272,7 +272,7 @@ def _answers(sources: list[Source], name: str) -> list[Prediction]:
     """
     asked = _model(name)
     service().chosen(asked)  # an unknown model is refused before any picture is read
-    with turns.turn() as budget:
+    with turns.turn(turns.work_of(sources, asked)) as budget:
         found = service().look(sources, asked, budget)
     for number, outcome in enumerate(found, 1):
         if len(found) > 1 and isinstance(error := outcome.answer, Problem):

@@ -64,7 +64,7 @@ def predict() -> ResponseReturnValue:
     model = request.form.get("model") or None
     service().chosen(model)  # an unknown model is refused before any picture is read
     sources = _sources()
-    with turns.turn() as budget:
+    with turns.turn(turns.work_of(sources, model)) as budget:
         return outcomes.respond(service().look(sources, model, budget, for_saving=True), model)
 
 
