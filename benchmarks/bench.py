@@ -150,6 +150,7 @@ class Round(NamedTuple):
     median: float  # milliseconds
     slow: float  # milliseconds, the 99th percentile
     client: float  # share of a core that the client used
+    answers: int  # all of them, also those that came when the time was over
     cost: float = 0.0  # milliseconds of processor time of the server for each answer
 
 
@@ -172,6 +173,7 @@ def drive(port: int, request: bytes, connections: int, seconds: float) -> Round:
         statistics.median(took),
         float(np.percentile(took, 99)),
         done["own"] / done["seconds"],
+        len(took) + done["late"],
     )
 
 
@@ -198,7 +200,7 @@ def side_by_side(
                 before = server.processor_seconds()
                 turn = drive(server.port, requests[name], arguments.connections, arguments.seconds)
                 spent = server.processor_seconds() - before
-                found[name].append(turn._replace(cost=spent * 1e3 / (turn.speed * arguments.seconds)))
+                found[name].append(turn._replace(cost=spent * 1e3 / turn.answers))
         for name in (name for name in names if CONTENDERS[name].answers and drawings):
             contender = CONTENDERS[name]
             right = [

@@ -2,8 +2,10 @@
 
     python -m benchmarks.client PORT CONNECTIONS SECONDS < REQUEST
 
-It is one process with one thread and keeps its raw sockets open, so that it uses little processor time. It prints
-JSON: elapsed seconds, its own processor seconds, the number of answers by status, and the milliseconds of each answer.
+It is one process with one thread and keeps its raw sockets open, so that it uses little processor time. When the time is
+over, it waits for the answers that are due, so that the server has nothing left to do. It prints JSON: elapsed seconds,
+its own processor seconds, the number of answers by status, the milliseconds of each, and the number of answers after
+the time was over, which are not among the former.
 """
 
 import json
@@ -77,12 +79,18 @@ def drive(port: int, connections: int, seconds: float, request: bytes) -> dict:
                 statuses[answer[0]] += 1
                 milliseconds.append(round(answer[1], 3))
                 key.data.ask_again(selector)
-    return {
+    figures = {
         "seconds": time.perf_counter() - start,
         "own": time.process_time() - used,
         "statuses": statuses,
         "milliseconds": milliseconds,
+        "late": len(selector.get_map()),
     }
+    while selector.get_map():
+        for key, _ in selector.select(1):
+            if key.data.read():
+                selector.unregister(key.fileobj)
+    return figures
 
 
 if __name__ == "__main__":
