@@ -2,10 +2,10 @@
 
     python -m benchmarks.client PORT CONNECTIONS SECONDS < REQUEST
 
-It is one process with one thread and keeps its raw sockets open, so that it uses little processor time. When the time is
-over, it waits for the answers that are due, so that the server has nothing left to do. It prints JSON: elapsed seconds,
-its own processor seconds, the number of answers by status, the milliseconds of each, and the number of answers after
-the time was over, which are not among the former.
+It is one process with one thread and keeps its raw sockets open, so that it uses little processor time. When the time
+is over, it waits for the answers that are due, so that the server has nothing left to do. It prints JSON: elapsed
+seconds, its own processor seconds, the number of answers by status, the milliseconds of each, and the number of answers
+that came later, which are not among the former.
 """
 
 import json
