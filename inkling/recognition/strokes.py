@@ -5,9 +5,10 @@ encoded, decoded and searched for ink.
 """
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from itertools import accumulate
 from typing import Annotated, Any, NamedTuple, Self
 
 import cv2
@@ -289,7 +290,8 @@ class Strokes:
         page, zoom = self._page, PICTURE * SMOOTH / self._page.side
         large = np.full((PICTURE * SMOOTH, PICTURE * SMOOTH, 3), _rgb(paper), np.uint8)
         for i, ink in inks.items():
-            _draw(large, [(self._drawn[i] - self._corner) * zoom], page.pens[i].width * zoom, _rgb(ink))
+            line = (self._drawn[i] - self._corner) * zoom
+            _draw(large, _fixed([line]), page.pens[i].width * zoom, _rgb(ink))
         return cv2.resize(large, (PICTURE, PICTURE), interpolation=cv2.INTER_AREA)
 
 
@@ -326,23 +328,29 @@ def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
     if thinnest > extent / 8:  # such a thick pen leaves no room between lines
         return everything
     zoom = AREA_GRID / extent
-    at = [(line - center) * zoom + AREA_GRID for line in lines]  # in the middle of a grid with room for wide pens
+    widths = [min(pen.width, extent) * zoom for pen in pens]
+    side = math.ceil(AREA_GRID + max(widths) + 2 * thinnest * zoom)  # the drawing in the middle of a grid
+    at = _fixed([(line - center) * zoom + side // 2 for line in lines])
     gap = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(thinnest * zoom),) * 2)
 
-    @cache
     def deep(among: Sequence[int]) -> np.ndarray:
-        ink = np.zeros((2 * AREA_GRID, 2 * AREA_GRID), np.uint8)
-        for i in among:
-            _draw(ink, [at[i]], min(pens[i].width, extent) * zoom, (255,))
+        ink = np.zeros((side, side), np.uint8)
+        for width in {widths[i] for i in among}:
+            _draw(ink, [at[i] for i in among if widths[i] == width], width, (255,))
         room = cv2.distanceTransform(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, gap), cv2.DIST_L2, 3)
-        return room > DEEP * thinnest * zoom
+        return (room > DEEP * thinnest * zoom).view(np.uint8)
+
+    def within(i: int, area: np.ndarray) -> bool:
+        track = np.zeros((side, side), np.uint8)
+        _draw(track, [at[i]], 1, (1,))
+        return cv2.countNonZero(area & track) > MOST * cv2.countNonZero(track)
 
     def surrounded(i: int) -> bool:
-        track = np.zeros((2 * AREA_GRID, 2 * AREA_GRID), np.uint8)
-        _draw(track, [at[i]], 1, (255,))
-        among = (i,) if pens[i].ink == pens[0].ink else tuple(everything)
-        return bool(deep(among)[track > 0].mean() > MOST)
+        if not within(i, whole):
+            return False  # and what all ink does not surround, its own ink does not either
+        return pens[i].ink != pens[0].ink or within(i, deep([i]))
 
+    whole = deep(everything)
     kept = [i for i in everything if not surrounded(i)]
     return kept if kept and _box([lines[i] for i in kept])[1] >= extent / 2 else everything
 
@@ -350,17 +358,23 @@ def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
 def _cover(lines: Sequence[np.ndarray], fine: int, pen: float) -> np.ndarray:
     """Lines, in pixels of a model's input, on a grid with `fine` cells a pixel: uint8, ink 255 on 0."""
     grid = np.zeros((inputs.FIELD * fine, inputs.FIELD * fine), np.uint8)
-    _draw(grid, [line * fine for line in lines], pen * fine, (255,))
+    _draw(grid, _fixed([line * fine for line in lines]), pen * fine, (255,))
     return grid
 
 
+def _fixed(lines: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Lines in cells of a grid, whose upper left corner is (0, 0), as OpenCV draws them: int32 [n, 2] each."""
+    points = np.rint((np.concatenate(lines) - 0.5) * 2**SHIFT).clip(-(2**30), 2**30).astype(np.int32)
+    ends = list(accumulate(len(line) for line in lines))
+    cut = [points[end - len(line) : end] for line, end in zip(lines, ends, strict=True)]
+    return [line if len(line) > 1 else np.repeat(line, 2, axis=0) for line in cut]  # a dot is a line of no length
+
+
 def _draw(grid: np.ndarray, lines: Sequence[np.ndarray], width: float, color: Sequence[int]) -> None:
-    """Draws round lines of `width` cells into a grid, whose upper left corner is (0, 0)."""
-    points = [np.rint((line - 0.5) * 2**SHIFT).clip(-(2**30), 2**30).astype(np.int32) for line in lines]
-    points = [line if len(line) > 1 else np.repeat(line, 2, axis=0) for line in points]  # a dot: a line of no length
+    """Draws round lines of `width` cells, as `_fixed` returns them, into a grid."""
     # OpenCV draws a line of an even thickness one cell wider.
     thickness = max(1, 2 * round((width - 1) / 2))
-    cv2.polylines(grid, points, False, color, min(thickness, 2 * len(grid)), cv2.LINE_8, SHIFT)
+    cv2.polylines(grid, lines, False, color, min(thickness, 2 * len(grid)), cv2.LINE_8, SHIFT)
 
 
 def _rgb(color: str) -> tuple[int, ...]:
