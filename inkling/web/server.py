@@ -4,11 +4,13 @@ The master process runs this module but must not import `inkling.web.edge`: metr
 be counted in each worker's own files.
 """
 
+import array
 import ctypes
 import gc
 import importlib
 import ipaddress
 import logging
+import mmap
 import multiprocessing
 import os
 import resource
@@ -60,6 +62,8 @@ OPEN = (
     "its visitors count as one client until it is named. Otherwise put one there, or listen on a loopback address "
     "(INKLING_HOST): see docs/operate/deploy.md."
 )
+HEAD_START = 0.002  # seconds that a worker leaves one with fewer connections to accept the next
+MOST_WORKERS, NO_WORKER = 256, 2**31 - 1
 START_SECONDS = 120  # that new workers get to open their models before the old ones stop anyway
 
 
@@ -121,11 +125,32 @@ class Worker(ThreadWorker):
     """gunicorn's worker with threads, in which slow clients hold a thread for a while, and never the one that accepts.
 
     It closes the connection of a client whose head does not arrive in time.
+
+    Attributes:
+        number: see `pre_fork`.
+        connections: those that each worker has open, by its number; `NO_WORKER` where there is none.
     """
+
+    number: int
+    connections: memoryview
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self._due: dict[TConn, float] = {}  # when the head must have arrived, by the monotonic clock
+
+    def notify(self) -> None:  # gunicorn calls it before each wait for events
+        super().notify()
+        self.connections[self.number] = self.nr_conns
+
+    def accept(self, listener: Any) -> None:
+        """Accepts a connection, unless a worker that has fewer does so first.
+
+        Otherwise one worker accepts nearly all connections that come one after the other, and answers alone as long as
+        they stay open.
+        """
+        if self.nr_conns > min(self.connections):
+            time.sleep(HEAD_START)
+        super().accept(listener)
 
     def handle(self, conn: TConn) -> Any:
         self._due[conn] = time.monotonic() + HEAD_SECONDS
@@ -228,6 +253,8 @@ def on_starting(settings: Settings, server: Any) -> None:
     preparing = multiprocessing.get_context("fork").Process(target=prepare, args=(settings, server.cfg.address[0]))
     preparing.start()
     preparing.join()
+    server.connections = memoryview(mmap.mmap(-1, 4 * MOST_WORKERS)).cast("i")  # shared with the workers
+    server.connections[:] = array.array("i", [NO_WORKER] * MOST_WORKERS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each file of an upload may hold a descriptor
     with suppress(OSError):  # without a folder each worker counts for itself
@@ -289,10 +316,12 @@ def pre_fork(server: Any, worker: Any) -> None:
     worker.born = worker.tmp.last_update()
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
+    worker.connections = server.connections
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Deletes the metrics that only a living worker has."""
+    """Deletes the metrics that only a living worker has, and forgets its connections."""
+    worker.connections[worker.number] = NO_WORKER
     if counters.FOLDER in os.environ:
         with suppress(OSError):
             multiprocess.mark_process_dead(worker.number)

@@ -13,11 +13,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
+import psutil
 import pytest
 from gunicorn.http.unreader import SocketUnreader
 
@@ -135,6 +137,24 @@ def test_a_request_line_of_any_length_does_not_break_it(server):
 def test_the_port_and_the_number_of_workers_are_honored(server):
     assert server.request("GET", "/healthz")[0] == 200
     assert len(server.workers) == WORKERS
+
+
+def test_workers_share_connections_that_stay_open(server):
+
+    def held():
+        with ExitStack() as kept:
+            for _ in range(6 * WORKERS):
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+                kept.callback(connection.close)
+                connection.request("GET", "/healthz")
+                assert connection.getresponse().read()
+            return [
+                sum(one.status == "ESTABLISHED" and one.laddr.port == server.port for one in process.net_connections())
+                for process in map(psutil.Process, server.workers)
+            ]
+
+    wait_until(lambda: min(held()) > 0)  # all workers accept connections
+    assert min(held()) >= 3
 
 
 @pytest.mark.parametrize(
