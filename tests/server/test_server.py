@@ -140,21 +140,18 @@ def test_the_port_and_the_number_of_workers_are_honored(server):
 
 
 def test_workers_share_connections_that_stay_open(server):
-
-    def held():
-        with ExitStack() as kept:
-            for _ in range(6 * WORKERS):
-                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-                kept.callback(connection.close)
-                connection.request("GET", "/healthz")
-                assert connection.getresponse().read()
-            return [
-                sum(one.status == "ESTABLISHED" and one.laddr.port == server.port for one in process.net_connections())
-                for process in map(psutil.Process, server.workers)
-            ]
-
-    wait_until(lambda: min(held()) > 0)  # all workers accept connections
-    assert min(held()) >= 3
+    wait_for_workers(server)
+    with ExitStack() as kept:
+        for _ in range(6 * WORKERS):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+            kept.callback(connection.close)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+        held = [
+            sum(one.status == "ESTABLISHED" and one.laddr.port == server.port for one in process.net_connections())
+            for process in map(psutil.Process, server.workers)
+        ]
+    assert min(held) >= 3, held
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -124,9 +125,13 @@ def wait_for_workers(server: Server, without: tuple[int, ...] | list[int] = ()) 
 
 
 def _serves(pid: int) -> bool:
+    """Whether a worker waits for connections, which it does once all of its models are open."""
+    process = Path(f"/proc/{pid}")
     try:
-        return PLUGIN in Path(f"/proc/{pid}/maps").read_text()
-    except OSError:  # the process has just ended
+        files = [file.read_text() for file in process.glob("fdinfo/*")]
+        watched = [number for file in files for number in re.findall(r"tfd:\s+(\d+)", file)]
+        return any(os.readlink(process / "fd" / number).startswith("socket:") for number in watched)
+    except OSError:  # the process has just ended, or closed one of its files
         return False
 
 
