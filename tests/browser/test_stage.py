@@ -8,7 +8,14 @@ from playwright.sync_api import expect
 
 from tests.browser import text
 from tests.browser.hands import DIGITS, arrive, send_photos, with_mouse
-from tests.browser.rules import LOOKS, SCREENS, assert_accessible, assert_laid_out, assert_targets_are_large
+from tests.browser.rules import (
+    LOOKS,
+    SCREENS,
+    assert_accessible,
+    assert_laid_out,
+    assert_nothing_scrolls_sideways,
+    assert_targets_are_large,
+)
 
 EXAMPLES = {
     "a hot air balloon": "hot air balloon",
@@ -235,22 +242,29 @@ def test_answers_are_smoothed_over_a_few_frames(open_camera):
 
 
 FAILURES = {
-    "denied": ("NotAllowedError", "This page may not use your camera."),
-    "missing": ("NotFoundError", "No camera was found."),
-    "taken": ("NotReadableError", "The camera could not be started."),
+    "NotAllowedError": {"en": "This page may not use your camera.", "ru": "Этой странице нельзя пользоваться камерой."},
+    "NotFoundError": {"en": "No camera was found.", "ru": "Камера не найдена."},
+    "NotReadableError": {"en": "The camera could not be started.", "ru": "Не удалось включить камеру."},
 }
 
 
-@pytest.mark.parametrize("error, said", FAILURES.values(), ids=FAILURES)
-def test_without_a_camera_the_page_says_why_and_takes_a_photo(open_camera, cat, error, said):
+@pytest.mark.parametrize("locale, scheme", LOOKS)
+@pytest.mark.parametrize("error", FAILURES)
+def test_without_a_camera_the_page_says_why_and_takes_a_photo(open_camera, cat, error, locale, scheme):
     page = open_camera(
         f"navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('', '{error}'); }}",
         viewport={"width": 360, "height": 640},
+        locale=locale,
+        color_scheme=scheme,
     )
-    expect(page.get_by_role("alert")).to_contain_text(said)
-    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text(FAILURES[error][locale])
+    again = {"en": "Try again", "ru": "Попробовать ещё раз"}[locale]
+    expect(page.get_by_role("button", name=again)).to_be_visible()
     assert_accessible(page)
-    take = page.get_by_label("Take a photo")
+    assert_targets_are_large(page)
+    assert_nothing_scrolls_sideways(page, 360)
+    assert text.faults(page, locale) == {}
+    take = page.get_by_label({"en": "Take a photo", "ru": "Сделать снимок"}[locale])
     assert take.get_attribute("capture") == "environment"
     take.set_input_files(cat)
     arrive(page, "**/results/*")

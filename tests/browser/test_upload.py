@@ -200,28 +200,39 @@ def fail(fault):
 
 
 FAILURES = {
-    "offline": (None, "The server cannot be reached"),
-    "busy": ({"status": 503, "content_type": "text/html", "body": BUSY}, "Wait a few seconds."),
-    "a proxy's limit": ({"status": 413, "body": "<h1>413</h1>"}, "The picture is too large"),
-    "a proxy without a server": ({"status": 502, "body": "<h1>Bad gateway</h1>"}, "Something went wrong on the server"),
+    "offline": (None, {"en": "The server cannot be reached", "ru": "Сервер недоступен"}),
+    "busy": (
+        {"status": 503, "content_type": "text/html", "body": BUSY},
+        dict.fromkeys(("en", "ru"), "Wait a few seconds."),
+    ),
+    "a proxy's limit": (
+        {"status": 413, "body": "<h1>413</h1>"},
+        {"en": "The picture is too large", "ru": "Картинка слишком большая"},
+    ),
+    "a proxy without a server": (
+        {"status": 502, "body": "<h1>Bad gateway</h1>"},
+        {"en": "Something went wrong on the server", "ru": "На сервере произошла ошибка"},
+    ),
 }
+AGAIN = {"en": "Try again", "ru": "Попробовать ещё раз"}
 
 
+@pytest.mark.parametrize("locale, scheme", LOOKS)
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_failed_upload_is_told_in_place_and_tried_again(open_page, cat, width):
-    page = open_page("/", viewport={"width": width, "height": 640})
+def test_a_failed_upload_is_told_in_place_and_tried_again(open_page, cat, width, locale, scheme):
+    page = open_page("/", viewport={"width": width, "height": 640}, locale=locale, color_scheme=scheme)
     for fault, said in FAILURES.values():
         page.route("**/predict", fail(fault))
         if page.locator(".preview").is_visible():
-            page.get_by_role("button", name="Try again").click()
+            page.get_by_role("button", name=AGAIN[locale]).click()
         else:
             by_form(page, cat)
-        expect(page.get_by_role("alert")).to_contain_text(said)
+        expect(page.get_by_role("alert")).to_contain_text(said[locale])
         expect(page.get_by_role("alert").locator("b")).to_be_in_viewport(ratio=1)
         expect(page.locator(".preview")).to_be_visible()
         page.unroute("**/predict")
     assert_accessible(page)
-    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name=AGAIN[locale]).click()
     arrive(page, "**/results/*")
 
 
