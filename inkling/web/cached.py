@@ -78,6 +78,7 @@ def cached(*parameters: str) -> Callable[[Callable], Callable]:
         @wraps(view)
         def page(**path: str) -> ResponseReturnValue:
             if not _is_everybodys():
+                ratelimit.admit()
                 return view(**path)
             pages: Pages = current_app.extensions["pages"]
             models, variant = _models(), _variant(parameters)

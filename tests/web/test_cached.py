@@ -9,6 +9,7 @@ from flask import template_rendered
 from inkling import access
 from inkling.recognition.card import Taught
 from inkling.web import cached
+from inkling.web.edge.access import COOKIE
 
 PAGES = ("/models", "/models/digits-cnn", "/compare/digits", "/api/docs")
 
@@ -136,3 +137,9 @@ def test_only_a_page_that_is_rendered_costs_a_point(make_app, settings):
     client = make_app(settings.replace(rate_limit=2)).test_client()
     assert [client.get(path).status_code for path in (*PAGES[:2], *PAGES[:2], PAGES[2])] == [200] * 4 + [429]
     assert client.get("/").status_code == 200
+
+
+def test_a_cookie_makes_no_page_free(make_app, settings):
+    client = make_app(settings.replace(rate_limit=2)).test_client()
+    client.set_cookie(COOKIE, "anything")
+    assert [client.get(PAGES[0]).status_code for _ in range(3)] == [200, 200, 429]

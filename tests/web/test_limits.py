@@ -17,7 +17,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from inkling.pictures import budget, sandbox
 from inkling.problems import Problem
 from inkling.web.edge import metrics, proxies, ratelimit
-from inkling.web.edge.admission import ANSWERS, DRAWINGS, EXPLANATIONS, Admission
+from inkling.web.edge.admission import ANSWERS, DRAWINGS, EXAMPLES, EXPLANATIONS, Admission
 from tests.conftest import OwnersClient
 from tests.hostile import build
 from tests.support.waiting import wait_until
@@ -380,6 +380,19 @@ def test_what_may_take_long_does_not_hold_drawings_up(narrow, way, png, ink_mode
         assert sent(client, way, png, ink_model, photo_model) == 200
     with turns(narrow, ANSWERS):
         assert sent(client, way, png, ink_model, photo_model) == 503
+
+
+def test_adding_examples_takes_a_turn_on_the_page_too(narrow, png):
+    owner = OwnersClient(narrow, narrow.response_class)
+    classifier = owner.post("/api/classifiers", json={"title": "Ours", "kind": "ink"}).json["id"]
+
+    def add(path):
+        return owner.post(path, data={"image": (io.BytesIO(png), "a.png"), "label": "one"}).status_code
+
+    paths = (f"/teach/{classifier}/examples", f"/api/classifiers/{classifier}/examples")
+    with turns(narrow, EXAMPLES):
+        assert [add(path) for path in paths] == [503, 503]
+    assert [add(path) for path in paths] == [303, 200]
 
 
 def test_answers_do_not_wait_for_an_explanation(narrow, result, png, ink_model, monkeypatch):

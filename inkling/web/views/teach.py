@@ -13,7 +13,7 @@ from inkling.problems import Problem
 from inkling.storage.taught import KEPT, LONGEST_LABEL
 from inkling.teach.types import Classifier, Example, Kind
 from inkling.web import service, taught, teaching, uploads
-from inkling.web.edge import auditing
+from inkling.web.edge import admission, auditing
 from inkling.web.edge.access import needs, principal
 from inkling.web.responses import own_classifier
 
@@ -102,7 +102,8 @@ def add(id: str) -> ResponseReturnValue:
     uploads.allow_batch()
     label = request.form.get("label") or None
     sources = uploads.from_form(kind)
-    results = teaching().add(id, [(source, label) for source in sources])
+    with admission.turn(service().settings.request_seconds, admission.EXAMPLES):
+        results = teaching().add(id, [(source, label) for source in sources])
     auditing.about(examples=[one.id for one in results if not isinstance(one, Problem)])
     refused = next((one.reason for one in results if isinstance(one, Problem)), None if sources else "missing")
     return redirect(url_for("teach.page", id=id, refused=refused), 303)
