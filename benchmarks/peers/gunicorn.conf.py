@@ -1,4 +1,4 @@
-"""Inkling's gunicorn settings without its hooks."""
+"""Inkling's gunicorn settings, with those of its hooks that its workers need."""
 
 import runpy
 
@@ -14,5 +14,7 @@ NAMES = (
     "max_requests",
     "max_requests_jitter",
     "control_socket_disable",
+    "pre_fork",
+    "child_exit",
 )
 globals().update({name: value for name, value in runpy.run_path("gunicorn.conf.py").items() if name in NAMES})

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from gunicorn import glogging, util
@@ -253,8 +253,6 @@ def on_starting(settings: Settings, server: Any) -> None:
     preparing = multiprocessing.get_context("fork").Process(target=prepare, args=(settings, server.cfg.address[0]))
     preparing.start()
     preparing.join()
-    server.connections = memoryview(mmap.mmap(-1, 4 * MOST_WORKERS)).cast("i")  # shared with the workers
-    server.connections[:] = array.array("i", [NO_WORKER] * MOST_WORKERS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each file of an upload may hold a descriptor
     with suppress(OSError):  # without a folder each worker counts for itself
@@ -316,7 +314,15 @@ def pre_fork(server: Any, worker: Any) -> None:
     worker.born = worker.tmp.last_update()
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
-    worker.connections = server.connections
+    worker.connections = connections()
+
+
+@cache
+def connections() -> memoryview:
+    """See `Worker.connections`. The master process calls it before the fork, so that all workers share the memory."""
+    shared = memoryview(mmap.mmap(-1, 4 * MOST_WORKERS)).cast("i")
+    shared[:] = array.array("i", [NO_WORKER] * MOST_WORKERS)
+    return shared
 
 
 def child_exit(_server: Any, worker: Any) -> None:
