@@ -49,7 +49,6 @@ from inkling.storage.database import portions
 from inkling.storage.taught import NewExample, Quota
 from inkling.teach import features
 from inkling.teach.teaching import Teaching
-from inkling.teach.training import run_until_done
 
 CLIENTS = 4
 VISITS = 5
@@ -247,9 +246,9 @@ def filled(folder: Path, each: int) -> str:
 
 
 def teaching_in(folder: Path) -> Teaching:
-    """The classifiers in a folder, of which there may be any number, and which train only where they are told to."""
+    """The classifiers in a folder, of which there may be any number."""
     settings = Settings.from_env({"INKLING_PICTURES": str(folder), "INKLING_TEACH_CLASSIFIERS": "0"})
-    return Teaching(settings, Service.from_settings(settings), wake=lambda: None)
+    return Teaching(settings, Service.from_settings(settings))
 
 
 def server_in(folder: Path, **settings: str):
@@ -366,7 +365,7 @@ def taught_alike(teaching: Teaching, count: int) -> list[tuple[str, str]]:
         ids = [one.id for one in added if not isinstance(one, Problem)]
         saved = dict(zip(ids, vectors, strict=True))  # computed once, which saves a minute
         teaching.storage.save_features(backbone.card.files["model.onnx"], saved)
-        if failed := run_until_done(teaching, made.id):
+        if failed := teaching.wait(made.id):
             raise RuntimeError(failed.reason)
         found.append((made.id, made.name))
     return found

@@ -10,7 +10,6 @@ from inkling.problems import Problem
 from inkling.service import Service
 from inkling.teach import intake
 from inkling.teach.teaching import Labeled, Teaching, slug
-from inkling.teach.training import run_until_done
 from inkling.teach.types import Classifier, Doubt, Kind, Version
 
 SHOWN = 10  # doubtful labels in the table
@@ -56,7 +55,7 @@ def teach(
     Raises:
         Problem: the folder, the name or the pictures are not accepted, or nothing can be learned from them.
     """
-    teaching = Teaching(service.settings, service, wake=lambda: None)
+    teaching = Teaching(service.settings, service)
     pairs = intake.from_folder(folder, service.settings, "drawing" if kind == "ink" else "photo")
     classifier = _classifier(teaching, name, kind)
     start = time.monotonic()
@@ -66,7 +65,7 @@ def teach(
     reading, start = time.monotonic() - start, time.monotonic()
     if len(problems) < len(pairs) or classifier.newest is None or teaching.progress(classifier.id):
         teaching.train(classifier.id)
-        failed = run_until_done(teaching, classifier.id)
+        failed = teaching.wait(classifier.id)
         if failed:
             raise Problem("not-trained", f"Nothing was learned: {failed.reason}")
     classifier = teaching.get(classifier.id)

@@ -1,6 +1,7 @@
 """The one door to teaching: pages, API and command line call `Teaching`, and nothing else of this room."""
 
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -47,6 +48,7 @@ from inkling.teach.types import (
 
 BATCH = 16  # pictures that are saved in one transaction
 LONGEST_NAME = 48  # characters of a model's name, before a number is appended
+POLL_SECONDS = 0.1  # between two looks at a training
 RESERVED = {"auto"}  # names that mean something else than a model
 
 Labeled = tuple[Source, str | None]  # a picture and the name of its label; None for none
@@ -301,6 +303,17 @@ class Teaching:
     def progress(self, id: str) -> Progress | None:
         """How far the training is; None while there is nothing to do."""
         return self.get(id).training
+
+    def wait(self, id: str) -> Progress | None:
+        """Waits for the process that trains, and starts another one if it was killed.
+
+        Returns:
+            None when the classifier is trained, or the progress of a training that failed.
+        """
+        while (progress := self.progress(id)) and progress.stage != "failed":
+            self._wake()
+            time.sleep(POLL_SECONDS)
+        return progress
 
     def cancel(self, id: str) -> None:
         """Ends the training. It begins again with the next change."""

@@ -20,16 +20,13 @@ from inkling.storage.database import portions
 from inkling.storage.records import now
 from inkling.storage.taught import Classifier, Stage, StoredVersion, Task
 from inkling.teach import features, head
-from inkling.teach.helper import lock
 from inkling.teach.learn import FEWEST, Figures, Learned, Report, learn
 from inkling.teach.publish import HEAD
 from inkling.teach.teaching import Teaching
-from inkling.teach.types import Progress
 
 log = logging.getLogger("inkling.teach")
 
 BATCH = 16  # pictures between two looks at whether the training was cancelled
-POLL_SECONDS = 0.1  # between two looks at a training that another process runs
 NOTE_SECONDS = 0.25  # between two notes of the progress
 
 Row = tuple[str, int, np.ndarray]  # an example's id, its label and its features
@@ -218,20 +215,6 @@ def run_due(teaching: Teaching) -> bool:
             return True
         upcoming = teaching.storage.upcoming()
         return upcoming is not None and Training(teaching, upcoming).prepare()
-
-
-def run_until_done(teaching: Teaching, id: str) -> Progress | None:
-    """Trains a classifier now, unless another process does.
-
-    Returns:
-        None when it is trained, or the progress of a training that failed.
-    """
-    while (progress := teaching.progress(id)) and progress.stage != "failed":
-        with lock(teaching.service.settings) as descriptor:
-            trained = descriptor is not None and run_due(teaching)
-        if not trained:
-            time.sleep(POLL_SECONDS)
-    return progress
 
 
 def _held_out(version: StoredVersion) -> dict[str, int]:

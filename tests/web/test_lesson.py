@@ -18,9 +18,9 @@ from werkzeug.datastructures import MultiDict
 
 from inkling.recognition import inputs
 from inkling.service import Service
-from inkling.teach.training import run_until_done
 from inkling.web.classifier_paths import ROOT
 from tests.support.backbones import SIDE, write_backbone
+from tests.support.taught import train
 
 BIRDS = {"robin": (200, 60, 60), "wren": (60, 200, 60), "jay": (60, 60, 200)}
 
@@ -74,7 +74,7 @@ def test_a_classifier_is_taught_published_asked_corrected_rolled_back_and_export
 
     def trained():
         assert owner.post(f"{one}/train").status_code == 202
-        assert run_until_done(teaching, id) is None
+        train(teaching)
         assert owner.get(f"{one}/train").json is None
         return owner.get(one).json["newest"]
 
