@@ -15,7 +15,7 @@ from inkling.web import evaluation, teaching
 SHOWN = 60  # pictures of a class that a page shows at first, and adds with each request for more
 PEEKS = 4  # pictures on the card of a classifier
 NAMED = 6  # labels on the card of a classifier
-MATRIX = 20  # labels of the largest table of errors
+MATRIX = 20  # labels of the largest table of errors; for more, so many of the most frequent errors are listed
 DOUBTS = 30  # suspicious labels, groups of duplicates and pictures to label that a page lists
 POOR = 0.8  # accuracy below which labels are looked at first
 CELL = 60  # pictures of one kind of error that a page shows
@@ -159,17 +159,31 @@ def advice(classifier: Classifier, version: Version, review: Review) -> list[str
     return sentences
 
 
-def errors(version: Version, review: Review, requested: str) -> tuple[list[list[tuple[int, int]]], int, Cell | None]:
-    """The table of errors with a shade for each cell, how many errors there are, and the cell that was asked for.
+@dataclass(frozen=True)
+class Errors:
+    """The pictures that a version got wrong while they were held out.
+
+    Attributes:
+        matrix: each cell of the table of errors with its shade; empty for more than `MATRIX` labels.
+        pairs: for so many labels, the most frequent errors instead: (count, i, j).
+        mistakes: how many errors there are.
+        cell: the kind of error that was asked for.
+    """
+
+    matrix: list[list[tuple[int, int]]]
+    pairs: list[tuple[int, int, int]]
+    mistakes: int
+    cell: Cell | None
+
+
+def errors(version: Version, review: Review, requested: str) -> Errors:
+    """The errors of a version.
 
     Args:
         requested: "2-0" for pictures of the third label that were taken for the first.
     """
     confusion = version.report.confusion
-    mistakes = sum(count for i, row in enumerate(confusion) for j, count in enumerate(row) if i != j)
-    if len(confusion) > MATRIX:
-        return [], mistakes, None
-    matrix = evaluation.shaded(confusion)
+    pairs = [(count, i, j) for i, row in enumerate(confusion) for j, count in enumerate(row) if count and i != j]
     place = {name: i for i, name in enumerate(version.labels)}
     cell = None
     if match := re.fullmatch(r"(\d{1,3})-(\d{1,3})", requested):
@@ -181,7 +195,10 @@ def errors(version: Version, review: Review, requested: str) -> tuple[list[list[
                 if (place.get(error.given.name), place.get(error.suggested.name)) == (i, j)
             ]
             cell = Cell(i, j, found[:CELL])
-    return matrix, mistakes, cell
+    mistakes = sum(count for count, _, _ in pairs)
+    if len(confusion) > MATRIX:
+        return Errors([], sorted(pairs, key=lambda pair: -pair[0])[:MATRIX], mistakes, cell)
+    return Errors(evaluation.shaded(confusion), [], mistakes, cell)
 
 
 def _names(labels: Sequence[Label]) -> str:

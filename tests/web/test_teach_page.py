@@ -1,8 +1,11 @@
 """The pages about teaching: who may open them, what their forms do, and how much one page loads."""
 
 import io
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from flask import render_template_string
 from PIL import Image
 
 from inkling.storage.taught import NewExample
@@ -101,3 +104,28 @@ def test_a_page_loads_some_pictures_of_a_class_and_leads_to_the_others(owner, te
     (more,) = [link["href"] for link in Page(page).all("a") if "after=" in link.get("href", "")]
     rest = tiles(owner.get(more))
     assert {tile["data-id"] for tile in first + rest} == stored
+
+
+def test_where_it_errs_among_many_classes_is_a_list_of_the_most_frequent_errors(app):
+    """A table of 21 classes would be too wide. Each kind of error still opens its pictures."""
+    labels = [f"bird {i}" for i in range(taught.MATRIX + 1)]
+    confusion = 10 * np.eye(len(labels), dtype=int)
+    confusion[3, 4], confusion[5, 6] = 2, 7
+    example = SimpleNamespace(id="a")
+    doubt = SimpleNamespace(
+        example=example, given=SimpleNamespace(name="bird 3"), suggested=SimpleNamespace(name="bird 4")
+    )
+    version = SimpleNamespace(labels=labels, report=SimpleNamespace(confusion=confusion.tolist()))
+    found = taught.errors(version, SimpleNamespace(errors=[doubt]), "3-4")
+    assert (found.matrix, found.pairs, found.mistakes) == ([], [(7, 5, 6), (2, 3, 4)], 9)
+    assert found.cell == taught.Cell(3, 4, ["a"])
+    with app.test_request_context():
+        page = render_template_string(
+            '{% from "macros.html" import scroll %}{% from "teach/macros.html" import strip %}'
+            '{% include "teach/review.html" %}',
+            one=SimpleNamespace(id="b", kind="photo", labels=[]),
+            errors=found,
+            labels=labels,
+        )
+    assert "7 pictures of bird 5, taken for bird 6" in page
+    assert 'href="/teach/b?errors=3-4#errors" data-action="cell" aria-current="true">2 pictures of bird 3' in page

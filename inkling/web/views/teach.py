@@ -66,7 +66,6 @@ def page(id: str) -> str:
     by_id = {str(label.id): label for label in one.labels}
     after = request.args.get("after")
     wanted = request.args.get("label", "")
-    matrix, mistakes, cell = taught.errors(newest, review, request.args.get("errors", "")) if newest else ([], 0, None)
     return render_template(
         "teach/classifier.html",
         one=one,
@@ -77,9 +76,7 @@ def page(id: str) -> str:
         report=newest and taught.figures(newest),
         advice=taught.advice(one, newest, review) if newest else [],
         labels=newest.labels if newest else (),
-        matrix=matrix,
-        mistakes=mistakes,
-        cell=cell,
+        errors=newest and taught.errors(newest, review, request.args.get("errors", "")),
         doubtful=review.doubtful[: taught.DOUBTS],
         duplicates=review.duplicates[: taught.DOUBTS],
         waiting=review.next[: taught.DOUBTS],
