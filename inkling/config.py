@@ -356,7 +356,8 @@ class Settings(BaseSettings):
         4096,
         ge=0,
         le=10**8,
-        description="Maximum size of the examples of all classifiers of one owner, in MiB. 0 means no limit.",
+        description="Maximum size of the examples of all classifiers of one owner, in MiB; deleted ones, which are "
+        "kept for a day, may take as much again. 0 means no limit.",
     )
 
     # How to compute

@@ -884,18 +884,23 @@ class Taught:
 
 
 class _Room:
-    """How much an owner may still add."""
+    """How much an owner may still add.
 
-    def __init__(self, quota: Quota, examples: int, size: int):
-        self._quota, self._examples, self._size = quota, examples, size
+    Args:
+        examples, size: the owner's examples, and their bytes.
+        deleted: the bytes of those that were deleted and can still be brought back.
+    """
+
+    def __init__(self, quota: Quota, examples: int, size: int, deleted: int):
+        self._quota, self._examples, self._size, self._deleted = quota, examples, size, deleted
 
     @classmethod
     def of(cls, session: Session, owner: str, quota: Quota) -> "_Room":
         own = sa.select(ClassifierRow.id).where(ClassifierRow.owner == owner)
-        query = sa.select(sa.func.count(), sa.func.sum(ExampleRow.bytes))
-        present = (ExampleRow.classifier_id.in_(own), ExampleRow.removed.is_(None))
-        examples, size = session.execute(query.where(*present)).one()
-        return cls(quota, examples, size or 0)
+        query = sa.select(sa.func.count(), sa.func.sum(ExampleRow.bytes)).where(ExampleRow.classifier_id.in_(own))
+        examples, size = session.execute(query.where(ExampleRow.removed.is_(None))).one()
+        _, deleted = session.execute(query.where(ExampleRow.removed.is_not(None))).one()
+        return cls(quota, examples, size or 0, deleted or 0)
 
     def take(self, size: int) -> None:
         """Counts a new example of so many bytes.
@@ -913,6 +918,12 @@ class _Room:
             raise Problem(
                 "teaching-full",
                 f"Your examples take {self._size / 2**20:.1f} MiB, and {allowed} MiB are allowed. Delete some first.",
+            )
+        if self._quota.bytes and self._size + size + self._deleted > 2 * self._quota.bytes:
+            raise Problem(
+                "teaching-full",
+                f"You deleted {self._deleted / 2**20:.1f} MiB of examples. They are kept for a day, so that you can "
+                "bring them back. Add more when they are gone.",
             )
         self._examples, self._size = self._examples + 1, self._size + size
 

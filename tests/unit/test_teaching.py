@@ -229,6 +229,21 @@ def test_quotas_of_examples(settings, limit, reason, sentence):
     assert not isinstance(teaching.add(fish.id, noise[-1:])[0], Problem)
 
 
+def test_deleted_examples_take_as_much_space_again_at_most(settings):
+    """Whoever adds and deletes in turn fills no disk."""
+    teaching = Teaching(settings.replace(teach_mb=1), Service.from_settings(settings), wake=lambda: None)
+    birds = teaching.create("Birds", "photo", OWNER)
+    reasons = []
+    for i in range(10):
+        noise = Image.effect_noise((1024, 1024), 100 + i).convert("RGB")
+        (added,) = teaching.add(birds.id, [(Decoded(noise), "x")])
+        reasons.append(added.reason if isinstance(added, Problem) else None)
+        teaching.remove(birds.id, [example.id for example in teaching.examples(birds.id)])
+    assert reasons[0] is None
+    assert reasons[-1] == "teaching-full"
+    assert "for a day" in added.message
+
+
 def test_the_quota_of_classifiers_is_each_owners(settings):
     teaching = Teaching(settings.replace(teach_classifiers=1), Service.from_settings(settings), wake=lambda: None)
     teaching.create("Birds", "photo", OWNER)
