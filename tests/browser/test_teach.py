@@ -243,6 +243,27 @@ def test_a_folder_of_folders_and_a_zip_become_classes_and_a_bad_picture_is_named
     assert_accessible(page)
 
 
+def test_a_folder_with_more_files_than_the_browser_lists_at_once_is_dropped(open_page, tmp_path):
+    """Only Chromium's own drag brings a folder, and it lists a hundred files at a time."""
+    for name, points, count in (("ring", RING, 105), ("square", SQUARE, 2)):
+        (tmp_path / "marks" / name).mkdir(parents=True)
+        for i in range(count):
+            moved = [(x + i % 11, y + i // 11) for x, y in points]
+            (tmp_path / "marks" / name / f"{i}.png").write_bytes(drawing(moved, 0, name)["buffer"])
+    page = open_page("/teach")
+    create(page, "From a dropped folder", "Drawings")
+    heading = page.get_by_role("heading", level=1).bounding_box()
+    pointer = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(tmp_path / "marks")], "dragOperationsMask": 1}
+        pointer.send(
+            "Input.dispatchDragEvent", {"type": kind, "x": heading["x"] + 9, "y": heading["y"] + 9, "data": data}
+        )
+    expect(column(page, "square").get_by_role("option")).to_have_count(2)
+    expect(page.get_by_role("status").filter(has_text="pictures added")).to_have_text(re.compile("107 pictures added"))
+    expect(column(page, "ring").locator("[data-count]")).to_have_text("105")
+
+
 # Puts a canvas in the camera's place: `show(shade)` is what it sees.
 CANVAS_CAMERA = """() => {
     const context = Object.assign(document.createElement("canvas"), {width: 320, height: 240}).getContext("2d");
