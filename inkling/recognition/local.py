@@ -26,7 +26,7 @@ from inkling.recognition.runtimes.base import Answer, HeadRuntime, Runtime, join
 
 LOG = logging.getLogger(__name__)
 BATCH = {"ink": 16, "photo": 4}  # pictures in one call of a network; larger batches are hardly faster
-RUNS, RUN_SECONDS = 5, 0.1  # runs that measure a model; a model that exceeds the time gets fewer
+RUNS, RUN_SECONDS = 5, 0.05  # runs that measure a model; a model that exceeds the time gets fewer
 POLL_SECONDS = 0.25  # between two checks of the model folders
 
 
