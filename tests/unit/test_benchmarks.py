@@ -51,7 +51,8 @@ def test_the_peers_run_under_our_settings_of_gunicorn(monkeypatch):
     assert {name: theirs[name] for name in ("workers", "threads", "worker_class", "worker_tmp_dir")} == {
         name: ours[name] for name in ("workers", "threads", "worker_class", "worker_tmp_dir")
     }
-    assert not [name for name in theirs if name.startswith(("on_", "post_", "pre_", "child_"))]
+    hooks = {name for name in theirs if name.startswith(("on_", "post_", "pre_", "child_"))}
+    assert hooks == {"pre_fork", "child_exit"}, "what the workers need, and nothing that the app does"
 
 
 # ---- The client ----
