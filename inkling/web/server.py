@@ -63,6 +63,7 @@ OPEN = (
     "(INKLING_HOST): see docs/operate/deploy.md."
 )
 HEAD_START = 0.002  # seconds that a worker leaves one with fewer connections to accept the next
+CROWD = 64  # connections of a worker, from which on it waits for no other one: many clients spread by themselves
 MOST_WORKERS, NO_WORKER = 256, 2**31 - 1
 START_SECONDS = 120  # that new workers get to open their models before the old ones stop anyway
 
@@ -148,7 +149,7 @@ class Worker(ThreadWorker):
         Otherwise one worker accepts nearly all connections that come one after the other, and answers alone as long as
         they stay open.
         """
-        if self.nr_conns > min(self.connections):
+        if min(self.connections) < self.nr_conns < CROWD:
             time.sleep(HEAD_START)
         super().accept(listener)
 
