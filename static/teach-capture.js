@@ -45,7 +45,7 @@ function film(shop) {
   const blocked = find(dialog, ".blocked");
   const turner = find(dialog, "[data-action=turn]");
   const lens = new Lens(/** @type {HTMLVideoElement} */ (find(dialog, "video")));
-  /** @type {{ file: File, label: string }[]} */ let waiting = [];
+  /** @type {Promise<{ file: File, label: string }>[]} */ let waiting = [];
   /** @type {Promise<unknown>} */ let sent = Promise.resolve();
   let [name, taken, held] = ["", 0, 0];
   /** What was kept of this class, to compare with. @type {Float32Array[]} */ let kept = [];
@@ -53,18 +53,23 @@ function film(shop) {
   function flush() {
     const pieces = waiting;
     waiting = [];
-    if (pieces.length) sent = sent.then(() => shop.attempt(() => send(shop, pieces, "camera")));
+    if (pieces.length) sent = sent.then(() => shop.attempt(async () => send(shop, await Promise.all(pieces), "camera")));
+  }
+
+  /** @param {HTMLCanvasElement} frame @param {string} label @param {number} n */
+  async function encoded(frame, label, n) {
+    return { file: new File([await jpeg(frame, QUALITY)], `${label}-${n}.jpg`, { type: "image/jpeg" }), label };
   }
 
   /** Keeps the frame of this moment, unless one like it was kept. */
-  async function take() {
+  function take() {
     if (!lens.video.videoWidth) return;
     const frame = lens.frame(SIDE);
     const seen = gray(frame);
     if (kept.some((one) => difference(one, seen) < ALIKE)) return;
     kept.push(seen);
     status.textContent = phrase(status.dataset.taken, { n: ++taken });
-    waiting.push({ file: new File([await jpeg(frame, QUALITY)], `${name}-${taken}.jpg`, { type: "image/jpeg" }), label: name });
+    waiting.push(encoded(frame, name, taken));
     if (waiting.length >= TOGETHER) flush();
   }
 
@@ -75,12 +80,12 @@ function film(shop) {
     take();
   }
 
-  async function release() {
+  function release() {
     clearInterval(held);
     if (!held) return;
     held = 0;
     button.classList.remove("on");
-    await take();
+    take();
     flush();
   }
 

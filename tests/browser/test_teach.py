@@ -293,6 +293,24 @@ def test_frames_that_are_too_alike_are_skipped(teacher):
     expect(taken).to_have_text("3 pictures added")
 
 
+SLOW_ENCODER = """() => {
+    const encode = HTMLCanvasElement.prototype.toBlob;
+    HTMLCanvasElement.prototype.toBlob = function (...rest) { setTimeout(() => encode.apply(this, rest), 500); };
+}"""
+
+
+def test_a_frame_that_is_still_encoded_when_the_button_is_let_go_is_added(teacher):
+    page = teacher
+    create(page, "A short look", "Photos")
+    add_class(page, "colors")
+    page.evaluate(CANVAS_CAMERA)
+    page.evaluate(SLOW_ENCODER)
+    page.get_by_role("button", name="Take pictures of colors").click()
+    page.wait_for_function("() => document.querySelector('#camera-dialog video').videoWidth > 0")
+    page.get_by_role("dialog").get_by_role("button", name="Hold to record").click()
+    expect(column(page, "colors").get_by_role("option")).to_have_count(1)
+
+
 # ---- What would make it better ----
 
 
