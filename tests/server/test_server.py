@@ -154,6 +154,21 @@ def test_workers_share_connections_that_stay_open(server):
     assert min(held) >= 2, held
 
 
+@pytest.mark.parametrize("pause", [0, 1.2 * web_server.NEXT_SECONDS], ids=["at once", "after a pause"])
+def test_a_client_asks_again_over_the_same_connection(server, pause):
+    """At once the thread that answered waits for it, and after a pause the one that accepts."""
+    with ExitStack() as kept:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        kept.callback(connection.close)
+        ports = set()
+        for _ in range(3):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+            ports.add(connection.sock.getsockname()[1])
+            time.sleep(pause)
+    assert len(ports) == 1
+
+
 @pytest.mark.parametrize(
     "env, bind",
     [
