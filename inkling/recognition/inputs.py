@@ -126,8 +126,11 @@ def as_image(picture: Picture) -> Image.Image:
 
 
 def enough(spec: InputLike) -> int:
-    """The least pixels of the longer side that a picture may be reduced to, if only this input is made from it."""
-    return WORKING if spec.kind == "ink" else 2 * max(spec.width, spec.height)
+    """The least pixels of the longer side that a picture may be reduced to, if only this input is made from it.
+
+    `photo` then enlarges neither side, except between flat bars.
+    """
+    return WORKING if spec.kind == "ink" else math.ceil(LONGEST * max(spec.width, spec.height))
 
 
 def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:

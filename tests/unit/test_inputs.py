@@ -606,3 +606,13 @@ def test_a_blurred_photo_has_less_detail_and_a_darker_one_as_much():
     assert found[0] > 10 * found[-1]
     assert inputs.detail(noise // 2) == pytest.approx(found[0], rel=0.03)
     assert inputs.detail(np.full((8, 8, 3), 200, np.uint8)) == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 3), (3, 4), (3, 2), (16, 9), (5, 1)])
+def test_a_photo_that_was_decoded_smaller_is_never_enlarged(shape):
+    spec = InputSpec(kind="photo", width=260, height=260, channels=3, scaling="unit")
+    scale = inputs.enough(spec) / max(shape)
+    size = (round(shape[0] * scale), round(shape[1] * scale))
+    left, top, right, bottom = inputs.margins(size, 260, 260)
+    assert 260 - left - right <= size[0]
+    assert 260 - top - bottom <= size[1]
