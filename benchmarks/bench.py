@@ -299,7 +299,8 @@ def phone_photo(scratch: Path) -> tuple[float, float]:
     `things` answers, because specialists ask it as well.
     """
     data, model = pictures.photo(), read_catalog(Settings.from_env().models).models["things"]
-    network, spec = openvino.open_model(model, os.cpu_count()), model.card.input
+    precision = "bf16" if openvino.has_bfloat16() else "f32"  # as it is served
+    network, spec = openvino.open_model(model, os.cpu_count(), precision), model.card.input
     ready = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
     request = api(Sent(data, name="photo.jpg"), "things")
 

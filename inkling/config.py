@@ -383,8 +383,8 @@ class Settings(BaseSettings):
     precision: Literal["auto", "f32", "bf16"] = Field(
         "auto",
         description="OpenVINO's arithmetic. `bf16` is two to seven times as fast on processors that support it, "
-        "and changes answers slightly. `auto` uses it for drawings, and `f32` for photos. Models with `exact` in their "
-        "card always use `f32`.",
+        "and changes answers slightly. `auto` uses it there, but `f32` for the features of taught classifiers. Models "
+        "with `exact` in their card always use `f32`.",
     )
     threads: int = Field(
         0,

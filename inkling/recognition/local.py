@@ -298,15 +298,13 @@ class LocalPredictor:
 
     def _precision(self, model: Model) -> str:
         """What a model is served in: "f32" or "bf16"."""
-        wanted = self._settings.precision
-        if wanted == "auto":
-            wanted = "bf16" if model.card.input.kind == "ink" else "f32"
-        return "bf16" if wanted == "bf16" and not model.card.exact and openvino.has_bfloat16() else "f32"
+        allowed = self._settings.precision != "f32" and not model.card.exact
+        return "bf16" if allowed and openvino.has_bfloat16() else "f32"
 
     def _new_head(self, model: Model, backbone: Backbone) -> Runtime:
         found = self._version_of(backbone)
         try:
-            runtime = self._open_backbone(found)
+            runtime = self._open_backbone(found) if model.card.taught else self._open(found)
         except Problem as problem:
             raise ValueError(f"it needs the model {backbone.model!r}: {problem.message}") from problem
         self._backbones[model] = found
@@ -330,9 +328,9 @@ class LocalPredictor:
         return found
 
     def _open_backbone(self, model: Model) -> Runtime:
-        """The network whose features others continue.
+        """The network whose features taught classifiers continue.
 
-        Where `auto` computes drawings in bfloat16, it computes their features in float32, as exported files do.
+        Where `auto` computes a model in bfloat16, it computes such features in float32, as exported files do.
 
         Raises:
             Problem: "model-unavailable".

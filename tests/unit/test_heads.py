@@ -9,11 +9,12 @@ from inkling.recognition.card import sha256
 from inkling.recognition.catalog import read_catalog
 from inkling.recognition.local import LocalPredictor
 from inkling.recognition.predictor import Prepared
+from inkling.recognition.runtimes import openvino
 from tests.support.backbones import COLORS, SIDE, network, write_backbone, write_card
 
 
-def write_head(folder, weights):
-    """Writes the model folder of a linear head with labels yes and no."""
+def write_head(folder, weights, **card):
+    """Writes the model folder of a linear head with labels yes and no; `card` adds to its card."""
     folder.mkdir(exist_ok=True)
     network(
         folder / "head.onnx",
@@ -22,7 +23,7 @@ def write_head(folder, weights):
         {"w": weights},
     )
     checksum = sha256(folder.with_name("backbone") / "model.onnx")
-    write_card(folder, labels=("yes", "no"), backbone={"model": "backbone", "checksum": checksum})
+    write_card(folder, labels=("yes", "no"), backbone={"model": "backbone", "checksum": checksum}, **card)
 
 
 @pytest.fixture
@@ -68,6 +69,27 @@ def test_models_on_one_backbone_ask_it_once_about_a_picture(predictor, monkeypat
     for name, label in (("warm", "yes"), ("backbone", "red"), ("cold", "no")):
         assert labels(predictor, [picture], name) == [label]
     assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    "card, precisions",
+    [({}, ["bf16"]), ({"taught": {"classifier": "one", "version": 1, "owner": "somebody"}}, ["bf16", "f32"])],
+)
+def test_a_taught_head_alone_continues_features_in_float32(root, monkeypatch, card, precisions):
+    """As its exported file does, wherever the processor has bfloat16."""
+    asked, right = [], openvino.open_model
+
+    def note(model, threads, precision="", backbone=None):
+        if not backbone:
+            asked.append(precision)
+        return right(model, threads, "f32", backbone)
+
+    monkeypatch.setattr(openvino, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(openvino, "open_model", note)
+    write_head(root / "warm", np.array([[9, -9], [0, 0], [-9, 9]]), **card)
+    predictor = LocalPredictor(read_catalog(root), Settings.from_env({}))
+    assert labels(predictor, [plain((255, 0, 0))], "warm") == ["yes"]
+    assert asked == precisions
 
 
 @pytest.mark.parametrize(

@@ -339,7 +339,7 @@ def test_a_fast_answer_is_approximate_where_bfloat16_is_faster(
         ("bf16", "ink", False, False, "f32"),
         ("auto", "ink", False, True, "bf16"),
         ("auto", "ink", True, True, "f32"),
-        ("auto", "photo", False, True, "f32"),
+        ("auto", "photo", False, True, "bf16"),
         ("f32", "ink", False, True, "f32"),
     ],
 )
