@@ -41,6 +41,7 @@ SMOOTH = 4  # the picture is drawn this many times as large and shrunk, for smoo
 AREA_GRID = 96  # cells along the longer side of a drawing, to look for strokes that color in an area
 DEEP = 0.9  # such a stroke has ink on all sides for this many widths of the thinnest pen,
 MOST = 0.4  # along more than this share of its length
+PASSES = 2.5  # and is more than this many times as long as the box around it: it passes an area four times or more
 NOTE = "strokes"  # key of the strokes in the file of the picture
 
 FORM = '{"strokes": [[[x…],[y…]], …]}'
@@ -327,6 +328,8 @@ def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
     thinnest = min(pen.width for pen in pens)
     if thinnest > extent / 8:  # such a thick pen leaves no room between lines
         return everything
+    if len({(pen.width, pen.ink) for pen in pens}) == 1 and not _doubles_back(lines):
+        return everything
     zoom = AREA_GRID / extent
     widths = [min(pen.width, extent) * zoom for pen in pens]
     side = math.ceil(AREA_GRID + max(widths) + 2 * thinnest * zoom)  # the drawing in the middle of a grid
@@ -353,6 +356,16 @@ def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
     whole = deep(everything)
     kept = [i for i in everything if not surrounded(i)]
     return kept if kept and _box([lines[i] for i in kept])[1] >= extent / 2 else everything
+
+
+def _doubles_back(lines: Sequence[np.ndarray]) -> bool:
+    """Whether any line, float64 [n, 2], is more than `PASSES` times as long as the diagonal of the box around it."""
+    points = np.concatenate(lines)
+    starts = np.array([0, *accumulate(len(line) for line in lines[:-1])])
+    steps = np.hypot(*np.diff(points, axis=0, append=points[-1:]).T)
+    steps[starts[1:] - 1] = 0  # between two lines
+    boxes = np.maximum.reduceat(points, starts) - np.minimum.reduceat(points, starts)
+    return bool((np.add.reduceat(steps, starts) > PASSES * np.hypot(*boxes.T)).any())
 
 
 def _cover(lines: Sequence[np.ndarray], fine: int, pen: float) -> np.ndarray:
