@@ -48,7 +48,7 @@ log = logging.getLogger("inkling.server")
 SHARED_MEMORY = "/dev/shm"  # a folder in memory, on Linux
 # Loaded before the fork, like OpenVINO: workers share 42 MB and start sooner.
 PRELOADED = ("cv2", "flask", "flask_babel", "httpx", "limits", "markdown_it", "pydantic", "sqlalchemy.orm")
-READ_AHEAD = 2**16  # bytes of a body, as many as the app reads; gunicorn copies further bytes at every read
+READ_AHEAD = 2**18  # bytes of a body, as many as the app reads; gunicorn copies further bytes at every read
 ANY_ADDRESS = ("0.0.0.0", "::")
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # parameters of mallopt(3)
 LARGE_BLOCK = 8 * 2**20  # bytes
