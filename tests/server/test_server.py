@@ -28,6 +28,7 @@ from benchmarks.servers import free_port
 from inkling import config
 from inkling.config import ROOT
 from inkling.web import server as web_server
+from inkling.web.edge import bodies
 from tests.support.server import (
     PLUGIN,
     START,
@@ -222,8 +223,8 @@ def test_the_server_reads_no_more_of_a_body_than_the_app_requests():
     unreader = SocketUnreader(Socket())
     settings["pre_request"](None, SimpleNamespace(unreader=unreader))
     for _ in range(3):
-        assert len(unreader.read(2**16, read_ahead=10**6)) == 2**16
-    assert asked == [2**16] * 3
+        assert len(unreader.read(bodies.CHUNK, read_ahead=10**7)) == bodies.CHUNK
+    assert asked == [bodies.CHUNK] * 3
 
 
 def test_models_are_open_before_the_first_request(server):
