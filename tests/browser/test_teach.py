@@ -273,16 +273,20 @@ CANVAS_CAMERA = """() => {
 }"""
 
 
+def before_the_camera(page, name, title):
+    """Opens the camera for the class `name` of a new classifier, and returns the dialog."""
+    create(page, title, "Photos")
+    add_class(page, name)
+    page.evaluate(CANVAS_CAMERA)
+    page.get_by_role("button", name=f"Take pictures of {name}").click()
+    page.wait_for_function("() => document.querySelector('#camera-dialog video').videoWidth > 0")
+    return page.get_by_role("dialog")
+
+
 def test_frames_that_are_too_alike_are_skipped(teacher):
     page = teacher
-    create(page, "In front of the camera", "Photos")
-    add_class(page, "colors")
-    page.evaluate(CANVAS_CAMERA)
-    page.evaluate("show('black')")
-    page.get_by_role("button", name="Take pictures of colors").click()
-    dialog = page.get_by_role("dialog")
+    dialog = before_the_camera(page, "colors", "In front of the camera")
     taken = dialog.get_by_role("status")
-    page.wait_for_function("() => document.querySelector('#camera-dialog video').videoWidth > 0")
     dialog.get_by_role("button", name="Hold to record").hover()
     page.mouse.down()
     for shade, said in (("black", "1 picture added"), ("gray", "2 pictures added"), ("white", "3 pictures added")):
@@ -301,13 +305,9 @@ SLOW_ENCODER = """() => {
 
 def test_a_frame_that_is_still_encoded_when_the_button_is_let_go_is_added(teacher):
     page = teacher
-    create(page, "A short look", "Photos")
-    add_class(page, "colors")
-    page.evaluate(CANVAS_CAMERA)
+    dialog = before_the_camera(page, "colors", "A short look")
     page.evaluate(SLOW_ENCODER)
-    page.get_by_role("button", name="Take pictures of colors").click()
-    page.wait_for_function("() => document.querySelector('#camera-dialog video').videoWidth > 0")
-    page.get_by_role("dialog").get_by_role("button", name="Hold to record").click()
+    dialog.get_by_role("button", name="Hold to record").click()
     expect(column(page, "colors").get_by_role("option")).to_have_count(1)
 
 
