@@ -41,7 +41,7 @@ SMOOTH = 4  # the picture is drawn this many times as large and shrunk, for smoo
 AREA_GRID = 96  # cells along the longer side of a drawing, to look for strokes that color in an area
 DEEP = 0.9  # such a stroke has ink on all sides for this many widths of the thinnest pen,
 MOST = 0.4  # along more than this share of its length
-PASSES = 2.5  # and is more than this many times as long as the box around it: it passes an area four times or more
+PASSES = 2.5  # and is more than this many times as long as the diagonal of its box, because it goes to and fro
 NOTE = "strokes"  # key of the strokes in the file of the picture
 
 FORM = '{"strokes": [[[x…],[y…]], …]}'
@@ -328,6 +328,7 @@ def _outline(lines: Sequence[np.ndarray], pens: Sequence[Pen]) -> list[int]:
     thinnest = min(pen.width for pen in pens)
     if thinnest > extent / 8:  # such a thick pen leaves no room between lines
         return everything
+    # With one pen, a stroke's own ink must surround it.
     if len({(pen.width, pen.ink) for pen in pens}) == 1 and not _doubles_back(lines):
         return everything
     zoom = AREA_GRID / extent

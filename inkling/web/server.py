@@ -64,8 +64,8 @@ OPEN = (
     "its visitors count as one client until it is named. Otherwise put one there, or listen on a loopback address "
     "(INKLING_HOST): see docs/operate/deploy.md."
 )
-# A thread waits so long for the next request of the client that it answered, while so few threads do. Through the
-# thread that accepts, a request takes a tenth more processor time.
+# Seconds that a thread waits for the next request of the client that it has answered, and the most threads that wait in
+# this way. A request that comes through the thread that accepts takes 8% more processor time.
 NEXT_SECONDS, MOST_WAITING = 0.5, 64
 HEAD_START = 0.002  # seconds that a worker leaves one with fewer connections to accept the next
 CROWD = 64  # connections of a worker, from which on it waits for no other one: many clients spread by themselves
@@ -143,7 +143,7 @@ class Worker(ThreadWorker):
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self._due: dict[TConn, float] = {}  # when the head must have arrived, by the monotonic clock
-        self._waiting = threading.Semaphore(MOST_WAITING)  # threads that may still do so: see `_continues`
+        self._waiting = threading.Semaphore(MOST_WAITING)  # for the next request: see `_continues`
 
     def notify(self) -> None:  # gunicorn calls it before each wait for events
         super().notify()
