@@ -21,16 +21,17 @@ BLED, BLED_MEAN = 60, 12  # of 255: the largest and the mean difference of such 
 EDGE, ALONG = 16, 0.4  # a photo begins where this share of a row differs by this much of 255 from the bar
 
 FIELD = 28  # pixels a side of an ink model's input, as in MNIST and Quick, Draw!
-FINE = 10  # steps of the fine grid in one of those pixels
+FINE = 6  # steps of the fine grid in one of those pixels
 SIDE = FIELD * FINE
-WORKING = 400  # a larger picture is shrunk to this long side before its ink is searched
+WORKING = 200  # a picture with twice this long side or more is reduced by a whole factor before its ink is searched
+LEAST_INK = 80  # a drawing that is shorter then, or that has colored-in areas, is looked at twice as closely
 SMALL = 128  # a smaller picture is enlarged, because lines thinner than a pixel cannot be measured
 
 # The longest side of the drawing's centerline or ink, and the width of the line, in steps of the fine grid.
 # Quick, Draw!: 255 of a 304 field with a line 16 wide. MNIST: ink in 20 of 28 pixels, drawn with its usual pen.
 QUICKDRAW_EXTENT, QUICKDRAW_PEN = 255 / 304 * SIDE, 16 / 304 * SIDE
 MNIST_EXTENT, MNIST_PEN = 20 * FINE, 2.4 * FINE
-MNIST_MIDDLE = 14.5 * FINE - 0.5  # center of mass of MNIST's digits: pixel (14, 14)
+MNIST_MIDDLE = 14.5  # x and y of the center of mass of MNIST's digits, in pixels: the middle of pixel (14, 14)
 
 FAINTEST = 16  # of 255: a smaller difference from the paper is not ink
 PLAIN = 48  # of 255: on even paper, a larger difference is ink, whatever the colors of the other strokes
@@ -39,7 +40,7 @@ EVEN = 12  # of 255: paper is even if its rim differs from one color by no more
 WIDEST = 8  # in a snapshot, lines are narrower than the long side divided by this
 AROUND = 2.5  # in a snapshot, no part of a drawing is thicker than this many line widths
 THINNEST = 10  # lines are thinner than the long side of a drawing divided by this, or all of it is thick
-BROAD = WORKING / 16  # half the width of the narrowest area that its width alone tells from a line
+BROAD = 1 / 16  # of the picture's long side: half the width of the narrowest area that its width tells from a line
 FILLED = 5  # an area wider than this many line widths was colored in
 ALIKE = 40  # of 255: colors that differ by no more are the same ink, in a channel
 SURROUNDED = 0.6  # share of an area's border that another ink covers if it is the area's outline
@@ -130,7 +131,7 @@ def enough(spec: InputLike) -> int:
 
     `photo` then enlarges neither side, except between flat bars.
     """
-    return WORKING if spec.kind == "ink" else math.ceil(LONGEST * max(spec.width, spec.height))
+    return 2 * WORKING if spec.kind == "ink" else math.ceil(LONGEST * max(spec.width, spec.height))
 
 
 def scale(pictures: np.ndarray, scaling: str) -> np.ndarray:
@@ -239,8 +240,8 @@ class InkSteps(NamedTuple):
 
     Attributes:
         found: the ink at the working size, uint8 [h, w], 1 on 0.
-        placed: the ink cropped, centered and scaled, uint8 [280, 280], 1 on 0.
-        drawn: the ink with the line width that the model knows, float32 [280, 280], coverage 0..1.
+        placed: the ink cropped, centered and scaled, uint8 [168, 168] or twice as large, 1 on 0.
+        drawn: the ink with the line width that the model knows, float32 of the same shape, coverage 0..1.
         seen: the model's input, uint8 [28, 28, 1].
         field: the square of the picture that `seen` shows: left, top, right and bottom in shares of the picture's width
             and height. It may reach beyond the picture.
@@ -261,20 +262,21 @@ def ink_steps(image: Picture, layout: str) -> InkSteps:
     """
     if not isinstance(image, Image.Image):
         return image.steps(layout)
-    mask, pen = find_ink(image)
-    found = without_specks(mask, pen)
-    if layout == "quickdraw":
-        placed, pen, move = place(found, pen, QUICKDRAW_EXTENT, QUICKDRAW_PEN)
-        drawn = redraw_line(placed, pen, QUICKDRAW_PEN)
-    elif layout == "mnist":
-        placed, pen, move = place(found, pen, MNIST_EXTENT - MNIST_PEN, MNIST_PEN)
-        drawn, shift = center_by_mass(redraw_line(placed, pen, MNIST_PEN))
-        move[:, 2] += shift
-    else:
+    if layout not in ("mnist", "quickdraw"):
         raise ValueError(f"layout must be 'mnist' or 'quickdraw'. Received: {layout!r}")
+    mask, pen, closer = find_ink(image)
+    found = without_specks(mask, pen)
+    extent, target = (
+        (QUICKDRAW_EXTENT, QUICKDRAW_PEN) if layout == "quickdraw" else (MNIST_EXTENT - MNIST_PEN, MNIST_PEN)
+    )
+    placed, pen, move = place(found, pen, closer * extent, closer * target, closer * SIDE)
+    drawn = redraw_line(placed, pen, closer * target)
+    if layout == "mnist":
+        drawn, shift = center_by_mass(drawn)
+        move[:, 2] += shift
     small = cv2.resize(drawn, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
     seen = np.rint(small * 255).astype(np.uint8)[..., None]
-    return InkSteps(found, placed, drawn, seen, _field(move, found.shape))
+    return InkSteps(found, placed, drawn, seen, _field(move, found.shape, len(placed)))
 
 
 def field(image: Picture, spec: InputLike) -> Field:
@@ -298,32 +300,47 @@ def field(image: Picture, spec: InputLike) -> Field:
     )
 
 
-def _field(move: np.ndarray, shape: tuple[int, int]) -> Field:
-    """The fine grid's borders in a picture of `shape`, given the affine transform [2, 3] from picture to grid."""
+def _field(move: np.ndarray, shape: tuple[int, int], side: int) -> Field:
+    """The borders of a grid of `side` in a picture of `shape`, given the affine transform [2, 3] from one to the other."""
     height, width = shape
     (zoom, _, x), (_, _, y) = move
-    left, top, right, bottom = ((at - offset) / zoom + 0.5 for at in (-0.5, SIDE - 0.5) for offset in (x, y))
+    left, top, right, bottom = ((at - offset) / zoom + 0.5 for at in (-0.5, side - 0.5) for offset in (x, y))
     return float(left / width), float(top / height), float(right / width), float(bottom / height)
 
 
-def find_ink(image: Image.Image) -> tuple[np.ndarray, float]:
-    """The ink of a picture at the working size, uint8 [h, w], 1 on 0, and the width of its lines in pixels.
+def find_ink(image: Image.Image) -> tuple[np.ndarray, float, int]:
+    """The ink of a picture at the working size.
 
     Ink is whatever differs from the paper, in any color. Even paper (a canvas, a scan) has the color of the picture's
     rim; uneven paper (a snapshot) is estimated from the surroundings of each pixel.
 
+    Returns:
+        the ink, uint8 [h, w], 1 on 0; the width of its lines in pixels; how closely it was looked at: 1, or 2 for a
+        picture with twice the side of most.
+
     Raises:
         BlankDrawing: nothing differs from the paper.
     """
-    pixels = working_size(image)
+    mask, pen, is_filled = _ink_at(WORKING, image)
+    if max(image.size) < 2 * WORKING or not (is_filled or max(mask[box(mask)].shape) < LEAST_INK):
+        return mask, pen, 1
+    mask, pen, _ = _ink_at(2 * WORKING, image)
+    return mask, pen, 2
+
+
+def _ink_at(working: int, image: Image.Image) -> tuple[np.ndarray, float, bool]:
+    """`find_ink` with a long side of at least `working` pixels and less than twice as many; also whether areas were
+    colored in."""
+    pixels = working_size(image, working)
     paper, difference = even_paper(pixels)
     if difference is None:
         mask = ink_on_uneven(cv2.GaussianBlur(pixels, (0, 0), 1.0))  # a camera's noise is not ink
-        return mask, line_width(mask)
+        return mask, line_width(mask), False
     mask = marks(difference, may_be_plain=max(image.size) > SMALL)  # an enlarged picture has soft edges
     lines = Lines(mask)
     outline = without_fills(lines, pixels, paper)
-    return outline, lines.width() if outline is mask else line_width(outline)
+    is_filled = outline is not mask
+    return outline, line_width(outline) if is_filled else lines.width(), is_filled
 
 
 class Lines:
@@ -370,7 +387,8 @@ def without_fills(drawn: Lines, pixels: np.ndarray, paper: Sequence[int]) -> np.
     """
     ink, colors = drawn.ink, pixels[drawn.part]
     widest = max(ink.shape) / THINNEST  # a wider line would be wide for a drawing of this size
-    is_narrow = drawn.distance.max() <= max(FILLED / 2 * min(drawn.thin, widest), BROAD)
+    broad = BROAD * max(drawn.mask.shape)
+    is_narrow = drawn.distance.max() <= max(FILLED / 2 * min(drawn.thin, widest), broad)
     if is_narrow and not has_inks(drawn.distance, colors):
         return drawn.mask
     lines, border = ink, np.zeros_like(ink)
@@ -385,7 +403,7 @@ def without_fills(drawn: Lines, pixels: np.ndarray, paper: Sequence[int]) -> np.
         reach = distance_inside(same)
         surrounded = other.any() and is_surrounded(same, other)
         pen = min(line_width(other) if other.any() else Lines(same).thin, widest)
-        if reach.max() <= (pen / 2 + 1 if surrounded else max(FILLED / 2 * pen, BROAD)):
+        if reach.max() <= (pen / 2 + 1 if surrounded else max(FILLED / 2 * pen, broad)):
             break
         if surrounded:
             _, spots = cv2.connectedComponents(same)
@@ -528,17 +546,18 @@ def without_rim(mask: np.ndarray) -> np.ndarray:
     return inner[spots].astype(np.uint8) if area[inner].sum() > area[1:].sum() / 3 else mask
 
 
-def working_size(image: Image.Image) -> np.ndarray:
-    """The picture with a long side between `SMALL` and `WORKING`: uint8 [h, w, 3]."""
+def working_size(image: Image.Image, least: int) -> np.ndarray:
+    """A picture with a long side of at least `least` pixels and less than twice as many: uint8 [h, w, 3].
+
+    A smaller picture stays as it is; one of `SMALL` or less is enlarged.
+    """
     longest = max(image.size)
-    if longest > WORKING:
-        factor, method = WORKING / longest, Image.Resampling.BOX
-    elif longest <= SMALL:
-        factor, method = SIDE / longest, Image.Resampling.BICUBIC
-    else:
-        return np.asarray(image)
-    width, height = (max(1, round(side * factor)) for side in image.size)
-    return np.asarray(image.resize((width, height), method, reducing_gap=2.0 if factor < 1 else None))
+    if longest <= SMALL:
+        width, height = (max(1, round(side * WORKING / longest)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    elif longest >= 2 * least:
+        image = image.reduce(longest // least)
+    return np.asarray(image)
 
 
 def line_width(mask: np.ndarray) -> float:
@@ -571,7 +590,9 @@ def without_specks(mask: np.ndarray, pen: float) -> np.ndarray:
     return clean
 
 
-def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[np.ndarray, float, np.ndarray]:
+def place(
+    mask: np.ndarray, pen: float, extent: float, target: float, side: int
+) -> tuple[np.ndarray, float, np.ndarray]:
     """Scales the ink and centers its bounding box on the fine grid.
 
     Args:
@@ -579,9 +600,10 @@ def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[n
         pen: the width of its lines.
         extent: the longest side of the centerline on the grid.
         target: the line width that the model knows.
+        side: of the grid.
 
     Returns:
-        the mask on the grid, uint8 [280, 280]; the width of its lines; the affine transform, float64 [2, 3], from
+        the mask on the grid, uint8 [side, side]; the width of its lines; the affine transform, float64 [2, 3], from
         (x, y) in `mask` to (x, y) on the grid.
     """
     left, top, width, height = cv2.boundingRect(mask)
@@ -591,20 +613,20 @@ def place(mask: np.ndarray, pen: float, extent: float, target: float) -> tuple[n
         grow = math.ceil(1 / zoom)
         framed = cv2.copyMakeBorder(mask, grow, grow, grow, grow, cv2.BORDER_CONSTANT, value=0)
         thick = cv2.dilate(framed, np.ones((2 * grow + 1, 2 * grow + 1), np.uint8))
-        placed, pen, move = place(thick, pen + 2 * grow, extent, target)
+        placed, pen, move = place(thick, pen + 2 * grow, extent, target, side)
         move[:, 2] += move[:, :2].sum(axis=1) * grow
         return placed, pen, move
     x, y = left + (width - 1) / 2, top + (height - 1) / 2
-    middle = (SIDE - 1) / 2
+    middle = (side - 1) / 2
     move = np.array([[zoom, 0, middle - zoom * x], [0, zoom, middle - zoom * y]])
     # Only the box of the ink is moved, to its box on the grid.
-    across, down = (min(SIDE, 2 * math.ceil(zoom * side / 2) + 2) for side in (width, height))
-    at = np.array([(SIDE - across) // 2, (SIDE - down) // 2])
+    across, down = (min(side, 2 * math.ceil(zoom * length / 2) + 2) for length in (width, height))
+    at = np.array([(side - across) // 2, (side - down) // 2])
     within = move.copy()
     within[:, 2] += zoom * np.array([left, top]) - at
     ink = mask[top : top + height, left : left + width] * 255
     moved = cv2.warpAffine(ink, within, (across, down), flags=cv2.INTER_LINEAR)
-    placed = np.zeros((SIDE, SIDE), np.uint8)
+    placed = np.zeros((side, side), np.uint8)
     placed[at[1] : at[1] + down, at[0] : at[0] + across] = cv2.threshold(moved, 127, 1, cv2.THRESH_BINARY)[1]
     return placed, pen * zoom, move
 
@@ -634,10 +656,12 @@ def redraw_line(mask: np.ndarray, pen: float, target: float) -> np.ndarray:
 def center_by_mass(cover: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
     """The drawing with its center of mass where MNIST's digits have theirs, and the shift (x, y) that it took.
 
-    The shift is a whole number of steps of the fine grid, which are a tenth of a pixel of the model's input.
+    The shift is a whole number of steps of the grid.
     """
     moments = cv2.moments(cover)
-    dx, dy = (round(MNIST_MIDDLE - moments[axis] / moments["m00"]) for axis in ("m10", "m01"))
+    side = len(cover)
+    middle = MNIST_MIDDLE / FIELD * side - 0.5
+    dx, dy = (round(middle - moments[axis] / moments["m00"]) for axis in ("m10", "m01"))
     left, top = max(0, -dx), max(0, -dy)
     wide = cv2.copyMakeBorder(cover, max(0, dy), top, max(0, dx), left, cv2.BORDER_CONSTANT, value=0)
-    return wide[top : top + SIDE, left : left + SIDE], (dx, dy)
+    return wide[top : top + side, left : left + side], (dx, dy)

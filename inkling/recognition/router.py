@@ -67,7 +67,7 @@ class Router:
         """
         cards = [one.card for one in ([model] if model else [*self._ink(), *self._photo(), *self._taught()])]
         judges = [judge for card in cards if (judge := self._predictor.catalog.judge(card))]
-        return max((inputs.enough(card.input) for card in (*cards, *judges)), default=inputs.WORKING)
+        return max((inputs.enough(card.input) for card in (*cards, *judges)), default=2 * inputs.WORKING)
 
     def prepare(self, subject: Subject, model: Model | None) -> None:
         """Prepares a picture for the models that will surely be asked, and keeps no more of it than others need.

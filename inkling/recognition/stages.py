@@ -38,8 +38,9 @@ def render(image: inputs.Picture, card: ModelCard, name: str) -> bytes:
     if name == "squeezed":
         zoom = SIDE / max(spec.width, spec.height)
         return _png(inputs.photo(inputs.as_image(image), round(spec.width * zoom), round(spec.height * zoom)))
-    stage = getattr(inputs.ink_steps(image, spec.layout), name)
-    return _png(np.rint(stage * 255.0).astype(np.uint8))
+    stage = np.rint(getattr(inputs.ink_steps(image, spec.layout), name) * 255.0).astype(np.uint8)
+    zoom = max(1.0, SIDE / max(stage.shape))
+    return _png(cv2.resize(stage, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR))
 
 
 def layers(predictor: Predictor, image: inputs.Picture, model: Model) -> bytes | None:

@@ -34,7 +34,6 @@ MOST_POINTS = 10_000
 REACH = 1e6  # the largest coordinate
 SMALLEST = 1e-6  # a drawing whose longer side is shorter is a dot
 
-FINE = 6  # cells a side that lines are drawn on, in one pixel of a model's input
 SHIFT = 4  # binary digits after the point of OpenCV's coordinates
 PICTURE = 400  # pixels a side of a drawing's picture
 SMOOTH = 4  # the picture is drawn this many times as large and shrunk, for smooth edges
@@ -162,7 +161,6 @@ LAYOUTS = {
     "mnist": Layout((inputs.MNIST_EXTENT - inputs.MNIST_PEN) / inputs.FINE, inputs.MNIST_PEN / inputs.FINE, True),
 }
 MIDDLE = inputs.FIELD / 2
-MASS = (inputs.MNIST_MIDDLE + 0.5) / inputs.FINE  # x and y of the center of mass of MNIST's digits
 
 
 class Strokes:
@@ -228,7 +226,7 @@ class Strokes:
             layout: a key of `LAYOUTS`.
         """
         spec = LAYOUTS[layout]
-        cover = _cover(self._laid_out(spec), FINE, spec.pen)
+        cover = _cover(self._laid_out(spec), inputs.FINE, spec.pen)
         return cv2.resize(cover, (inputs.FIELD, inputs.FIELD), interpolation=cv2.INTER_AREA)[..., None]
 
     def steps(self, layout: str) -> inputs.InkSteps:
@@ -256,9 +254,9 @@ class Strokes:
         """Where the center of the strokes' box lies in a model's input: float64 [2]."""
         offset = np.full(2, MIDDLE)
         if spec.by_mass:
-            moments = cv2.moments(_cover([line * spec.extent + offset for line in self._lines], FINE, spec.pen))
+            moments = cv2.moments(_cover([line * spec.extent + offset for line in self._lines], inputs.FINE, spec.pen))
             mass = np.array([moments["m10"], moments["m01"]]) / moments["m00"]
-            offset += MASS - (mass + 0.5) / FINE
+            offset += inputs.MNIST_MIDDLE - (mass + 0.5) / inputs.FINE
         return offset
 
     # ---- As a picture ----

@@ -210,6 +210,26 @@ def test_size_of_the_picture_does_not_matter(canvas, layout):
     assert alike(inputs.ink(image, layout), inputs.ink(draw("house"), layout)) > 0.95
 
 
+@pytest.mark.parametrize("canvas, size, side", [(400, 0.5, 200), (400, 0.15, 400), (800, 0.5, 200), (300, 0.15, 300)])
+def test_a_small_drawing_is_looked_at_more_closely(canvas, size, side):
+    """Ink is searched in at most 399 pixels, or 799 if there is little of it."""
+    mask, pen, closer = inputs.find_ink(draw("house", pen=0.02 * canvas, size=size, canvas=(canvas, canvas)))
+    assert mask.shape == (side, side)
+    assert pen == pytest.approx(0.02 * side, abs=1)
+    assert closer == (2 if side == 400 else 1)
+
+
+@every_layout
+def test_a_drawing_with_an_area_colored_in_is_looked_at_more_closely(layout):
+    plain, filled = draw("ring"), draw("ring")
+    ImageDraw.floodfill(filled, (CANVAS // 2, CANVAS // 2), (220, 40, 30))
+    assert inputs.ink_steps(plain, layout).placed.shape == (inputs.SIDE, inputs.SIDE)
+    steps = inputs.ink_steps(filled, layout)
+    assert steps.placed.shape == steps.drawn.shape == (2 * inputs.SIDE, 2 * inputs.SIDE)
+    assert alike(steps.seen, inputs.ink(plain, layout)) > 0.95
+    assert steps.field == pytest.approx(inputs.ink_steps(plain, layout).field, abs=0.01)
+
+
 @every_layout
 def test_dust_does_not_matter(layout):
     """Specks much smaller than the lines change neither the size nor the place of the drawing."""
@@ -418,9 +438,9 @@ def test_snapshot_of_a_phone():
 def test_ink_at_the_rim_of_a_snapshot_is_ink(light):
     """Marks that touch the rim, such as shadows and ruled lines, are dropped only if there is ink elsewhere."""
     share = cover("seven", pen=30, size=0.8, at=(0.5, 0.3), canvas=(600, 600))
-    mask, _ = inputs.find_ink(snapshot(share, light, *MATERIALS["biro"]))
-    assert mask.shape == (400, 400)
-    truth = cv2.resize(share, (400, 400), interpolation=cv2.INTER_AREA) > 0.5
+    mask, _, _ = inputs.find_ink(snapshot(share, light, *MATERIALS["biro"]))
+    assert mask.shape == (200, 200)
+    truth = cv2.resize(share, mask.shape, interpolation=cv2.INTER_AREA) > 0.5
     assert np.mean(mask[truth]) > 0.95
     assert np.mean(mask[~truth]) < 0.01
 
