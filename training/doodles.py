@@ -8,6 +8,7 @@ from keras import layers
 from inkling.recognition.card import InputSpec
 from training import augment
 from training.blocks import convolution, halved, residual
+from training.prefixes import begun
 from training.recipe import Recipe
 
 
@@ -27,9 +28,11 @@ RECIPES = (
         name="doodles-cnn",
         task="doodles",
         title="Doodles, CNN",
-        summary="Sixty things, six animals first; trained on Quick, Draw!, a third of it redrawn as on the canvas.",
-        strengths="Reads a few quick strokes in any color, mirrored or not.",
-        limitations="Careful, detailed drawings are not what it learned from, and a tenth of that was scribbles.",
+        summary="Sixty things, six animals first; trained on Quick, Draw!, a third of it redrawn as on the canvas, and "
+        "on half-finished drawings.",
+        strengths="Reads a few quick strokes in any color, mirrored or not, often before the drawing is finished.",
+        limitations="Careful, detailed drawings are not what it learned from, and a tenth of that was scribbles. Its "
+        "half-finished drawings are approximations: strokes were traced, and their order guessed.",
         dataset="doodles",
         input=InputSpec(kind="ink", width=28, height=28, channels=1, scaling="unit", layout="quickdraw"),
         build=network,
@@ -43,6 +46,8 @@ RECIPES = (
         flip=True,
         mirror_below=0.9,
         redrawn=0.35,
+        more=begun,
+        moments=(0.5, 0.75),
         fewest=800,
         spare=5,
         centred=True,

@@ -17,10 +17,11 @@ from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec, Layer, ModelCard, Training, Trial, sha256
 from inkling.recognition.catalog import Model, check_file
 from inkling.recognition.runtimes import base, openvino
-from training import evaluate, familiar, heads, mirror, strangers
+from training import data, evaluate, familiar, heads, mirror, strangers
 from training.data import Dataset, Split
 from training.fit import Fitted, arrange
 from training.half import halve, pack, round_weights
+from training.prefixes import half_drawn
 from training.recipe import Recipe
 from training.teachable import add_features
 
@@ -237,14 +238,23 @@ def describe(
 
 
 def decide(network: base.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
-    """Temperature, threshold and limit of familiarity (None without that output), fitted on held-out pictures."""
-    y = dataset.held_out.y
-    answer = evaluate.answers(network, dataset.held_out.x, recipe.input)
-    temperature = round(evaluate.fit_temperature(answer.probabilities, y), 4)
-    reached = None if answer.familiarity is None else evaluate.choose_familiar(answer.familiarity, recipe.strange)
-    known = evaluate.known(answer, reached)
-    calibrated = base.tempered(answer.probabilities, temperature)
-    return temperature, evaluate.choose_threshold(calibrated[known], y[known]), reached
+    """Temperature, threshold and limit of familiarity (None without that output), fitted on held-out pictures.
+
+    With `recipe.moments` the temperature suits whole and half-finished drawings together, the threshold each of them.
+    """
+    x, y = dataset.held_out.x, dataset.held_out.y
+    begun = [half_drawn(x, share, share, data.HELD_OUT_SEED) for share in recipe.moments]
+    rows = [evaluate.answers(network, one, recipe.input) for one in (x, *begun)]
+    every = np.concatenate([answer.probabilities for answer in rows])
+    temperature = round(evaluate.fit_temperature(every, np.tile(y, len(rows))), 4)
+    whole = rows[0].familiarity
+    reached = None if whole is None else evaluate.choose_familiar(whole, recipe.strange)
+    thresholds = []
+    for answer in rows:
+        known = evaluate.known(answer, reached)
+        calibrated = base.tempered(answer.probabilities, temperature)
+        thresholds.append(evaluate.choose_threshold(calibrated[known], y[known]))
+    return temperature, max(thresholds), reached
 
 
 def layers(model: keras.Model) -> tuple[Layer, ...]:

@@ -5,17 +5,28 @@ left. A prefix is a share of the whole line's length, so that it can also end wi
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
 
+from training.data import Split
 from training.redraw import in_processes
 from training.tracing import Lines, trace
 
 FIELD, EXTENT, PEN = 304, 255, 16  # Quick, Draw! draws a 16-wide line on a 255 box in a field of 304
 CHANCE = 0.5  # standard deviation of the logarithm by which a stroke's place in the order differs from its length
 SHIFT = 4  # OpenCV draws at sixteenths of a pixel
+
+BEGUN = 0.4  # share of the training drawings that are also shown half-finished
+LEAST, MOST = 0.4, 0.9  # shares of the line after which these are shown
+
+
+@lru_cache(maxsize=1)
+def begun(train: Split) -> Split:
+    """Some of the training drawings, half-finished; cached and the same for every seed, as tracing takes a minute."""
+    some = np.random.default_rng(0).permutation(len(train.y))[: round(BEGUN * len(train.y))]
+    return Split(half_drawn(train.x[some], LEAST, MOST, seed=0), train.y[some])
 
 
 def half_drawn(x: np.ndarray, low: float, high: float, seed: int) -> np.ndarray:

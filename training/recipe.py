@@ -62,6 +62,7 @@ class Recipe:
     mirror_below: float | None = None  # instead of `mirror`: only where the answer has a lower probability
     nudge: int = 0  # also over copies shifted by this many pixels
     spare: int = 3  # bits of float16's mantissa cleared in the weights; files compress better
+    moments: tuple[float, ...] = ()  # shares of the line after which drawings are judged, too (training/prefixes.py)
     strange: float = 0.025  # share of held-out pictures below the limit of familiarity
     centred: bool = False  # familiarity is the energy of mean-centered logits (training/familiar.py)
     teachable: bool = False  # the ONNX file has the features that people teach classifiers on (training/teachable.py)

@@ -186,6 +186,30 @@ def test_temperature_and_threshold_come_from_held_out_pictures_alone():
     assert 0 < familiar < 30 * 0.05
 
 
+def test_half_finished_drawings_raise_the_threshold_where_they_mislead():
+    """A network that reads whole drawings alone: of half-finished ones, it is right only with more certainty."""
+    x = np.zeros((200, 28, 28), np.uint8)
+    x[:, 4:24, 13:15] = 255
+    dataset = replace(toy(2), train=None, test=None, held_out=Split(x, np.arange(200) % 2))
+    seen = []
+
+    def network(batch):
+        seen.append(batch)
+        place = np.arange(sum(map(len, seen[:-1])), sum(map(len, seen)))
+        number, half = place % 200, place >= 200
+        certain = np.where(number < 150, 0.99, 0.92)
+        wrong = half & (number >= 150)
+        second = np.where((number % 2 == 1) ^ wrong, certain, 1 - certain)
+        return [np.stack([1 - second, second], axis=1).astype(np.float32)]
+
+    recipe = replace(RECIPE, moments=(0.5,))
+    temperature, threshold, familiar = export.decide(base.Answering(network), dataset, recipe)
+    assert familiar is None
+    assert sum(map(len, seen)) == 400
+    low, high = (float(base.tempered(np.array([[1 - p, p]], np.float32), temperature).max()) for p in (0.92, 0.99))
+    assert low < threshold <= high
+
+
 @pytest.mark.parametrize(
     ("module", "function", "error"),
     [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from training import prefixes
+from training.data import Split
 
 CORNER = np.array([[0, 0], [10, 0], [10, 6]], np.float32)
 LINES = [CORNER, np.array([[20, 20], [24, 20]], np.float32)]
@@ -37,6 +38,15 @@ def test_strokes_fill_the_field_as_in_the_data_set():
     rows, columns = np.nonzero(seen > 127)
     assert (columns.min(), columns.max()) == (2, 25)
     assert set(rows.tolist()) <= {13, 14}
+
+
+def test_some_of_the_training_drawings_are_begun_and_keep_their_labels():
+    x = np.zeros((10, 28, 28), np.uint8)
+    for i in range(10):
+        x[i, 4 : 10 + i, 6:8] = 255
+    begun = prefixes.begun(Split(x, np.arange(10)))
+    assert begun.x.shape == (4, 28, 28)
+    assert len(set(begun.y.tolist())) == 4
 
 
 def test_half_drawn_drawings_show_less_ink_the_less_is_drawn():
