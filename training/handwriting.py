@@ -88,6 +88,13 @@ def rare(train: Split) -> Split:
     return Split(x, np.concatenate([[digit for _, digit in shapes], train.y[noisy]]).astype(np.int64))
 
 
+def some_rare(train: Split, share: float) -> Split:
+    """This share of `rare`, drawn at random."""
+    everything = rare(train)
+    some = np.random.default_rng(1).permutation(len(everything.y))[: round(share * len(everything.y))]
+    return Split(everything.x[some], everything.y[some])
+
+
 def _seen(job: tuple[Callable[..., Lines] | None, np.ndarray | None], seed: int) -> np.ndarray:
     shape, bitmap = job
     rng = np.random.default_rng(seed)

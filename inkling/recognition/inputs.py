@@ -301,7 +301,7 @@ def field(image: Picture, spec: InputLike) -> Field:
 
 
 def _field(move: np.ndarray, shape: tuple[int, int], side: int) -> Field:
-    """The borders of a grid of `side` in a picture of `shape`, given the affine transform [2, 3] from one to the other."""
+    """The borders of a grid of `side` in a picture of `shape`, given the affine transform [2, 3] between them."""
     height, width = shape
     (zoom, _, x), (_, _, y) = move
     left, top, right, bottom = ((at - offset) / zoom + 0.5 for at in (-0.5, side - 0.5) for offset in (x, y))

@@ -175,6 +175,21 @@ def test_a_label_without_pictures_stays_a_label(recipe):
     assert answers(model).shape == (200, 10)
 
 
+def test_the_kernel_machine_learns_from_more_than_the_training_digits():
+    """A digit that only `more` has is recognized."""
+    recipe, train = RECIPES["digits-hog"], DIGITS.train
+    nines = train.y == 9
+    few = replace(DIGITS, train=Split(train.x[~nines], train.y[~nines]))
+    of_nines = DIGITS.test.x[DIGITS.test.y == 9]
+
+    def share(more):
+        model = recipe.fit(replace(recipe, more=more), few, Run(1)).model
+        return np.mean(answers(model, of_nines).argmax(axis=1) == 9)
+
+    assert share(None) == 0
+    assert share(lambda train: Split(DIGITS.train.x[nines], DIGITS.train.y[nines])) > 0.5
+
+
 def test_the_files_need_no_code_of_this_project(tmp_path):
     """A fresh process loads the files in Keras' safe mode without importing `training`, and gets the same answers."""
     x = DIGITS.test.x[:5, :, :, None].astype(np.float32) / 255

@@ -48,3 +48,6 @@ def test_rare_digits_are_inputs_with_their_labels(monkeypatch):
     assert (seen.x.max(axis=(1, 2)) > 100).all()
     assert handwriting.rare(train) is seen
     assert np.array_equal(handwriting.rare(Split(x, train.y)).x, seen.x)
+    some = handwriting.some_rare(train, 3 / 7)
+    assert len(some.y) == 3
+    assert all(any(np.array_equal(one, other) for other in seen.x) for one in some.x)
