@@ -34,8 +34,8 @@ INK = {"digits": "digit", "doodles": "doodle"}  # task -> route
 # Task -> the logit that a drawing belongs to it, given by how much its familiarity exceeds the model's limit. Logistic
 # regression on drawings of the training sets, redrawn on a canvas or photographed: `python -m benchmarks.route --fit`.
 INK_LOGITS: dict[str, Callable[[float], float]] = {
-    "digits": lambda margin: 1.87 * margin + 0.96,
-    "doodles": lambda margin: 2.47 * margin,
+    "digits": lambda margin: 1.89 * margin + 0.94,
+    "doodles": lambda margin: 2.49 * margin,
 }
 CLEAR = 0.9  # an answer to a drawing names labels of one task alone if its share is at least this
 GENERAL = "things"  # the task of the model that knows most photos
