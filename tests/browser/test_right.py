@@ -100,7 +100,8 @@ def test_the_list_narrows_as_one_types_and_the_only_label_is_taken_by_enter(sear
     field.press("Backspace")
     field.press("Backspace")
     field.press_sequentially("ca")
-    expect(options).to_have_text(["cake", "camel", "car", "cat"])
+    expect(options).to_have_count(4)
+    assert sorted(options.all_inner_texts()) == ["cake", "camel", "car", "cat"]
     field.fill("")
     expect(options).to_have_count(0)
     field.fill("gir")
@@ -142,7 +143,8 @@ def test_the_arrow_keys_mark_a_label_that_screen_readers_announce(search):
         field.page.locator(".search").get_by_role("option", selected=True),
     )
     expect(options).to_have_count(4)
-    for key, name in (("ArrowDown", "cake"), ("ArrowDown", "camel"), ("ArrowUp", "cake")):
+    first, second, _, last = options.all_inner_texts()  # the likely ones come first
+    for key, name in (("ArrowDown", first), ("ArrowDown", second), ("ArrowUp", first)):
         field.press(key)
         expect(marked).to_have_text([name])
         expect(field).to_have_attribute("aria-activedescendant", marked.get_attribute("id"))
@@ -153,9 +155,9 @@ def test_the_arrow_keys_mark_a_label_that_screen_readers_announce(search):
     field.press("ArrowDown")
     field.press("ArrowUp")
     field.press("ArrowUp")
-    expect(marked).to_have_text(["cat"])
+    expect(marked).to_have_text([last])
     field.press("Enter")
-    expect(field.page.locator(".correction")).to_contain_text("You said: cat.")
+    expect(field.page.locator(".correction")).to_contain_text(f"You said: {last}.")
 
 
 @pytest.mark.parametrize("typed", ["жира", "giraf"])

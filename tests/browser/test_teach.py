@@ -112,7 +112,7 @@ def test_three_classes_from_files_camera_and_canvas_are_taught_published_correct
     versions = page.locator("#versions li")
     published = versions.count()
 
-    draw(page, "#canvas", SQUARE)
+    draw(page, "#canvas", RING)
     expect(page.locator("#try .bars li")).to_have_count(3)
     page.get_by_role("button", name="Show what decides").click()
     expect(page.locator("#try .heat >> visible=true")).to_have_count(1)

@@ -41,9 +41,10 @@ def test_there_is_no_other_step(classifier, ink_model, drawing, name):
 def test_the_last_step_shrunk_is_what_the_model_gets(drawing, layout):
     made = inputs.ink_steps(drawing, layout)
     assert (made.seen == inputs.ink(drawing, layout)).all()
-    shrunk = made.drawn.reshape(28, 10, 28, 10).mean(axis=(1, 3)) * 255
+    shrunk = made.drawn.reshape(28, inputs.FINE, 28, inputs.FINE).mean(axis=(1, 3)) * 255
     assert np.abs(shrunk - made.seen[..., 0]).max() < 1
-    assert (made.found.dtype, made.placed.shape, made.drawn.shape) == (np.uint8, (280, 280), (280, 280))
+    assert made.found.dtype == np.uint8
+    assert made.placed.shape == made.drawn.shape == (inputs.SIDE, inputs.SIDE)
 
 
 def test_a_photo_squeezed_and_shrunk_is_what_the_model_gets(classifier, photo, photo_model):
