@@ -25,7 +25,7 @@ from sklearn.svm import LinearSVC
 from inkling.recognition import inputs
 from inkling.recognition.card import InputSpec
 from training import augment, data, evaluate, hog
-from training.data import Dataset, stratified
+from training.data import Dataset, Split, joined, stratified
 from training.fit import Fitted
 from training.handwriting import some_rare
 from training.recipe import Recipe, Run
@@ -88,8 +88,8 @@ def fit(recipe: Recipe, dataset: Dataset, run: Run) -> Fitted:
     aside[stratified(dataset.train.y, max(1, round(len(aside) * ASIDE)), run.seed)] = True
     x, y = with_redrawn(dataset.train.x[~aside], dataset.train.y[~aside], recipe, run.seed)
     if recipe.more:
-        more = recipe.more(dataset.train)
-        x, y = np.concatenate([x, more.x]), np.concatenate([y, more.y])
+        train = joined(Split(x, y), recipe.more(dataset.train))
+        x, y = train.x, train.y
 
     first = extract(x[rng.permutation(len(x))[:FIRST], :, :, None])
     reduction = reduce(min(COMPONENTS, len(first)))

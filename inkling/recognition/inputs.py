@@ -27,10 +27,6 @@ WORKING = 200  # a picture with twice this long side or more is reduced by a who
 LEAST_INK = 80  # a drawing that is shorter then, or that has colored-in areas, is looked at twice as closely
 SMALL = 128  # a smaller picture is enlarged, because lines thinner than a pixel cannot be measured
 
-# The longest side of the drawing's centerline or ink, and the width of the line, in steps of the fine grid.
-# Quick, Draw!: 255 of a 304 field with a line 16 wide. MNIST: ink in 20 of 28 pixels, drawn with its usual pen.
-QUICKDRAW_EXTENT, QUICKDRAW_PEN = 255 / 304 * SIDE, 16 / 304 * SIDE
-MNIST_EXTENT, MNIST_PEN = 20 * FINE, 2.4 * FINE
 MNIST_MIDDLE = 14.5  # x and y of the center of mass of MNIST's digits, in pixels: the middle of pixel (14, 14)
 
 FAINTEST = 16  # of 255: a smaller difference from the paper is not ink
@@ -48,6 +44,26 @@ FILLS = 4  # areas of different colors that are looked at, the widest first
 
 
 Field = tuple[float, float, float, float]
+
+
+class Layout(NamedTuple):
+    """How a data set lays out drawings, in pixels of a model's input.
+
+    Attributes:
+        extent: the longer side of the box around the middle of the lines.
+        pen: the width of the lines.
+        by_mass: whether the drawing is centered by the mass of its ink, and not by that box.
+    """
+
+    extent: float
+    pen: float
+    by_mass: bool
+
+
+LAYOUTS = {
+    "quickdraw": Layout(255 / 304 * FIELD, 16 / 304 * FIELD, False),  # a line 16 wide on a 255 box in a 304 field
+    "mnist": Layout(20 - 2.4, 2.4, True),  # ink in 20 of 28 pixels, drawn with its usual pen
+}
 
 
 class InputLike(Protocol):
@@ -262,16 +278,14 @@ def ink_steps(image: Picture, layout: str) -> InkSteps:
     """
     if not isinstance(image, Image.Image):
         return image.steps(layout)
-    if layout not in ("mnist", "quickdraw"):
+    if layout not in LAYOUTS:
         raise ValueError(f"layout must be 'mnist' or 'quickdraw'. Received: {layout!r}")
+    spec = LAYOUTS[layout]
     mask, pen, closer = find_ink(image)
-    found = without_specks(mask, pen)
-    extent, target = (
-        (QUICKDRAW_EXTENT, QUICKDRAW_PEN) if layout == "quickdraw" else (MNIST_EXTENT - MNIST_PEN, MNIST_PEN)
-    )
-    placed, pen, move = place(found, pen, closer * extent, closer * target, closer * SIDE)
-    drawn = redraw_line(placed, pen, closer * target)
-    if layout == "mnist":
+    found, cells = without_specks(mask, pen), closer * FINE
+    placed, pen, move = place(found, pen, cells * spec.extent, cells * spec.pen, cells * FIELD)
+    drawn = redraw_line(placed, pen, cells * spec.pen)
+    if spec.by_mass:
         drawn, shift = center_by_mass(drawn)
         move[:, 2] += shift
     small = cv2.resize(drawn, (FIELD, FIELD), interpolation=cv2.INTER_AREA)
@@ -322,15 +336,15 @@ def find_ink(image: Image.Image) -> tuple[np.ndarray, float, int]:
         BlankDrawing: nothing differs from the paper.
     """
     mask, pen, is_filled = _ink_at(WORKING, image)
-    if max(image.size) < 2 * WORKING or not (is_filled or max(mask[box(mask)].shape) < LEAST_INK):
+    is_fine = is_filled or max(mask[box(mask)].shape) < LEAST_INK
+    if not is_fine or max(image.size) < 2 * WORKING:
         return mask, pen, 1
     mask, pen, _ = _ink_at(2 * WORKING, image)
     return mask, pen, 2
 
 
 def _ink_at(working: int, image: Image.Image) -> tuple[np.ndarray, float, bool]:
-    """`find_ink` with a long side of at least `working` pixels and less than twice as many; also whether areas were
-    colored in."""
+    """The ink and its width in a picture of that working size, and whether areas of it were colored in."""
     pixels = working_size(image, working)
     paper, difference = even_paper(pixels)
     if difference is None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Self
 
 import cv2
 import numpy as np
@@ -142,24 +142,6 @@ def _refused() -> Iterator[None]:
 # ---- The drawing ----
 
 
-class Layout(NamedTuple):
-    """How a data set lays out drawings, in pixels of a model's input.
-
-    Attributes:
-        extent: the longer side of the box around the strokes.
-        pen: the width of the lines.
-        by_mass: whether the drawing is centered by the mass of its ink, and not by that box.
-    """
-
-    extent: float
-    pen: float
-    by_mass: bool
-
-
-LAYOUTS = {
-    "quickdraw": Layout(inputs.QUICKDRAW_EXTENT / inputs.FINE, inputs.QUICKDRAW_PEN / inputs.FINE, False),
-    "mnist": Layout((inputs.MNIST_EXTENT - inputs.MNIST_PEN) / inputs.FINE, inputs.MNIST_PEN / inputs.FINE, True),
-}
 MIDDLE = inputs.FIELD / 2
 
 
@@ -223,15 +205,15 @@ class Strokes:
         because the drawings of the data sets are outlines.
 
         Args:
-            layout: a key of `LAYOUTS`.
+            layout: a key of `inputs.LAYOUTS`.
         """
-        spec = LAYOUTS[layout]
+        spec = inputs.LAYOUTS[layout]
         cover = _cover(self._laid_out(spec), inputs.FINE, spec.pen)
         return cv2.resize(cover, (inputs.FIELD, inputs.FIELD), interpolation=cv2.INTER_AREA)[..., None]
 
     def steps(self, layout: str) -> inputs.InkSteps:
         """`seen` with intermediate stages, which are drawn larger to be looked at."""
-        spec = LAYOUTS[layout]
+        spec = inputs.LAYOUTS[layout]
         lines = self._laid_out(spec)
         pens = [self._page.pens[i].width / self._unit * spec.extent for i in self._outline]
         placed = np.maximum.reduce([_cover([line], inputs.FINE, pen) for line, pen in zip(lines, pens, strict=True)])
@@ -245,12 +227,12 @@ class Strokes:
             field=(left, top, right, bottom),
         )
 
-    def _laid_out(self, spec: Layout) -> list[np.ndarray]:
+    def _laid_out(self, spec: inputs.Layout) -> list[np.ndarray]:
         """The strokes in pixels of a model's input, from its upper left corner: float64 [n, 2] each."""
         offset = self._offset(spec)
         return [line * spec.extent + offset for line in self._lines]
 
-    def _offset(self, spec: Layout) -> np.ndarray:
+    def _offset(self, spec: inputs.Layout) -> np.ndarray:
         """Where the center of the strokes' box lies in a model's input: float64 [2]."""
         offset = np.full(2, MIDDLE)
         if spec.by_mass:

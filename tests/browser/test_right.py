@@ -1,5 +1,7 @@
 """Saying whether an answer is right: one tap or two, with and without JavaScript."""
 
+from urllib.parse import urljoin
+
 import pytest
 from playwright.sync_api import expect
 
@@ -92,6 +94,14 @@ def test_nothing_is_saved_for_a_name_that_is_no_label(search, scripts):
     expect(field.page.get_by_role("heading", name="Did we get it right?")).to_be_visible()
 
 
+def beginning(page, start):
+    """The labels that begin so, in the order in which the server sends them: the likely ones first."""
+    labels = page.request.get(urljoin(page.url, page.locator(".search").get_attribute("data-labels"))).json()
+    names = [name for name, _ in labels if name.startswith(start)]
+    assert sorted(names) == ["cake", "camel", "car", "cat"]
+    return names
+
+
 def test_the_list_narrows_as_one_types_and_the_only_label_is_taken_by_enter(search):
     field = search()
     options = field.page.locator(".search").get_by_role("option")
@@ -101,7 +111,7 @@ def test_the_list_narrows_as_one_types_and_the_only_label_is_taken_by_enter(sear
     field.press("Backspace")
     field.press_sequentially("ca")
     expect(options).to_have_count(4)
-    assert sorted(options.all_inner_texts()) == ["cake", "camel", "car", "cat"]
+    assert options.all_inner_texts() == beginning(field.page, "ca")
     field.fill("")
     expect(options).to_have_count(0)
     field.fill("gir")
@@ -143,7 +153,7 @@ def test_the_arrow_keys_mark_a_label_that_screen_readers_announce(search):
         field.page.locator(".search").get_by_role("option", selected=True),
     )
     expect(options).to_have_count(4)
-    first, second, _, last = options.all_inner_texts()  # the likely ones come first
+    first, second, _, last = beginning(field.page, "ca")
     for key, name in (("ArrowDown", first), ("ArrowDown", second), ("ArrowUp", first)):
         field.press(key)
         expect(marked).to_have_text([name])

@@ -130,7 +130,7 @@ def test_doodles_fill_25_pixels_around_the_middle_of_their_box(shape, how):
 
 def test_aspect_is_kept():
     left, top, right, bottom = box(inputs.ink(draw("zigzag"), "quickdraw"))
-    pen = inputs.QUICKDRAW_PEN / inputs.FINE
+    pen = inputs.LAYOUTS["quickdraw"].pen
     assert (right - left - pen) / (bottom - top - pen) == pytest.approx(5, rel=0.15)
 
 
@@ -226,6 +226,7 @@ def test_a_drawing_with_an_area_colored_in_is_looked_at_more_closely(layout):
     assert inputs.ink_steps(plain, layout).placed.shape == (inputs.SIDE, inputs.SIDE)
     steps = inputs.ink_steps(filled, layout)
     assert steps.placed.shape == steps.drawn.shape == (2 * inputs.SIDE, 2 * inputs.SIDE)
+    assert steps.field == pytest.approx(inputs.ink_steps(plain, layout).field, abs=0.01)
 
 
 @every_layout

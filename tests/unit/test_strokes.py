@@ -12,7 +12,8 @@ from PIL import Image
 
 from inkling.problems import Problem
 from inkling.recognition import inputs
-from inkling.recognition.strokes import LAYOUTS, MOST_BYTES, MOST_POINTS, Strokes, read
+from inkling.recognition.inputs import LAYOUTS
+from inkling.recognition.strokes import MOST_BYTES, MOST_POINTS, Strokes, read
 
 SEVEN = [[[120, 290, 240, 190], [90, 90, 200, 330]]]
 FACE = [
