@@ -24,7 +24,8 @@ FIELD = 28  # pixels a side of an ink model's input, as in MNIST and Quick, Draw
 FINE = 6  # steps of the fine grid in one of those pixels
 SIDE = FIELD * FINE
 WORKING = 200  # a picture with twice this long side or more is reduced by a whole factor before its ink is searched
-LEAST_INK = 80  # a drawing that is shorter then, or that has colored-in areas, is looked at twice as closely
+LEAST_INK = 80  # a drawing that is shorter then, or that has colored-in areas, is looked at twice as closely;
+LEAST_PEN = 2  # so is one with thinner lines, because their width is measured to a pixel
 SMALL = 128  # a smaller picture is enlarged, because lines thinner than a pixel cannot be measured
 
 MNIST_MIDDLE = 14.5  # x and y of the center of mass of MNIST's digits, in pixels: the middle of pixel (14, 14)
@@ -336,7 +337,7 @@ def find_ink(image: Image.Image) -> tuple[np.ndarray, float, int]:
         BlankDrawing: nothing differs from the paper.
     """
     mask, pen, is_filled = _ink_at(WORKING, image)
-    is_fine = is_filled or max(mask[box(mask)].shape) < LEAST_INK
+    is_fine = is_filled or pen < LEAST_PEN or max(mask[box(mask)].shape) < LEAST_INK
     if not is_fine or max(image.size) < 2 * WORKING:
         return mask, pen, 1
     mask, pen, _ = _ink_at(2 * WORKING, image)
