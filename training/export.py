@@ -240,7 +240,8 @@ def describe(
 def decide(network: base.Answering, dataset: Dataset, recipe: Recipe) -> tuple[float, float, float | None]:
     """Temperature, threshold and limit of familiarity (None without that output), fitted on held-out pictures.
 
-    With `recipe.moments` the temperature suits whole and half-finished drawings together, the threshold each of them.
+    With `recipe.moments` the temperature is fitted on whole and half-finished drawings together, and the threshold is
+    the highest that any of them needs.
     """
     x, y = dataset.held_out.x, dataset.held_out.y
     begun = [half_drawn(x, share, share, data.HELD_OUT_SEED) for share in recipe.moments]

@@ -24,7 +24,7 @@ LEAST, MOST = 0.4, 0.9  # shares of the line after which these are shown
 
 @lru_cache(maxsize=1)
 def begun(train: Split) -> Split:
-    """Some of the training drawings, half-finished; cached and the same for every seed, as tracing takes a minute."""
+    """Some training drawings, half-finished; cached, as tracing takes half a minute, and the same for every seed."""
     some = np.random.default_rng(0).permutation(len(train.y))[: round(BEGUN * len(train.y))]
     return Split(half_drawn(train.x[some], LEAST, MOST, seed=0), train.y[some])
 

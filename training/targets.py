@@ -74,12 +74,12 @@ MISSED = {
         0.9415, "it would have to read 21 more of 6,000 pictures; with 1.8 times as many parameters it read 17 of them."
     ),
     ("digits-hog", ACCURACY): Miss(
-        0.9947, "it would have to read one more of 10,000 digits; it learned from ones with an upstroke."
+        0.9947, "it has read one digit of 10,000 less since it learned from ones with a long upstroke."
     ),
     ("doodles-cnn", ACCURACY): Miss(
         0.9006, "about one label in ten of Quick, Draw! is a scribble or not what it says."
     ),
-    ("doodles-cnn", ERROR): Miss(0.0234, "its certainty suits half-finished drawings, too."),
+    ("doodles-cnn", ERROR): Miss(0.0234, "its temperature was fitted on half-finished drawings, too."),
     ("doodles-cnn", ANIMALS): Miss(0.9399, "giraffes and camels are rare among the training drawings."),
 }
 
